@@ -1,0 +1,44 @@
+/**
+ * What the protocol needs of the primitives whose implementation is chosen at start: Node's own
+ * OpenSSL where it is there and agrees with the portable one, @noble everywhere else.
+ *
+ * BLAKE2s, HMAC, XChaCha20-Poly1305 and the AEAD of handshake messages are not here: those are
+ * always @noble's (see blake2s.ts and aead.ts).
+ */
+
+/** Seals packets of the arena in place with one key. Owns its copy of the key until `wipe`. */
+export interface Sealer {
+  /**
+   * Encrypts `length` bytes at `offset` in place and writes the 16-byte authenticator behind
+   * them. ChaCha20-Poly1305 with an empty AAD; the nonce is 32 zero bits and the 64-bit
+   * little-endian `counter` (whitepaper 5.4.6, RFC 8439 2.8).
+   */
+  seal(offset: number, length: number, counter: number): void;
+  /** Erases the key. Any later `seal` is a bug and throws. */
+  wipe(): void;
+}
+
+/** Opens packets of the arena in place with one key. Owns its copy of the key until `wipe`. */
+export interface Opener {
+  /**
+   * Decrypts `length` bytes at `offset` in place; the authenticator stands behind them.
+   * Returns false, and leaves unspecified bytes there, when it does not match.
+   */
+  open(offset: number, length: number, counter: number): boolean;
+  /** Erases the key. Any later `open` is a bug and throws. */
+  wipe(): void;
+}
+
+export interface CryptoSuite {
+  readonly name: 'openssl' | 'portable';
+  /** `key`: 32 bytes, copied; the caller may wipe its own. */
+  createSealer(key: Uint8Array): Sealer;
+  createOpener(key: Uint8Array): Opener;
+  /**
+   * X25519 (RFC 7748). `out`, `privateKey`, `publicKey`: 32 bytes each. Returns false, with `out`
+   * zeroed, when the shared secret is all zero (a point of small order), which Noise must refuse.
+   */
+  sharedSecret(out: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): boolean;
+  /** The public key of a 32-byte private key; a new array of 32 bytes. */
+  publicKey(privateKey: Uint8Array): Uint8Array;
+}

@@ -1,0 +1,89 @@
+/**
+ * What an operator may ask of a Device, and what it answers: plain values, already checked.
+ * uapi/ turns text into these and back; cli/ and embedding programs build them directly.
+ */
+
+import type { Endpoint } from './endpoint.ts';
+
+/** A prefix of allowed IPs. `address`: 4 or 16 bytes; bits behind `length` are zero. */
+export interface Prefix {
+  readonly address: Uint8Array;
+  readonly length: number;
+}
+
+export interface AllowedIpChange {
+  readonly prefix: Prefix;
+  /** Take the prefix from this peer instead of giving it. */
+  readonly remove: boolean;
+}
+
+export interface PeerChange {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly remove?: boolean;
+  /** Change the peer only if it exists; an unknown one is passed over silently. */
+  readonly updateOnly?: boolean;
+  /** 32 bytes; all zero means none. */
+  readonly presharedKey?: Uint8Array;
+  /** null forgets the endpoint. */
+  readonly endpoint?: Endpoint | null;
+  /** Seconds, 0 to 65535; 0 is off. */
+  readonly persistentKeepalive?: number;
+  readonly replaceAllowedIps?: boolean;
+  /** In order. */
+  readonly allowedIps: readonly AllowedIpChange[];
+  /** One line of text for the operator; empty means none. */
+  readonly description?: string;
+}
+
+/** One `set`, applied whole or not at all. */
+export interface DeviceChange {
+  /** 32 bytes; all zero removes the key. */
+  readonly privateKey?: Uint8Array;
+  /** UDP port, 0 to 65535; 0 lets the kernel pick one. */
+  readonly listenPort?: number;
+  /** SO_MARK of outgoing datagrams; 0 is off. */
+  readonly fwmark?: number;
+  readonly replacePeers?: boolean;
+  /** Log every drop and handshake, as ifconfig's `debug` does. */
+  readonly debug?: boolean;
+  /** In order. */
+  readonly peers: readonly PeerChange[];
+}
+
+export interface PeerState {
+  readonly publicKey: Uint8Array;
+  /** null when there is none. */
+  readonly presharedKey: Uint8Array | null;
+  readonly endpoint: Endpoint | null;
+  /** Wall clock, ms since 1970; 0 when there was none yet. */
+  readonly lastHandshakeMs: number;
+  readonly txBytes: number;
+  readonly rxBytes: number;
+  readonly persistentKeepalive: number;
+  readonly allowedIps: readonly Prefix[];
+  readonly description: string;
+}
+
+export interface DeviceState {
+  /** null when none is set. */
+  readonly privateKey: Uint8Array | null;
+  readonly listenPort: number;
+  readonly fwmark: number;
+  readonly debug: boolean;
+  readonly peers: readonly PeerState[];
+}
+
+/** Named counters in the order they are shown; values are plain counts. */
+export type Counters = Readonly<Record<string, number>>;
+
+export interface DeviceStats {
+  /** Short facts about the running daemon, for example `crypto: openssl`. */
+  readonly facts: Readonly<Record<string, string>>;
+  readonly counters: Counters;
+  readonly peers: readonly {
+    readonly publicKey: Uint8Array;
+    readonly facts: Readonly<Record<string, string>>;
+    readonly counters: Counters;
+  }[];
+}

@@ -1,0 +1,64 @@
+/**
+ * Where a peer was last heard from, and on which of our own addresses: the whitepaper's endpoint
+ * (2.1) with the sticky source address. A plain value: sockets and their structures are io's.
+ */
+
+export class Endpoint {
+  readonly family: 4 | 6;
+  /** 4 or 16 bytes, network order. Never written after construction. */
+  readonly address: Uint8Array;
+  readonly port: number;
+  /** Interface index of a link-local IPv6 address, 0 otherwise. */
+  readonly scope: number;
+  /** The local address the peer's datagrams arrive at; null when the kernel shall choose. */
+  source: Uint8Array | null;
+  /** The interface they arrive at; 0 when unknown. */
+  sourceInterface: number;
+
+  constructor(
+    address: Uint8Array,
+    port: number,
+    scope = 0,
+    source: Uint8Array | null = null,
+    sourceInterface = 0,
+  ) {
+    this.family = address.length === 4 ? 4 : 6;
+    this.address = address;
+    this.port = port;
+    this.scope = scope;
+    this.source = source;
+    this.sourceInterface = sourceInterface;
+  }
+
+  /** Whether both name the same remote address and port. */
+  sameRemote(other: Endpoint): boolean {
+    return (
+      this.port === other.port &&
+      this.scope === other.scope &&
+      sameBytes(this.address, other.address)
+    );
+  }
+
+  /** Whether both name the same remote and the same local side. */
+  equals(other: Endpoint): boolean {
+    return (
+      this.sourceInterface === other.sourceInterface &&
+      this.sameRemote(other) &&
+      (this.source === null || other.source === null
+        ? this.source === other.source
+        : sameBytes(this.source, other.source))
+    );
+  }
+
+  /** Call when a send says that the local address is gone, or it was removed: the kernel chooses again. */
+  forgetSource(): void {
+    this.source = null;
+    this.sourceInterface = 0;
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,5 +1,45 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests that start programs and build networks: they take turns with few others. */
+const systemTests = ['test/{io,lab,interop,e2e}/**/*.test.ts'];
+/** Tests of durations, which want the machine for themselves. */
+const timingTests = ['test/e2e/timing.test.ts'];
+
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], testTimeout: 20_000 },
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...systemTests, ...timingTests],
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: systemTests,
+          exclude: timingTests,
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'timing',
+          include: timingTests,
+          pool: 'forks',
+          maxWorkers: 1,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
 });

@@ -1,0 +1,83 @@
+/**
+ * Numbers of Linux's headers, the same on every 64-bit little-endian machine that Node runs on
+ * (x86-64, arm64, riscv64, loong64). Only numbers: what they are for stands where they are used.
+ */
+
+// sys/socket.h, netinet/in.h
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0x800;
+export const SOCK_CLOEXEC = 0x80000;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+
+export const SOL_SOCKET = 1;
+export const SO_ERROR = 4;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_MARK = 36;
+
+export const SOL_IP = 0;
+export const IP_TOS = 1;
+export const IP_PKTINFO = 8;
+export const IP_MTU_DISCOVER = 10;
+export const IP_RECVTOS = 13;
+export const IP_PMTUDISC_DONT = 0;
+
+export const SOL_IPV6 = 41;
+export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_PKTINFO = 50;
+export const IPV6_RECVTCLASS = 66;
+export const IPV6_TCLASS = 67;
+export const IPV6_PMTUDISC_DONT = 0;
+
+// linux/udp.h
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
+
+// poll.h, fcntl.h
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0x800;
+export const O_CLOEXEC = 0x80000;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+
+// sched.h
+export const CLONE_NEWNET = 0x40000000;
+
+// net/if.h
+export const IFF_UP = 1;
+export const IFNAMSIZ = 16;
+
+// linux/if_tun.h
+export const TUNSETIFF = 0x400454ca;
+export const TUNSETOFFLOAD = 0x400454d0;
+export const TUNGETIFF = 0x800454d2;
+export const TUNSETVNETHDRSZ = 0x400454d8;
+export const TUNGETDEVNETNS = 0x54e3;
+export const IFF_TUN = 0x0001;
+export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
+export const TUN_F_USO4 = 0x20;
+export const TUN_F_USO6 = 0x40;
+
+// bits/ioctls.h
+export const SIOCGIFMTU = 0x8921;
+export const SIOCSIFMTU = 0x8922;

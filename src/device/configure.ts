@@ -1,0 +1,133 @@
+/**
+ * How a DeviceChange takes effect. The change is checked before it comes here, so nothing in this
+ * file can fail half-way: a `set` applies whole. The order is Linux netlink.c's: the peers swept
+ * away, the key, then each peer.
+ */
+
+import { equalConstantTime, isZero, wipe } from '../crypto/bytes.ts';
+import { Handshake, type Identity } from '../noise/handshake.ts';
+import type { DeviceChange, PeerChange } from './configuration.ts';
+import { type Core, peerKey } from './core.ts';
+import { DEADLINE } from './deadlines.ts';
+import { Peer } from './peer.ts';
+import { sendKeepalive, sendStaged } from './send.ts';
+import * as session from './session.ts';
+import * as timers from './timers.ts';
+
+export function configure(core: Core, now: number, change: DeviceChange): void {
+  if (change.replacePeers) for (const peer of [...core.peers.values()]) removePeer(core, peer);
+  if (change.listenPort !== undefined) core.listenPort = change.listenPort;
+  if (change.fwmark !== undefined) core.fwmark = change.fwmark;
+  if (change.debug !== undefined) core.isDebugging = change.debug;
+  if (change.privateKey !== undefined) setPrivateKey(core, change.privateKey);
+  for (const peerChange of change.peers) configurePeer(core, now, peerChange);
+}
+
+function setPrivateKey(core: Core, privateKey: Uint8Array): void {
+  const old = core.identity;
+  if (old !== null && equalConstantTime(old.privateKey, privateKey)) return;
+  core.identity = isZero(privateKey) ? null : createIdentity(core, privateKey);
+  core.cookieChecker.setPublicKey(core.identity?.publicKey ?? null);
+  if (core.identity !== null) {
+    // Nobody is a peer of themselves.
+    const self = core.peers.get(peerKey(core.identity.publicKey));
+    if (self !== undefined) removePeer(core, self);
+  }
+  for (const peer of core.peers.values()) {
+    // What was agreed under the old key ends with it.
+    session.eraseAll(core, peer);
+    peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
+    peer.handshake.setIdentity(core.identity);
+  }
+  if (old !== null) wipe(old.privateKey);
+}
+
+/** Clamped as RFC 7748 5 says, so that `get` shows the key in the form in which it is used. */
+function createIdentity(core: Core, privateKey: Uint8Array): Identity {
+  const clamped = privateKey.slice();
+  clamped[0] &= 248;
+  clamped[31] = (clamped[31] & 127) | 64;
+  return { privateKey: clamped, publicKey: core.suite.publicKey(clamped) };
+}
+
+function configurePeer(core: Core, now: number, change: PeerChange): void {
+  if (core.identity !== null && equalConstantTime(core.identity.publicKey, change.publicKey))
+    return;
+  let peer = core.peers.get(peerKey(change.publicKey));
+  if (change.remove) {
+    if (peer !== undefined) removePeer(core, peer);
+    return;
+  }
+  if (peer === undefined) {
+    if (change.updateOnly) return;
+    peer = addPeer(core, change.publicKey);
+  }
+  if (change.presharedKey !== undefined) {
+    peer.presharedKey.set(change.presharedKey);
+    peer.handshake.setPresharedKey(change.presharedKey);
+  }
+  if (change.endpoint !== undefined) peer.endpoint = change.endpoint;
+  if (change.description !== undefined) peer.description = change.description;
+  if (change.replaceAllowedIps) core.allowedIps.removeOwner(peer);
+  for (const { prefix, remove } of change.allowedIps) {
+    if (remove) core.allowedIps.remove(prefix, peer);
+    else core.allowedIps.insert(prefix, peer);
+  }
+  if (change.persistentKeepalive !== undefined)
+    setPersistentKeepalive(core, now, peer, change.persistentKeepalive);
+  if (core.isUp) sendStaged(core, now, peer);
+}
+
+function setPersistentKeepalive(core: Core, now: number, peer: Peer, seconds: number): void {
+  const wasOff = peer.persistentKeepalive === 0;
+  peer.persistentKeepalive = seconds;
+  if (seconds === 0) core.deadlines.disarm(peer.row, DEADLINE.persistentKeepalive);
+  else if (wasOff && core.isUp) sendKeepalive(core, now, peer);
+}
+
+function addPeer(core: Core, publicKey: Uint8Array): Peer {
+  const row = core.deadlines.addRow();
+  const peer = new Peer(
+    publicKey.slice(),
+    new Handshake(core.suite, core.identity, publicKey.slice()),
+    row,
+  );
+  core.rows[row] = peer;
+  core.peers.set(peerKey(publicKey), peer);
+  return peer;
+}
+
+function removePeer(core: Core, peer: Peer): void {
+  takeDown(core, peer);
+  core.allowedIps.removeOwner(peer);
+  core.deadlines.removeRow(peer.row);
+  core.rows[peer.row] = undefined;
+  core.peers.delete(peerKey(peer.publicKey));
+  peer.endpoint = null;
+  wipe(peer.presharedKey);
+  peer.handshake.wipe();
+}
+
+/** Ends everything that is under way with a peer; its configuration stays. */
+function takeDown(core: Core, peer: Peer): void {
+  timers.stopped(core, peer);
+  core.drop('peerRemoved', peer, null, peer.staged.take().length);
+  session.eraseAll(core, peer);
+  peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
+  peer.sentLastMinuteHandshake = false;
+}
+
+/** The interface came up: peers with a persistent keepalive call at once. */
+export function bringUp(core: Core, now: number): void {
+  if (core.isUp) return;
+  core.isUp = true;
+  for (const peer of core.peers.values())
+    if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
+}
+
+/** The interface went down: no session survives it. */
+export function takeAllDown(core: Core): void {
+  if (!core.isUp) return;
+  core.isUp = false;
+  for (const peer of core.peers.values()) takeDown(core, peer);
+}

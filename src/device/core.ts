@@ -1,0 +1,113 @@
+/**
+ * What all the rules of the Device share: its tables, its identity and its two ways out. Created
+ * by device.ts; timers.ts, send.ts, receive.ts and configure.ts are functions over it.
+ */
+
+import type { Arena } from '../arena.ts';
+import type { CryptoSuite } from '../crypto/suite.ts';
+import { CookieChecker } from '../noise/cookie.ts';
+import type { Identity } from '../noise/handshake.ts';
+import { AllowedIps } from './allowedips.ts';
+import { DeadlineTable } from './deadlines.ts';
+import { type DropReason, Drops } from './drops.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { DeviceEvent } from './events.ts';
+import { HandshakeQueue } from './handshakequeue.ts';
+import { IndexTable } from './indextable.ts';
+import type { Peer } from './peer.ts';
+import { RateLimiter } from './ratelimiter.ts';
+
+/**
+ * The Device's two outputs. Both only append to the current batch: the bytes lie in the arena and
+ * stay there until the caller's flush, and neither may call back into the Device.
+ */
+export interface Outlet {
+  /** A UDP datagram to send. `trafficClass`: the outer DSCP and ECN octet. */
+  transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void;
+  /** An IP packet for the interface. */
+  deliver(offset: number, length: number): void;
+}
+
+export interface DeviceOptions {
+  readonly arena: Arena;
+  readonly suite: CryptoSuite;
+  /** Fills the array from a cryptographically secure source. */
+  readonly random: (out: Uint8Array) => void;
+  /** ms since 1970; may step back. */
+  readonly wallClock: () => number;
+  readonly outlet: Outlet;
+  /** Told of rare events (handshakes, roaming) and, while `debug` is on, of every drop. */
+  readonly observe?: (event: DeviceEvent) => void;
+}
+
+export class Core {
+  readonly arena: Arena;
+  readonly suite: CryptoSuite;
+  readonly random: (out: Uint8Array) => void;
+  readonly wallClock: () => number;
+  readonly outlet: Outlet;
+  readonly observe: (event: DeviceEvent) => void;
+
+  readonly allowedIps = new AllowedIps<Peer>();
+  readonly deadlines = new DeadlineTable();
+  readonly indices: IndexTable;
+  /** By public key (see peerKey), in the order they were added. */
+  readonly peers = new Map<string, Peer>();
+  /** The peer of each row of the deadline table. */
+  readonly rows: (Peer | undefined)[] = [];
+
+  readonly cookieChecker: CookieChecker;
+  readonly rateLimiter = new RateLimiter();
+  readonly handshakeQueue = new HandshakeQueue();
+  readonly drops = new Drops();
+  readonly counts = { cookiesSent: 0, unreachablesSent: 0 };
+  /** The last initiation by a key that is no peer of ours: the commonest mistake in a setup. */
+  stranger: {
+    readonly publicKey: Uint8Array;
+    readonly endpoint: Endpoint;
+    readonly at: number;
+  } | null = null;
+
+  identity: Identity | null = null;
+  isUp = false;
+  isDebugging = false;
+  mtu = 1420;
+  listenPort = 0;
+  fwmark = 0;
+  /** ICMP answers that may still be sent, and when that was last reckoned (ms). */
+  unreachableTokens = 0;
+  unreachableTokensAt = Number.NEGATIVE_INFINITY;
+
+  readonly #jitterBytes = new Uint8Array(4);
+  readonly #jitterView = new DataView(this.#jitterBytes.buffer);
+
+  constructor(options: DeviceOptions) {
+    this.arena = options.arena;
+    this.suite = options.suite;
+    this.random = options.random;
+    this.wallClock = options.wallClock;
+    this.outlet = options.outlet;
+    this.observe = options.observe ?? (() => {});
+    this.indices = new IndexTable(options.random);
+    this.cookieChecker = new CookieChecker(options.random);
+  }
+
+  /** A random whole number of milliseconds from 0 to `maxMs` - 1. */
+  jitter(maxMs: number): number {
+    this.random(this.#jitterBytes);
+    return this.#jitterView.getUint32(0, true) % maxMs;
+  }
+
+  /** Counts a dropped packet for the device and, when it is known, for the peer. */
+  drop(reason: DropReason, peer: Peer | null, endpoint: Endpoint | null = null, packets = 1): void {
+    if (packets === 0) return;
+    this.drops.count(reason, packets);
+    if (peer !== null) peer.drops.count(reason, packets);
+    if (this.isDebugging) this.observe({ kind: 'dropped', reason, peer, endpoint, packets });
+  }
+}
+
+/** A public key as a key of a Map: one character a byte. */
+export function peerKey(publicKey: Uint8Array): string {
+  return String.fromCharCode(...publicKey);
+}

@@ -1,0 +1,136 @@
+/**
+ * The Device: many peers behind one interface, without sockets, clocks or randomness of its own.
+ *
+ * Every input takes `now`, monotonic milliseconds; every output goes to the outlet given at the
+ * start. The same Device runs in the daemon, in a program with its own transport, and in a
+ * simulator on a virtual clock.
+ *
+ *   sendPacket        one IP packet from the interface  -> transmit
+ *   receiveDatagram   one UDP datagram                  -> deliver, transmit
+ *   handleTimeout     deadlines and queued handshakes   -> transmit, deliver
+ *   configure         a change by the operator          -> transmit
+ *   nextTimeout       when to call handleTimeout next
+ */
+
+import type { DeviceChange, DeviceState, DeviceStats } from './configuration.ts';
+import { bringUp, configure, takeAllDown } from './configure.ts';
+import { Core, type DeviceOptions } from './core.ts';
+import type { DropReason } from './drops.ts';
+import type { Endpoint } from './endpoint.ts';
+import { expire } from './expiries.ts';
+import { consumeHandshakes, receiveDatagram } from './receive.ts';
+import { state, stats } from './report.ts';
+import { sendPacket } from './send.ts';
+
+/** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
+const HANDSHAKES_PER_TURN = 4;
+
+export class Device {
+  /** The insides, for tests and the simulator to look at; not part of the public face. */
+  readonly core: Core;
+
+  constructor(options: DeviceOptions) {
+    this.core = new Core(options);
+  }
+
+  /**
+   * An IP packet from the interface lies in the arena at `offset`. HEADROOM_BYTES before and
+   * TAILROOM_BYTES behind it are free to write; packet and rooms are the Device's until the
+   * outlet's flush, and what it transmits lies in them.
+   */
+  sendPacket(now: number, offset: number, length: number): void {
+    sendPacket(this.core, now, offset, length);
+  }
+
+  /**
+   * A UDP datagram lies in the arena at `offset`; it is the Device's until the outlet's flush, and
+   * what it delivers lies in it. `trafficClass`: the outer DSCP and ECN octet, 0 if unknown.
+   * The endpoint object is kept; equal ones should be the same object, for speed only.
+   */
+  receiveDatagram(
+    now: number,
+    offset: number,
+    length: number,
+    endpoint: Endpoint,
+    trafficClass: number,
+  ): void {
+    receiveDatagram(this.core, now, offset, length, endpoint, trafficClass);
+  }
+
+  /** Does what is due: call at nextTimeout() or later, or at any time. */
+  handleTimeout(now: number): void {
+    consumeHandshakes(this.core, now, HANDSHAKES_PER_TURN);
+    expire(this.core, now);
+  }
+
+  /**
+   * When to call handleTimeout: ms on the same clock, -Infinity for at once, Infinity for never.
+   * Ask again after every input.
+   */
+  nextTimeout(): number {
+    if (this.core.handshakeQueue.length > 0) return Number.NEGATIVE_INFINITY;
+    return this.core.deadlines.next;
+  }
+
+  /** Applies a change whole; it cannot fail. Keys are copied. */
+  configure(now: number, change: DeviceChange): void {
+    configure(this.core, now, change);
+  }
+
+  /** The interface is up and the socket open. */
+  up(now: number): void {
+    bringUp(this.core, now);
+  }
+
+  /** The interface went down: sessions are erased, waiting packets dropped, timers stopped. */
+  down(): void {
+    takeAllDown(this.core);
+  }
+
+  get isUp(): boolean {
+    return this.core.isUp;
+  }
+
+  get listenPort(): number {
+    return this.core.listenPort;
+  }
+
+  get fwmark(): number {
+    return this.core.fwmark;
+  }
+
+  /** The interface's MTU in bytes; packets are padded up to it but not beyond. */
+  setMtu(mtu: number): void {
+    this.core.mtu = mtu;
+  }
+
+  /** Tells which port was bound, when `listenPort` was 0. */
+  setListenPort(port: number): void {
+    this.core.listenPort = port;
+  }
+
+  /** Counts a packet that the outside had to drop, so that `stats` knows of every one. */
+  countDrop(reason: DropReason, packets = 1): void {
+    this.core.drop(reason, null, null, packets);
+  }
+
+  /** Calls `visit` for each peer's endpoint, for example to forget a local address that is gone. */
+  forEachEndpoint(visit: (endpoint: Endpoint) => void): void {
+    for (const peer of this.core.peers.values()) if (peer.endpoint !== null) visit(peer.endpoint);
+  }
+
+  /** A copy of what `get` shows; the keys in it are the caller's to wipe. */
+  state(): DeviceState {
+    return state(this.core);
+  }
+
+  stats(now: number): DeviceStats {
+    return stats(this.core, now);
+  }
+
+  /** Erases every key and peer. The Device is of no use afterwards. */
+  close(): void {
+    takeAllDown(this.core);
+    configure(this.core, 0, { replacePeers: true, privateKey: new Uint8Array(32), peers: [] });
+  }
+}

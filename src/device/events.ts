@@ -1,0 +1,25 @@
+/** What a Device tells its observer: rare things, worth a line in a log. Plain values. */
+
+import type { DropReason } from './drops.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Peer } from './peer.ts';
+
+export type DeviceEvent =
+  | { readonly kind: 'initiationSent'; readonly peer: Peer; readonly attempt: number }
+  | { readonly kind: 'initiationReceived'; readonly peer: Peer; readonly endpoint: Endpoint }
+  | { readonly kind: 'responseSent'; readonly peer: Peer }
+  | { readonly kind: 'responseReceived'; readonly peer: Peer }
+  | { readonly kind: 'sessionConfirmed'; readonly peer: Peer }
+  | { readonly kind: 'handshakeGivenUp'; readonly peer: Peer; readonly attempts: number }
+  | { readonly kind: 'cookieSent'; readonly endpoint: Endpoint }
+  | { readonly kind: 'cookieReceived'; readonly peer: Peer }
+  | { readonly kind: 'roamed'; readonly peer: Peer; readonly from: Endpoint; readonly to: Endpoint }
+  | { readonly kind: 'keysErased'; readonly peer: Peer }
+  | { readonly kind: 'stranger'; readonly publicKey: Uint8Array; readonly endpoint: Endpoint }
+  | {
+      readonly kind: 'dropped';
+      readonly reason: DropReason;
+      readonly peer: Peer | null;
+      readonly endpoint: Endpoint | null;
+      readonly packets: number;
+    };

@@ -1,0 +1,63 @@
+/** What happens when a deadline of timers.ts passes (whitepaper 6; Linux timers.c wg_expired_*). */
+
+import {
+  KEEPALIVE_TIMEOUT_MS,
+  MAX_TIMER_HANDSHAKES,
+  REJECT_AFTER_TIME_MS,
+} from '../noise/constants.ts';
+import type { Core } from './core.ts';
+import { DEADLINE } from './deadlines.ts';
+import type { Peer } from './peer.ts';
+import { sendInitiation, sendKeepalive } from './send.ts';
+import * as session from './session.ts';
+
+/** Acts on every deadline that is due. */
+export function expire(core: Core, now: number): void {
+  core.deadlines.expire(now, (row, column) => {
+    const peer = core.rows[row];
+    if (peer === undefined) throw new Error(`deadline of row ${row}, which no peer has`);
+    EXPIRIES[column](core, now, peer);
+  });
+}
+
+const EXPIRIES: ((core: Core, now: number, peer: Peer) => void)[] = [];
+
+/** No response within REKEY_TIMEOUT: try again, and give up after REKEY_ATTEMPT_TIME. */
+EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
+  if (peer.attempts > MAX_TIMER_HANDSHAKES) {
+    core.observe({ kind: 'handshakeGivenUp', peer, attempts: peer.attempts + 1 });
+    core.deadlines.disarm(peer.row, DEADLINE.sendKeepalive);
+    core.drop('handshakeTimeout', peer, null, peer.staged.take().length);
+    if (!core.deadlines.isArmed(peer.row, DEADLINE.zeroKeyMaterial))
+      core.deadlines.arm(peer.row, DEADLINE.zeroKeyMaterial, now + 3 * REJECT_AFTER_TIME_MS);
+    return;
+  }
+  peer.attempts++;
+  // The way out may be what is broken: let the kernel choose the source address anew.
+  peer.endpoint?.forgetSource();
+  sendInitiation(core, now, peer, true);
+};
+
+/** We received data KEEPALIVE_TIMEOUT ago and have sent nothing since. */
+EXPIRIES[DEADLINE.sendKeepalive] = (core, now, peer) => {
+  sendKeepalive(core, now, peer);
+  if (!peer.needsAnotherKeepalive) return;
+  peer.needsAnotherKeepalive = false;
+  core.deadlines.arm(peer.row, DEADLINE.sendKeepalive, now + KEEPALIVE_TIMEOUT_MS);
+};
+
+/** We sent data KEEPALIVE_TIMEOUT + REKEY_TIMEOUT ago and have heard nothing since. */
+EXPIRIES[DEADLINE.newHandshake] = (core, now, peer) => {
+  peer.endpoint?.forgetSource();
+  sendInitiation(core, now, peer, false);
+};
+
+/** Nothing new was negotiated for three times REJECT_AFTER_TIME. */
+EXPIRIES[DEADLINE.zeroKeyMaterial] = (core, _now, peer) => {
+  session.eraseAll(core, peer);
+  core.observe({ kind: 'keysErased', peer });
+};
+
+EXPIRIES[DEADLINE.persistentKeepalive] = (core, now, peer) => {
+  if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
+};

@@ -1,0 +1,56 @@
+/**
+ * The receiver index of a message -> the handshake or session it belongs to (whitepaper 5.4.2).
+ * Indices are random, so that an observer cannot link sessions, and unique in one Device.
+ */
+
+import type { Keypair } from '../noise/keypair.ts';
+import type { Peer } from './peer.ts';
+
+/** `keypair` is null while the index belongs to a handshake that is still under way. */
+export interface IndexEntry {
+  readonly peer: Peer;
+  keypair: Keypair | null;
+}
+
+export class IndexTable {
+  // Keys are signed 32-bit integers: V8 keeps those unboxed, so a lookup allocates nothing.
+  readonly #entries = new Map<number, IndexEntry>();
+  readonly #random: (out: Uint8Array) => void;
+  readonly #bytes = new Uint8Array(4);
+  readonly #view = new DataView(this.#bytes.buffer);
+
+  constructor(random: (out: Uint8Array) => void) {
+    this.#random = random;
+  }
+
+  /** A new index, not zero, for a handshake of `peer`; an unsigned 32-bit integer. */
+  create(peer: Peer): number {
+    for (;;) {
+      this.#random(this.#bytes);
+      const key = this.#view.getInt32(0, true);
+      if (key === 0 || this.#entries.has(key)) continue;
+      this.#entries.set(key, { peer, keypair: null });
+      return key >>> 0;
+    }
+  }
+
+  lookup(index: number): IndexEntry | undefined {
+    return this.#entries.get(index | 0);
+  }
+
+  /** The handshake became a session: messages to its index are data now. */
+  bind(index: number, keypair: Keypair): void {
+    const entry = this.#entries.get(index | 0);
+    if (entry === undefined) throw new Error(`index table: bind of unknown index ${index}`);
+    entry.keypair = keypair;
+  }
+
+  /** Forgets an index; one that is not there (0, say) is passed over. */
+  remove(index: number): void {
+    this.#entries.delete(index | 0);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+}

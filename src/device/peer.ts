@@ -1,0 +1,102 @@
+/**
+ * One peer: what we know of it and where we stand with it. A record with few rules of its own;
+ * timers.ts, send.ts and receive.ts act on it.
+ */
+
+import { CookieMaker } from '../noise/cookie.ts';
+import type { Handshake } from '../noise/handshake.ts';
+import type { Keypair } from '../noise/keypair.ts';
+import { Drops } from './drops.ts';
+import type { Endpoint } from './endpoint.ts';
+import { StagedPackets } from './staged.ts';
+
+export class Peer {
+  /** 32 bytes; the peer's name. */
+  readonly publicKey: Uint8Array;
+  readonly handshake: Handshake;
+  readonly cookieMaker: CookieMaker;
+  /** Row of the Device's deadline table. */
+  readonly row: number;
+
+  /** Kept for `get`; all zero when there is none. */
+  readonly presharedKey = new Uint8Array(32);
+  description = '';
+  endpoint: Endpoint | null = null;
+  /** Seconds; 0 is off. */
+  persistentKeepalive = 0;
+
+  /** Index of the handshake under way in the index table; 0 when there is none. */
+  handshakeIndex = 0;
+  /** Confirmed, used for sending; the one before it; and one we answered but saw no data under. */
+  current: Keypair | null = null;
+  previous: Keypair | null = null;
+  next: Keypair | null = null;
+  readonly staged = new StagedPackets();
+
+  /** Initiations repeated since something new made us start (Linux timer_handshake_attempts). */
+  attempts = 0;
+  /** Monotonic ms of our last initiation. */
+  lastInitiationAt = Number.NEGATIVE_INFINITY;
+  /** Data came while a passive keepalive was already due, so another one has to follow. */
+  needsAnotherKeepalive = false;
+  /** We asked for a new session because the receiving side of this one nears its end. */
+  sentLastMinuteHandshake = false;
+
+  /** Wall clock ms of the last completed handshake; 0 when there was none. */
+  lastHandshakeMs = 0;
+  txBytes = 0;
+  rxBytes = 0;
+  readonly drops = new Drops();
+  readonly counts = new PeerCounts();
+  readonly trouble = new HandshakeTrouble();
+
+  constructor(publicKey: Uint8Array, handshake: Handshake, row: number) {
+    this.publicKey = publicKey;
+    this.handshake = handshake;
+    this.cookieMaker = new CookieMaker(publicKey);
+    this.row = row;
+  }
+}
+
+/** What `stats` shows beside the drops. */
+export class PeerCounts {
+  initiationsSent = 0;
+  initiationsReceived = 0;
+  responsesSent = 0;
+  responsesReceived = 0;
+  cookiesReceived = 0;
+  keepalivesSent = 0;
+  keepalivesReceived = 0;
+  handshakesCompleted = 0;
+  rekeys = 0;
+  roams = 0;
+  txPackets = 0;
+  rxPackets = 0;
+}
+
+/** What speaks for the cause when a handshake does not complete; cleared when one does. */
+export class HandshakeTrouble {
+  /** Initiations since the peer last answered, and when the first of them left (monotonic ms). */
+  unanswered = 0;
+  unansweredSince = 0;
+  /** The peer's answer, or its initiation, did not decrypt: most likely the preshared keys differ. */
+  undecipherable = 0;
+  /** The peer's initiations carry timestamps that are not newer than before. */
+  staleTimestamps = 0;
+  /** Answers we sent to its initiations without any data coming back under them. */
+  unconfirmedResponses = 0;
+  /** The peer answered with a cookie: it is reachable and under load. */
+  cookies = 0;
+
+  initiationSent(now: number): void {
+    if (this.unanswered++ === 0) this.unansweredSince = now;
+  }
+
+  clear(): void {
+    this.unanswered = 0;
+    this.undecipherable = 0;
+    this.staleTimestamps = 0;
+    this.unconfirmedResponses = 0;
+    this.cookies = 0;
+  }
+}

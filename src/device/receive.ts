@@ -1,0 +1,279 @@
+/**
+ * Inbound, in the order a datagram meets it: classify -> data: index table -> open in place ->
+ * replay window -> session confirmed? -> timers -> source check -> deliver. Handshake messages:
+ * mac1 -> queue -> under load? mac2 or cookie reply -> rate limiter -> consume.
+ *
+ * Everything here is hostile until it decrypts: whatever is wrong ends in a counted drop.
+ */
+
+import { openInitiation } from '../noise/handshake.ts';
+import {
+  COOKIE_REPLY,
+  COOKIE_REPLY_RECEIVER,
+  classify,
+  DATA,
+  DATA_HEADER_BYTES,
+  INITIATION,
+  MALFORMED,
+  RESPONSE_RECEIVER,
+  readCounter,
+  readReceiverIndex,
+  readUint32,
+  TAG_BYTES,
+} from '../noise/messages.ts';
+import {
+  decapsulateEcn,
+  ECN_DROP,
+  IPV4_SOURCE_OFFSET,
+  IPV6_SOURCE_OFFSET,
+  ipLength,
+  ipVersion,
+  isSound,
+  readEcn,
+  writeEcn,
+} from '../packet/ip.ts';
+import { type Core, peerKey } from './core.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Peer } from './peer.ts';
+import {
+  remoteId,
+  sendCookieReply,
+  sendInitiation,
+  sendKeepalive,
+  sendResponse,
+  sendStaged,
+} from './send.ts';
+import * as session from './session.ts';
+import * as timers from './timers.ts';
+
+/** One UDP datagram. See Device.receiveDatagram for who owns the bytes. */
+export function receiveDatagram(
+  core: Core,
+  now: number,
+  offset: number,
+  length: number,
+  endpoint: Endpoint,
+  trafficClass: number,
+): void {
+  if (!core.isUp) {
+    core.drop('interfaceDown', null, endpoint);
+    return;
+  }
+  const bytes = core.arena.bytes;
+  const kind = classify(bytes, offset, length);
+  if (kind === DATA) receiveData(core, now, offset, length, endpoint, trafficClass);
+  else if (kind === MALFORMED) core.drop('malformedMessage', null, endpoint);
+  else if (core.identity === null) core.drop('noPrivateKey', null, endpoint);
+  else if (kind === COOKIE_REPLY)
+    consumeCookieReply(core, now, bytes.slice(offset, offset + length), endpoint);
+  else queueHandshake(core, now, bytes.subarray(offset, offset + length), endpoint);
+}
+
+/** Transport data (whitepaper 5.4.6). */
+function receiveData(
+  core: Core,
+  now: number,
+  offset: number,
+  length: number,
+  endpoint: Endpoint,
+  trafficClass: number,
+): void {
+  const entry = core.indices.lookup(readReceiverIndex(core.arena.view, offset));
+  if (entry === undefined || entry.keypair === null) {
+    core.drop('unknownIndex', null, endpoint);
+    return;
+  }
+  const { peer, keypair } = entry;
+  const counter = readCounter(core.arena.view, offset);
+  if (!keypair.canReceive(now, counter)) {
+    core.drop('expiredKey', peer, endpoint);
+    return;
+  }
+  const inner = offset + DATA_HEADER_BYTES;
+  const innerLength = length - DATA_HEADER_BYTES - TAG_BYTES;
+  if (!keypair.opener.open(inner, innerLength, counter)) {
+    core.drop('badPacket', peer, endpoint);
+    return;
+  }
+  if (!keypair.replay.accept(counter)) {
+    core.drop('replayedPacket', peer, endpoint);
+    return;
+  }
+  roam(core, peer, endpoint);
+  peer.rxBytes += length;
+  peer.counts.rxPackets++;
+  if (session.confirm(core, peer, keypair)) {
+    timers.handshakeCompleted(core, peer);
+    core.observe({ kind: 'sessionConfirmed', peer });
+    sendStaged(core, now, peer);
+  }
+  if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
+    peer.sentLastMinuteHandshake = true;
+    sendInitiation(core, now, peer, false);
+  }
+  timers.authenticatedPacketReceived(core, peer, now);
+  if (innerLength === 0) {
+    peer.counts.keepalivesReceived++;
+    return;
+  }
+  timers.dataReceived(core, peer, now);
+  deliverPacket(core, peer, endpoint, inner, innerLength, trafficClass);
+}
+
+/** The decrypted packet: is it IP, may this peer send from that source, and what of its ECN? */
+function deliverPacket(
+  core: Core,
+  peer: Peer,
+  endpoint: Endpoint,
+  offset: number,
+  available: number,
+  trafficClass: number,
+): void {
+  const bytes = core.arena.bytes;
+  if (!isSound(bytes, offset, available)) {
+    core.drop('malformedPacket', peer, endpoint);
+    return;
+  }
+  const owner =
+    ipVersion(bytes, offset) === 4
+      ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
+      : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
+  if (owner !== peer) {
+    core.drop('disallowedSource', peer, endpoint);
+    return;
+  }
+  const ecn = decapsulateEcn(trafficClass & 3, readEcn(bytes, offset));
+  if (ecn === ECN_DROP) {
+    core.drop('ecnViolation', peer, endpoint);
+    return;
+  }
+  writeEcn(bytes, offset, ecn);
+  core.outlet.deliver(offset, ipLength(bytes, offset));
+}
+
+/** Initiations and responses wait for their turn once they prove to know our public key (mac1). */
+function queueHandshake(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
+  if (!core.cookieChecker.verifyMac1(message)) core.drop('badMac1', null, endpoint);
+  else if (!core.handshakeQueue.push(message, endpoint, now))
+    core.drop('handshakeQueueFull', null, endpoint);
+}
+
+/** Handles at most `limit` of the queued handshake messages. */
+export function consumeHandshakes(core: Core, now: number, limit: number): void {
+  for (let i = 0; i < limit; i++) {
+    const queued = core.handshakeQueue.shift();
+    if (queued === undefined) return;
+    const { message, endpoint } = queued;
+    if (!core.isUp || core.identity === null) core.drop('interfaceDown', null, endpoint);
+    else if (isAdmitted(core, now, message, endpoint)) consume(core, now, message, endpoint);
+  }
+}
+
+/** Under load a message costs us a computation only with a cookie and within its source's rate. */
+function isAdmitted(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): boolean {
+  if (!core.handshakeQueue.isUnderLoad(now)) return true;
+  if (!core.cookieChecker.verifyMac2(message, now, remoteId(endpoint))) {
+    core.drop('cookieRequired', null, endpoint);
+    sendCookieReply(core, now, message, endpoint);
+    return false;
+  }
+  if (core.rateLimiter.allow(endpoint.address, now)) return true;
+  core.drop('rateLimited', null, endpoint);
+  return false;
+}
+
+function consume(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
+  if (message[0] === INITIATION) consumeInitiation(core, now, message, endpoint);
+  else consumeResponse(core, now, message, endpoint);
+}
+
+function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
+  const opened = openInitiation(core.suite, core.identity!, message);
+  if (opened === null) {
+    core.drop('badHandshake', null, endpoint);
+    return;
+  }
+  const peer = core.peers.get(peerKey(opened.remoteStatic));
+  if (peer === undefined) {
+    opened.wipe();
+    core.stranger = { publicKey: opened.remoteStatic, endpoint, at: now };
+    core.drop('unknownPeer', null, endpoint);
+    core.observe({ kind: 'stranger', publicKey: opened.remoteStatic, endpoint });
+    return;
+  }
+  const verdict = peer.handshake.consumeInitiation(opened, now);
+  if (verdict !== 'ok') {
+    if (verdict === 'replayed') peer.trouble.staleTimestamps++;
+    core.drop(INITIATION_DROPS[verdict], peer, endpoint);
+    return;
+  }
+  peer.rxBytes += message.length;
+  peer.counts.initiationsReceived++;
+  core.observe({ kind: 'initiationReceived', peer, endpoint });
+  roam(core, peer, endpoint);
+  timers.authenticatedPacketReceived(core, peer, now);
+  sendResponse(core, now, peer, endpoint);
+}
+
+const INITIATION_DROPS = {
+  bad: 'badHandshake',
+  replayed: 'replayedInitiation',
+  flood: 'initiationFlood',
+} as const;
+
+function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
+  const entry = core.indices.lookup(readUint32(message, RESPONSE_RECEIVER));
+  if (entry === undefined || entry.keypair !== null) {
+    core.drop(entry === undefined ? 'unknownIndex' : 'unexpectedResponse', null, endpoint);
+    return;
+  }
+  const { peer } = entry;
+  const verdict = peer.handshake.consumeResponse(message);
+  if (verdict !== 'ok') {
+    if (verdict === 'bad') peer.trouble.undecipherable++;
+    core.drop(verdict === 'bad' ? 'badHandshake' : 'unexpectedResponse', peer, endpoint);
+    return;
+  }
+  peer.rxBytes += message.length;
+  peer.counts.responsesReceived++;
+  core.observe({ kind: 'responseReceived', peer });
+  roam(core, peer, endpoint);
+  session.begin(core, now, peer);
+  timers.authenticatedPacketReceived(core, peer, now);
+  timers.sessionDerived(core, peer, now);
+  timers.handshakeCompleted(core, peer);
+  // The responder may send only after it has heard from us (key confirmation, whitepaper 5.4.6).
+  sendKeepalive(core, now, peer);
+}
+
+/** Never a reason to roam: a cookie reply is not authenticated by the peer's static key. */
+function consumeCookieReply(
+  core: Core,
+  now: number,
+  message: Uint8Array,
+  endpoint: Endpoint,
+): void {
+  const entry = core.indices.lookup(readUint32(message, COOKIE_REPLY_RECEIVER));
+  if (entry === undefined) {
+    core.drop('unknownIndex', null, endpoint);
+    return;
+  }
+  const { peer } = entry;
+  if (!peer.cookieMaker.consumeReply(message, now)) {
+    core.drop('badCookie', peer, endpoint);
+    return;
+  }
+  peer.counts.cookiesReceived++;
+  peer.trouble.cookies++;
+  core.observe({ kind: 'cookieReceived', peer });
+}
+
+/** The endpoint is wherever the last authenticated packet came from (whitepaper 2.1). */
+function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
+  const old = peer.endpoint;
+  if (old === endpoint) return;
+  peer.endpoint = endpoint;
+  if (old === null || old.sameRemote(endpoint)) return;
+  peer.counts.roams++;
+  core.observe({ kind: 'roamed', peer, from: old, to: endpoint });
+}

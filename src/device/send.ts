@@ -1,0 +1,244 @@
+/**
+ * Outbound, in the order a packet meets it: allowed-IP lookup -> the peer's session -> seal in
+ * place -> timers -> transmit. Without a usable session the packet is staged and a handshake
+ * begins. Handshake messages and keepalives leave from here too.
+ */
+
+import { HEADROOM_BYTES, TAILROOM_BYTES } from '../arena.ts';
+import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
+import type { Keypair } from '../noise/keypair.ts';
+import {
+  COOKIE_REPLY_BYTES,
+  DATA_HEADER_BYTES,
+  INITIATION_BYTES,
+  RESPONSE_BYTES,
+  TAG_BYTES,
+  writeDataHeader,
+} from '../noise/messages.ts';
+import { createUnreachable, ICMP_ANSWER_BYTES_MAX } from '../packet/icmp.ts';
+import {
+  IPV4_DESTINATION_OFFSET,
+  IPV6_DESTINATION_OFFSET,
+  ipVersion,
+  isSound,
+  readEcn,
+} from '../packet/ip.ts';
+import { paddedLength } from '../packet/padding.ts';
+import type { Core } from './core.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Peer } from './peer.ts';
+import * as session from './session.ts';
+import * as timers from './timers.ts';
+
+/** DSCP AF41, the class in which Linux sends handshake messages (wg HANDSHAKE_DSCP). */
+const HANDSHAKE_TRAFFIC_CLASS = 0x88;
+
+/** ICMP answers a second, and how many may come at once (as Linux's icmp_msgs_burst). */
+const UNREACHABLES_PER_SECOND = 50;
+
+const EMPTY = new Uint8Array(0);
+
+/** One IP packet from the interface. See Device.sendPacket for who owns the bytes. */
+export function sendPacket(core: Core, now: number, offset: number, length: number): void {
+  if (!core.isUp) {
+    core.drop('interfaceDown', null);
+    return;
+  }
+  const bytes = core.arena.bytes;
+  if (!isSound(bytes, offset, length)) {
+    core.drop('malformedPacket', null);
+    return;
+  }
+  const peer =
+    ipVersion(bytes, offset) === 4
+      ? core.allowedIps.lookup4(bytes, offset + IPV4_DESTINATION_OFFSET)
+      : core.allowedIps.lookup6(bytes, offset + IPV6_DESTINATION_OFFSET);
+  if (peer === null) {
+    core.drop('noPeer', null);
+    answerUnreachable(core, now, offset, length);
+    return;
+  }
+  if (peer.endpoint === null) {
+    core.drop('noEndpoint', peer);
+    answerUnreachable(core, now, offset, length);
+    return;
+  }
+  const keypair = peer.current;
+  if (keypair?.canSend(now) && peer.staged.length === 0) {
+    transmitData(core, now, peer, keypair, peer.endpoint, offset, length);
+    return;
+  }
+  stage(core, peer, bytes.subarray(offset, offset + length));
+  sendStaged(core, now, peer);
+}
+
+/** Queues a copy of the packet (empty: a keepalive) until there is a session. */
+function stage(core: Core, peer: Peer, packet: Uint8Array): void {
+  core.drop('stagedOverflow', peer, null, peer.staged.push(packet));
+}
+
+/** Sends what waits on the peer if there is a session to send it under; begins one otherwise. */
+export function sendStaged(core: Core, now: number, peer: Peer): void {
+  if (peer.staged.length === 0) return;
+  if (!peer.current?.canSend(now)) {
+    sendInitiation(core, now, peer, false);
+    return;
+  }
+  for (const packet of peer.staged.take()) {
+    const keypair = peer.current;
+    const slot = core.arena.allocate(HEADROOM_BYTES + packet.length + TAILROOM_BYTES);
+    if (slot < 0) {
+      core.drop('arenaExhausted', peer);
+      continue;
+    }
+    if (!keypair.canSend(now) || peer.endpoint === null) {
+      stage(core, peer, packet);
+      continue;
+    }
+    core.arena.bytes.set(packet, slot + HEADROOM_BYTES);
+    transmitData(core, now, peer, keypair, peer.endpoint, slot + HEADROOM_BYTES, packet.length);
+  }
+  if (peer.staged.length > 0) sendInitiation(core, now, peer, false);
+}
+
+/** Sends an empty data packet (whitepaper 6.5), or what waits, which serves as well. */
+export function sendKeepalive(core: Core, now: number, peer: Peer): void {
+  if (peer.staged.length === 0) stage(core, peer, EMPTY);
+  sendStaged(core, now, peer);
+}
+
+/** Seals the packet in place and hands it to the outlet (whitepaper 5.4.6). */
+function transmitData(
+  core: Core,
+  now: number,
+  peer: Peer,
+  keypair: Keypair,
+  endpoint: Endpoint,
+  offset: number,
+  length: number,
+): void {
+  const bytes = core.arena.bytes;
+  const trafficClass = length === 0 ? 0 : readEcn(bytes, offset);
+  const padded = paddedLength(length, core.mtu);
+  for (let i = length; i < padded; i++) bytes[offset + i] = 0;
+  const counter = keypair.sendCounter++;
+  const start = offset - DATA_HEADER_BYTES;
+  writeDataHeader(core.arena.view, start, keypair.remoteIndex, counter);
+  keypair.sealer.seal(offset, padded, counter);
+  const total = DATA_HEADER_BYTES + padded + TAG_BYTES;
+  core.outlet.transmit(start, total, endpoint, trafficClass);
+
+  peer.txBytes += total;
+  peer.counts.txPackets++;
+  if (length === 0) peer.counts.keepalivesSent++;
+  else timers.dataSent(core, peer, now);
+  timers.authenticatedPacketSent(core, peer, now);
+  if (keypair.mustRekeyOnSend(now)) sendInitiation(core, now, peer, false);
+}
+
+/**
+ * Sends a handshake initiation unless one left less than REKEY_TIMEOUT ago (whitepaper 6.4).
+ * `isRetry`: the retransmission timer asks, so the count of attempts goes on.
+ */
+export function sendInitiation(core: Core, now: number, peer: Peer, isRetry: boolean): void {
+  if (!isRetry) peer.attempts = 0;
+  if (now - peer.lastInitiationAt < REKEY_TIMEOUT_MS) return;
+  if (peer.endpoint === null || !core.isUp) return;
+  core.indices.remove(peer.handshakeIndex);
+  peer.handshakeIndex = core.indices.create(peer);
+  const message = new Uint8Array(INITIATION_BYTES);
+  if (
+    !peer.handshake.createInitiation(message, peer.handshakeIndex, core.wallClock(), core.random)
+  ) {
+    core.indices.remove(peer.handshakeIndex);
+    peer.handshakeIndex = 0;
+    return;
+  }
+  peer.cookieMaker.addMacs(message, now);
+  peer.lastInitiationAt = now;
+  peer.counts.initiationsSent++;
+  peer.trouble.initiationSent(now);
+  timers.authenticatedPacketSent(core, peer, now);
+  timers.handshakeInitiated(core, peer, now);
+  transmitHandshake(core, peer, message, peer.endpoint);
+  core.observe({ kind: 'initiationSent', peer, attempt: peer.attempts + 1 });
+}
+
+/** Answers an initiation just consumed; the session it makes waits for its first data. */
+export function sendResponse(core: Core, now: number, peer: Peer, endpoint: Endpoint): void {
+  core.indices.remove(peer.handshakeIndex);
+  peer.handshakeIndex = core.indices.create(peer);
+  const message = new Uint8Array(RESPONSE_BYTES);
+  if (!peer.handshake.createResponse(message, peer.handshakeIndex, core.random)) {
+    core.indices.remove(peer.handshakeIndex);
+    peer.handshakeIndex = 0;
+    core.drop('badHandshake', peer, endpoint);
+    return;
+  }
+  session.begin(core, now, peer);
+  peer.cookieMaker.addMacs(message, now);
+  peer.counts.responsesSent++;
+  peer.trouble.unconfirmedResponses++;
+  timers.authenticatedPacketSent(core, peer, now);
+  timers.sessionDerived(core, peer, now);
+  transmitHandshake(core, peer, message, endpoint);
+  core.observe({ kind: 'responseSent', peer });
+}
+
+/** Answers a handshake message under load with a cookie (whitepaper 5.4.7); no peer is known yet. */
+export function sendCookieReply(
+  core: Core,
+  now: number,
+  message: Uint8Array,
+  endpoint: Endpoint,
+): void {
+  const reply = new Uint8Array(COOKIE_REPLY_BYTES);
+  core.cookieChecker.createReply(reply, message, now, remoteId(endpoint));
+  core.counts.cookiesSent++;
+  transmitHandshake(core, null, reply, endpoint);
+  core.observe({ kind: 'cookieSent', endpoint });
+}
+
+/** Address and port as a cookie is bound to them (whitepaper 5.4.7). */
+export function remoteId(endpoint: Endpoint): Uint8Array {
+  const id = new Uint8Array(endpoint.address.length + 2);
+  id.set(endpoint.address);
+  id[endpoint.address.length] = endpoint.port >> 8;
+  id[endpoint.address.length + 1] = endpoint.port & 0xff;
+  return id;
+}
+
+function transmitHandshake(
+  core: Core,
+  peer: Peer | null,
+  message: Uint8Array,
+  endpoint: Endpoint,
+): void {
+  const slot = core.arena.allocate(message.length);
+  if (slot < 0) {
+    core.drop('arenaExhausted', peer, endpoint);
+    return;
+  }
+  core.arena.bytes.set(message, slot);
+  if (peer !== null) peer.txBytes += message.length;
+  core.outlet.transmit(slot, message.length, endpoint, HANDSHAKE_TRAFFIC_CLASS);
+}
+
+/** Tells the sender of a packet that goes nowhere, as the kernel does (drivers/net/wireguard xmit). */
+function answerUnreachable(core: Core, now: number, offset: number, length: number): void {
+  const elapsedMs = Math.min(1_000, now - core.unreachableTokensAt);
+  core.unreachableTokensAt = now;
+  core.unreachableTokens = Math.min(
+    UNREACHABLES_PER_SECOND,
+    core.unreachableTokens + (elapsedMs * UNREACHABLES_PER_SECOND) / 1_000,
+  );
+  if (core.unreachableTokens < 1) return;
+  const { bytes } = core.arena;
+  const slot = core.arena.allocate(ICMP_ANSWER_BYTES_MAX);
+  if (slot < 0) return;
+  const answerLength = createUnreachable(bytes, offset, length, bytes, slot);
+  if (answerLength === 0) return;
+  core.unreachableTokens--;
+  core.counts.unreachablesSent++;
+  core.outlet.deliver(slot, answerLength);
+}

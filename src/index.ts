@@ -1,0 +1,24 @@
+/**
+ * The library's public face: a Device to embed with any transport, the daemon, and the values
+ * both take. `runDaemon` needs Linux; the Device runs anywhere.
+ */
+
+export { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from './arena.ts';
+export { createPortableSuite } from './crypto/portable.ts';
+export type { CryptoSuite } from './crypto/suite.ts';
+export { type DaemonOptions, runDaemon } from './daemon.ts';
+export type {
+  AllowedIpChange,
+  DeviceChange,
+  DeviceState,
+  DeviceStats,
+  PeerChange,
+  PeerState,
+  Prefix,
+} from './device/configuration.ts';
+export type { DeviceOptions, Outlet } from './device/core.ts';
+export { Device } from './device/device.ts';
+export { DROP_REASONS, type DropReason } from './device/drops.ts';
+export { Endpoint } from './device/endpoint.ts';
+export type { DeviceEvent } from './device/events.ts';
+export { parseAddress, parsePrefix } from './packet/address.ts';

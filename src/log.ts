@@ -1,0 +1,95 @@
+/**
+ * The daemon's log: what a Device's events read like, and which lines a level lets through. Where
+ * lines go, and what time it is, is told from outside.
+ */
+
+import { DROP_REASONS } from './device/drops.ts';
+import type { Endpoint } from './device/endpoint.ts';
+import type { DeviceEvent } from './device/events.ts';
+import { formatEndpoint } from './uapi/endpoint.ts';
+
+/** LOG_LEVEL as wireguard-go has it; `verbose` means the same as `debug`. */
+export type LogLevel = 'silent' | 'error' | 'debug';
+
+export class Log {
+  readonly #prefix: string;
+  readonly #level: LogLevel;
+  readonly #write: (line: string) => void;
+  readonly #time: () => Date;
+  /** ifconfig's `debug`: shows debugging lines whatever the level is. */
+  isDebugging = false;
+
+  /** `name`: the interface's. `write` gets lines without a newline. */
+  constructor(name: string, level: LogLevel, write: (line: string) => void, time: () => Date) {
+    this.#prefix = `(${name})`;
+    this.#level = level;
+    this.#write = write;
+    this.#time = time;
+  }
+
+  error(text: string): void {
+    if (this.#level !== 'silent' || this.isDebugging) this.#line('ERROR', text);
+  }
+
+  debug(text: string): void {
+    if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', text);
+  }
+
+  event(event: DeviceEvent): void {
+    if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', describe(event));
+  }
+
+  #line(level: string, text: string): void {
+    const time = this.#time().toISOString().slice(0, 19).replace('T', ' ').replaceAll('-', '/');
+    this.#write(`${level}: ${this.#prefix} ${time} ${text}`);
+  }
+}
+
+/** One line of plain words. Keys are cut to a few characters, as wireguard-go does. */
+export function describe(event: DeviceEvent): string {
+  switch (event.kind) {
+    case 'initiationSent':
+      return `${peerName(event.peer.publicKey)} - Sending handshake initiation${
+        event.attempt > 1 ? ` (the last was not answered; try ${event.attempt})` : ''
+      }`;
+    case 'initiationReceived':
+      return `${peerName(event.peer.publicKey)} - Received handshake initiation from ${where(event.endpoint)}`;
+    case 'responseSent':
+      return `${peerName(event.peer.publicKey)} - Sending handshake response`;
+    case 'responseReceived':
+      return `${peerName(event.peer.publicKey)} - Received handshake response: the session is up`;
+    case 'sessionConfirmed':
+      return `${peerName(event.peer.publicKey)} - Received the first data: the session is up`;
+    case 'handshakeGivenUp':
+      return `${peerName(event.peer.publicKey)} - Handshake did not complete after ${event.attempts} tries, giving up`;
+    case 'cookieSent':
+      return `Under load: sending a cookie to ${where(event.endpoint)}`;
+    case 'cookieReceived':
+      return `${peerName(event.peer.publicKey)} - Received a cookie: the peer is under load`;
+    case 'roamed':
+      return `${peerName(event.peer.publicKey)} - Endpoint moved from ${where(event.from)} to ${where(event.to)}`;
+    case 'keysErased':
+      return `${peerName(event.peer.publicKey)} - Erased all session keys: nothing new was agreed for too long`;
+    case 'stranger':
+      return `Refused an initiation from ${where(event.endpoint)}: ${base64(event.publicKey)} is no peer of ours`;
+    case 'dropped': {
+      const peer = event.peer === null ? '' : `${peerName(event.peer.publicKey)} - `;
+      const from = event.endpoint === null ? '' : ` from ${where(event.endpoint)}`;
+      const many = event.packets > 1 ? ` (${event.packets} packets)` : '';
+      return `${peer}Dropped${from}${many}: ${DROP_REASONS[event.reason]}`;
+    }
+  }
+}
+
+function peerName(publicKey: Uint8Array): string {
+  const text = base64(publicKey);
+  return `peer(${text.slice(0, 4)}…${text.slice(39, 43)})`;
+}
+
+function where(endpoint: Endpoint): string {
+  return formatEndpoint(endpoint);
+}
+
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import { AllowedIps } from '../../src/device/allowedips.ts';
+import type { Prefix } from '../../src/device/configuration.ts';
+import { maskAddress, parseAddress, parsePrefix } from '../../src/packet/address.ts';
+
+/** The slow, obvious table: a list searched from end to end. */
+class Oracle {
+  entries: { prefix: Prefix; owner: string }[] = [];
+  insert(prefix: Prefix, owner: string): void {
+    const entry = this.entries.find((e) => same(e.prefix, prefix));
+    if (entry) entry.owner = owner;
+    else this.entries.push({ prefix, owner });
+  }
+  remove(prefix: Prefix, owner: string): boolean {
+    const before = this.entries.length;
+    this.entries = this.entries.filter((e) => !(same(e.prefix, prefix) && e.owner === owner));
+    return this.entries.length < before;
+  }
+  removeOwner(owner: string): void {
+    this.entries = this.entries.filter((e) => e.owner !== owner);
+  }
+  lookup(address: Uint8Array): string | null {
+    let best: { prefix: Prefix; owner: string } | null = null;
+    for (const e of this.entries)
+      if (holds(e.prefix, address) && (best === null || e.prefix.length > best.prefix.length))
+        best = e;
+    return best?.owner ?? null;
+  }
+}
+
+const same = (a: Prefix, b: Prefix) =>
+  a.length === b.length &&
+  a.address.length === b.address.length &&
+  a.address.every((byte, i) => byte === b.address[i]);
+
+function holds(prefix: Prefix, address: Uint8Array): boolean {
+  if (prefix.address.length !== address.length) return false;
+  for (let bit = 0; bit < prefix.length; bit++) {
+    const mask = 128 >> (bit & 7);
+    if ((prefix.address[bit >> 3] & mask) !== (address[bit >> 3] & mask)) return false;
+  }
+  return true;
+}
+
+function lookup(table: AllowedIps<string>, address: Uint8Array): string | null {
+  return address.length === 4 ? table.lookup4(address, 0) : table.lookup6(address, 0);
+}
+
+describe('allowed IPs', () => {
+  it.each([
+    ['10.1.2.3', 'host'],
+    ['10.1.2.4', 'net'],
+    ['10.1.3.4', 'wide'],
+    ['11.0.0.1', 'default'],
+    ['fd00::1', 'host6'],
+    ['fd00::2', 'net6'],
+    ['2001:db8::1', null],
+  ])('%s goes to the longest prefix: %s', (address, owner) => {
+    const table = new AllowedIps<string>();
+    table.insert(parsePrefix('0.0.0.0/0')!, 'default');
+    table.insert(parsePrefix('10.0.0.0/8')!, 'wide');
+    table.insert(parsePrefix('10.1.2.0/24')!, 'net');
+    table.insert(parsePrefix('10.1.2.3/32')!, 'host');
+    table.insert(parsePrefix('fd00::/64')!, 'net6');
+    table.insert(parsePrefix('fd00::1/128')!, 'host6');
+    expect(lookup(table, parseAddress(address)!)).toBe(owner);
+  });
+
+  it('a prefix given to another owner is taken from the first', () => {
+    const table = new AllowedIps<string>();
+    const prefix = parsePrefix('10.0.0.0/24')!;
+    table.insert(prefix, 'a');
+    table.insert(prefix, 'b');
+    expect(table.prefixesOf('a')).toEqual([]);
+    expect(table.prefixesOf('b')).toEqual([prefix]);
+    expect(table.remove(prefix, 'a')).toBe(false);
+    expect(table.size).toBe(1);
+  });
+
+  it.each([1, 2, 3, 4, 5, 6])('agrees with a list under random operations, seed %i', (seed) => {
+    let state = seed * 2654435761;
+    const random = (n: number) => {
+      state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
+      return ((state ^ (state >>> 13)) >>> 0) % n;
+    };
+    const table = new AllowedIps<string>();
+    const oracle = new Oracle();
+    const owners = ['a', 'b', 'c', 'd'];
+    const address = () => {
+      // Few distinct bytes, so that prefixes nest and collide.
+      const bytes = new Uint8Array(random(2) === 0 ? 4 : 16);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = [0, 1, 128, 255][random(4)];
+      return bytes;
+    };
+    const prefix = (): Prefix => {
+      const bytes = address();
+      const length = random(8 * bytes.length + 1);
+      return { address: maskAddress(bytes, length), length };
+    };
+    for (let step = 0; step < 3_000; step++) {
+      const owner = owners[random(owners.length)];
+      const known = oracle.entries.length > 0 && random(2) === 0;
+      const target = known ? oracle.entries[random(oracle.entries.length)].prefix : prefix();
+      const action = random(100);
+      if (action < 60) {
+        table.insert(target, owner);
+        oracle.insert(target, owner);
+      } else if (action < 98) {
+        expect(table.remove(target, owner)).toBe(oracle.remove(target, owner));
+      } else {
+        table.removeOwner(owner);
+        oracle.removeOwner(owner);
+      }
+      expect(table.size).toBe(oracle.entries.length);
+      for (let probe = 0; probe < 4; probe++) {
+        const where = probe === 0 && oracle.entries.length > 0 ? target.address : address();
+        expect(lookup(table, where)).toBe(oracle.lookup(where));
+      }
+    }
+    for (const owner of owners)
+      expect(table.prefixesOf(owner).length).toBe(
+        oracle.entries.filter((e) => e.owner === owner).length,
+      );
+  });
+});

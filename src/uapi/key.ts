@@ -1,0 +1,27 @@
+/** Keys as the UAPI spells them: 32 bytes in 64 hexadecimal digits. Knows nothing of Base64. */
+
+export const KEY_BYTES = 32;
+
+const DIGITS = /^[0-9a-fA-F]{64}$/;
+const OCTETS = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
+
+/** A new array of 32 bytes; null unless the text is 64 hexadecimal digits, in either case. */
+export function parseKey(text: string): Uint8Array | null {
+  if (!DIGITS.test(text)) return null;
+  const key = new Uint8Array(KEY_BYTES);
+  for (let i = 0; i < KEY_BYTES; i++) key[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  return key;
+}
+
+/** 64 lower-case digits. `key`: 32 bytes. */
+export function formatKey(key: Uint8Array): string {
+  if (key.length !== KEY_BYTES) throw new Error(`key: ${key.length} bytes`);
+  let text = '';
+  for (const octet of key) text += OCTETS[octet];
+  return text;
+}
+
+/** The UAPI's way to say "no key". */
+export function isZeroKey(key: Uint8Array): boolean {
+  return key.every((octet) => octet === 0);
+}

@@ -1,11 +1,11 @@
 /**
- * Tells when a descriptor can be read, through Node's own event loop. It hides three traps of the
+ * Tells when a descriptor can be read, through Node's own event loop. It hides the traps of the
  * binding underneath: a poll handle that nothing references is collected as garbage and polling
  * stops without a word; an exception thrown in its callback is reported late and stalls the loop;
  * and libuv stops a handle at the first POLLERR.
  *
- * Callbacks run outside Node's own machinery: promises settled and `process.nextTick`s queued in
- * them wait for the next ordinary callback. A program that needs them at once calls `setImmediate`.
+ * One trap remains the caller's: callbacks run outside Node's own machinery, so that promises
+ * settled in them wait for the next ordinary callback. Whoever needs them calls `drainSoon`.
  */
 
 import koffi, { type node } from 'koffi';
@@ -15,25 +15,22 @@ export interface Watch {
   close(): void;
 }
 
-/**
- * After so many reports of an error in a row nobody has mended it: the descriptor is given up,
- * lest the loop spin on it.
- */
-const MAX_ERRORS_IN_A_ROW = 16;
+/** How long polling rests after the second error in a row, doubled with each one up to the most. */
+const FIRST_REST_MS = 10;
+const LONGEST_REST_MS = 1000;
 
 /** What keeps the handles alive. */
 const watches = new Set<FdWatch>();
 
 class FdWatch implements Watch {
-  readonly #fd: number;
   readonly #onReadable: () => void;
   readonly #onBug: (error: unknown) => void;
   readonly #handle: node.PollHandle;
-  #errors = 0;
+  #restMs = 0;
+  #resting: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   constructor(fd: number, onReadable: () => void, onBug: (error: unknown) => void) {
-    this.#fd = fd;
     this.#onReadable = onReadable;
     this.#onBug = onBug;
     this.#handle = koffi.node.poll(fd, this.#polled);
@@ -47,27 +44,30 @@ class FdWatch implements Watch {
     try {
       // An error is the reader's to find and to clear: its next system call returns it.
       this.#onReadable();
-      if (typeof status !== 'number' || status >= 0) this.#errors = 0;
-      else if (!this.#isClosed) this.#resume(status);
     } catch (error) {
       report(this.#onBug, error);
     }
+    if (typeof status === 'number' && status < 0) this.#rest();
+    else this.#restMs = 0;
   };
 
-  #resume(status: number): void {
-    this.#errors++;
-    if (this.#errors < MAX_ERRORS_IN_A_ROW) {
-      this.#handle.start(this.#polled as () => void);
-      return;
-    }
-    this.close();
-    throw new Error(`poll: descriptor ${this.#fd} keeps reporting an error (${status})`);
+  /**
+   * libuv has stopped the handle. It goes on at once after a single error, such as an ICMP
+   * message, and ever later while the error stays, so that the loop does not spin on it.
+   */
+  #rest(): void {
+    if (this.#isClosed) return;
+    this.#resting = setTimeout(() => {
+      if (!this.#isClosed) this.#handle.start(this.#polled as () => void);
+    }, this.#restMs);
+    this.#restMs = Math.min(LONGEST_REST_MS, this.#restMs * 2 || FIRST_REST_MS);
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     watches.delete(this);
+    clearTimeout(this.#resting);
     this.#handle.close();
   }
 }
@@ -82,10 +82,16 @@ export function watch(fd: number, onReadable: () => void, onBug: (error: unknown
   return new FdWatch(fd, onReadable, onBug);
 }
 
+/** Call in a watch's callback after settling a promise, so that whoever awaits it goes on. */
+export function drainSoon(): void {
+  setImmediate(() => {});
+}
+
 /** Hands over an exception where throwing would be lost, and makes sure that it surfaces. */
 function report(onBug: (error: unknown) => void, error: unknown): void {
   try {
     onBug(error);
+    drainSoon();
   } catch (another) {
     setImmediate(() => {
       throw another;

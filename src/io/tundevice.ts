@@ -1,0 +1,213 @@
+/**
+ * The TUN device as a descriptor: opened by name or inherited, its framing and offloads settled
+ * with the kernel. Owns what an operator is told when that fails; tun.ts moves the packets.
+ */
+
+import { close, ERRNO, errno, fcntl, ioctl, open, Scratch, SystemError, socket } from './libc.ts';
+import {
+  AF_INET,
+  F_GETFL,
+  F_SETFL,
+  IFF_NO_PI,
+  IFF_TUN,
+  IFF_VNET_HDR,
+  IFNAMSIZ,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  SIOCSIFMTU,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  TUN_F_CSUM,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
+  TUN_F_USO4,
+  TUN_F_USO6,
+  TUNGETIFF,
+  TUNSETIFF,
+  TUNSETOFFLOAD,
+  TUNSETVNETHDRSZ,
+} from './linux.ts';
+
+export interface TunDeviceOptions {
+  /** The interface's name; with `fd` it is not used. */
+  readonly name: string;
+  /** Bytes; set when the device is opened by name, not when it is inherited. */
+  readonly mtu: number;
+  /** An inherited descriptor (WG_TUN_FD), which the device owns from here on. */
+  readonly fd?: number;
+  /** Whether to take segmentation offloads where the kernel has them. */
+  readonly offload: boolean;
+  /** Gets one line for the log when something works less well than asked. */
+  readonly onNote: (note: string) => void;
+}
+
+export interface TunDevice {
+  readonly fd: number;
+  readonly name: string;
+  /** Every frame begins with a virtio_net_hdr. */
+  readonly hasHeader: boolean;
+  /** The kernel hands over TCP super-packets and takes them. */
+  readonly takesTcp: boolean;
+  /** UDP super-packets too (Linux 6.2). */
+  readonly takesUdp: boolean;
+}
+
+const VIRTIO_HEADER_BYTES = 10;
+const TCP_OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+const UDP_OFFLOADS = TUN_F_USO4 | TUN_F_USO6;
+
+const { EBUSY, EINVAL, ENOENT, ENODEV, ENXIO, EACCES, ENOTTY, EBADF, EBADFD } = ERRNO;
+
+// struct ifreq: the name, then a union of which only the first word is used here.
+const request = new Scratch(128);
+
+/**
+ * What is wrong with an interface name, or null: 1 to 15 bytes, and none that the kernel refuses
+ * or, like `%`, takes for a pattern.
+ */
+export function interfaceNameError(name: string): string | null {
+  const length = new TextEncoder().encode(name).length;
+  if (length === 0 || length >= IFNAMSIZ) return 'expected 1 to 15 bytes';
+  if (name === '.' || name === '..') return 'expected a name other than . and ..';
+  for (const character of name) {
+    if (/[/:%\s\p{Cc}]/u.test(character)) {
+      return `expected a name without ${JSON.stringify(character)}`;
+    }
+  }
+  return null;
+}
+
+/** @throws {SystemError} in one line for an operator; nothing is left open then */
+export function openTunDevice(options: TunDeviceOptions): TunDevice {
+  return options.fd === undefined ? openByName(options) : adopt(options.fd, options);
+}
+
+function openByName(options: TunDeviceOptions): TunDevice {
+  const { name, mtu, offload, onNote } = options;
+  const nameError = interfaceNameError(name);
+  if (nameError !== null) {
+    throw new SystemError(`create interface ${JSON.stringify(name)}`, 'open', EINVAL!, nameError);
+  }
+  const fd = open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) throw openError(name, errno());
+  try {
+    let hasHeader = offload;
+    let error = attach(fd, name, hasHeader);
+    if (error === EINVAL && hasHeader) {
+      hasHeader = false;
+      error = attach(fd, name, hasHeader);
+      if (error === 0) onNote(`tun: no IFF_VNET_HDR in this kernel; one packet at a time`);
+    }
+    if (error !== 0) throw attachError(name, error);
+    setMtu(name, mtu);
+    return settle(fd, nameOf(fd).name, hasHeader, options);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** An inherited descriptor is somebody's choice of flags: it is used as it is. */
+function adopt(fd: number, options: TunDeviceOptions): TunDevice {
+  const { name, flags } = nameOf(fd);
+  if ((flags & IFF_TUN) === 0 || (flags & IFF_NO_PI) === 0) {
+    throw new SystemError(
+      `use descriptor ${fd} (${name})`,
+      'TUNGETIFF',
+      EINVAL!,
+      'expected a TUN device opened with IFF_TUN and IFF_NO_PI',
+    );
+  }
+  const status = fcntl(fd, F_GETFL, 0);
+  if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0) {
+    throw new SystemError(`use descriptor ${fd} (${name})`, 'fcntl', errno());
+  }
+  return settle(fd, name, (flags & IFF_VNET_HDR) !== 0, options);
+}
+
+function attach(fd: number, name: string, hasHeader: boolean): number {
+  putName(name);
+  request.view.setUint16(IFNAMSIZ, IFF_TUN | IFF_NO_PI | (hasHeader ? IFF_VNET_HDR : 0), true);
+  return ioctl(fd, TUNSETIFF, request.address) < 0 ? errno() : 0;
+}
+
+/** Agrees with the kernel on the header's size and on the offloads. */
+function settle(
+  fd: number,
+  name: string,
+  hasHeader: boolean,
+  { offload, onNote }: TunDeviceOptions,
+): TunDevice {
+  if (!hasHeader) return { fd, name, hasHeader, takesTcp: false, takesUdp: false };
+  request.view.setInt32(0, VIRTIO_HEADER_BYTES, true);
+  if (ioctl(fd, TUNSETVNETHDRSZ, request.address) < 0) {
+    throw new SystemError(`set the frame header of ${name}`, 'TUNSETVNETHDRSZ', errno());
+  }
+  const setOffloads = (flags: number): boolean => ioctl(fd, TUNSETOFFLOAD, flags) === 0;
+  if (offload) {
+    if (setOffloads(TCP_OFFLOADS | UDP_OFFLOADS)) {
+      return { fd, name, hasHeader, takesTcp: true, takesUdp: true };
+    }
+    if (setOffloads(TCP_OFFLOADS)) return { fd, name, hasHeader, takesTcp: true, takesUdp: false };
+    onNote(`tun: the kernel refuses segmentation offloads on ${name}; one packet at a time`);
+  }
+  setOffloads(0);
+  return { fd, name, hasHeader, takesTcp: false, takesUdp: false };
+}
+
+/** The name and flags of an attached descriptor. */
+function nameOf(fd: number): { name: string; flags: number } {
+  request.bytes.fill(0, 0, 40);
+  if (ioctl(fd, TUNGETIFF, request.address) < 0) {
+    const error = errno();
+    const isNoTun = error === ENOTTY || error === EBADF || error === EBADFD || error === EINVAL;
+    throw new SystemError(
+      `use descriptor ${fd}`,
+      'TUNGETIFF',
+      error,
+      isNoTun ? 'expected an open descriptor of a TUN device' : undefined,
+    );
+  }
+  const end = request.bytes.indexOf(0);
+  const name = new TextDecoder().decode(request.bytes.slice(0, Math.min(end, IFNAMSIZ)));
+  return { name, flags: request.view.getUint16(IFNAMSIZ, true) };
+}
+
+/** Whether the device behind the descriptor exists no more. */
+export function isTunGone(fd: number): boolean {
+  return ioctl(fd, TUNGETIFF, request.address) < 0 && errno() === EBADFD;
+}
+
+function setMtu(name: string, mtu: number): void {
+  const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SystemError(`set the MTU of ${name}`, 'socket', errno());
+  putName(name);
+  request.view.setInt32(IFNAMSIZ, mtu, true);
+  const error = ioctl(fd, SIOCSIFMTU, request.address) < 0 ? errno() : 0;
+  close(fd);
+  if (error !== 0) {
+    const hint = error === EINVAL ? 'expected 68 to 65535' : undefined;
+    throw new SystemError(`set the MTU of ${name} to ${mtu}`, 'SIOCSIFMTU', error, hint);
+  }
+}
+
+function putName(name: string): void {
+  request.bytes.fill(0, 0, 40);
+  new TextEncoder().encodeInto(name, request.bytes.subarray(0, IFNAMSIZ - 1));
+}
+
+function openError(name: string, error: number): SystemError {
+  const isMissing = error === ENOENT || error === ENODEV || error === ENXIO;
+  let hint: string | undefined;
+  if (isMissing) hint = 'there is no /dev/net/tun; try "modprobe tun"';
+  else if (error === EACCES) hint = 'no access to /dev/net/tun; it takes root';
+  return new SystemError(`create interface ${name}`, 'open /dev/net/tun', error, hint);
+}
+
+function attachError(name: string, error: number): SystemError {
+  let hint: string | undefined;
+  if (error === EBUSY) hint = 'another program serves this interface';
+  else if (error === EINVAL) hint = 'an interface of this name exists that is no TUN device';
+  return new SystemError(`create interface ${name}`, 'TUNSETIFF', error, hint);
+}

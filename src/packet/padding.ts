@@ -1,0 +1,26 @@
+/**
+ * Transport padding (whitepaper 5.4.6): how long a packet is once sealed. Shared by whoever lays
+ * packets out for sealing and whoever seals them, so that both agree on every byte.
+ */
+
+const PADDING_MULTIPLE = 16;
+/** What a data message adds in front: type, receiver index, counter (whitepaper 5.4.6). */
+const MESSAGE_HEADER_BYTES = 16;
+/** What it adds behind: the authenticator. */
+const MESSAGE_TAG_BYTES = 16;
+
+/**
+ * The length in bytes to which a packet of `length` is padded with zeros: a multiple of 16, but
+ * never past the MTU, as the kernel's WireGuard does it. Of a packet longer than the MTU it is the
+ * last MTU-sized unit that is padded. An `mtu` of 0 is none.
+ */
+export function paddedLength(length: number, mtu: number): number {
+  const unit = length > mtu && mtu > 0 ? length % mtu : length;
+  const aligned = (unit + PADDING_MULTIPLE - 1) & -PADDING_MULTIPLE;
+  return length - unit + (aligned > mtu && mtu > 0 ? mtu : aligned);
+}
+
+/** The distance between equally long packets of which the sealed messages lie without a gap. */
+export function messageStride(length: number, mtu: number): number {
+  return MESSAGE_HEADER_BYTES + paddedLength(length, mtu) + MESSAGE_TAG_BYTES;
+}

@@ -1,0 +1,242 @@
+/**
+ * Asks the kernel over rtnetlink and waits for the answer: links, addresses and routes of the
+ * network namespace in which it was opened. Blocks, for microseconds; for control, not for the
+ * data path. The bytes are netlinkmessage.ts' and netlinkrequest.ts'.
+ */
+
+import {
+  close,
+  ERRNO,
+  errno,
+  recv,
+  Scratch,
+  SystemError,
+  send,
+  setIntOption,
+  setsockopt,
+  socket,
+} from './libc.ts';
+import { AF_NETLINK, MSG_TRUNC, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET } from './linux.ts';
+import {
+  isInterrupted,
+  type Link,
+  type LinkAddress,
+  type Message,
+  parseAddress,
+  parseAnswer,
+  parseLink,
+  parseMessages,
+  parseRoute,
+  type Route,
+  RTM_DELADDR,
+  RTM_DELROUTE,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+  RTM_NEWROUTE,
+} from './netlinkmessage.ts';
+import {
+  type AddressChange,
+  type LinkChange,
+  type MessageWriter,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  type RouteChange,
+  writeAddress,
+  writeDeleteLink,
+  writeGetAddresses,
+  writeGetLink,
+  writeGetLinks,
+  writeGetRoute,
+  writeRoute,
+  writeSetLink,
+} from './netlinkrequest.ts';
+
+export type { Link, LinkAddress, Route } from './netlinkmessage.ts';
+export type { AddressChange, LinkChange, RouteChange } from './netlinkrequest.ts';
+
+const NETLINK_ROUTE = 0;
+const SOL_NETLINK = 270;
+const NETLINK_EXT_ACK = 11;
+/** More than the kernel puts into one datagram (32 KiB), save for hardware with many functions. */
+const BUFFER_BYTES = 128 * 1024;
+const TIMEOUT_SECONDS = 2;
+/** How often a listing that changed while it was read is read again. */
+const DUMP_ATTEMPTS = 8;
+
+const { EINTR, ENODEV, ENETUNREACH, EHOSTUNREACH, EMSGSIZE, EBUSY, EACCES, EINVAL, ERANGE } = ERRNO;
+
+export class Netlink {
+  readonly #fd: number;
+  readonly #buffer = new Scratch(BUFFER_BYTES);
+  #sequence = 0;
+  #isClosed = false;
+
+  /** @throws {SystemError} */
+  constructor() {
+    this.#fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (this.#fd < 0) throw new SystemError('ask the kernel about interfaces', 'socket', errno());
+    // Refused by kernels before 4.12, which explain nothing.
+    setIntOption(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    this.#buffer.bytes.fill(0, 0, 16);
+    this.#buffer.view.setUint32(0, TIMEOUT_SECONDS, true);
+    setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, this.#buffer.address, 16);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    close(this.#fd);
+  }
+
+  /** All links, in the kernel's order. */
+  links(): Link[] {
+    return this.#list('list interfaces', writeGetLinks(), RTM_NEWLINK, parseLink);
+  }
+
+  /** null when there is none of this name. */
+  linkByName(name: string): Link | null {
+    return this.#link(name);
+  }
+
+  linkByIndex(index: number): Link | null {
+    return this.#link(index);
+  }
+
+  #link(name: string | number): Link | null {
+    let link: Link | null = null;
+    const error = this.#exchange(writeGetLink(name), ({ type, body }) => {
+      if (type === RTM_NEWLINK) link = parseLink(body);
+    });
+    // A name that the kernel finds too long is nobody's either.
+    if (![ENODEV, ERANGE, EINVAL].includes(error.errno)) refuse(`look up interface ${name}`, error);
+    return link;
+  }
+
+  /** @throws {SystemError} saying which change was refused */
+  setLink(index: number, change: LinkChange): void {
+    const words = [
+      change.isUp === undefined ? [] : [change.isUp ? 'up' : 'down'],
+      change.mtu === undefined ? [] : [`mtu ${change.mtu}`],
+      change.alias === undefined ? [] : [`alias ${JSON.stringify(change.alias)}`],
+    ].flat();
+    this.#change(`set interface ${words.join(', ')}`, writeSetLink(index, change));
+  }
+
+  /** @throws {SystemError} */
+  deleteLink(index: number): void {
+    this.#change('delete interface', writeDeleteLink(index));
+  }
+
+  /** The addresses of one link, or of all. */
+  addresses(linkIndex?: number): LinkAddress[] {
+    return this.#list('list addresses', writeGetAddresses(), RTM_NEWADDR, parseAddress).filter(
+      (address) => linkIndex === undefined || address.linkIndex === linkIndex,
+    );
+  }
+
+  /**
+   * @param replace whether the address may be there already; its other properties are set then
+   * @throws {SystemError} EEXIST and others
+   */
+  addAddress(change: AddressChange, replace = false): void {
+    const flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL);
+    this.#change('add address', writeAddress(RTM_NEWADDR, flags, change));
+  }
+
+  /** @throws {SystemError} EADDRNOTAVAIL when it is not there */
+  deleteAddress(change: AddressChange): void {
+    this.#change('delete address', writeAddress(RTM_DELADDR, 0, change));
+  }
+
+  /** @throws {SystemError} */
+  addRoute(change: RouteChange, replace = false): void {
+    const flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL);
+    this.#change('add route', writeRoute(RTM_NEWROUTE, flags, change));
+  }
+
+  /** @throws {SystemError} ESRCH when it is not there */
+  deleteRoute(change: RouteChange): void {
+    this.#change('delete route', writeRoute(RTM_DELROUTE, 0, change));
+  }
+
+  /**
+   * Which way a packet takes, sent from `source` (null: the kernel's choice) with that mark; null
+   * when there is none, also because `source` is no address of ours any more.
+   */
+  getRoute(destination: Uint8Array, source: Uint8Array | null = null, mark = 0): Route | null {
+    let route: Route | null = null;
+    const error = this.#exchange(writeGetRoute(destination, source, mark), ({ type, body }) => {
+      if (type === RTM_NEWROUTE) route = parseRoute(body);
+    });
+    const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL].includes(error.errno);
+    if (!noRoute) refuse('look up a route', error);
+    return noRoute ? null : route;
+  }
+
+  #list<T>(
+    what: string,
+    request: MessageWriter,
+    type: number,
+    parse: (body: Uint8Array) => T | null,
+  ): T[] {
+    for (let attempt = 1; ; attempt++) {
+      const items: T[] = [];
+      let wasInterrupted = false;
+      const error = this.#exchange(request, (message) => {
+        wasInterrupted ||= isInterrupted(message);
+        const item = message.type === type ? parse(message.body) : null;
+        if (item !== null) items.push(item);
+      });
+      refuse(what, error);
+      if (!wasInterrupted) return items;
+      if (attempt === DUMP_ATTEMPTS) {
+        throw new SystemError(what, 'netlink', EBUSY!, 'it keeps changing; try again');
+      }
+    }
+  }
+
+  #change(what: string, request: MessageWriter): void {
+    refuse(
+      what,
+      this.#exchange(request, () => {}),
+    );
+  }
+
+  /** Sends a request and hands its answer's messages over. Returns the verdict, errno 0 if good. */
+  #exchange(request: MessageWriter, onMessage: (message: Message) => void): Verdict {
+    const sequence = ++this.#sequence;
+    const bytes = request.finish(sequence);
+    this.#buffer.bytes.set(bytes);
+    while (send(this.#fd, this.#buffer.address, bytes.length, 0) < 0) {
+      const error = errno();
+      if (error !== EINTR) return { errno: error, text: '' };
+    }
+    for (;;) {
+      const length = recv(this.#fd, this.#buffer.address, BUFFER_BYTES, MSG_TRUNC);
+      if (length < 0) {
+        const error = errno();
+        if (error === EINTR) continue;
+        return { errno: error, text: '' };
+      }
+      if (length > BUFFER_BYTES) return { errno: EMSGSIZE!, text: 'answer too long' };
+      for (const message of parseMessages(this.#buffer.bytes.subarray(0, length))) {
+        // An answer to an earlier request that was given up.
+        if (message.sequence !== sequence) continue;
+        const answer = parseAnswer(message);
+        if (answer !== null) return answer;
+        onMessage(message);
+      }
+    }
+  }
+}
+
+interface Verdict {
+  readonly errno: number;
+  readonly text: string;
+}
+
+/** Throws unless the verdict is good; the kernel's own words come first. */
+function refuse(what: string, { errno: number, text }: Verdict): void {
+  if (number !== 0) throw new SystemError(what, 'netlink', number, text === '' ? undefined : text);
+}

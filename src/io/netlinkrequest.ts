@@ -1,0 +1,227 @@
+/**
+ * What the kernel is asked over rtnetlink (rtnetlink(7)), values -> bytes: links, addresses and
+ * routes to be shown, made, changed or deleted. Pure; netlinkmessage.ts reads the answers.
+ */
+
+import { AF_INET, AF_INET6, IFF_UP } from './linux.ts';
+import {
+  ADDRESS_BYTES,
+  align4,
+  IFA_ADDRESS,
+  IFA_BROADCAST,
+  IFA_LOCAL,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_MTU,
+  LINK_BYTES,
+  NETLINK_HEADER_BYTES,
+  ROUTE_BYTES,
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_OIF,
+  RTA_PREFSRC,
+  RTA_PRIORITY,
+  RTA_TABLE,
+  RTM_DELLINK,
+  RTM_NEWLINK,
+  RTM_NEWROUTE,
+  viewOf,
+} from './netlinkmessage.ts';
+
+export const RTM_GETLINK = 18;
+export const RTM_GETADDR = 22;
+export const RTM_GETROUTE = 26;
+export const NLM_F_REQUEST = 0x1;
+export const NLM_F_ACK = 0x4;
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_CREATE = 0x400;
+
+const RT_TABLE_MAIN = 254;
+const RT_SCOPE_LINK = 253;
+const RTN_UNICAST = 1;
+/** Who made a route; 4 is an administrator. */
+const RTPROT_STATIC = 4;
+const RTA_SRC = 2;
+const RTA_MARK = 16;
+
+const encoder = new TextEncoder();
+
+/** A request as it goes to the kernel. */
+export class MessageWriter {
+  #bytes: Uint8Array = new Uint8Array(256);
+  #view = viewOf(this.#bytes);
+  #length = NETLINK_HEADER_BYTES;
+
+  constructor(type: number, flags: number) {
+    this.#view.setUint16(4, type, true);
+    this.#view.setUint16(6, flags | NLM_F_REQUEST, true);
+  }
+
+  fixed(bytes: Uint8Array): this {
+    this.#append(bytes);
+    return this;
+  }
+
+  attribute(type: number, value: Uint8Array): this {
+    const start = this.#length;
+    const header = new Uint8Array(4);
+    viewOf(header).setUint16(0, 4 + value.length, true);
+    viewOf(header).setUint16(2, type, true);
+    this.#append(header);
+    this.#append(value);
+    this.#length = start + align4(4 + value.length);
+    return this;
+  }
+
+  number(type: number, value: number): this {
+    const bytes = new Uint8Array(4);
+    viewOf(bytes).setUint32(0, value, true);
+    return this.attribute(type, bytes);
+  }
+
+  /** Text with the zero byte that the kernel wants behind it. */
+  text(type: number, value: string): this {
+    return this.attribute(type, encoder.encode(`${value}\0`));
+  }
+
+  /** The whole message. */
+  finish(sequence: number): Uint8Array {
+    this.#view.setUint32(0, this.#length, true);
+    this.#view.setUint32(8, sequence, true);
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (this.#length + bytes.length + 4 > this.#bytes.length) {
+      const grown = new Uint8Array((this.#length + bytes.length + 4) * 2);
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+      this.#view = viewOf(grown);
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+}
+
+export interface LinkChange {
+  readonly isUp?: boolean;
+  readonly mtu?: number;
+  /** Empty removes it. */
+  readonly alias?: string;
+}
+
+export interface AddressChange {
+  readonly linkIndex: number;
+  readonly address: Uint8Array;
+  readonly prefixLength: number;
+  readonly peer?: Uint8Array;
+  readonly broadcast?: Uint8Array;
+}
+
+export interface RouteChange {
+  readonly destination: Uint8Array;
+  readonly prefixLength: number;
+  readonly linkIndex: number;
+  readonly gateway?: Uint8Array;
+  readonly preferredSource?: Uint8Array;
+  readonly metric?: number;
+  /** The main table if not given. */
+  readonly table?: number;
+}
+
+export function writeGetLinks(): MessageWriter {
+  return new MessageWriter(RTM_GETLINK, NLM_F_DUMP).fixed(new Uint8Array(LINK_BYTES));
+}
+
+/** By name, or by index where `name` is a number. */
+export function writeGetLink(name: string | number): MessageWriter {
+  const writer = new MessageWriter(RTM_GETLINK, NLM_F_ACK);
+  if (typeof name === 'number') return writer.fixed(linkBody(name, 0, 0));
+  return writer.fixed(linkBody(0, 0, 0)).text(IFLA_IFNAME, name);
+}
+
+export function writeSetLink(index: number, change: LinkChange): MessageWriter {
+  const flags = change.isUp === true ? IFF_UP : 0;
+  const mask = change.isUp === undefined ? 0 : IFF_UP;
+  const writer = new MessageWriter(RTM_NEWLINK, NLM_F_ACK).fixed(linkBody(index, flags, mask));
+  if (change.mtu !== undefined) writer.number(IFLA_MTU, change.mtu);
+  // Without the zero byte: an empty attribute takes the alias away.
+  if (change.alias !== undefined) writer.attribute(IFLA_IFALIAS, encoder.encode(change.alias));
+  return writer;
+}
+
+export function writeDeleteLink(index: number): MessageWriter {
+  return new MessageWriter(RTM_DELLINK, NLM_F_ACK).fixed(linkBody(index, 0, 0));
+}
+
+export function writeGetAddresses(): MessageWriter {
+  return new MessageWriter(RTM_GETADDR, NLM_F_DUMP).fixed(new Uint8Array(ADDRESS_BYTES));
+}
+
+/** `type`: RTM_NEWADDR or RTM_DELADDR. */
+export function writeAddress(type: number, flags: number, change: AddressChange): MessageWriter {
+  const { address, prefixLength, linkIndex, peer, broadcast } = change;
+  const body = new Uint8Array(ADDRESS_BYTES);
+  body[0] = familyOf(address);
+  body[1] = prefixLength;
+  viewOf(body).setUint32(4, linkIndex, true);
+  const writer = new MessageWriter(type, flags | NLM_F_ACK).fixed(body);
+  writer.attribute(IFA_LOCAL, address).attribute(IFA_ADDRESS, peer ?? address);
+  if (broadcast !== undefined) writer.attribute(IFA_BROADCAST, broadcast);
+  return writer;
+}
+
+/** `type`: RTM_NEWROUTE or RTM_DELROUTE. */
+export function writeRoute(type: number, flags: number, change: RouteChange): MessageWriter {
+  const { destination, gateway, preferredSource, metric, table = RT_TABLE_MAIN } = change;
+  const body = new Uint8Array(ROUTE_BYTES);
+  body[0] = familyOf(destination);
+  body[1] = change.prefixLength;
+  body[4] = table < 256 ? table : 0;
+  if (type === RTM_NEWROUTE) {
+    body[5] = RTPROT_STATIC;
+    body[6] = gateway === undefined && destination.length === 4 ? RT_SCOPE_LINK : 0;
+    body[7] = RTN_UNICAST;
+  } else {
+    body[6] = 255; // RT_SCOPE_NOWHERE: any scope
+  }
+  const writer = new MessageWriter(type, flags | NLM_F_ACK).fixed(body);
+  writer.attribute(RTA_DST, destination).number(RTA_OIF, change.linkIndex);
+  writer.number(RTA_TABLE, table);
+  if (gateway !== undefined) writer.attribute(RTA_GATEWAY, gateway);
+  if (preferredSource !== undefined) writer.attribute(RTA_PREFSRC, preferredSource);
+  if (metric !== undefined) writer.number(RTA_PRIORITY, metric);
+  return writer;
+}
+
+/** Which way a packet to `destination` would take. */
+export function writeGetRoute(
+  destination: Uint8Array,
+  source: Uint8Array | null,
+  mark: number,
+): MessageWriter {
+  const body = new Uint8Array(ROUTE_BYTES);
+  body[0] = familyOf(destination);
+  body[1] = destination.length * 8;
+  if (source !== null) body[2] = source.length * 8;
+  const writer = new MessageWriter(RTM_GETROUTE, NLM_F_ACK).fixed(body);
+  writer.attribute(RTA_DST, destination);
+  if (source !== null) writer.attribute(RTA_SRC, source);
+  if (mark !== 0) writer.number(RTA_MARK, mark);
+  return writer;
+}
+
+function linkBody(index: number, flags: number, mask: number): Uint8Array {
+  const body = new Uint8Array(LINK_BYTES);
+  const view = viewOf(body);
+  view.setInt32(4, index, true);
+  view.setUint32(8, flags, true);
+  view.setUint32(12, mask, true);
+  return body;
+}
+
+function familyOf(address: Uint8Array): number {
+  return address.length === 4 ? AF_INET : AF_INET6;
+}

@@ -30,8 +30,8 @@ import { VERSION } from './version.ts';
 /** Room for the largest batch of either side and for what the Device adds to it. */
 const ARENA_BYTES = 6 * 1024 * 1024;
 const DEFAULT_MTU = 1420;
-/** Frames or datagrams a turn takes from one descriptor before the others have theirs. */
-const TUN_BUDGET = 64;
+/** Packets a turn takes from one descriptor before the others have theirs. */
+const TUN_BUDGET = 256;
 const UDP_BUDGET = 256;
 
 export interface DaemonOptions {
@@ -229,6 +229,7 @@ class Daemon {
     }
     this.#now = monotonicMs();
     this.#device.setMtu(link.mtu);
+    if (this.#tun !== undefined) this.#tun.mtu = link.mtu;
     if (link.isUp && !this.#device.isUp) this.#bringUp();
     else if (!link.isUp && this.#device.isUp) this.#takeDown();
     this.#endTurn();

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { expect, describe as group, it } from 'vitest';
+import { Endpoint } from '../src/device/endpoint.ts';
+import type { DeviceEvent } from '../src/device/events.ts';
+import type { Peer } from '../src/device/peer.ts';
+import { describe, Log } from '../src/log.ts';
+import { parseAddress } from '../src/packet/address.ts';
+import { VERSION } from '../src/version.ts';
+
+const peer = { publicKey: new Uint8Array(32).fill(1) } as Peer;
+const endpoint = new Endpoint(parseAddress('203.0.113.10')!, 51820);
+const endpoint6 = new Endpoint(parseAddress('2001:db8::1')!, 7);
+
+group('what an event reads like', () => {
+  it.each<[DeviceEvent, string]>([
+    [
+      { kind: 'initiationSent', peer, attempt: 1 },
+      'peer(AQEB…QEBA) - Sending handshake initiation',
+    ],
+    [
+      { kind: 'initiationSent', peer, attempt: 3 },
+      'peer(AQEB…QEBA) - Sending handshake initiation (the last was not answered; try 3)',
+    ],
+    [
+      { kind: 'roamed', peer, from: endpoint, to: endpoint6 },
+      'peer(AQEB…QEBA) - Endpoint moved from 203.0.113.10:51820 to [2001:db8::1]:7',
+    ],
+    [
+      { kind: 'stranger', publicKey: peer.publicKey, endpoint },
+      'Refused an initiation from 203.0.113.10:51820: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= is no peer of ours',
+    ],
+    [
+      { kind: 'dropped', reason: 'stagedOverflow', peer, endpoint: null, packets: 2 },
+      'peer(AQEB…QEBA) - Dropped (2 packets): packet waiting for a handshake, pushed out by newer ones',
+    ],
+  ])('%o', (event, text) => {
+    expect(describe(event)).toBe(text);
+  });
+});
+
+group('levels', () => {
+  const lines = (level: 'silent' | 'error' | 'debug', isDebugging: boolean): string[] => {
+    const written: string[] = [];
+    const log = new Log(
+      'wg0',
+      level,
+      (line) => written.push(line),
+      () => new Date(0),
+    );
+    log.isDebugging = isDebugging;
+    log.error('e');
+    log.debug('d');
+    log.event({ kind: 'responseSent', peer });
+    return written;
+  };
+
+  it('each lets its own through, and `debug` all', () => {
+    expect(lines('silent', false)).toEqual([]);
+    expect(lines('error', false)).toEqual(['ERROR: (wg0) 1970/01/01 00:00:00 e']);
+    expect(lines('debug', false).length).toBe(3);
+    expect(lines('silent', true).length).toBe(3);
+  });
+});
+
+it('the version is that of package.json', () => {
+  expect(JSON.parse(readFileSync('package.json', 'utf8')).version).toBe(VERSION);
+});

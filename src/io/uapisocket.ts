@@ -1,0 +1,135 @@
+/**
+ * The control socket's place in the file system: where it is, making a listening one there, and
+ * telling one that is served from one that was left behind. What is said over it is the server's
+ * and the client's.
+ */
+
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import {
+  bindSocket,
+  close,
+  connect,
+  ERRNO,
+  errno,
+  listen,
+  Scratch,
+  SystemError,
+  socket,
+} from './libc.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './linux.ts';
+
+/** Where every user-space WireGuard has its control sockets. */
+export const UAPI_DIRECTORY = '/var/run/wireguard';
+const BACKLOG = 128;
+/** sun_path, with the zero byte behind it. */
+const PATH_BYTES_MAX = 107;
+
+const { EADDRINUSE, EAGAIN, ECONNREFUSED, ENAMETOOLONG, ENOENT, EEXIST } = ERRNO;
+
+const address = new Scratch(128);
+
+export function uapiPath(name: string, directory = UAPI_DIRECTORY): string {
+  return `${directory}/${name}.sock`;
+}
+
+/**
+ * A listening control socket of mode 0600, in place of one that nobody answers. The descriptor is
+ * the caller's: to serve from (see uapiserver.ts), or to hand to the daemon that will.
+ *
+ * @throws {SystemError} EADDRINUSE when another daemon serves this name, and others
+ */
+export function openUapiSocket(name: string, directory = UAPI_DIRECTORY): number {
+  const path = uapiPath(name, directory);
+  makeDirectory(directory);
+  removeStale(name, path);
+  const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SystemError(`open the control socket ${path}`, 'socket', errno());
+  // So that it never exists with a wider mode than 0600, not even for a moment.
+  const umask = process.umask(0o177);
+  const bound = bindSocket(fd, address.address, putPath(path));
+  const error = bound < 0 ? errno() : 0;
+  process.umask(umask);
+  if (error !== 0) {
+    close(fd);
+    throw new SystemError(`open the control socket ${path}`, 'bind', error);
+  }
+  if (listen(fd, BACKLOG) < 0) {
+    const listenError = errno();
+    close(fd);
+    throw new SystemError(`open the control socket ${path}`, 'listen', listenError);
+  }
+  return fd;
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    // The umask may be tight; `wg` must get in.
+    if (mkdirSync(directory, { recursive: true }) !== undefined) chmodSync(directory, 0o755);
+  } catch (error) {
+    throw systemErrorOf(`make ${directory}`, 'mkdir', error);
+  }
+}
+
+function removeStale(name: string, path: string): void {
+  let isSocket: boolean;
+  try {
+    isSocket = lstatSync(path).isSocket();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw systemErrorOf(`open the control socket ${path}`, 'lstat', error);
+  }
+  if (!isSocket) {
+    const hint = 'a file that is no socket is in the way';
+    throw new SystemError(`open the control socket ${path}`, 'lstat', EEXIST!, hint);
+  }
+  if (isServed(path)) {
+    const hint = `another daemon serves ${name} (its control socket ${path} answers)`;
+    throw new SystemError(`serve ${name}`, 'connect', EADDRINUSE!, hint);
+  }
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw systemErrorOf(`remove the stale control socket ${path}`, 'unlink', error);
+  }
+}
+
+function isServed(path: string): boolean {
+  const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SystemError(`connect to ${path}`, 'socket', errno());
+  const error = connect(fd, address.address, putPath(path)) < 0 ? errno() : 0;
+  close(fd);
+  // EAGAIN: its queue is full, so somebody holds it.
+  if (error === 0 || error === EAGAIN) return true;
+  if (error === ECONNREFUSED || error === ENOENT) return false;
+  throw new SystemError(`connect to ${path}`, 'connect', error);
+}
+
+/** Writes a struct sockaddr_un and returns its length. */
+function putPath(path: string): number {
+  const bytes = new TextEncoder().encode(path);
+  if (bytes.length > PATH_BYTES_MAX) {
+    throw new SystemError(
+      `open the control socket ${path}`,
+      'bind',
+      ENAMETOOLONG!,
+      'path too long',
+    );
+  }
+  address.bytes.fill(0);
+  address.view.setUint16(0, AF_UNIX, true);
+  address.bytes.set(bytes, 2);
+  return 2 + bytes.length + 1;
+}
+
+/** One of Node's own errors, worded as ours are. */
+export function systemErrorOf(
+  what: string,
+  call: string,
+  error: unknown,
+  hint?: string,
+): SystemError {
+  const { errno: number } = error as NodeJS.ErrnoException;
+  if (number === undefined) throw error;
+  return new SystemError(what, call, Math.abs(number), hint);
+}

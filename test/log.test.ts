@@ -15,15 +15,15 @@ group('what an event reads like', () => {
   it.each<[DeviceEvent, string]>([
     [
       { kind: 'initiationSent', peer, attempt: 1 },
-      'peer(AQEB…QEBA) - Sending handshake initiation',
+      'peer(AQEB…BAQE) - Sending handshake initiation',
     ],
     [
       { kind: 'initiationSent', peer, attempt: 3 },
-      'peer(AQEB…QEBA) - Sending handshake initiation (the last was not answered; try 3)',
+      'peer(AQEB…BAQE) - Sending handshake initiation (the last was not answered; try 3)',
     ],
     [
       { kind: 'roamed', peer, from: endpoint, to: endpoint6 },
-      'peer(AQEB…QEBA) - Endpoint moved from 203.0.113.10:51820 to [2001:db8::1]:7',
+      'peer(AQEB…BAQE) - Endpoint moved from 203.0.113.10:51820 to [2001:db8::1]:7',
     ],
     [
       { kind: 'stranger', publicKey: peer.publicKey, endpoint },
@@ -31,7 +31,7 @@ group('what an event reads like', () => {
     ],
     [
       { kind: 'dropped', reason: 'stagedOverflow', peer, endpoint: null, packets: 2 },
-      'peer(AQEB…QEBA) - Dropped (2 packets): packet waiting for a handshake, pushed out by newer ones',
+      'peer(AQEB…BAQE) - Dropped (2 packets): packet waiting for a handshake, pushed out by newer ones',
     ],
   ])('%o', (event, text) => {
     expect(describe(event)).toBe(text);

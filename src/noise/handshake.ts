@@ -1,0 +1,422 @@
+/**
+ * The handshake with one peer, in both roles. Owns its ephemeral secrets from the first message to
+ * the session's keys; knows no table of peers, no clock and no source of randomness. The MACs
+ * behind the messages are cookie.ts's, their layout is messages.ts's.
+ *
+ *   Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s, prologue "WireGuard v1 zx2c4 Jason@zx2c4.com"
+ *
+ *     <- s                              the initiator knows the responder's static key
+ *     ...
+ *     -> e, es, s, ss, {t}              createInitiation | openInitiation, consumeInitiation
+ *     <- e, ee, se, psk, {}             createResponse   | consumeResponse
+ *
+ * {t} is the timestamp and {} the empty payload; each step below carries its token. Then
+ * beginSession gives the keys, and nothing of the handshake is left.
+ *
+ * Messages are hostile: they get a verdict, and until the last check has passed nothing that was
+ * here before has changed.
+ */
+
+import { equalConstantTime, wipe } from '../crypto/bytes.ts';
+import type { CryptoSuite } from '../crypto/suite.ts';
+import { INITIATIONS_PER_SECOND } from './constants.ts';
+import {
+  INITIATION,
+  INITIATION_EPHEMERAL,
+  INITIATION_MAC1,
+  INITIATION_SENDER,
+  INITIATION_STATIC,
+  INITIATION_TIMESTAMP,
+  KEY_BYTES,
+  RESPONSE,
+  RESPONSE_EPHEMERAL,
+  RESPONSE_MAC1,
+  RESPONSE_NOTHING,
+  RESPONSE_RECEIVER,
+  RESPONSE_SENDER,
+  readUint32,
+  TIMESTAMP_BYTES,
+  writeUint32,
+} from './messages.ts';
+import { compareTimestamps, writeTimestamp } from './tai64n.ts';
+import { Transcript } from './transcript.ts';
+
+/** Fills the array from a cryptographically secure source. */
+export type Random = (out: Uint8Array) => void;
+
+/** Our static key pair, 32 bytes each. Shared by all handshakes, and the Device's to wipe. */
+export interface Identity {
+  readonly privateKey: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
+/** What a finished handshake yields. The keys are 32 bytes each and the receiver's to wipe. */
+export interface Session {
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  readonly localIndex: number;
+  readonly remoteIndex: number;
+  readonly isInitiator: boolean;
+}
+
+/** `flood`: authentic and new, but too soon after the last one. */
+export type InitiationVerdict = 'ok' | 'bad' | 'replayed' | 'flood';
+/** `unexpected`: we have no initiation in flight that this could answer. */
+export type ResponseVerdict = 'ok' | 'unexpected' | 'bad';
+
+/** Every state owns what is in it; `localIndex` is what the peer's answers are addressed to. */
+type State =
+  | { readonly kind: 'none'; readonly localIndex: 0 }
+  | {
+      readonly kind: 'createdInitiation';
+      readonly localIndex: number;
+      readonly ephemeralPrivate: Uint8Array;
+      readonly transcript: Transcript;
+    }
+  | {
+      readonly kind: 'consumedInitiation';
+      /** That of our own initiation, which the peer's has overtaken; 0 when there was none. */
+      readonly localIndex: number;
+      readonly remoteIndex: number;
+      readonly remoteEphemeral: Uint8Array;
+      readonly transcript: Transcript;
+    }
+  | {
+      readonly kind: 'finished';
+      readonly localIndex: number;
+      readonly remoteIndex: number;
+      readonly isInitiator: boolean;
+      readonly transcript: Transcript;
+    };
+
+const NONE: State = { kind: 'none', localIndex: 0 };
+
+const LEAST_INITIATION_INTERVAL_MS = 1_000 / INITIATIONS_PER_SECOND;
+
+/**
+ * An initiation read as far as one can without knowing its sender: enough to learn who that claims
+ * to be. It proves nothing before `consumeInitiation` of that peer's Handshake has said so.
+ */
+export class OpenedInitiation {
+  /** 32 bytes; stays when the rest is wiped. */
+  readonly remoteStatic: Uint8Array;
+  readonly remoteEphemeral: Uint8Array;
+  readonly senderIndex: number;
+  readonly encryptedTimestamp: Uint8Array;
+  readonly transcript: Transcript;
+
+  constructor(message: Uint8Array, remoteStatic: Uint8Array, transcript: Transcript) {
+    this.remoteStatic = remoteStatic;
+    this.remoteEphemeral = message.slice(INITIATION_EPHEMERAL, INITIATION_STATIC);
+    this.senderIndex = readUint32(message, INITIATION_SENDER);
+    this.encryptedTimestamp = message.slice(INITIATION_TIMESTAMP, INITIATION_MAC1);
+    this.transcript = transcript;
+  }
+
+  /** Call when no peer has this static key; `consumeInitiation` does it itself. */
+  wipe(): void {
+    this.transcript.wipe();
+  }
+}
+
+/**
+ * First half of the responder's reading: who is it? Null when it does not decrypt or the ephemeral
+ * key is degenerate. `message`: 148 bytes, borrowed, classified as an initiation, mac1 verified.
+ */
+export function openInitiation(
+  suite: CryptoSuite,
+  identity: Identity,
+  message: Uint8Array,
+): OpenedInitiation | null {
+  const transcript = Transcript.begin(identity.publicKey);
+  const remoteEphemeral = message.slice(INITIATION_EPHEMERAL, INITIATION_STATIC);
+  // e
+  transcript.mixEphemeral(remoteEphemeral);
+  // es
+  if (agree(suite, identity.privateKey, remoteEphemeral, (es) => transcript.mixSecretAndKey(es))) {
+    // s
+    const remoteStatic = transcript.open(message.subarray(INITIATION_STATIC, INITIATION_TIMESTAMP));
+    if (remoteStatic !== null) return new OpenedInitiation(message, remoteStatic, transcript);
+  }
+  transcript.wipe();
+  return null;
+}
+
+export class Handshake {
+  readonly #suite: CryptoSuite;
+  readonly #remoteStatic: Uint8Array;
+  #identity: Identity | null = null;
+  /** ss never changes while both keys stay, so it is reckoned once. */
+  readonly #staticSecret = new Uint8Array(KEY_BYTES);
+  #isUsable = false;
+  readonly #presharedKey = new Uint8Array(KEY_BYTES);
+  #state: State = NONE;
+  /** Greatest timestamp of an initiation consumed; no later one may be as old (whitepaper 5.1). */
+  readonly #latestTimestamp = new Uint8Array(TIMESTAMP_BYTES);
+  #lastConsumedAt = Number.NEGATIVE_INFINITY;
+
+  /** `remoteStatic`, `presharedKey`: 32 bytes each, copied. No key: all zero, as WireGuard has it. */
+  constructor(
+    suite: CryptoSuite,
+    identity: Identity | null,
+    remoteStatic: Uint8Array,
+    presharedKey?: Uint8Array,
+  ) {
+    this.#suite = suite;
+    this.#remoteStatic = remoteStatic.slice();
+    if (presharedKey !== undefined) this.setPresharedKey(presharedKey);
+    this.setIdentity(identity);
+  }
+
+  /** Call when our own key changed; a handshake under way was the old key's, and is given up. */
+  setIdentity(identity: Identity | null): void {
+    this.clear();
+    this.#identity = identity;
+    wipe(this.#staticSecret);
+    this.#isUsable =
+      identity !== null &&
+      this.#suite.sharedSecret(this.#staticSecret, identity.privateKey, this.#remoteStatic);
+  }
+
+  /** 32 bytes, copied; all zero for none. It holds from the next response on, either way. */
+  setPresharedKey(presharedKey: Uint8Array): void {
+    this.#presharedKey.set(presharedKey);
+  }
+
+  /** False without a private key, or with a peer's key of small order: no handshake is possible. */
+  get isUsable(): boolean {
+    return this.#isUsable;
+  }
+
+  get state(): State['kind'] {
+    return this.#state.kind;
+  }
+
+  /** The index last given to createInitiation or createResponse; 0 when no handshake is under way. */
+  get localIndex(): number {
+    return this.#state.localIndex;
+  }
+
+  /** A copy, 12 bytes, for whoever restarts us to carry over. All zero: none yet. */
+  get latestTimestamp(): Uint8Array {
+    return this.#latestTimestamp.slice();
+  }
+
+  /** Carries a timestamp over; an older one than we have is passed over. 12 bytes, copied. */
+  set latestTimestamp(timestamp: Uint8Array) {
+    if (compareTimestamps(timestamp, this.#latestTimestamp) > 0)
+      this.#latestTimestamp.set(timestamp);
+  }
+
+  /**
+   * Writes the first 116 bytes of an initiation; the MACs behind are CookieMaker.addMacs'. False,
+   * and nothing changed, when not usable. A handshake under way is given up, so release its
+   * `localIndex` before. `localIndex`: not zero, and not the one of another handshake or session.
+   */
+  createInitiation(
+    out: Uint8Array,
+    localIndex: number,
+    wallClockMs: number,
+    random: Random,
+  ): boolean {
+    if (this.#identity === null || !this.#isUsable) return false;
+    const transcript = Transcript.begin(this.#remoteStatic);
+    const ephemeralPrivate = new Uint8Array(KEY_BYTES);
+    random(ephemeralPrivate);
+    // e
+    const ephemeralPublic = this.#suite.publicKey(ephemeralPrivate);
+    transcript.mixEphemeral(ephemeralPublic);
+    // es
+    const isSound = agree(this.#suite, ephemeralPrivate, this.#remoteStatic, (es) =>
+      transcript.mixSecretAndKey(es),
+    );
+    if (!isSound) {
+      wipe(ephemeralPrivate);
+      transcript.wipe();
+      return false;
+    }
+    // s
+    transcript.seal(out, INITIATION_STATIC, this.#identity.publicKey);
+    // ss
+    transcript.mixSecretAndKey(this.#staticSecret);
+    // {t}
+    const timestamp = new Uint8Array(TIMESTAMP_BYTES);
+    writeTimestamp(timestamp, wallClockMs);
+    transcript.seal(out, INITIATION_TIMESTAMP, timestamp);
+
+    writeUint32(out, 0, INITIATION);
+    writeUint32(out, INITIATION_SENDER, localIndex);
+    out.set(ephemeralPublic, INITIATION_EPHEMERAL);
+    this.#become({ kind: 'createdInitiation', localIndex, ephemeralPrivate, transcript });
+    return true;
+  }
+
+  /**
+   * Second half of the responder's reading: is it them, and now? Spends `opened`, whose
+   * `remoteStatic` must be this peer's. `now`: monotonic ms. After `ok` an initiation of our own is
+   * given up, and createResponse is next.
+   */
+  consumeInitiation(opened: OpenedInitiation, now: number): InitiationVerdict {
+    if (!equalConstantTime(opened.remoteStatic, this.#remoteStatic))
+      throw new Error('handshake: initiation of another peer');
+    const transcript = opened.transcript.copy();
+    opened.wipe();
+    // ss
+    if (this.#isUsable) transcript.mixSecretAndKey(this.#staticSecret);
+    // {t}
+    const timestamp = this.#isUsable ? transcript.open(opened.encryptedTimestamp) : null;
+    const verdict = this.#judge(timestamp, now);
+    if (timestamp === null || verdict !== 'ok') {
+      transcript.wipe();
+      return verdict;
+    }
+
+    this.#latestTimestamp.set(timestamp);
+    this.#lastConsumedAt = now;
+    this.#become({
+      kind: 'consumedInitiation',
+      localIndex: this.#state.localIndex,
+      remoteIndex: opened.senderIndex,
+      remoteEphemeral: opened.remoteEphemeral,
+      transcript,
+    });
+    return 'ok';
+  }
+
+  /**
+   * Writes the first 60 bytes of the response to the initiation just consumed; the MACs behind are
+   * CookieMaker.addMacs'. False, and nothing changed, when there is none. `localIndex`: a new one;
+   * release the one the handshake had before. beginSession is next.
+   */
+  createResponse(out: Uint8Array, localIndex: number, random: Random): boolean {
+    const state = this.#state;
+    if (state.kind !== 'consumedInitiation') return false;
+    const transcript = state.transcript.copy();
+    const ephemeralPrivate = new Uint8Array(KEY_BYTES);
+    random(ephemeralPrivate);
+    // e
+    const ephemeralPublic = this.#suite.publicKey(ephemeralPrivate);
+    transcript.mixEphemeral(ephemeralPublic);
+    const isSound =
+      // ee
+      agree(this.#suite, ephemeralPrivate, state.remoteEphemeral, (ee) =>
+        transcript.mixSecret(ee),
+      ) &&
+      // se
+      agree(this.#suite, ephemeralPrivate, this.#remoteStatic, (se) => transcript.mixSecret(se));
+    wipe(ephemeralPrivate);
+    if (!isSound) {
+      transcript.wipe();
+      return false;
+    }
+    // psk
+    transcript.mixPresharedKey(this.#presharedKey);
+    // {}
+    transcript.seal(out, RESPONSE_NOTHING);
+
+    writeUint32(out, 0, RESPONSE);
+    writeUint32(out, RESPONSE_SENDER, localIndex);
+    writeUint32(out, RESPONSE_RECEIVER, state.remoteIndex);
+    out.set(ephemeralPublic, RESPONSE_EPHEMERAL);
+    const { remoteIndex } = state;
+    this.#become({ kind: 'finished', localIndex, remoteIndex, isInitiator: false, transcript });
+    return true;
+  }
+
+  /**
+   * The initiator's reading. `message`: 92 bytes, borrowed, classified as a response, mac1
+   * verified. After `ok` beginSession is next; otherwise the initiation stays in flight, since
+   * anyone may have sent this.
+   */
+  consumeResponse(message: Uint8Array): ResponseVerdict {
+    const state = this.#state;
+    if (this.#identity === null || state.kind !== 'createdInitiation') return 'unexpected';
+    if (readUint32(message, RESPONSE_RECEIVER) !== state.localIndex) return 'unexpected';
+    const transcript = state.transcript.copy();
+    const remoteEphemeral = message.slice(RESPONSE_EPHEMERAL, RESPONSE_NOTHING);
+    // e
+    transcript.mixEphemeral(remoteEphemeral);
+    const isSound =
+      // ee
+      agree(this.#suite, state.ephemeralPrivate, remoteEphemeral, (ee) =>
+        transcript.mixSecret(ee),
+      ) &&
+      // se
+      agree(this.#suite, this.#identity.privateKey, remoteEphemeral, (se) =>
+        transcript.mixSecret(se),
+      );
+    // psk
+    if (isSound) transcript.mixPresharedKey(this.#presharedKey);
+    // {}
+    if (!isSound || transcript.open(message.subarray(RESPONSE_NOTHING, RESPONSE_MAC1)) === null) {
+      transcript.wipe();
+      return 'bad';
+    }
+
+    const { localIndex } = state;
+    const remoteIndex = readUint32(message, RESPONSE_SENDER);
+    this.#become({ kind: 'finished', localIndex, remoteIndex, isInitiator: true, transcript });
+    return 'ok';
+  }
+
+  /** The session of a finished handshake, once; null when none is finished. Wipes the handshake. */
+  beginSession(): Session | null {
+    const state = this.#state;
+    if (state.kind !== 'finished') return null;
+    const { localIndex, remoteIndex, isInitiator } = state;
+    const [initiatorSends, initiatorReceives] = state.transcript.split();
+    this.clear();
+    return {
+      sendKey: isInitiator ? initiatorSends : initiatorReceives,
+      receiveKey: isInitiator ? initiatorReceives : initiatorSends,
+      localIndex,
+      remoteIndex,
+      isInitiator,
+    };
+  }
+
+  /** Gives up a handshake under way and erases its secrets. Release its `localIndex` before. */
+  clear(): void {
+    this.#become(NONE);
+  }
+
+  /** Call when the peer is removed: erases what `clear` keeps, the preshared key among it. */
+  wipe(): void {
+    this.setIdentity(null);
+    wipe(this.#presharedKey);
+  }
+
+  /** `timestamp`: null when it did not decrypt. */
+  #judge(timestamp: Uint8Array | null, now: number): InitiationVerdict {
+    if (timestamp === null) return 'bad';
+    if (compareTimestamps(timestamp, this.#latestTimestamp) <= 0) return 'replayed';
+    if (now - this.#lastConsumedAt < LEAST_INITIATION_INTERVAL_MS) return 'flood';
+    return 'ok';
+  }
+
+  /** The only place where the state changes: what the old one owned is erased. */
+  #become(next: State): void {
+    const old = this.#state;
+    this.#state = next;
+    if (old.kind === 'none') return;
+    old.transcript.wipe();
+    if (old.kind === 'createdInitiation') wipe(old.ephemeralPrivate);
+  }
+}
+
+/**
+ * One Diffie-Hellman token: false, and nothing mixed, when the shared secret is degenerate, which
+ * Noise must refuse.
+ */
+function agree(
+  suite: CryptoSuite,
+  privateKey: Uint8Array,
+  publicKey: Uint8Array,
+  mix: (secret: Uint8Array) => void,
+): boolean {
+  const secret = new Uint8Array(KEY_BYTES);
+  const isSound = suite.sharedSecret(secret, privateKey, publicKey);
+  if (isSound) mix(secret);
+  wipe(secret);
+  return isSound;
+}

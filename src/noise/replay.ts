@@ -1,0 +1,63 @@
+/**
+ * The replay window: which of the last 8,192 counters have been seen, as a ring of bits indexed by
+ * the counter's low bits (RFC 6479). Knows nothing of keys or packets; call it only with counters
+ * of packets that decrypted, or a forger could move it.
+ *
+ * RFC 6479 clears whole words ahead of the greatest counter and so remembers one word less than
+ * the ring holds. Here the bits passed over are cleared exactly, which makes the window the whole
+ * ring.
+ */
+
+import { REJECT_AFTER_MESSAGES } from './constants.ts';
+
+/** Packets up to this many behind the greatest counter seen are still judged one by one. */
+export const REPLAY_WINDOW_PACKETS = 8_192;
+
+const WORD_BITS = 32;
+
+export class ReplayWindow {
+  readonly #seen = new Int32Array(REPLAY_WINDOW_PACKETS / WORD_BITS);
+  #greatest = -1;
+
+  /**
+   * Marks a counter as seen: true the first time, false when it was seen before, is older than
+   * the window, or is not below REJECT_AFTER_MESSAGES. `counter`: a whole number, not negative.
+   */
+  accept(counter: number): boolean {
+    if (counter > this.#greatest) {
+      if (counter >= REJECT_AFTER_MESSAGES) return false;
+      this.#advance(counter);
+    } else if (this.#greatest - counter >= REPLAY_WINDOW_PACKETS) {
+      return false;
+    }
+    const word = wordOf(counter);
+    const bit = 1 << counter; // modulo 32, also beyond 2^32
+    if ((this.#seen[word] & bit) !== 0) return false;
+    this.#seen[word] |= bit;
+    return true;
+  }
+
+  /** Makes `counter` the greatest; the places between, itself included, become unseen. */
+  #advance(counter: number): void {
+    let next = this.#greatest + 1;
+    this.#greatest = counter;
+    if (counter - next >= REPLAY_WINDOW_PACKETS) {
+      this.#seen.fill(0);
+      return;
+    }
+    while (next <= counter) {
+      if ((next & (WORD_BITS - 1)) === 0 && counter - next >= WORD_BITS - 1) {
+        this.#seen[wordOf(next)] = 0;
+        next += WORD_BITS;
+      } else {
+        this.#seen[wordOf(next)] &= ~(1 << next);
+        next++;
+      }
+    }
+  }
+}
+
+/** The bit operators take a number modulo 2^32, exactly so up to 2^53: the low bits are the place. */
+function wordOf(counter: number): number {
+  return (counter & (REPLAY_WINDOW_PACKETS - 1)) >>> 5;
+}

@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest';
+import { REJECT_AFTER_MESSAGES } from '../../src/noise/constants.ts';
+import { REPLAY_WINDOW_PACKETS, ReplayWindow } from '../../src/noise/replay.ts';
+import { seeded } from './parties.ts';
+
+const W = 8_192;
+const LIMIT = REJECT_AFTER_MESSAGES;
+
+it('the window is 8,192 packets', () => {
+  expect(REPLAY_WINDOW_PACKETS).toBe(W);
+});
+
+/** Each row is one step on the same window: the counter, and whether it is new. */
+const TABLES: [name: string, steps: [counter: number, isNew: boolean][]][] = [
+  [
+    'a fresh window',
+    [
+      [0, true], // 1
+      [0, false],
+      [1, true],
+      [1, false],
+      [0, false], // 5
+    ],
+  ],
+  [
+    'a window that does not begin at zero',
+    [
+      [9, true], // 1
+      [8, true],
+      [7, true],
+      [7, false],
+      [9, false], // 5
+      [0, true],
+      [0, false],
+    ],
+  ],
+  [
+    'the far edge',
+    [
+      [W - 1, true], // 1
+      [0, true], // 8,191 behind: the last that is inside
+      [W, true],
+      [0, false],
+      [1, true], // 5
+      [1, false],
+      [W + 2, true],
+      [2, false], // 8,192 behind, never seen, too old
+      [3, true],
+      [3, false], // 10
+    ],
+  ],
+  [
+    'a counter whose place in the ring was taken',
+    [
+      [0, true], // 1
+      [5, true],
+      [W, true],
+      [W + 5, true],
+      [W + 5, false], // 5
+      [W + 4, true],
+      [2 * W + 4, true],
+      [W + 4, false],
+      [W + 5, false],
+      [W + 6, true], // 10
+      [2 * W + 5, true],
+      [W + 6, false],
+    ],
+  ],
+  [
+    'jumps of just less than, just, and just more than the window',
+    [
+      [1, true], // 1
+      [1 + W - 1, true],
+      [1, false], // the last inside, and seen
+      [2, true],
+      [2 * W, true], // 5: a jump of W
+      [W, false],
+      [W + 1, true],
+      [3 * W + 1, true],
+      [2 * W + 1, false],
+      [2 * W, false], // 10
+      [2 * W + 2, true],
+      [2 * W + 2, false],
+      [100 * W, true],
+      [99 * W + 1, true],
+      [99 * W, false], // 15
+    ],
+  ],
+  [
+    'word boundaries',
+    [31, 32, 33, 63, 64, 0, 30, 34, 62, 65, 95, 96, 97].flatMap((counter) => [
+      [counter, true] as [number, boolean],
+      [counter, false] as [number, boolean],
+    ]),
+  ],
+  [
+    'a jump to one short of a whole word, whose last place is the oldest packet’s',
+    [
+      [31, true], // 1
+      [W - 1, true],
+      [W + 30, true],
+      [31, false], // 8,191 behind
+      [32, true], // 5
+      [W + 31, true],
+      [32, false], // 8,191 behind
+    ],
+  ],
+  [
+    'counters beyond 31 and 32 bits',
+    [
+      [2 ** 31 - 1, true], // 1
+      [2 ** 31, true],
+      [2 ** 31, false],
+      [2 ** 31 - 1, false],
+      [2 ** 31 - 2, true], // 5
+      [2 ** 32 - 1, true],
+      [2 ** 32, true],
+      [2 ** 32 + 1, true],
+      [2 ** 32, false],
+      [2 ** 32 - 1, false], // 10
+      [2 ** 32 - 2, true],
+      [2 ** 32 - 2, false],
+      [2 ** 45 + 7, true],
+      [2 ** 45 + 6, true],
+      [2 ** 45 + 6, false], // 15
+      [2 ** 45 + 7 - W, false],
+      [2 ** 45 + 8 - W, true],
+    ],
+  ],
+  [
+    'the limit of messages',
+    [
+      [LIMIT - 1, true], // 1
+      [LIMIT, false],
+      [LIMIT + 1, false],
+      [2 ** 53, false],
+      [2 ** 64, false], // 5
+      [Number.POSITIVE_INFINITY, false],
+      [LIMIT - 1, false],
+      [LIMIT - 2, true],
+      [LIMIT - W, true],
+      [LIMIT - W - 1, false], // 10
+    ],
+  ],
+];
+
+describe.each(TABLES)('%s', (_, steps) => {
+  it('is judged step by step', () => {
+    const window = new ReplayWindow();
+    steps.forEach(([counter, isNew], i) => {
+      expect(window.accept(counter), `step ${i + 1}, counter ${counter}`).toBe(isNew);
+    });
+  });
+});
+
+it.each([
+  ['forwards', (i: number) => i],
+  ['backwards', (i: number) => W - 1 - i],
+  ['every other one, then the rest', (i: number) => (i < W / 2 ? 2 * i : 2 * (i - W / 2) + 1)],
+])('a whole window %s is accepted once', (_, order) => {
+  const window = new ReplayWindow();
+  for (let i = 0; i < W; i++) expect(window.accept(order(i))).toBe(true);
+  for (let i = 0; i < W; i++) expect(window.accept(order(i))).toBe(false);
+});
+
+/** Slow and obvious: remembers everything. */
+class Oracle {
+  readonly #seen = new Set<number>();
+  #greatest = -1;
+
+  accept(counter: number): boolean {
+    if (counter >= LIMIT || counter <= this.#greatest - W || this.#seen.has(counter)) return false;
+    this.#seen.add(counter);
+    this.#greatest = Math.max(this.#greatest, counter);
+    return true;
+  }
+}
+
+it.each([
+  ['0', 0],
+  ['2^31', 2 ** 31 - 3 * W],
+  ['2^32', 2 ** 32 - 3 * W],
+  ['the limit', LIMIT - 40 * W],
+])('random counters from about %s on agree with the oracle', (_, start) => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const random = seeded(seed);
+    const bytes = new Uint8Array(4);
+    const below = (n: number) => {
+      random(bytes);
+      return (bytes[0] | (bytes[1] << 8) | (bytes[2] << 16)) % n;
+    };
+    const window = new ReplayWindow();
+    const oracle = new Oracle();
+    let near = start;
+    for (let step = 0; step < 5_000; step++) {
+      const roll = below(100);
+      if (roll < 60) near += below(3);
+      else if (roll < 70) near += below(80);
+      else if (roll < 72) near += below(2 * W);
+      const back = roll % 2 === 0 ? 0 : below(roll < 50 ? 40 : W + 40);
+      const counter = Math.max(0, near - back);
+      const at = `seed ${seed}, step ${step}, counter ${counter}`;
+      expect(window.accept(counter), at).toBe(oracle.accept(counter));
+    }
+  }
+});

@@ -203,6 +203,10 @@ describe('ICMPv6 address unreachable', () => {
   it.each<[what: string, shape: Shape]>([
     ['a ping', { protocol: ICMPV6, body: [128, 0, 0, 0] }],
     ['a ping behind options', { protocol: 0, body: [...hopByHop(ICMPV6), 128, 0] }],
+    [
+      'a ping behind authentication',
+      { protocol: 51, body: [ICMPV6, 4, ...Array(22).fill(0), 128] },
+    ],
     ['the first of several fragments', { protocol: 44, body: [...fragment(17, 0), 1, 2] }],
     ['a header alone', { protocol: 59, body: [] }],
     ['encrypted payload, which hides what it is', { protocol: 50, body: [1, 2, 3, 4] }],

@@ -1,0 +1,247 @@
+/**
+ * The house's rules, so that nobody needs to remember them: who may import whom, what is banned
+ * where and what to use instead, and how long a file or a function may be. Works on the text of
+ * the files, which Biome has formatted; a rule that is in the way is changed here, with a reason.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FILE_LINES_MAX = 450;
+const FUNCTION_LINES_MAX = 80;
+
+/** Folder, or file of `src` -> folders and files whose values, or types only, it may import. */
+const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
+  'arena.ts': { values: [] },
+  'version.ts': { values: [] },
+  crypto: { values: [] },
+  noise: { values: ['crypto'] },
+  packet: { values: [] },
+  'packet/address.ts': { values: ['packet'], types: ['device/configuration.ts'] },
+  device: { values: ['crypto', 'noise', 'packet'] },
+  uapi: {
+    values: ['packet/address.ts', 'device/endpoint.ts'],
+    types: ['device/configuration.ts'],
+  },
+  'log.ts': { values: ['device', 'uapi'] },
+  // Of the Device only the plain values: what is named there never calls back into it.
+  io: {
+    values: ['crypto', 'packet', 'uapi', 'device/endpoint.ts', 'device/drops.ts'],
+    types: ['device'],
+  },
+  cli: {
+    values: ['packet', 'uapi', 'io', 'device/endpoint.ts', 'device/drops.ts'],
+    types: ['device'],
+  },
+  // The daemon's own command line, which is the one that starts it.
+  'cli/tswgd.ts': { values: ['cli', 'io', 'daemon.ts', 'log.ts'] },
+  'daemon.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'io', 'log.ts'] },
+  'index.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'daemon.ts'] },
+};
+/** The ground floor: anybody may stand on it. */
+const GROUND = ['arena.ts', 'version.ts'];
+
+/** Package or module -> where it may be imported. Others of Node's are I/O, and io's. */
+const PACKAGE_PLACES: Record<string, string[]> = {
+  koffi: ['io'],
+  yargs: ['cli'],
+  '@noble/ciphers': ['crypto'],
+  '@noble/curves': ['crypto'],
+  '@noble/hashes': ['crypto'],
+  'node:crypto': ['io', 'cli'],
+  'node:path': ['io', 'cli', 'daemon.ts'],
+  'node:url': ['io', 'cli', 'daemon.ts'],
+  'node:util': ['io', 'cli', 'daemon.ts'],
+};
+
+const IMPURE = ['io', 'cli', 'daemon.ts'];
+const CLOCK = 'the `now` of the call, or the wallClock handed in';
+const DEADLINE = 'a deadline that nextTimeout() tells (device/deadlines.ts)';
+const RANDOM = 'the `random` handed in';
+const BANS: { word: RegExp; instead: string; allowed: string[] }[] = [
+  { word: /\bDate\.now\b/, instead: CLOCK, allowed: IMPURE },
+  { word: /\bnew Date\(/, instead: CLOCK, allowed: IMPURE },
+  { word: /\bperformance\./, instead: CLOCK, allowed: IMPURE },
+  { word: /\bset(Timeout|Interval|Immediate)\b/, instead: DEADLINE, allowed: IMPURE },
+  { word: /\bMath\.random\b/, instead: RANDOM, allowed: IMPURE },
+  { word: /\b(getRandomValues|randomUUID)\b/, instead: RANDOM, allowed: IMPURE },
+  { word: /(?<![.\w])process\./, instead: 'an option handed in', allowed: IMPURE },
+  { word: /\bconsole\./, instead: 'an event, or the Log handed in', allowed: IMPURE },
+  { word: /\benum\s+\w+/, instead: 'a union of literals, or an object `as const`', allowed: [] },
+  { word: /\bexport\s+default\b/, instead: 'a named export', allowed: [] },
+];
+
+/** `path` is from the repository's root, `place` from `src`. */
+type File = { readonly path: string; readonly place: string; readonly text: string };
+
+/** All files that are not ignored (.gitignore names whole paths and folders here). */
+function filesUnder(folder: string): File[] {
+  const ignored = readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n');
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry): File[] => {
+    const path = join(folder, entry.name);
+    if (entry.name === '.git' || ignored.includes(path)) return [];
+    if (entry.isDirectory()) return ignored.includes(`${entry.name}/`) ? [] : filesUnder(path);
+    if (!entry.isFile() || path.endsWith('.tsbuildinfo')) return [];
+    return [{ path, place: relative('src', path), text: readFileSync(join(ROOT, path), 'utf8') }];
+  });
+}
+
+const COMMENT_OR_STRING =
+  /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
+
+/** The text without comments and, if asked for, without what stands in quotes; lines stay. */
+function strip(text: string, alsoQuoted: boolean): string {
+  return text.replace(COMMENT_OR_STRING, (found) => {
+    const isQuoted = found.startsWith("'") || found.startsWith('"');
+    const isGone = found.startsWith('/') || (isQuoted && alsoQuoted);
+    return isGone ? found.replace(/[^\n]/g, ' ') : found;
+  });
+}
+
+type Import = { readonly from: string; readonly isType: boolean };
+
+function importsOf(text: string): Import[] {
+  const code = strip(text, false);
+  const named = /^(?:import|export)\s+(?<what>[^;'"]*?)\s*from\s*['"](?<from>[^'"]+)['"]/gm;
+  const bare = /^import\s*['"](?<from>[^'"]+)['"]|\bimport\(\s*['"](?<also>[^'"]+)['"]\s*\)/gm;
+  const found = [...code.matchAll(named)].map(({ groups }) => {
+    const what = groups!.what;
+    const members = /^\{(.*)\}$/s
+      .exec(what)?.[1]
+      .split(',')
+      .map((member) => member.trim());
+    const allTypes = members?.every((member) => member === '' || member.startsWith('type '));
+    return { from: groups!.from, isType: /^type\b/.test(what) || allTypes === true };
+  });
+  const others = [...code.matchAll(bare)].map(({ groups }) => groups!.from ?? groups!.also);
+  return [...found, ...others.map((from) => ({ from, isType: false }))];
+}
+
+/** Whether a path of `src` is one of the named files or in one of the named folders. */
+function isIn(place: string, names: readonly string[]): boolean {
+  return names.some((name) => place === name || place.startsWith(`${name}/`));
+}
+
+const packageOf = (from: string) => from.split('/', from.startsWith('@') ? 2 : 1).join('/');
+
+function importMistake(file: File, { from, isType }: Import): string | null {
+  if (!from.startsWith('.')) {
+    const places = PACKAGE_PLACES[packageOf(from)] ?? (from.startsWith('node:') ? ['io'] : []);
+    return isIn(file.place, places) ? null : `${from} belongs to ${places.join(', ') || 'nobody'}`;
+  }
+  const folder = file.place.split('/')[0];
+  const target = join(dirname(file.place), from);
+  const rule = MAY_IMPORT[file.place] ?? MAY_IMPORT[folder];
+  if (rule === undefined) return 'has no place in the house: give it one in MAY_IMPORT';
+  const own = file.place.includes('/') ? [folder] : [];
+  if (isIn(target, [...GROUND, ...own, ...rule.values])) return null;
+  if (isIn(target, rule.types ?? [])) return isType ? null : `${target} may give it types only`;
+  return `${target} is none of ${[...rule.values, ...(rule.types ?? [])].join(', ') || 'its own'}`;
+}
+
+/** First line (from 1) and length of every function that begins and ends on lines of its own. */
+function functionsOf(text: string): { line: number; length: number }[] {
+  const lines = strip(text, true).split('\n');
+  const notFunctions = /^\s*(\} )?(if|else|for|while|do|switch|try|catch|finally|return|class)\b/;
+  return lines.flatMap((head, index) => {
+    if (!/(\)(: [^=]+)?|=>) \{\s*$/.test(head)) return [];
+    const indent = /^\s*/.exec(head)![0];
+    const isAt = (line: string, closing: RegExp) =>
+      line.startsWith(indent) && closing.test(line.slice(indent.length));
+    // A long signature is broken, its end stands under its beginning.
+    let first = index;
+    while (first > 0 && !isAt(lines[first], /^[^\s)\]}]/)) first--;
+    if (notFunctions.test(lines[first])) return [];
+    const length = lines.slice(index).findIndex((line, i) => i > 0 && isAt(line, /^\}/));
+    return [{ line: first + 1, length: index - first + length + 1 }];
+  });
+}
+
+const repository = filesUnder('');
+const sources = repository.filter(({ path }) => path.startsWith('src/') && path.endsWith('.ts'));
+/** AssemblyScript is another language: other imports, and no globals of Node's. */
+const typescript = sources.filter(({ place }) => !place.startsWith('packet/kernels/assembly/'));
+
+describe('every file of src', () => {
+  it('imports only what its place in the house allows', () => {
+    const mistakes = typescript.flatMap((file) =>
+      importsOf(file.text).map((one) => [file.path, importMistake(file, one)] as const),
+    );
+    expect(mistakes.filter(([, mistake]) => mistake !== null)).toEqual([]);
+  });
+
+  it.each(BANS)('does not say $word but uses $instead', ({ word, allowed }) => {
+    const found = typescript
+      .filter(({ place }) => !isIn(place, allowed))
+      .flatMap(({ path, text }) =>
+        strip(text, true)
+          .split('\n')
+          .flatMap((line, i) => (word.test(line) ? [`${path}:${i + 1}:${line}`] : [])),
+      );
+    expect(found).toEqual([]);
+  });
+
+  it('begins with what it owns and what it must not know', () => {
+    const bare = sources.filter(({ text }) => !text.startsWith('/**'));
+    expect(bare.map(({ path }) => path)).toEqual([]);
+  });
+
+  it(`has at most ${FILE_LINES_MAX} lines, and functions of at most ${FUNCTION_LINES_MAX}`, () => {
+    const big = sources.filter(({ text }) => text.trimEnd().split('\n').length > FILE_LINES_MAX);
+    expect(big.map(({ path }) => path)).toEqual([]);
+    const long = sources.flatMap(({ path, text }) =>
+      functionsOf(text)
+        .filter(({ length }) => length > FUNCTION_LINES_MAX)
+        .map(({ line, length }) => `${path}:${line}: ${length} lines`),
+    );
+    expect(long).toEqual([]);
+  });
+});
+
+describe('the repository', () => {
+  const read = (name: string) => repository.find(({ path }) => path === name)!.text;
+  const manifest = JSON.parse(read('package.json'));
+  const shipped: string[] = Object.keys(manifest.dependencies);
+  const development: string[] = Object.keys(manifest.devDependencies);
+  const isScript = ({ path }: File) => /\.(ts|mts|mjs|js)$/.test(path) || path.startsWith('bin/');
+  const packagesOf = (files: readonly File[]) =>
+    files.flatMap(({ text }) => importsOf(text).map(({ from }) => packageOf(from)));
+  const isForeign = (name: string) => !name.startsWith('.') && !name.startsWith('node:');
+
+  it('imports every package it depends on, and depends on every package it imports', () => {
+    const bySource = new Set(packagesOf(typescript).filter(isForeign));
+    expect([...bySource].sort()).toEqual([...shipped].sort());
+    const byAll = new Set(packagesOf(repository.filter(isScript)).filter(isForeign));
+    const known = [...shipped, ...development];
+    expect([...byAll].filter((name) => !known.includes(name))).toEqual([]);
+    // What is run and not imported stands in the scripts; types belong to a package.
+    const commands: Record<string, string> = { '@biomejs/biome': 'biome', typescript: 'tsc' };
+    const scripts = Object.values<string>(manifest.scripts).join('\n');
+    const unused = development.filter((name) => {
+      if (name.startsWith('@types/')) return !['node', ...shipped].includes(name.slice(7));
+      return !byAll.has(name) && !new RegExp(`\\b${commands[name] ?? name}\\b`).test(scripts);
+    });
+    expect(unused).toEqual([]);
+  });
+
+  it('names no address of a package registry in its lock file', () => {
+    expect(read('package-lock.json')).not.toMatch(/"resolved"|https?:\/\/[^"]*registry/);
+  });
+
+  it('names no path of one machine', () => {
+    const foreign = ['work', 'tmp'].map((name) => new RegExp(`(?<![\\w.$}])/${name}/`));
+    const found = repository
+      .filter(({ path }) => !path.startsWith('test/'))
+      .flatMap(({ path, text }) =>
+        text
+          .split('\n')
+          .flatMap((line, i) =>
+            foreign.some((one) => one.test(line)) ? [`${path}:${i + 1}: ${line.trim()}`] : [],
+          ),
+      );
+    expect(found).toEqual([]);
+  });
+});

@@ -8,12 +8,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { waitFor } from '../test/lab/command.ts';
-import {
-  buildHandbook,
-  type HandbookNetwork,
-  type Site,
-  TUNNEL_PORT,
-} from '../test/lab/handbook.ts';
+import { buildHandbook, type HandbookNetwork, type Site } from '../test/lab/handbook.ts';
 import type { Host } from '../test/lab/host.ts';
 import { Lab } from '../test/lab/lab.ts';
 import { ping } from '../test/lab/probes.ts';
@@ -21,6 +16,7 @@ import { REPOSITORY } from '../test/lab/repository.ts';
 import { namespacePrivilege, unmet } from '../test/lab/requirements.ts';
 import { readTally, startTally } from '../test/lab/tally.ts';
 import { transfer } from '../test/lab/transfer.ts';
+import { TUNNEL_PORT } from '../test/lab/tunnel.ts';
 
 const FILE_BYTES = 20_000_000;
 const BYTES_PER_MB = 1_000_000;
@@ -132,7 +128,7 @@ async function transferUnderWatch({ siteA, siteB, router, routerInterfaces }: Ha
 async function show(site: Site): Promise<string> {
   const shown = await site.gateway.run('tswg', ['wg0']);
   expect(shown.includes(site.tunnelAddress), `no ${site.tunnelAddress} in:\n${shown}`);
-  expect(/last handshake: \d+ second/.test(shown), `no handshake in:\n${shown}`);
+  expect(/last handshake: /.test(shown), `no handshake in:\n${shown}`);
   return shown;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Runs programs: to their end (`execute`) or beside the test (`Child`). Every program gets a
  * process group of its own, so that a Ctrl-C at the terminal reaches only the test, which then
- * ends its programs itself. Knows nothing of namespaces beyond signalling through `nsenter`.
+ * ends its programs itself. With LAB_TRACE set, what they say on stderr is shown as it comes. Knows nothing of namespaces beyond signalling through `nsenter`.
  */
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
@@ -53,7 +53,10 @@ export class Child {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#process.stdout.on('data', (bytes: Buffer) => this.#stdout.push(bytes));
-    this.#process.stderr.on('data', (bytes: Buffer) => this.#stderr.push(bytes));
+    this.#process.stderr.on('data', (bytes: Buffer) => {
+      this.#stderr.push(bytes);
+      if (process.env.LAB_TRACE) process.stderr.write(bytes);
+    });
     // The program may end without reading its input.
     this.#process.stdin.on('error', () => {});
     if (options.input !== undefined) this.#process.stdin.end(options.input);

@@ -12,8 +12,6 @@
 import type { Host } from './host.ts';
 import type { Lab } from './lab.ts';
 
-export const TUNNEL_PORT = 51820;
-
 export interface Site {
   readonly gateway: Host;
   /** A machine of the office. */

@@ -4,6 +4,7 @@
  */
 
 import { describe } from 'vitest';
+import { Lab } from './lab.ts';
 import { unmet } from './requirements.ts';
 
 /** The two data paths, each with the environment that chooses it. */
@@ -34,5 +35,18 @@ export function describeOnBothPaths(
 ): void {
   for (const { path, env } of DATA_PATHS) {
     describeInLab(`${title} [${path}]`, programs, () => body(env));
+  }
+}
+
+/** Runs the body of one test in a lab of its own, which ends with it. */
+export async function withLab(
+  env: Readonly<Record<string, string>>,
+  body: (lab: Lab) => Promise<void>,
+): Promise<void> {
+  const lab = await Lab.open({ env });
+  try {
+    await body(lab);
+  } finally {
+    await lab.close();
   }
 }

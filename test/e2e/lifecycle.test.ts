@@ -1,0 +1,194 @@
+import { expect, it } from 'vitest';
+import { type Child, waitFor } from '../lab/command.ts';
+import type { Host } from '../lab/host.ts';
+import { firstPing, ping } from '../lab/probes.ts';
+import { describeInLab, describeOnBothPaths, withLab } from '../lab/suite.ts';
+import { transfer } from '../lab/transfer.ts';
+import { buildPair, INNER, OUR_DAEMON, waitForControl } from '../lab/tunnel.ts';
+
+const [LEFT, RIGHT] = INNER[4];
+const SOCKET = '/var/run/wireguard/wg0.sock';
+
+describeOnBothPaths('a running tunnel', ['wg'], (env) => {
+  it('comes back within the protocol’s time when the peer was restarted', () =>
+    withLab(env, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      await firstPing(left.host, RIGHT);
+      await right.daemon.stop('SIGKILL');
+      await right.startDaemon();
+      await right.host.configure('wg0', `${RIGHT}/24`);
+      // KEEPALIVE_TIMEOUT + REKEY_TIMEOUT without an answer begin a new handshake: 15 seconds.
+      const elapsedMs = await firstPing(left.host, RIGHT, 25_000);
+      expect(elapsedMs).toBeLessThan(20_000);
+    }));
+
+  it('comes back at once when the restarted peer begins', () =>
+    withLab(env, async (lab) => {
+      const { left, right } = await buildPair(lab, { bothKnow: true });
+      await firstPing(left.host, RIGHT);
+      await right.daemon.stop('SIGKILL');
+      await right.startDaemon();
+      await right.host.configure('wg0', `${RIGHT}/24`);
+      expect(await firstPing(right.host, LEFT, 5000)).toBeLessThan(2000);
+      expect((await ping(left.host, RIGHT)).received).toBe(1);
+    }));
+
+  it('stops when the link goes down and goes on when it comes up', () =>
+    withLab(env, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      await firstPing(left.host, RIGHT);
+      await right.host.ip('link set wg0 down');
+      expect((await ping(left.host, RIGHT, { deadlineMs: 500 })).received).toBe(0);
+      await right.host.ip('link set wg0 up');
+      await left.host.ip('link set wg0 down');
+      await left.host.ip('link set wg0 up');
+      await firstPing(left.host, RIGHT, 5000);
+      await firstPing(right.host, LEFT, 5000);
+    }));
+
+  it('follows changes of the MTU', () =>
+    withLab(env, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      for (const mtu of [1280, 1420, 576, 1400]) {
+        for (const end of [left, right]) await end.host.ip(`link set wg0 mtu ${mtu}`);
+        const whole = { size: mtu - 28, dontFragment: true };
+        await firstPing(left.host, RIGHT);
+        const fits = await ping(left.host, RIGHT, whole);
+        expect(fits.received, `${mtu}: ${fits.text}`).toBe(1);
+        const exceeds = await ping(left.host, RIGHT, { ...whole, size: mtu - 27 });
+        expect(exceeds.text).toMatch(new RegExp(`mtu[= ]${mtu}`));
+        const report = await transfer(left.host, right.host, LEFT, 500_000);
+        expect(report.receivedDigest).toBe(report.sentDigest);
+      }
+    }));
+
+  it('carries packets larger than 1500 bytes over a cable that takes them', () =>
+    withLab(env, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      for (const end of [left, right]) {
+        await end.host.ip('link set wan mtu 9000');
+        await end.host.ip('link set wg0 mtu 8920');
+      }
+      const report = await ping(left.host, RIGHT, { size: 8892, dontFragment: true });
+      expect(report.received, report.text).toBe(1);
+      const file = await transfer(left.host, right.host, LEFT, 4_000_000);
+      expect(file.receivedDigest).toBe(file.sentDigest);
+    }));
+
+  it('works from another namespace after its interface moved there', () =>
+    withLab(env, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      await firstPing(left.host, RIGHT);
+      const inside = await lab.host('container');
+      await left.host.moveLink('wg0', inside);
+      await inside.configure('wg0', `${LEFT}/24`);
+      await firstPing(inside, RIGHT);
+      // The daemon, which stayed behind, still hears of the link there.
+      await inside.ip('link set wg0 down');
+      expect((await ping(right.host, LEFT, { deadlineMs: 500 })).received).toBe(0);
+      await inside.configure('wg0');
+      await firstPing(inside, RIGHT);
+      await inside.ip('link set wg0 mtu 1300');
+      const report = await transfer(inside, right.host, LEFT, 500_000);
+      expect(report.receivedDigest).toBe(report.sentDigest);
+      await inside.ip('link delete wg0');
+      expect(await left.daemon.exited).toBe(0);
+      await expectNoTrace(left.host);
+    }));
+});
+
+describeInLab('the life of a daemon', ['wg'], () => {
+  const startDaemon = async (host: Host): Promise<Child> => {
+    const daemon = host.spawn(OUR_DAEMON, ['-f', 'wg0']);
+    await waitForControl(host, 'wg0', daemon);
+    return daemon;
+  };
+
+  it('goes to the background once wg works, and leaves no output open', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const result = await host.exec(OUR_DAEMON, ['wg0']);
+      expect(result).toEqual({ status: 0, stdout: '', stderr: '' });
+      expect(await host.run('wg', ['show', 'wg0'])).toContain('interface: wg0');
+      expect(await host.run('stat', ['-c', '%a %F', SOCKET])).toBe('600 socket\n');
+      // The brackets keep the pattern from finding the shell that looks for it.
+      const pattern = `[${OUR_DAEMON[0]}]${OUR_DAEMON.slice(1)} .*wg0`;
+      const { stdout } = await host.sh(`
+        for process in /proc/[0-9]*; do
+          tr '\\0' ' ' <$process/cmdline | grep -q '${pattern}' || continue
+          readlink $process/fd/0 $process/fd/1 $process/fd/2
+        done`);
+      expect(stdout).toBe('/dev/null\n'.repeat(3));
+      await host.ip('link delete wg0');
+      await expectNoTrace(host);
+    }));
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`ends on ${signal} and takes interface and socket along`, () =>
+      withLab({}, async (lab) => {
+        const host = await lab.host('host');
+        const daemon = await startDaemon(host);
+        expect(await daemon.stop(signal)).toBe(0);
+        await expectNoTrace(host);
+      }));
+  }
+
+  it('ends when the interface is deleted', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const daemon = await startDaemon(host);
+      await host.ip('link delete wg0');
+      expect(await daemon.exited).toBe(0);
+      await expectNoTrace(host);
+    }));
+
+  it('ends when the socket is deleted', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const daemon = await startDaemon(host);
+      await host.run('rm', [SOCKET]);
+      expect(await daemon.exited).toBe(0);
+      await expectNoTrace(host);
+    }));
+
+  it('replaces the socket of a daemon that was killed', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const daemon = await startDaemon(host);
+      await daemon.stop('SIGKILL');
+      await host.run('test', ['-S', SOCKET]);
+      await startDaemon(host);
+      expect(await host.run('wg', ['show', 'interfaces'])).toBe('wg0\n');
+    }));
+
+  it('leaves a running daemon alone when a second one is started for its name', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const daemon = await startDaemon(host);
+      const second = await host.exec(OUR_DAEMON, ['-f', 'wg0']);
+      expect(second.status).toBe(1);
+      expect(second.stderr).toMatch(/wg0/);
+      expect(second.stderr.trim().split('\n')).toHaveLength(1);
+      expect(daemon.status).toBe(null);
+      expect(await host.run('wg', ['show', 'wg0'])).toContain('interface: wg0');
+    }));
+
+  it('works on a machine without IPv6', () =>
+    withLab({}, async (lab) => {
+      const { left, right } = await buildPair(lab, { bothKnow: true });
+      await firstPing(left.host, RIGHT);
+      await right.host.sysctl('net.ipv6.conf.all.disable_ipv6', 1);
+      await right.host.sysctl('net.ipv6.conf.default.disable_ipv6', 1);
+      await right.daemon.stop('SIGKILL');
+      await right.startDaemon();
+      await right.host.configure('wg0', `${RIGHT}/24`);
+      await firstPing(right.host, LEFT);
+    }));
+});
+
+async function expectNoTrace(host: Host): Promise<void> {
+  await waitFor(
+    async () => (await host.sh(`! test -e ${SOCKET} && ! ip link show wg0`)).status === 0,
+    'the end of interface and socket',
+  );
+}

@@ -1,0 +1,99 @@
+import { expect, it } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import { firstPing, ping } from '../lab/probes.ts';
+import { describeOnBothPaths, withLab } from '../lab/suite.ts';
+import { createKeyPair, INNER, OUR_DAEMON, parseDump, TunnelEnd } from '../lab/tunnel.ts';
+
+const [LEFT, RIGHT] = INNER[4];
+const SERVER = '192.0.2.2';
+
+/**
+ * Where the kernel has WireGuard of its own, wg-quick would take that: there the host loses it, by
+ * an `ip` that does not know the type, as on a kernel without the module.
+ */
+async function withoutKernelWireguard(host: Host): Promise<void> {
+  const probe = await host.exec('ip', ['link', 'add', 'wgprobe', 'type', 'wireguard']);
+  if (probe.status !== 0) return;
+  await host.ip('link delete wgprobe');
+  const wrapper = `#!/bin/sh
+case "$*" in *"type wireguard"*) echo "Error: Unknown device type." >&2; exit 2 ;; esac
+exec /run/lab/ip "$@"
+`;
+  await host.writeFile('/run/lab/ip-wrapper', wrapper, '755');
+  await host.run('sh', [
+    '-euc',
+    `real=$(readlink -f "$(command -v ip)")
+    cp "$real" /run/lab/ip
+    mount --bind /run/lab/ip-wrapper "$real"
+    mount -t tmpfs tmpfs /sys/module`,
+  ]);
+}
+
+describeOnBothPaths('wg-quick', ['wg', 'wg-quick', 'nft', 'sysctl'], (env) => {
+  const quick = { env: { WG_QUICK_USERSPACE_IMPLEMENTATION: OUR_DAEMON } };
+
+  for (const [what, allowedIps] of [
+    ['the peer’s address', `${RIGHT}/32`],
+    ['all addresses, which takes a fwmark and a routing table', '0.0.0.0/0, ::/0'],
+  ]) {
+    it(`up, traffic and down, with ${what}`, () =>
+      withLab(env, async (lab) => {
+        const [client, serverHost] = await lab.hosts('client', 'server');
+        await client.connect('wan', serverHost, 'wan');
+        await client.configure('wan', '192.0.2.1/24');
+        await serverHost.configure('wan', `${SERVER}/24`);
+        await client.ip(`route add default via ${SERVER}`);
+        const keys = createKeyPair();
+        const server = await TunnelEnd.start(serverHost, [`${RIGHT}/24`]);
+        await server.addPeer({ publicKey: keys.publicKey, allowedIps: [`${LEFT}/32`] });
+        await withoutKernelWireguard(client);
+        const conf = `[Interface]
+          PrivateKey = ${keys.privateKey}
+          Address = ${LEFT}/32
+          PostUp = echo up %i >/run/lab/hook
+          PreDown = echo down %i >/run/lab/hook
+          [Peer]
+          PublicKey = ${server.keys.publicKey}
+          Endpoint = ${SERVER}:51820
+          AllowedIPs = ${allowedIps}`;
+        await client.writeFile('/etc/wireguard/wg0.conf', conf);
+
+        for (const round of ['first', 'second']) {
+          await client.run('wg-quick', ['up', 'wg0'], quick);
+          await firstPing(client, RIGHT);
+          const { peers } = parseDump(await client.run('wg', ['show', 'wg0', 'dump']));
+          expect(peers[0].latestHandshake, round).toBeGreaterThan(0);
+          expect(await client.run('cat', ['/run/lab/hook'])).toBe('up wg0\n');
+          expect(await client.run('cat', ['/sys/class/net/wg0/mtu'])).toBe('1420\n');
+
+          await client.run('wg-quick', ['down', 'wg0'], quick);
+          expect(await client.run('cat', ['/run/lab/hook'])).toBe('down wg0\n');
+          expect(await client.run('wg', ['show', 'interfaces'])).toBe('');
+          expect((await client.exec('ip', ['link', 'show', 'wg0'])).status).not.toBe(0);
+          expect((await client.sh('ls /var/run/wireguard')).stdout).toBe('');
+        }
+        expect((await ping(client, RIGHT, { deadlineMs: 300 })).received).toBe(0);
+      }));
+  }
+
+  it('strip and syncconf reload a configuration without dropping a ping', () =>
+    withLab(env, async (lab) => {
+      const host = await lab.host('host');
+      await withoutKernelWireguard(host);
+      const [own, peer] = [createKeyPair(), createKeyPair()];
+      const conf = (keepalive: number) => `[Interface]
+        PrivateKey = ${own.privateKey}
+        Address = ${LEFT}/24
+        [Peer]
+        PublicKey = ${peer.publicKey}
+        AllowedIPs = ${RIGHT}/32
+        PersistentKeepalive = ${keepalive}`;
+      await host.writeFile('/etc/wireguard/wg0.conf', conf(25));
+      await host.run('wg-quick', ['up', 'wg0'], quick);
+      await host.writeFile('/etc/wireguard/wg0.conf', conf(10));
+      await host.run('sh', ['-c', 'wg-quick strip wg0 | wg syncconf wg0 /dev/stdin']);
+      const { peers } = parseDump(await host.run('wg', ['show', 'wg0', 'dump']));
+      expect(peers).toMatchObject([{ publicKey: peer.publicKey, keepalive: '10' }]);
+      await host.run('wg-quick', ['down', 'wg0'], quick);
+    }));
+});

@@ -1,0 +1,156 @@
+import { expect, it } from 'vitest';
+import { sleep, waitFor } from '../lab/command.ts';
+import type { Host } from '../lab/host.ts';
+import type { Lab } from '../lab/lab.ts';
+import { firstPing, PingTrain, ping } from '../lab/probes.ts';
+import { compiledProgram } from '../lab/repository.ts';
+import { describeInLab, describeOnBothPaths, withLab } from '../lab/suite.ts';
+import { transfer } from '../lab/transfer.ts';
+import {
+  buildPair,
+  createPresharedKey,
+  INNER,
+  OUR_DAEMON,
+  OUTER_RIGHT,
+  type Pair,
+  type PairOptions,
+  type TunnelEnd,
+} from '../lab/tunnel.ts';
+
+const GO = 'wireguard-go';
+const [LEFT, RIGHT] = INNER[4];
+const FILE_BYTES = 5_000_000;
+const REKEY_AFTER_TIME_S = 120;
+
+/** Which side begins: it is the one that knows the other's endpoint. */
+const DIRECTIONS = [
+  { title: 'tswg begins', left: OUR_DAEMON, right: GO },
+  { title: 'wireguard-go begins', left: GO, right: OUR_DAEMON },
+];
+
+async function expectUnharmed({ left, right }: Pair): Promise<void> {
+  for (const family of [4, 6] as const) {
+    const report = await ping(left.host, INNER[family][1], { count: 3 });
+    expect(report.received, report.text).toBe(3);
+  }
+  const there = await transfer(left.host, right.host, LEFT, FILE_BYTES);
+  expect(there.receivedDigest).toBe(there.sentDigest);
+  const back = await transfer(right.host, left.host, RIGHT, FILE_BYTES);
+  expect(back.receivedDigest).toBe(back.sentDigest);
+}
+
+describeOnBothPaths('with wireguard-go', ['wg', GO], (env) => {
+  for (const { title, left, right } of DIRECTIONS) {
+    for (const outer of [4, 6] as const) {
+      it(`${title}, over IPv${outer}`, () =>
+        withLab(env, async (lab) => expectUnharmed(await buildPair(lab, { left, right, outer }))));
+    }
+
+    it(`${title}, with a preshared key`, () =>
+      withLab(env, async (lab) => {
+        const presharedKey = createPresharedKey();
+        await expectUnharmed(await buildPair(lab, { left, right, presharedKey }));
+      }));
+
+    it(`${title}, and fails while the preshared keys differ`, () =>
+      withLab(env, async (lab) => {
+        const pair = await buildPair(lab, { left, right, presharedKey: createPresharedKey() });
+        await setPresharedKey(pair.right, pair.left, createPresharedKey());
+        const report = await ping(pair.left.host, RIGHT, { deadlineMs: 1000 });
+        expect(report.received).toBe(0);
+        expect((await pair.left.peerDump()).latestHandshake).toBe(0);
+        const agreed = createPresharedKey();
+        await setPresharedKey(pair.right, pair.left, agreed);
+        await setPresharedKey(pair.left, pair.right, agreed);
+        await firstPing(pair.left.host, RIGHT, 15_000);
+      }));
+  }
+
+  it('keeps the way open by persistent keepalives', () =>
+    withLab(env, async (lab) => {
+      for (const direction of DIRECTIONS) {
+        const pair = await buildPair(lab, { ...direction, keepalive: 1 });
+        await waitFor(
+          async () => (await pair.left.peerDump()).latestHandshake > 0,
+          'a handshake without any traffic',
+        );
+        const before = (await pair.left.peerDump()).rxBytes;
+        await sleep(2500);
+        const keepalives = ((await pair.left.peerDump()).rxBytes - before) / 32;
+        expect(keepalives).toBeGreaterThanOrEqual(2);
+        expect(keepalives).toBeLessThanOrEqual(4);
+      }
+    }));
+});
+
+describeInLab('with wireguard-go under load', ['wg', GO], () => {
+  for (const { title, left, right } of DIRECTIONS) {
+    it(`${title} and gets through by a cookie`, () =>
+      withLab({}, async (lab) => {
+        const pair = await buildPair(lab, { left, right });
+        const flood = await startFlood(lab, pair.right);
+        await sleep(1000);
+        // The first initiation is answered with a cookie, the next, 5 seconds later, bears it.
+        const elapsedMs = await firstPing(pair.left.host, RIGHT, 20_000);
+        expect(flood.status, 'the flood still runs').toBe(null);
+        await flood.stop();
+        expect(elapsedMs).toBeGreaterThan(1000);
+        const ours = left === OUR_DAEMON ? pair.left : pair.right;
+        const stats = await ours.host.run('tswg', ['wg0', 'stats']);
+        expect(stats).toMatch(
+          left === OUR_DAEMON ? /[1-9]\d* +cookies received/ : /[1-9]\d* +cookies sent/,
+        );
+      }));
+  }
+});
+
+describeInLab('a session that grows old', ['wg', GO], () => {
+  const combinations = [
+    ...DIRECTIONS,
+    { title: 'both are tswg', left: OUR_DAEMON, right: OUR_DAEMON },
+  ];
+
+  it(`is replaced after ${REKEY_AFTER_TIME_S} seconds without losing a packet`, async () => {
+    // The combinations wait together, each in a lab of its own.
+    await Promise.all(
+      combinations.map(({ title, left, right }) =>
+        withLab({}, (lab) => expectSeamlessRekey(lab, title, { left, right })),
+      ),
+    );
+  }, 200_000);
+});
+
+async function expectSeamlessRekey(lab: Lab, title: string, options: PairOptions): Promise<void> {
+  const { left, right } = await buildPair(lab, options);
+  await firstPing(left.host, RIGHT);
+  const first = (await left.peerDump()).latestHandshake;
+  const train = new PingTrain(left.host, RIGHT, 100);
+  await waitFor(
+    async () => (await left.peerDump()).latestHandshake >= first + REKEY_AFTER_TIME_S - 1,
+    `${title}: the next handshake`,
+    (REKEY_AFTER_TIME_S + 20) * 1000,
+  );
+  await sleep(3000);
+  const report = await train.stop();
+  expect(report.sent - report.received, `${title}: ${report.text.slice(-200)}`).toBe(0);
+  expect((await right.peerDump()).latestHandshake).toBeGreaterThan(first);
+}
+
+async function setPresharedKey(end: TunnelEnd, other: TunnelEnd, key: string): Promise<void> {
+  await end.host.writeFile('/etc/wg/psk', key);
+  await end.set(`peer ${other.keys.publicKey} preshared-key /etc/wg/psk`);
+}
+
+/** Strangers send initiations that cost a Diffie-Hellman each, from one address of their own. */
+async function startFlood(lab: Lab, target: TunnelEnd) {
+  const stranger: Host = await lab.host('stranger');
+  await target.host.connect('dark', stranger, 'wan');
+  await target.host.configure('dark', '198.18.0.1/24');
+  await stranger.configure('wan', '198.18.0.2/24');
+  await stranger.ip(`route add ${OUTER_RIGHT}/32 via 198.18.0.1`);
+  const program = compiledProgram('test/lab/flood.ts');
+  const args = [program, OUTER_RIGHT, '51820', target.keys.publicKey, '10000', '30'];
+  const flood = stranger.spawn(process.execPath, args);
+  await flood.waitForOutput(/flooding/);
+  return flood;
+}

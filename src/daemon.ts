@@ -14,6 +14,7 @@ import type { DropReason } from './device/drops.ts';
 import { monotonicMs, random, wallClockMs } from './io/clock.ts';
 import { SystemError } from './io/libc.ts';
 import { type LinkState, type Monitor, watchLink, watchRoutes } from './io/linkmonitor.ts';
+import { Netlink } from './io/netlink.ts';
 import { type Watch, watch } from './io/poller.ts';
 import { chooseSuite } from './io/suite.ts';
 import { openTun, type Tun } from './io/tun.ts';
@@ -120,7 +121,7 @@ class Daemon {
       arena: this.#arena,
       offload: this.#offload,
       onDrop: this.#countDrop,
-      onNote: (note) => this.#log.error(note),
+      onNote: this.#note,
       onGone: () => this.#end('the interface was deleted'),
       ...(tunFd === undefined ? {} : { fd: tunFd }),
     });
@@ -132,8 +133,11 @@ class Daemon {
     });
     this.#tunWatch = watch(this.#tun.fd, this.#readTun, this.#surface);
     this.#monitors = [
-      watchLink(this.#tun.fd, this.#tun.name, this.#followLink),
-      watchRoutes(this.#forgetPaths),
+      watchLink(this.#tun.fd, this.#tun.name, this.#followLink, {
+        onNote: this.#note,
+        onBug: this.#surface,
+      }),
+      watchRoutes(this.#forgetPaths, { onBug: this.#surface }),
     ];
     process.on('SIGTERM', this.#terminate);
     process.on('SIGINT', this.#terminate);
@@ -168,6 +172,8 @@ class Daemon {
 
   readonly #countDrop = (reason: DropReason, packets: number): void =>
     this.#device.countDrop(reason, packets);
+
+  readonly #note = (note: string): void => this.#log.error(note);
 
   // The turn.
 
@@ -262,7 +268,7 @@ class Daemon {
       fwmark,
       offload: this.#offload,
       onDrop: this.#countDrop,
-      onNote: (note) => this.#log.error(note),
+      onNote: this.#note,
     });
     this.#closeSockets();
     this.#udp = udp;
@@ -295,19 +301,19 @@ class Daemon {
 
   readonly #handleRequest = (request: Request): string => {
     this.#now = monotonicMs();
-    switch (request.operation) {
-      case 'get':
-        return answer(formatState(this.#device.state(), VERSION));
-      case 'stats':
-        return answer(formatStats(this.#stats()));
-      default:
-        return this.#set(request.lines);
+    try {
+      if (request.operation === 'set') return this.#set(request.lines);
+      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
+      return answer(formatState(this.#device.state(), VERSION));
+    } catch (error) {
+      this.#surface(error);
+      return refuseSet(EIO);
     }
   };
 
   /** Applies a `set` whole or not at all: what can fail, the sockets, comes first. */
   #set(lines: readonly string[]): string {
-    const parsed = parseSet(lines);
+    const parsed = parseSet(lines, interfaceIndex);
     if ('error' in parsed) {
       this.#log.error(`set refused: ${parsed.error.line}: expected ${parsed.error.expected}`);
       return refuseSet(parsed.error.errno);
@@ -369,6 +375,16 @@ function offloadFact(tun: Tun | undefined, udp: Udp | undefined): string {
   const tunPart = tun?.isOffloading ? 'interface yes' : 'interface no';
   if (udp === undefined) return tunPart;
   return `${tunPart}, udp ${udp.isOffloading ? 'yes' : 'no'}`;
+}
+
+/** wg(8) names the link of a link-local endpoint; the kernel wants its number. */
+function interfaceIndex(name: string): number {
+  const netlink = new Netlink();
+  try {
+    return netlink.linkByName(name)?.index ?? 0;
+  } finally {
+    netlink.close();
+  }
 }
 
 function cryptoPreference(): 'auto' | 'openssl' | 'portable' {

@@ -162,13 +162,22 @@ export class Netlink {
 
   /**
    * Which way a packet takes, sent from `source` (null: the kernel's choice) with that mark; null
-   * when there is none, also because `source` is no address of ours any more.
+   * when there is none, also because `source` is no address of ours any more. `linkIndex`: over
+   * which link it has to go, 0 for any.
    */
-  getRoute(destination: Uint8Array, source: Uint8Array | null = null, mark = 0): Route | null {
+  getRoute(
+    destination: Uint8Array,
+    source: Uint8Array | null = null,
+    mark = 0,
+    linkIndex = 0,
+  ): Route | null {
     let route: Route | null = null;
-    const error = this.#exchange(writeGetRoute(destination, source, mark), ({ type, body }) => {
-      if (type === RTM_NEWROUTE) route = parseRoute(body);
-    });
+    const error = this.#exchange(
+      writeGetRoute(destination, source, mark, linkIndex),
+      ({ type, body }) => {
+        if (type === RTM_NEWROUTE) route = parseRoute(body);
+      },
+    );
     const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL].includes(error.errno);
     if (!noRoute) refuse('look up a route', error);
     return noRoute ? null : route;

@@ -201,6 +201,7 @@ export function writeGetRoute(
   destination: Uint8Array,
   source: Uint8Array | null,
   mark: number,
+  linkIndex: number,
 ): MessageWriter {
   const body = new Uint8Array(ROUTE_BYTES);
   body[0] = familyOf(destination);
@@ -210,6 +211,7 @@ export function writeGetRoute(
   writer.attribute(RTA_DST, destination);
   if (source !== null) writer.attribute(RTA_SRC, source);
   if (mark !== 0) writer.number(RTA_MARK, mark);
+  if (linkIndex !== 0) writer.number(RTA_OIF, linkIndex);
   return writer;
 }
 

@@ -11,7 +11,7 @@ import { createKernels, type Kernels } from '../packet/kernels/kernels.ts';
 import { Segmenter } from '../packet/segment.ts';
 import { GSO_NONE, VIRTIO_FLAGS, VIRTIO_GSO_TYPE, VIRTIO_HEADER_BYTES } from '../packet/virtio.ts';
 import { addressOf, close, ERRNO, errno, errnoName, read, write, writev } from './libc.ts';
-import { isTunGone, openTunDevice, type TunDevice, type TunDeviceOptions } from './tundevice.ts';
+import { openTunDevice, type TunDevice, type TunDeviceOptions, tunName } from './tundevice.ts';
 
 export interface TunOptions extends TunDeviceOptions {
   /** Where packets are read to and written from. */
@@ -245,7 +245,7 @@ export class Tun {
   }
 
   #checkGone(error: number): void {
-    if (this.#isGone || (error !== EBADFD && !isTunGone(this.fd))) return;
+    if (this.#isGone || (error !== EBADFD && tunName(this.fd) !== null)) return;
     this.#isGone = true;
     setImmediate(this.#onGone);
   }

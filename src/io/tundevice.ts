@@ -174,9 +174,10 @@ function nameOf(fd: number): { name: string; flags: number } {
   return { name, flags: request.view.getUint16(IFNAMSIZ, true) };
 }
 
-/** Whether the device behind the descriptor exists no more. */
-export function isTunGone(fd: number): boolean {
-  return ioctl(fd, TUNGETIFF, request.address) < 0 && errno() === EBADFD;
+/** The interface's name of this moment; null when it exists no more. */
+export function tunName(fd: number): string | null {
+  if (ioctl(fd, TUNGETIFF, request.address) < 0 && errno() === EBADFD) return null;
+  return nameOf(fd).name;
 }
 
 function setMtu(name: string, mtu: number): void {

@@ -45,8 +45,9 @@ import {
   UDP_GRO,
   UDP_SEGMENT,
 } from './linux.ts';
+import { Netlink } from './netlink.ts';
 import { type DatagramSink, ReceiveQueue } from './udpreceive.ts';
-import { SendQueue } from './udpsend.ts';
+import { type SendOptions, SendQueue } from './udpsend.ts';
 
 export type { DatagramSink } from './udpreceive.ts';
 export { RECEIVE_ROOM_BYTES } from './udpreceive.ts';
@@ -89,7 +90,12 @@ class Channel implements UdpSocket {
   readonly sending: SendQueue;
   readonly #receiving: ReceiveQueue;
 
-  constructor(family: 4 | 6, fd: number, options: UdpOptions, errors: Map<string, number>) {
+  constructor(
+    family: 4 | 6,
+    fd: number,
+    options: UdpOptions,
+    { errors, isSourceCurrent }: Pick<SendOptions, 'errors' | 'isSourceCurrent'>,
+  ) {
     this.family = family;
     this.fd = fd;
     const { arena, onDrop, onNote, offload } = options;
@@ -101,8 +107,9 @@ class Channel implements UdpSocket {
     if (offload && !segmentation) {
       onNote(`udp: IPv${family}: no UDP_SEGMENT in this kernel; sending singly`);
     }
-    this.sending = new SendQueue({ arena, fd, family, segmentation, onDrop, onNote, errors });
-    this.#receiving = new ReceiveQueue({ arena, fd, family, onDrop, errors });
+    const common = { arena, fd, family, onDrop, errors };
+    this.sending = new SendQueue({ ...common, segmentation, onNote, isSourceCurrent });
+    this.#receiving = new ReceiveQueue(common);
   }
 
   receive(sink: DatagramSink, budget: number): number {
@@ -113,24 +120,29 @@ class Channel implements UdpSocket {
 export class Udp {
   readonly port: number;
   /** Error name -> how often; `receive_` before those of receiving. */
-  readonly errors: Map<string, number>;
+  readonly errors = new Map<string, number>();
   readonly sockets: readonly UdpSocket[];
   readonly #onDrop: UdpOptions['onDrop'];
   readonly #channels: readonly Channel[];
   readonly #v4: SendQueue | undefined;
   readonly #v6: SendQueue | undefined;
+  #fwmark: number;
+  /** Opened when routes change for the first time. */
+  #netlink: Netlink | undefined;
   #isClosed = false;
 
+  /** Takes over the bound sockets. */
   constructor(
     port: number,
-    channels: readonly Channel[],
+    sockets: readonly { readonly family: 4 | 6; readonly fd: number }[],
     options: UdpOptions,
-    errors: Map<string, number>,
   ) {
     this.port = port;
-    this.errors = errors;
-    this.sockets = channels;
+    this.#fwmark = options.fwmark;
     this.#onDrop = options.onDrop;
+    const shared = { errors: this.errors, isSourceCurrent: this.#isSourceCurrent };
+    const channels = sockets.map(({ family, fd }) => new Channel(family, fd, options, shared));
+    this.sockets = channels;
     this.#channels = channels;
     this.#v4 = channels.find(({ family }) => family === 4)?.sending;
     this.#v6 = channels.find(({ family }) => family === 6)?.sending;
@@ -165,14 +177,35 @@ export class Udp {
     this.#v6?.flush();
   }
 
-  /** Call when addresses or routes of the machine changed. */
+  /**
+   * Call when addresses or routes of the machine changed (see watchRoutes): what was learnt of
+   * paths, sticky source addresses included, is checked anew when it is next used.
+   */
   forgetPaths(): void {
     for (const { sending } of this.#channels) sending.forgetPaths();
   }
 
+  /**
+   * As the kernel's WireGuard has it: a source holds as long as the way to the peer, from there,
+   * leads over the interface on which the peer was heard.
+   */
+  readonly #isSourceCurrent = (endpoint: Endpoint): boolean => {
+    try {
+      this.#netlink ??= new Netlink();
+      const { address, source, sourceInterface } = endpoint;
+      // A link-local address is looked up on its link.
+      const route = this.#netlink.getRoute(address, source, this.#fwmark, endpoint.scope);
+      return route !== null && (sourceInterface === 0 || route.linkIndex === sourceInterface);
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+  };
+
   /** @throws {SystemError} when it is not permitted */
   setFwmark(mark: number): void {
     for (const { fd } of this.#channels) setMark(fd, mark);
+    this.#fwmark = mark;
   }
 
   /** Stop watching the sockets first. What is in the batch is lost. */
@@ -180,6 +213,7 @@ export class Udp {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const { fd } of this.#channels) close(fd);
+    this.#netlink?.close();
   }
 }
 
@@ -201,9 +235,7 @@ export function openUdp(options: UdpOptions): Udp {
         port = portOf(fd);
       }
       if (fds.length === 0) throw new SystemError('open UDP sockets', 'socket', EAFNOSUPPORT!);
-      const errors = new Map<string, number>();
-      const channels = fds.map(({ family, fd }) => new Channel(family, fd, options, errors));
-      return new Udp(port, channels, options, errors);
+      return new Udp(port, fds, options);
     } catch (error) {
       for (const { fd } of fds) close(fd);
       // The kernel's pick for IPv4 may be taken in IPv6: let it pick again.

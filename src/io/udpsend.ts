@@ -65,6 +65,8 @@ export interface SendOptions {
   readonly onDrop: (reason: DropReason, packets: number) => void;
   /** Told once, in one line, when segmentation is given up. */
   readonly onNote: (note: string) => void;
+  /** Whether the kernel would still send to this endpoint from its source; asked rarely. */
+  readonly isSourceCurrent: (endpoint: Endpoint) => boolean;
   /** Error name -> datagrams that it cost; shared by the sockets of one port. */
   readonly errors: Map<string, number>;
 }
@@ -83,6 +85,9 @@ export class SendQueue {
    */
   #narrow = new WeakMap<Endpoint, number>();
   #hasNarrow = false;
+  readonly #isSourceCurrent: SendOptions['isSourceCurrent'];
+  /** The endpoints whose source was checked since routes changed; null before they ever did. */
+  #checked: WeakSet<Endpoint> | null = null;
 
   // The datagrams in order of arrival; `#next` chains those of one send.
   readonly #offsets = new Int32Array(MAX_DATAGRAMS);
@@ -116,6 +121,7 @@ export class SendQueue {
     this.#segmentation = options.segmentation;
     this.#onDrop = options.onDrop;
     this.#onNote = options.onNote;
+    this.#isSourceCurrent = options.isSourceCurrent;
     this.#errors = options.errors;
     this.#base = addressOf(options.arena);
     const words = this.#headers.words;
@@ -131,10 +137,14 @@ export class SendQueue {
     return this.#segmentation;
   }
 
-  /** Call when routes changed: a path that was too narrow may be wide now. */
+  /**
+   * Call when addresses or routes changed: a path that was too narrow may be wide now, and a
+   * source address may lead the wrong way. Each is checked when it is next used.
+   */
   forgetPaths(): void {
     this.#narrow = new WeakMap();
     this.#hasNarrow = false;
+    this.#checked = new WeakSet();
   }
 
   /**
@@ -224,6 +234,7 @@ export class SendQueue {
   }
 
   #buildSend(send: number): void {
+    if (this.#checked !== null) this.#checkSource(this.#endpoints[send]!, this.#checked);
     const words = this.#headers.words;
     const at = send * HEADER_WORDS;
     const firstIovec = this.#iovecsUsed;
@@ -234,6 +245,12 @@ export class SendQueue {
     this.#buildName(send);
     const segmentSize = this.#segments[send]! > 1 ? this.#segmentSize[send]! : 0;
     words[at + 10] = this.#buildControl(send, segmentSize) * 4;
+  }
+
+  #checkSource(endpoint: Endpoint, checked: WeakSet<Endpoint>): void {
+    if (endpoint.source === null || checked.has(endpoint)) return;
+    checked.add(endpoint);
+    if (!this.#isSourceCurrent(endpoint)) endpoint.forgetSource();
   }
 
   /** One iovec for each stretch of the arena that the chain of datagrams covers in order. */

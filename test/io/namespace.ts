@@ -43,8 +43,11 @@ export function sysctl(path: string, value: string): void {
 export class OtherNamespace {
   readonly #fd: number;
 
-  constructor() {
+  /** A new one, or a name for the current one. */
+  constructor(which: 'new' | 'here' = 'new') {
     const here = openSync('/proc/thread-self/ns/net', 'r');
+    this.#fd = here;
+    if (which === 'here') return;
     if (unshare(CLONE_NEWNET) !== 0) throw new Error(`unshare: errno ${koffi.errno()}`);
     ip('link', 'set', 'lo', 'up');
     this.#fd = openSync('/proc/thread-self/ns/net', 'r');

@@ -1,0 +1,301 @@
+/**
+ * Tells what happens to the tunnel's own interface, in whichever network namespace it is, and to
+ * the addresses and routes of the daemon's. Owns the event sockets; what it means is the
+ * listener's business.
+ *
+ * Netlink in the daemon's namespace says no more about an interface that was moved to another one.
+ * But the TUN descriptor knows where its interface is: the monitor goes there for the moment that
+ * it takes to open its sockets, which then keep hearing of that namespace.
+ *
+ * Events only say that it is time to look: the state is asked for, so none that was lost matters.
+ */
+
+import { readlinkSync } from 'node:fs';
+import {
+  bindSocket,
+  close,
+  ERRNO,
+  errno,
+  ioctl,
+  open,
+  recv,
+  Scratch,
+  SystemError,
+  setns,
+  socket,
+} from './libc.ts';
+import {
+  AF_NETLINK,
+  CLONE_NEWNET,
+  O_CLOEXEC,
+  O_RDONLY,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  TUNGETDEVNETNS,
+} from './linux.ts';
+import { type Link, Netlink } from './netlink.ts';
+import { drainSoon, type Watch, watch } from './poller.ts';
+import { tunName } from './tundevice.ts';
+
+export interface LinkState {
+  /** False when the interface was deleted; then it is the last report. */
+  readonly exists: boolean;
+  readonly isUp: boolean;
+  readonly mtu: number;
+  /** It may have been renamed. */
+  readonly name: string;
+}
+
+export interface Monitor {
+  close(): void;
+}
+
+export interface MonitorOptions {
+  /** Gets one line for the log when something cannot be followed. */
+  readonly onNote?: (note: string) => void;
+  /** Gets what a listener throws; without it, it ends the process as any uncaught exception. */
+  readonly onBug?: (error: unknown) => void;
+}
+
+const NETLINK_ROUTE = 0;
+// Multicast groups, as bits of sockaddr_nl.
+const LINK_EVENTS = 0x1;
+const ADDRESS_EVENTS = 0x10 | 0x100;
+const ROUTE_EVENTS = 0x40 | 0x400;
+const RULE_EVENTS = 0x80 | 0x40000;
+
+/** Routing daemons change routes by the thousand: a burst is reported once, at its end. */
+const ROUTES_SETTLE_MS = 100;
+/** How often an interface that is on the move is looked for. */
+const LOOK_ATTEMPTS = 8;
+
+const { EINTR, EAGAIN } = ERRNO;
+
+const buffer = new Scratch(64 * 1024);
+
+/**
+ * Follows the interface of a TUN descriptor: its state now, before this returns, and then every
+ * change of it. Does not own the descriptor; close the monitor first.
+ *
+ * @param name the interface's, for messages
+ * @throws {SystemError} when the kernel gives no events at all
+ */
+export function watchLink(
+  tunFd: number,
+  name: string,
+  onChange: (state: LinkState) => void,
+  options: MonitorOptions = {},
+): Monitor {
+  return new LinkMonitor(tunFd, name, onChange, options);
+}
+
+class LinkMonitor implements Monitor {
+  readonly #tunFd: number;
+  readonly #onChange: (state: LinkState) => void;
+  readonly #onNote: (note: string) => void;
+  readonly #onBug: (error: unknown) => void;
+  #state: LinkState;
+  /** Names the namespace that the sockets hear of. */
+  #namespace: string;
+  #events: Events;
+  #netlink: Netlink;
+  #cannotFollow = false;
+  #isClosed = false;
+
+  constructor(
+    tunFd: number,
+    name: string,
+    onChange: (state: LinkState) => void,
+    { onNote = () => {}, onBug = rethrow }: MonitorOptions,
+  ) {
+    this.#tunFd = tunFd;
+    this.#onChange = onChange;
+    this.#onNote = onNote;
+    this.#onBug = onBug;
+    // What no interface is like, so that the first look reports.
+    this.#state = { exists: true, isUp: false, mtu: -1, name };
+    this.#namespace = namespaceAt('/proc/thread-self/ns/net');
+    this.#netlink = new Netlink();
+    this.#events = new Events(LINK_EVENTS, this.#look, onBug);
+    this.#look();
+  }
+
+  readonly #look = (): void => {
+    for (let attempt = 0; attempt < LOOK_ATTEMPTS && !this.#isClosed; attempt++) {
+      const name = tunName(this.#tunFd);
+      if (name === null) {
+        this.#report({ exists: false, isUp: false, mtu: this.#state.mtu, name: this.#state.name });
+        this.close();
+        return;
+      }
+      this.#follow(name);
+      const link: Link | null = this.#netlink.linkByName(name);
+      if (link !== null) {
+        this.#report({ exists: true, isUp: link.isUp, mtu: link.mtu, name });
+        return;
+      }
+      // It was renamed or moved between the two questions.
+      if (this.#cannotFollow) return;
+    }
+  };
+
+  /** Goes after the interface if it is no longer in the namespace that the sockets hear of. */
+  #follow(name: string): void {
+    if (this.#cannotFollow) return;
+    const fd = ioctl(this.#tunFd, TUNGETDEVNETNS, 0);
+    if (fd < 0) {
+      this.#giveUp(name, 'TUNGETDEVNETNS', errno());
+      return;
+    }
+    try {
+      const namespace = namespaceAt(`/proc/self/fd/${fd}`);
+      if (namespace !== this.#namespace && this.#moveTo(fd, name)) this.#namespace = namespace;
+    } finally {
+      close(fd);
+    }
+  }
+
+  #giveUp(name: string, call: string, error: number): void {
+    this.#cannotFollow = true;
+    const why = new SystemError(`follow ${name} to another network namespace`, call, error);
+    this.#onNote(why.message);
+  }
+
+  /** Opens the sockets anew in the namespace of `fd`, and comes back. */
+  #moveTo(fd: number, name: string): boolean {
+    const home = open('/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
+    if (home < 0) {
+      this.#giveUp(name, 'open', errno());
+      return false;
+    }
+    try {
+      if (setns(fd, CLONE_NEWNET) < 0) {
+        this.#giveUp(name, 'setns', errno());
+        return false;
+      }
+      try {
+        const netlink = new Netlink();
+        const events = new Events(LINK_EVENTS, this.#look, this.#onBug);
+        this.#closeSockets();
+        this.#netlink = netlink;
+        this.#events = events;
+      } finally {
+        // Staying there would open the UDP sockets of later in the wrong network.
+        if (setns(home, CLONE_NEWNET) < 0) {
+          this.#onBug(new SystemError('return to the network namespace', 'setns', errno()));
+        }
+      }
+    } finally {
+      close(home);
+    }
+    return true;
+  }
+
+  #report(state: LinkState): void {
+    const { exists, isUp, mtu, name } = this.#state;
+    const isSame =
+      state.exists === exists && state.isUp === isUp && state.mtu === mtu && state.name === name;
+    if (isSame) return;
+    this.#state = state;
+    this.#onChange(state);
+  }
+
+  #closeSockets(): void {
+    this.#events.close();
+    this.#netlink.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#closeSockets();
+  }
+}
+
+/**
+ * Calls `onChange` after addresses, routes or rules of the daemon's own namespace changed, once
+ * for a burst of changes.
+ *
+ * @throws {SystemError} when the kernel gives no events
+ */
+export function watchRoutes(
+  onChange: () => void,
+  { onBug = rethrow }: MonitorOptions = {},
+): Monitor {
+  let timer: NodeJS.Timeout | undefined;
+  const onEvent = (): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      onChange();
+    }, ROUTES_SETTLE_MS);
+  };
+  const events = new Events(ADDRESS_EVENTS | ROUTE_EVENTS | RULE_EVENTS, onEvent, onBug);
+  return {
+    close: () => {
+      clearTimeout(timer);
+      events.close();
+    },
+  };
+}
+
+/** A socket that hears of kernel events and reads them away. */
+class Events implements Monitor {
+  readonly #fd: number;
+  readonly #watch: Watch;
+  #isClosed = false;
+
+  constructor(groups: number, onEvent: () => void, onBug: (error: unknown) => void) {
+    this.#fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (this.#fd < 0) throw new SystemError('watch the network', 'socket', errno());
+    buffer.bytes.fill(0, 0, 12);
+    buffer.view.setUint16(0, AF_NETLINK, true);
+    buffer.view.setUint32(8, groups, true);
+    if (bindSocket(this.#fd, buffer.address, 12) < 0) {
+      const error = errno();
+      close(this.#fd);
+      throw new SystemError('watch the network', 'bind', error);
+    }
+    this.#watch = watch(
+      this.#fd,
+      () => {
+        this.#readAway();
+        onEvent();
+        drainSoon();
+      },
+      onBug,
+    );
+  }
+
+  /** ENOBUFS says that events were lost, which is no less a reason to look. */
+  #readAway(): void {
+    for (;;) {
+      if (recv(this.#fd, buffer.address, buffer.bytes.length, 0) >= 0) continue;
+      const error = errno();
+      if (error === EAGAIN) return;
+      if (error !== EINTR && error !== ERRNO.ENOBUFS) {
+        throw new SystemError('watch the network', 'recv', error);
+      }
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#watch.close();
+    close(this.#fd);
+  }
+}
+
+/** `net:[number]`; empty where there is no /proc to tell, and so nowhere to go. */
+function namespaceAt(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}

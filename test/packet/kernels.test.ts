@@ -125,6 +125,7 @@ describe('inspect', () => {
     ['the longest headers', build({ ...data, ...v6, tcpOptions: Array(40).fill(1) }), TCP],
     ['a datagram', build({ ...data, ...udp }), UDP],
     ['a datagram over IPv6', build({ ...data, ...udp, ...v6 }), UDP],
+    ['a TCP header shorter than it can be', refit(cutHeader(build(data))), LONE],
     ['a bare ACK', build({ ...data, payload: [] }), LONE],
     ['a wrong checksum', build(data, 1), LONE],
     ['a datagram without checksum', build({ ...data, ...udp }, 0), LONE],
@@ -157,6 +158,12 @@ describe('inspect', () => {
     }
     expect(verdicts).toEqual(new Set([OPAQUE, LONE, TCP, UDP]));
   });
+
+  /** The packet, its TCP header claiming to be 16 bytes long. */
+  function cutHeader(packet: Uint8Array): Uint8Array {
+    packet[32] = 0x40;
+    return packet;
+  }
 
   /** The packet with the checksums it needs, whatever it has become. */
   function refit(packet: Uint8Array): Uint8Array {

@@ -28,7 +28,7 @@ export interface PacketSpec {
   readonly window: number;
   readonly urgent: number;
   readonly tcpOptions: readonly number[];
-  readonly payload: readonly number[];
+  readonly payload: number[];
 }
 
 export const FIN = 0x01;

@@ -1,0 +1,75 @@
+/**
+ * Which addresses an interface has after a command, in ifconfig's way: `inet` takes the place of
+ * the first IPv4 address, `alias` and inet6 add, the same address with another length is changed.
+ * Pure.
+ */
+
+import { formatAddress } from '../packet/address.ts';
+import type { AddressDraft } from './command.ts';
+import { Refusal } from './refusal.ts';
+import type { AddressView } from './view.ts';
+
+/**
+ * @param current in the system's order
+ * @throws Refusal when an address to be removed is not there
+ */
+export function planAddresses(
+  name: string,
+  current: readonly AddressView[],
+  drafts: readonly AddressDraft[],
+): AddressView[] {
+  let planned = [...current];
+  for (const draft of drafts) {
+    const address = draft.address;
+    if (draft.mode === 'remove') {
+      planned = remove(name, planned, draft);
+    } else if (address !== null) {
+      const added: AddressView = {
+        address,
+        length: draft.length!,
+        destination: draft.destination,
+        broadcast: null,
+      };
+      const primary = draft.mode === 'primary' && draft.family === 4;
+      const replaced = planned.findIndex((one) => sameBytes(one.address, address));
+      const first = primary ? planned.findIndex((one) => one.address.length === 4) : -1;
+      if (first >= 0 && first !== replaced) {
+        planned = planned.filter((_, at) => at !== first && at !== replaced);
+        planned.splice(first, 0, added);
+      } else if (replaced >= 0) {
+        if (!sameAddress(planned[replaced], added)) planned[replaced] = added;
+      } else {
+        planned.push(added);
+      }
+    }
+  }
+  return planned;
+}
+
+function remove(name: string, planned: AddressView[], draft: AddressDraft): AddressView[] {
+  const { address, length } = draft;
+  const found = planned.findIndex((one) =>
+    address === null
+      ? one.address.length === 4
+      : sameBytes(one.address, address) && (length === null || length === one.length),
+  );
+  if (found >= 0) return planned.filter((_, at) => at !== found);
+  if (address === null) throw new Refusal(`-alias: ${name} has no IPv4 address`);
+  const text = `${formatAddress(address)}${length === null ? '' : `/${length}`}`;
+  throw new Refusal(`-alias: ${text}: ${name} has no such address`);
+}
+
+/** Whether the system would hold both for one; the broadcast address is not ours to set. */
+export function sameAddress(a: AddressView, b: AddressView): boolean {
+  return (
+    a.length === b.length &&
+    sameBytes(a.address, b.address) &&
+    (a.destination === null || b.destination === null
+      ? a.destination === b.destination
+      : sameBytes(a.destination, b.destination))
+  );
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}

@@ -1,0 +1,247 @@
+/**
+ * Carries out a checked command: creates what is missing, then WireGuard's settings in one request,
+ * then the link's, each step after all that could be known to fail before it. An interface that
+ * this command created goes away again when a later step is refused.
+ */
+
+import type { DeviceChange } from '../device/configuration.ts';
+import { formatAddress } from '../packet/address.ts';
+import { parseState } from '../uapi/get.ts';
+import { EADDRINUSE, parseErrno } from '../uapi/response.ts';
+import { writeSet } from '../uapi/set.ts';
+import { planAddresses, sameAddress } from './addressplan.ts';
+import type { Draft } from './command.ts';
+import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
+import { Refusal } from './refusal.ts';
+import { resolveChange } from './resolve.ts';
+import type { Link, System } from './system.ts';
+import { isCreatableName } from './values.ts';
+import type { AddressView } from './view.ts';
+
+const DESTROY_TIMEOUT_MS = 5_000;
+const DESTROY_POLL_MS = 10;
+
+/** @throws Refusal with the line for the operator; nothing was changed unless it says so. */
+export async function configure(name: string, draft: Draft, system: System): Promise<void> {
+  const existing = findLink(name, system);
+  if (draft.create && existing !== undefined) {
+    throw new Refusal(`${name}: create: the interface is there already`);
+  }
+  if (existing === undefined && !isCreatableName(name)) {
+    throw new Refusal(
+      `${name}: no such interface; to create one its name has to end in a digit, as wg0`,
+    );
+  }
+  if (!system.isRoot) throw needsRoot(name);
+  const change = await resolveChange(draft, system);
+  if (existing !== undefined) {
+    await checkWireguard(existing, draft, system);
+    planAddresses(name, addressesOf(existing, system), draft.addresses);
+    await applySettings(existing, draft, change, "; WireGuard's words were carried out", system);
+    return;
+  }
+  // A fresh interface has no address that could be taken away.
+  planAddresses(name, [], draft.addresses);
+  await createInterface(name, system);
+  try {
+    const created = findLink(name, system);
+    if (created === undefined) throw new Refusal(`${name}: gone right after it was created`);
+    await applySettings(created, draft, change, '', system);
+  } catch (error) {
+    await removeCreated(name, system);
+    throw error;
+  }
+}
+
+async function createInterface(name: string, system: System): Promise<void> {
+  try {
+    await system.startDaemon(name);
+  } catch (error) {
+    const reason = systemReason(error);
+    throw new Refusal(reason.startsWith(`${name}: `) ? reason : `${name}: ${reason}`);
+  }
+}
+
+/** What is wrong already is not made worse by telling of it twice. */
+async function removeCreated(name: string, system: System): Promise<void> {
+  try {
+    const link = findLink(name, system);
+    if (link !== undefined) await removeLink(link, system);
+  } catch {
+    // The first failure is the one to be told.
+  }
+}
+
+function findLink(name: string, system: System): Link | undefined {
+  return system.links().find((link) => link.name === name);
+}
+
+function addressesOf(link: Link, system: System): AddressView[] {
+  return system.addresses().filter((address) => address.index === link.index);
+}
+
+function needsRoot(name: string): Refusal {
+  return new Refusal(`${name}: only root may change an interface; try it with sudo`);
+}
+
+/** The first word that only a WireGuard can take, for messages; null when there is none. */
+function wireguardWord(draft: Draft): string | null {
+  if (draft.privateKey !== undefined) return 'wgkey';
+  if (draft.listenPort !== undefined) return 'wgport';
+  if (draft.fwmark !== undefined) return 'wgfwmark';
+  if (draft.removeAllPeers) return '-wgpeerall';
+  if (draft.peers.length > 0) return draft.peers[0].remove ? '-wgpeer' : 'wgpeer';
+  return draft.debug === undefined ? null : draft.debug ? 'debug' : '-debug';
+}
+
+/** The first word that only tswgd knows; others would refuse it, some after half the work. */
+function ownWord(draft: Draft): string | null {
+  if (draft.debug !== undefined) return draft.debug ? 'debug' : '-debug';
+  for (const peer of draft.peers) {
+    if (peer.description !== undefined) return peer.description === '' ? '-wgdescr' : 'wgdescr';
+    if (peer.endpoint === null) return '-wgendpoint';
+  }
+  return null;
+}
+
+/** Before anything is touched: does a WireGuard answer, and does it know all the words? */
+async function checkWireguard(link: Link, draft: Draft, system: System): Promise<void> {
+  const word = wireguardWord(draft);
+  if (word === null) return;
+  const state = parseState(await ask(link, word, 'get=1\n\n', system));
+  const own = ownWord(draft);
+  if (own !== null && state.version === undefined) {
+    throw new Refusal(
+      `${own}: ${link.name}: the WireGuard that serves it is not tswgd and does not know this word`,
+    );
+  }
+}
+
+async function ask(link: Link, word: string, text: string, system: System): Promise<string> {
+  try {
+    return await system.request(link.name, text);
+  } catch (error) {
+    throw new Refusal(`${word}: ${link.name}: ${explainSocket(link, error)}`);
+  }
+}
+
+/** `afterwards` is added to a refusal that comes when WireGuard's part is done. */
+async function applySettings(
+  link: Link,
+  draft: Draft,
+  change: DeviceChange,
+  afterwards: string,
+  system: System,
+): Promise<void> {
+  const word = wireguardWord(draft);
+  if (word !== null) await setWireguard(link, word, change, system);
+  const done = word === null ? '' : afterwards;
+  const { description, mtu, addresses } = draft;
+  if (description !== undefined && description !== link.description) {
+    step('description', done, () => system.setDescription(link.index, description));
+  }
+  if (mtu !== undefined) step('mtu', done, () => system.setMtu(link.index, mtu));
+  if (addresses.length > 0) {
+    const current = addressesOf(link, system);
+    const planned = planAddresses(link.name, current, addresses);
+    changeAddresses(link, current, planned, done, system);
+  }
+  const addsAddress = addresses.some((address) => address.mode !== 'remove');
+  const up = draft.up ?? (addsAddress ? true : undefined);
+  if (up !== undefined) step(up ? 'up' : 'down', done, () => system.setUp(link.index, up));
+}
+
+async function setWireguard(
+  link: Link,
+  word: string,
+  change: DeviceChange,
+  system: System,
+): Promise<void> {
+  const errno = parseErrno(await ask(link, word, writeSet(change), system));
+  if (errno === 0) return;
+  if (errno === EADDRINUSE && change.listenPort !== undefined) {
+    throw new Refusal(
+      `wgport: ${change.listenPort}: another program has this UDP port; expected a free one, or 0 to pick one`,
+    );
+  }
+  throw new Refusal(`${word}: ${link.name}: refused by its daemon: ${systemReason({ errno })}`);
+}
+
+/** One setting of the link; `done` says what has happened before it. */
+function step(what: string, done: string, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    throw new Refusal(`${what}: ${systemReason(error)}${done}`);
+  }
+}
+
+/** Removes first, since an address goes in only once; puts back what was removed when that fails. */
+function changeAddresses(
+  link: Link,
+  current: readonly AddressView[],
+  planned: readonly AddressView[],
+  done: string,
+  system: System,
+): void {
+  const isIn = (list: readonly AddressView[], one: AddressView): boolean =>
+    list.some((other) => sameAddress(one, other));
+  for (const address of current) {
+    // With a primary address Linux may have removed its secondaries.
+    if (isIn(planned, address) || !isIn(addressesOf(link, system), address)) continue;
+    step(describe('-alias', address), done, () => system.deleteAddress(link.index, address));
+  }
+  try {
+    const left = addressesOf(link, system);
+    for (const address of planned) {
+      if (isIn(left, address)) continue;
+      step(describe(address.address.length === 4 ? 'inet' : 'inet6', address), done, () =>
+        system.addAddress(link.index, address),
+      );
+    }
+  } catch (error) {
+    restore(link, current, system);
+    throw error;
+  }
+}
+
+function restore(link: Link, wanted: readonly AddressView[], system: System): void {
+  const left = addressesOf(link, system);
+  for (const address of wanted) {
+    if (left.some((other) => sameAddress(address, other))) continue;
+    try {
+      system.addAddress(link.index, address);
+    } catch {
+      // The first failure is the one to be told.
+    }
+  }
+}
+
+function describe(word: string, address: AddressView): string {
+  return `${word}: ${formatAddress(address.address)}/${address.length}`;
+}
+
+/** Ends the interface and its daemon, and waits until both are gone. */
+export async function destroy(name: string, system: System): Promise<void> {
+  const link = findLink(name, system);
+  if (link === undefined) throw new Refusal(noSuchInterface(name));
+  if (!system.isRoot) throw needsRoot(name);
+  if (link.kind !== 'wireguard' && !system.sockets().includes(name)) {
+    throw new Refusal(
+      `${name}: destroy: not a WireGuard interface; \`ip link delete ${name}\` removes others`,
+    );
+  }
+  await removeLink(link, system);
+}
+
+async function removeLink(link: Link, system: System): Promise<void> {
+  step('destroy', '', () => system.deleteLink(link.index));
+  for (let waited = 0; system.sockets().includes(link.name); waited += DESTROY_POLL_MS) {
+    if (waited >= DESTROY_TIMEOUT_MS) {
+      throw new Refusal(
+        `${link.name}: destroy: the interface is gone, but its daemon still runs: its control socket is still there`,
+      );
+    }
+    await system.sleep(DESTROY_POLL_MS);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What a command line means, once it is understood: plain values between the parser and those who
+ * carry them out.
+ */
+
+import type { AllowedIpChange } from '../device/configuration.ts';
+
+/** A secret that was given in the command, or the file that holds it (`-`: standard input). */
+export type KeySource =
+  | { readonly kind: 'given'; readonly key: Uint8Array }
+  | { readonly kind: 'file'; readonly word: string; readonly path: string };
+
+/** Where a peer is, not looked up yet. */
+export interface EndpointName {
+  /** An address, with `%interface` when link-local, or a host name. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface PeerDraft {
+  readonly publicKey: Uint8Array;
+  readonly remove: boolean;
+  presharedKey?: KeySource;
+  /** null: forget it. */
+  endpoint?: EndpointName | null;
+  persistentKeepalive?: number;
+  /** Empty: remove it. */
+  description?: string;
+  /** Whether wgaip (the whole set) or -wgaip (less of it) was used. */
+  allowedIpsMode?: 'replace' | 'remove';
+  readonly allowedIps: AllowedIpChange[];
+}
+
+export interface AddressDraft {
+  /** 0 until a word or an address says it. */
+  family: 0 | 4 | 6;
+  mode: 'primary' | 'alias' | 'remove';
+  /** null only when removing: the first address of the family. */
+  address: Uint8Array | null;
+  /** Bits of prefix; null when removing without naming it. */
+  length: number | null;
+  /** The other end of the link. */
+  destination: Uint8Array | null;
+}
+
+/** One `tswg NAME word ...`, checked, before names are looked up and key files read. */
+export interface Draft {
+  /** `create` was said: the interface must not be there yet. */
+  create: boolean;
+  privateKey?: KeySource;
+  listenPort?: number;
+  fwmark?: number;
+  debug?: boolean;
+  removeAllPeers: boolean;
+  readonly peers: PeerDraft[];
+  readonly addresses: AddressDraft[];
+  /** Empty: remove it. */
+  description?: string;
+  mtu?: number;
+  up?: boolean;
+}
+
+export type Command =
+  | { readonly kind: 'list'; readonly json: boolean }
+  | { readonly kind: 'show'; readonly name: string; readonly json: boolean }
+  | { readonly kind: 'stats'; readonly name: string }
+  | { readonly kind: 'destroy'; readonly name: string }
+  | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }
+  | { readonly kind: 'genkey' | 'pubkey' | 'genpsk' | 'version' }
+  | { readonly kind: 'help'; readonly topic: string | null }
+  | { readonly kind: 'completion'; readonly shell: string | null };
+
+/** One line for the operator: the word, the value, and what was expected. */
+export interface Mistake {
+  readonly kind: 'mistake';
+  readonly text: string;
+}
+
+export function mistake(text: string): Mistake {
+  return { kind: 'mistake', text };
+}

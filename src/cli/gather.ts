@@ -1,0 +1,123 @@
+/**
+ * Gathers what is to be shown: the system's links and addresses, and what the daemons behind their
+ * control sockets say.
+ */
+
+import { formatPrefix } from '../packet/address.ts';
+import { parseState, type ReportedState } from '../uapi/get.ts';
+import { parseStats, type ReportedStats } from '../uapi/stats.ts';
+import type { CompletionFacts } from './completion.ts';
+import { explainSocket, noSuchInterface } from './explain.ts';
+import { formatKey, publicKeyOf } from './keys.ts';
+import { Refusal } from './refusal.ts';
+import type { Link, LinkAddress, System } from './system.ts';
+import type { InterfaceView, WireguardView } from './view.ts';
+import { nearest } from './words.ts';
+
+const GET = 'get=1\n\n';
+
+export interface Gathered {
+  readonly views: InterfaceView[];
+  /** Whether one interface was named, and not a kind of them or all. */
+  readonly named: boolean;
+  /** Lines about what could not be learnt. */
+  readonly notes: string[];
+}
+
+/**
+ * @param name null for all interfaces; a name without its number, such as `wg`, for all of a kind
+ * @throws Refusal when there is none of that name
+ */
+export async function gather(name: string | null, system: System): Promise<Gathered> {
+  const links = system.links();
+  const exact = links.find((link) => link.name === name);
+  const chosen = exact !== undefined ? [exact] : links.filter((link) => isOfKind(link.name, name));
+  if (name !== null && chosen.length === 0) throw new Refusal(unknownInterface(name, links));
+  const addresses = system.addresses();
+  const sockets = new Set(system.sockets());
+  const notes: string[] = [];
+  const views = await Promise.all(
+    chosen.map((link) => view(link, addresses, sockets.has(link.name), notes, system)),
+  );
+  // Nobody asked for the others, so nobody needs to hear about them.
+  return { views, named: exact !== undefined, notes: exact === undefined ? [] : notes };
+}
+
+/** `wg` means every wgN. */
+function isOfKind(link: string, name: string | null): boolean {
+  return name === null || (link.startsWith(name) && /^\d+$/.test(link.slice(name.length)));
+}
+
+function unknownInterface(name: string, links: readonly Link[]): string {
+  const near = nearest(name, [
+    ...links.map((link) => link.name),
+    'help',
+    'genkey',
+    'pubkey',
+    'genpsk',
+  ]);
+  const hint = near === null || /\d$/.test(name) ? '' : `; did you mean \`tswg ${near}\`?`;
+  return `${noSuchInterface(name)}${hint}`;
+}
+
+async function view(
+  link: Link,
+  addresses: readonly LinkAddress[],
+  hasSocket: boolean,
+  notes: string[],
+  system: System,
+): Promise<InterfaceView> {
+  let wireguard: WireguardView | null = null;
+  if (hasSocket) {
+    try {
+      wireguard = await askDaemon(link, system);
+    } catch (error) {
+      notes.push(`${link.name}: ${explainSocket(link, error)}`);
+    }
+  } else if (link.kind === 'wireguard') {
+    notes.push(`${link.name}: ${explainSocket(link, { code: 'ENOENT' })}`);
+  }
+  const { name, index, flags, mtu, description } = link;
+  const own = addresses.filter((address) => address.index === index);
+  return { name, index, flags, mtu, description, addresses: own, wireguard };
+}
+
+async function askDaemon(link: Link, system: System): Promise<WireguardView> {
+  const state = parseState(await system.request(link.name, GET), (name) =>
+    system.interfaceIndex(name),
+  );
+  const publicKey =
+    state.privateKey === null ? (state.publicKey ?? null) : publicKeyOf(state.privateKey);
+  const stats = await askStats(link.name, state, system);
+  return { state, publicKey, stats };
+}
+
+/** null when the daemon is not tswgd: the others would close the connection on us. */
+async function askStats(
+  name: string,
+  state: ReportedState,
+  system: System,
+): Promise<ReportedStats | null> {
+  if (state.version === undefined) return null;
+  return parseStats(await system.request(name, 'stats=1\n\n'));
+}
+
+/** What completion can offer; what cannot be asked is left out. */
+export async function completionFacts(
+  name: string | null,
+  system: System,
+): Promise<CompletionFacts> {
+  const interfaces = system.sockets();
+  if (name === null || !interfaces.includes(name)) return { interfaces, peers: [] };
+  try {
+    const state = parseState(await system.request(name, GET));
+    const peers = state.peers.map((peer) => ({
+      key: formatKey(peer.publicKey),
+      description: peer.description,
+      allowedIps: peer.allowedIps.map(formatPrefix),
+    }));
+    return { interfaces, peers };
+  } catch {
+    return { interfaces, peers: [] };
+  }
+}

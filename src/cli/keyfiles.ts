@@ -1,0 +1,83 @@
+/** Secrets on their way in and out of files: what may be read, and what is better not written to. */
+
+import { constants, fstatSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { Refusal } from './refusal.ts';
+import { visible } from './values.ts';
+
+/** More than any key file holds; the rest is not read. */
+const KEY_FILE_BYTES_MAX = 4096;
+/** Readable or writable by the group or by everybody. */
+const LOOSE_MODE = 0o066;
+
+const STDOUT = 1;
+
+/**
+ * The text of the file that a word such as wgkeyfile names.
+ *
+ * @throws Refusal unless it is a regular file that is its owner's alone
+ */
+export async function readKeyFile(word: string, path: string): Promise<string> {
+  const shown = visible(path);
+  try {
+    // Without O_NONBLOCK, opening a pipe would wait for its writer.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const status = await file.stat();
+      if (!status.isFile()) {
+        throw new Refusal(`${word}: ${shown}: expected a regular file, or - for standard input`);
+      }
+      if ((status.mode & LOOSE_MODE) !== 0) {
+        const mode = (status.mode & 0o777).toString(8).padStart(3, '0');
+        throw new Refusal(
+          `${word}: ${shown}: others can get at this file (mode ${mode}); mend it with: chmod 600 ${quote(path)}`,
+        );
+      }
+      const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(KEY_FILE_BYTES_MAX) });
+      return buffer.toString('latin1', 0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal(`${word}: ${shown}: ${explainFile((error as NodeJS.ErrnoException).code)}`);
+  }
+}
+
+function explainFile(code: string | undefined): string {
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such file';
+    case 'EACCES':
+    case 'EPERM':
+      return 'reading it is not permitted; are you root?';
+    default:
+      return `cannot be read (${code ?? 'unknown reason'})`;
+  }
+}
+
+/** For a shell, so that the line can be copied; control characters have no place in it. */
+function quote(path: string): string {
+  if (/^[\w./+:@%-]+$/.test(path)) return path.startsWith('-') ? `./${path}` : path;
+  return `'${path.replace(/\p{Cc}/gu, '?').replaceAll("'", "'\\''")}'`;
+}
+
+/** All of standard input, as far as a key could reach. */
+export async function readStandardInput(): Promise<string> {
+  let text = '';
+  process.stdin.setEncoding('latin1');
+  for await (const chunk of process.stdin) {
+    text += chunk;
+    if (text.length > KEY_FILE_BYTES_MAX) break;
+  }
+  return text;
+}
+
+/** Says so on standard error when a new secret goes to a file that others can read. */
+export function warnOfLooseOutput(): void {
+  const status = fstatSync(STDOUT);
+  if (!status.isFile() || (status.mode & LOOSE_MODE) === 0) return;
+  process.stderr.write(
+    'tswg: others can get at the file this secret goes to; mend it with chmod 600, or use umask 077\n',
+  );
+}

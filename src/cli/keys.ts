@@ -1,0 +1,54 @@
+/**
+ * Keys as text: 44 characters of base64, as wg(8) writes them, and new ones for genkey, pubkey and
+ * genpsk. Uses node:crypto alone, since loading a curve library would take longer than the command.
+ */
+
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+
+const KEY_BYTES = 32;
+
+/** 43 significant characters and one `=`; the last one carries four bits, the other two are zero. */
+const KEY_TEXT = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
+
+/** DER of a PKCS#8 X25519 private key up to its 32 bytes (RFC 8410 7). */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
+
+/** The 32 bytes of a key's text, or null when it is not exactly what `formatKey` would write. */
+export function parseKey(text: string): Uint8Array | null {
+  if (!KEY_TEXT.test(text)) return null;
+  return new Uint8Array(Buffer.from(text, 'base64'));
+}
+
+export function formatKey(key: Uint8Array): string {
+  return Buffer.from(key).toString('base64');
+}
+
+/** What is wrong with a key's text, without repeating any of it. */
+export function keyMistake(text: string): string {
+  const expected = 'expected a key of 44 base64 characters';
+  if (text.length !== 44) return `${expected}, but it has ${text.length}`;
+  if (/[^A-Za-z0-9+/=]/.test(text)) return `${expected}, but it has others among them`;
+  return `${expected}: the last characters are wrong`;
+}
+
+/** A new private key, clamped (RFC 7748 5) as `wg genkey` does. */
+export function createPrivateKeyBytes(): Uint8Array {
+  const key = new Uint8Array(randomBytes(KEY_BYTES));
+  key[0] &= 248;
+  key[31] = (key[31] & 127) | 64;
+  return key;
+}
+
+/** A new preshared key: 32 random bytes. */
+export function createPresharedKeyBytes(): Uint8Array {
+  return new Uint8Array(randomBytes(KEY_BYTES));
+}
+
+/** The X25519 public key of a 32-byte private key. */
+export function publicKeyOf(privateKey: Uint8Array): Uint8Array {
+  const der = Buffer.concat([PKCS8_PREFIX, privateKey]);
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const jwk = createPublicKey(key).export({ format: 'jwk' });
+  der.fill(0);
+  return new Uint8Array(Buffer.from(jwk.x ?? '', 'base64url'));
+}

@@ -1,0 +1,147 @@
+/**
+ * Starting tswgd in the background: the child is the same program in the foreground, in a session
+ * of its own, and says over a pipe that `wg` works or why it never will. Node cannot fork, and
+ * neither tswg nor the waiting tswgd needs to load anything of the daemon.
+ */
+
+import { spawn } from 'node:child_process';
+import { closeSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Names the descriptor over which the child reports. */
+const READY_FD_VARIABLE = 'TSWG_READY_FD';
+const READY = 'ready';
+/** Opening a TUN and a socket takes a fraction of a second; a machine may be busy booting. */
+const START_TIMEOUT_MS = 20_000;
+
+/** The package's folder, seen from the sources and from dist. */
+function packageRoot(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const levels = here.endsWith(join('dist', 'src', 'cli')) ? '../../..' : '../..';
+  return join(here, levels);
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Starts the daemon of `name` and resolves when it answers `wg`.
+ *
+ * @param program the script to run; tswgd by default.
+ * @throws Error whose message is one line for the operator.
+ */
+export async function startDaemon(
+  name: string,
+  env: Environment,
+  program = join(packageRoot(), 'bin', 'tswgd'),
+): Promise<void> {
+  const childEnv: Record<string, string | undefined> = { ...env, WG_PROCESS_FOREGROUND: '1' };
+  // As wireguard-go: silence, unless a log level was asked for.
+  const logs = env.LOG_LEVEL !== undefined && env.LOG_LEVEL !== '' && env.LOG_LEVEL !== 'silent';
+  const output = logs ? 'inherit' : 'ignore';
+  const stdio: ('ignore' | 'inherit' | 'pipe' | number)[] = ['ignore', output, output, 'pipe'];
+  childEnv[READY_FD_VARIABLE] = '3';
+  for (const variable of ['WG_TUN_FD', 'WG_UAPI_FD']) {
+    const fd = parseDescriptor(variable, env[variable]);
+    if (fd !== undefined) childEnv[variable] = String(stdio.push(fd) - 1);
+  }
+  const child = spawn(process.execPath, [...process.execArgv, program, name], {
+    cwd: '/',
+    detached: true,
+    env: childEnv,
+    stdio,
+  });
+  const interrupt = (): void => {
+    child.kill('SIGTERM');
+  };
+  process.once('SIGINT', interrupt);
+  process.once('SIGTERM', interrupt);
+  try {
+    await ready(child, name);
+    child.unref();
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+async function ready(child: ReturnType<typeof spawn>, name: string): Promise<void> {
+  const report = child.stdio[3] as NodeJS.ReadableStream & { destroy(): void };
+  const { promise, resolve, reject } = withResolvers();
+  let text = '';
+  let status = '';
+  const timer = setTimeout(() => {
+    child.kill('SIGTERM');
+    reject(new Error(`${name}: the daemon is not ready after ${START_TIMEOUT_MS / 1000} seconds`));
+  }, START_TIMEOUT_MS);
+  report.setEncoding('utf8');
+  report.on('data', (chunk: string) => {
+    text += chunk;
+    if (text === `${READY}\n`) resolve();
+  });
+  report.on('error', reject);
+  child.on('error', (error) => reject(new Error(`${name}: tswgd cannot start: ${error.message}`)));
+  child.on('exit', (code, signal) => {
+    status = code === null ? ` by ${signal}` : `, exit code ${code}`;
+  });
+  // `close` comes after `exit` and after the last byte of the report.
+  child.on('close', () => {
+    const line = text.trim();
+    const unexplained = `${name}: the daemon ended before it was ready${status}; LOG_LEVEL=debug shows more`;
+    reject(new Error(line === '' ? unexplained : line));
+  });
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    report.destroy();
+  }
+}
+
+function withResolvers(): { promise: Promise<void>; resolve(): void; reject(error: Error): void } {
+  let resolve!: () => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
+
+/** @throws Error when the variable is set, but not to a descriptor's number. */
+export function parseDescriptor(variable: string, text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new Error(`${variable}: ${text}: expected the number of an open file descriptor`);
+}
+
+/** The child's side: how the program in the foreground answers whoever started it. */
+export interface Reporter {
+  /** `wg` works from now on. */
+  ready(): void;
+  /** It never will; `line` says why. Whether anybody was told. */
+  failed(line: string): boolean;
+}
+
+/** Takes the descriptor out of `env`, so that it is used once and by nobody else. */
+export function takeReporter(env: Record<string, string | undefined>): Reporter {
+  let fd = parseDescriptor(READY_FD_VARIABLE, env[READY_FD_VARIABLE]);
+  delete env[READY_FD_VARIABLE];
+  const report = (line: string): boolean => {
+    if (fd === undefined) return false;
+    const descriptor = fd;
+    fd = undefined;
+    try {
+      writeSync(descriptor, `${line}\n`);
+      closeSync(descriptor);
+      return true;
+    } catch {
+      // Whoever started us is gone; the daemon works without them.
+      return false;
+    }
+  };
+  return {
+    ready: () => void report(READY),
+    failed: report,
+  };
+}

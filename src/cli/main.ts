@@ -1,0 +1,170 @@
+/**
+ * tswg's own flow: parse, then load what the command needs and nothing else. Loading yargs, koffi
+ * or a curve library takes longer than most commands do.
+ */
+
+import { VERSION } from '../version.ts';
+import type { Command } from './command.ts';
+import { parse } from './parse.ts';
+import { Refusal } from './refusal.ts';
+
+/** What yargs' completion script asks with. */
+const COMPLETION_REQUEST = '--get-yargs-completions';
+
+/** Resolves to the exit code. Mistakes and refusals are one line on standard error. */
+export async function main(
+  argv: readonly string[],
+  env: Record<string, string | undefined>,
+): Promise<number> {
+  endQuietlyOnClosedPipe();
+  // The kernel shows the arguments in `ps` from the start; this takes them out as soon as we can.
+  if (argv.includes('wgkey') || argv.includes('wgpsk')) process.title = 'tswg';
+  try {
+    if (argv[0] === COMPLETION_REQUEST) return await answerCompletion(argv.slice(1), env);
+    const command = parse(argv);
+    if (command.kind === 'mistake') return fail(command.text);
+    return await run(command, env);
+  } catch (error) {
+    // By its name: loading io's SystemError would load koffi.
+    const isRefusal = error instanceof Refusal || (error as Error).name === 'SystemError';
+    if (isRefusal) return fail((error as Error).message);
+    throw error;
+  }
+}
+
+function fail(line: string): number {
+  process.stderr.write(`tswg: ${line}\n`);
+  return 1;
+}
+
+/** `tswg | head` closes the pipe before all is written. */
+function endQuietlyOnClosedPipe(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}
+
+async function run(command: Command, env: Record<string, string | undefined>): Promise<number> {
+  switch (command.kind) {
+    case 'version':
+      process.stdout.write(`tswg ${VERSION}\n`);
+      return 0;
+    case 'help': {
+      const { formatHelp, formatTopic } = await import('./help.ts');
+      const { topic } = command;
+      process.stdout.write(topic === null ? await formatHelp() : await formatTopic(topic));
+      return 0;
+    }
+    case 'completion': {
+      const { printCompletionScript } = await import('./help.ts');
+      printCompletionScript(command.shell);
+      return 0;
+    }
+    case 'genkey':
+    case 'pubkey':
+    case 'genpsk':
+      return runKeys(command.kind);
+    case 'list':
+      return runShow(null, command.json, env);
+    case 'show':
+      return runShow(command.name, command.json, env);
+    case 'stats':
+      return runStats(command.name, env);
+    case 'configure': {
+      const [{ configure }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);
+      await configure(command.name, command.draft, system);
+      return 0;
+    }
+    case 'destroy': {
+      const [{ destroy }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);
+      await destroy(command.name, system);
+      return 0;
+    }
+  }
+}
+
+async function openSystem(
+  env: Record<string, string | undefined>,
+): Promise<import('./system.ts').System> {
+  const { openMachine } = await import('./machine.ts');
+  return openMachine(env);
+}
+
+async function runKeys(kind: 'genkey' | 'pubkey' | 'genpsk'): Promise<number> {
+  const keys = await import('./keys.ts');
+  if (kind !== 'pubkey') {
+    const { warnOfLooseOutput } = await import('./keyfiles.ts');
+    warnOfLooseOutput();
+    const key = kind === 'genkey' ? keys.createPrivateKeyBytes() : keys.createPresharedKeyBytes();
+    process.stdout.write(`${keys.formatKey(key)}\n`);
+    return 0;
+  }
+  const { readStandardInput } = await import('./keyfiles.ts');
+  const text = (await readStandardInput()).trim();
+  const privateKey = keys.parseKey(text);
+  if (privateKey === null) return fail(`pubkey: standard input: ${keys.keyMistake(text)}`);
+  process.stdout.write(`${keys.formatKey(keys.publicKeyOf(privateKey))}\n`);
+  return 0;
+}
+
+async function runShow(
+  name: string | null,
+  json: boolean,
+  env: Record<string, string | undefined>,
+): Promise<number> {
+  const [{ gather }, { formatInterface, describeInterface }, system] = await Promise.all([
+    import('./gather.ts'),
+    import('./show.ts'),
+    openSystem(env),
+  ]);
+  const { views, named, notes } = await gather(name, system);
+  const nowMs = system.now();
+  if (json) {
+    const described = views.map((view) => describeInterface(view, nowMs));
+    process.stdout.write(`${JSON.stringify(named ? described[0] : described, null, 2)}\n`);
+  } else {
+    const options = { peers: named, nowMs };
+    process.stdout.write(views.map((view) => formatInterface(view, options)).join(''));
+  }
+  for (const note of notes) process.stderr.write(`tswg: ${note}\n`);
+  return 0;
+}
+
+async function runStats(name: string, env: Record<string, string | undefined>): Promise<number> {
+  const [{ gather }, { formatStats }, system] = await Promise.all([
+    import('./gather.ts'),
+    import('./stats.ts'),
+    openSystem(env),
+  ]);
+  const { views, named, notes } = await gather(name, system);
+  if (!named) return fail(`${name}: stats: expected one interface, such as ${views[0].name}`);
+  const { wireguard } = views[0];
+  if (wireguard === null) {
+    return fail(notes[0] ?? `${name}: stats: not a WireGuard interface`);
+  }
+  if (wireguard.stats === null) {
+    return fail(
+      `${name}: stats: the WireGuard that serves it is not tswgd and keeps no statistics`,
+    );
+  }
+  process.stdout.write(formatStats(name, wireguard.stats));
+  return 0;
+}
+
+async function answerCompletion(
+  args: readonly string[],
+  env: Record<string, string | undefined>,
+): Promise<number> {
+  const [{ answerShell, joinShellWords }, { completionFacts }, system] = await Promise.all([
+    import('./completion.ts'),
+    import('./gather.ts'),
+    openSystem(env),
+  ]);
+  const words = joinShellWords(args);
+  const facts = await completionFacts(words.length > 1 ? words[0] : null, system);
+  // As yargs does where it writes the script.
+  const shell = env.ZSH_NAME ? 'zsh' : (env.SHELL ?? '');
+  process.stdout.write(answerShell(words, facts, shell));
+  return 0;
+}

@@ -1,0 +1,315 @@
+/**
+ * The command line -> a Command, or one line that says what is wrong with it. Pure and total:
+ * nothing is looked up, read or touched here, and no text makes it throw.
+ *
+ * The words keep ifconfig's order of things: peer words are about the last wgpeer, -wgpeerall comes
+ * first wherever it stands, and a word that is not known must be an address.
+ */
+
+import { parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
+import { AddressWords } from './addresswords.ts';
+import type { Command, Draft, Mistake, PeerDraft } from './command.ts';
+import { mistake } from './command.ts';
+import { keyMistake, parseKey } from './keys.ts';
+import {
+  hostMistake,
+  INTERFACE_NAME_RULE,
+  isCreatableName,
+  isInterfaceName,
+  parseMark,
+  textMistake,
+  unknownWord,
+  visible,
+} from './values.ts';
+import { COMMANDS, findWord, wordNames } from './words.ts';
+
+const MTU_MIN = 68;
+const MTU_MAX = 65_535;
+const KEEPALIVE_MAX_SECONDS = 43_200;
+
+export function parse(argv: readonly string[]): Command | Mistake {
+  const json = argv[0] === '--json';
+  const words = json ? argv.slice(1) : argv;
+  if (words.length === 0) return { kind: 'list', json };
+  const [first, ...rest] = words;
+  if (!json) {
+    const command = parseCommandWord(first, rest);
+    if (command !== null) return command;
+  }
+  if (findWord(first) !== undefined) {
+    return mistake(`${first}: expected an interface before it, as in \`tswg wg0 ${first}\``);
+  }
+  if (!isInterfaceName(first)) {
+    return mistake(`${visible(first)}: ${INTERFACE_NAME_RULE}`);
+  }
+  return parseInterface(first, json ? [...rest, '--json'] : rest);
+}
+
+/** genkey, help and the like; null when `first` is none of them. */
+function parseCommandWord(first: string, rest: readonly string[]): Command | Mistake | null {
+  switch (first) {
+    case 'genkey':
+    case 'pubkey':
+    case 'genpsk':
+    case 'version':
+      return rest.length === 0 ? { kind: first } : surplus(first, rest[0]);
+    case '--version':
+    case '-V':
+      return rest.length === 0 ? { kind: 'version' } : surplus(first, rest[0]);
+    case 'help':
+    case '--help':
+    case '-h':
+      return parseHelp(rest);
+    case 'completion':
+      return parseCompletion(rest);
+    default:
+      return null;
+  }
+}
+
+function surplus(word: string, extra: string): Mistake {
+  return mistake(`${word}: ${visible(extra)}: expected nothing behind it`);
+}
+
+function parseHelp(rest: readonly string[]): Command | Mistake {
+  if (rest.length === 0) return { kind: 'help', topic: null };
+  if (rest.length > 1) return surplus(`help ${visible(rest[0])}`, rest[1]);
+  const topic = rest[0];
+  const commands = COMMANDS.map((row) => row.word);
+  if (findWord(topic) !== undefined || commands.includes(topic)) return { kind: 'help', topic };
+  return mistake(`help: ${unknownWord(topic, [...wordNames(), ...commands])}`);
+}
+
+function parseCompletion(rest: readonly string[]): Command | Mistake {
+  const shell = rest.length === 0 ? null : rest[0];
+  if (shell !== null && !['bash', 'zsh', 'fish'].includes(shell)) {
+    return mistake(`completion: ${visible(shell)}: expected bash, zsh or fish`);
+  }
+  return rest.length > 1 ? surplus('completion', rest[1]) : { kind: 'completion', shell };
+}
+
+/** `tswg NAME word ...`. */
+function parseInterface(name: string, words: readonly string[]): Command | Mistake {
+  if (words.length === 0) return { kind: 'show', name, json: false };
+  if (words.includes('--help') || words.includes('-h')) return { kind: 'help', topic: null };
+
+  const reading = new Reading(name, words);
+  while (!reading.done) {
+    const wrong = reading.step();
+    if (wrong !== null) return mistake(wrong);
+  }
+  return reading.finish();
+}
+
+type Take = (reading: Reading, args: readonly string[], word: string) => string | null;
+
+/** The state of the parse: the draft so far, and what the next word would be about. */
+class Reading {
+  readonly draft: Draft = { create: false, removeAllPeers: false, peers: [], addresses: [] };
+  /** The peer that peer words are about. */
+  peer: PeerDraft | null = null;
+  readonly addresses = new AddressWords(this.draft.addresses);
+  /** stats, --json or destroy: words that stand alone. */
+  alone: { word: string; command: Command } | null = null;
+  readonly name: string;
+  readonly #words: readonly string[];
+  #at = 0;
+  #settings = 0;
+
+  constructor(name: string, words: readonly string[]) {
+    this.name = name;
+    this.#words = words;
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#words.length;
+  }
+
+  get isFirst(): boolean {
+    return this.#at === 1;
+  }
+
+  /** Takes one word with its arguments; a line when something is wrong. */
+  step(): string | null {
+    const typed = this.#words[this.#at++];
+    const row = findWord(typed);
+    if (row === undefined) {
+      this.#settings++;
+      return this.addresses.unnamed(typed);
+    }
+    const args = this.#words.slice(this.#at, this.#at + row.args.length);
+    if (args.length < row.args.length) {
+      const what = row.args.join(' and ');
+      return `${typed}: expected ${what} behind it, as in \`${row.example}\``;
+    }
+    if (row.place === 'peer' && this.peer === null) {
+      return `${typed}: no wgpeer before it: it is about the peer that wgpeer PUBLICKEY names`;
+    }
+    if (row.place === 'peer' && this.peer!.remove) {
+      return `${typed}: the peer before it is removed by -wgpeer: expected wgpeer PUBLICKEY first`;
+    }
+    const wrong = TAKES[row.word](this, args, typed);
+    this.#at += row.args.length;
+    if (row.place !== 'view' && row.word !== 'destroy') this.#settings++;
+    return wrong;
+  }
+
+  finish(): Command | Mistake {
+    const wrong = this.addresses.finish();
+    if (wrong !== null) return mistake(wrong);
+    if (this.alone !== null) {
+      if (this.#settings > 0) {
+        return mistake(`${this.alone.word}: expected no other words beside it`);
+      }
+      return this.alone.command;
+    }
+    return { kind: 'configure', name: this.name, draft: this.draft };
+  }
+}
+
+function takeAlone(reading: Reading, word: string, command: Command): string | null {
+  const before = reading.alone;
+  const isView = command.kind !== 'destroy' && before?.command.kind !== 'destroy';
+  if (before !== null && !isView) return `${word}: expected no other words beside it`;
+  // `stats --json` is the same as --json, which holds the counters too.
+  if (before?.command.kind !== 'show') reading.alone = { word, command };
+  return null;
+}
+
+/** How each word is taken. The rows of the table of words, in its order. */
+const TAKES: Readonly<Record<string, Take>> = {
+  create: (reading) => {
+    if (!reading.isFirst) return 'create: expected as the first word behind the interface';
+    if (!isCreatableName(reading.name)) {
+      return `create: ${reading.name}: expected a name that ends in a digit, such as wg0`;
+    }
+    reading.draft.create = true;
+    return null;
+  },
+  destroy: (reading, _args, word) =>
+    takeAlone(reading, word, { kind: 'destroy', name: reading.name }),
+  up: (reading) => set(reading.draft, 'up', true),
+  down: (reading) => set(reading.draft, 'up', false),
+  mtu: (reading, [text]) => {
+    const mtu = parseDecimal(text, MTU_MAX);
+    if (mtu === null || mtu < MTU_MIN) {
+      return `mtu: ${visible(text)}: expected ${MTU_MIN} to ${MTU_MAX}`;
+    }
+    return set(reading.draft, 'mtu', mtu);
+  },
+  description: (reading, [text], word) =>
+    textMistake(word, text) ?? set(reading.draft, 'description', text),
+  '-description': (reading) => set(reading.draft, 'description', ''),
+  debug: (reading) => set(reading.draft, 'debug', true),
+  '-debug': (reading) => set(reading.draft, 'debug', false),
+  inet: (reading) => reading.addresses.family(4),
+  inet6: (reading) => reading.addresses.family(6),
+  alias: (reading, _args, word) => reading.addresses.mode(word, 'alias'),
+  '-alias': (reading, _args, word) => reading.addresses.mode(word, 'remove'),
+  netmask: (reading, [text]) => reading.addresses.netmask(text),
+  prefixlen: (reading, [text]) => reading.addresses.prefixlen(text),
+  wgkey: (reading, [text]) => {
+    const key = parseKey(text);
+    if (key === null) return `wgkey: ${keyMistake(text)}`;
+    return set(reading.draft, 'privateKey', { kind: 'given', key });
+  },
+  wgkeyfile: (reading, [path], word) =>
+    fileMistake(reading, word, path) ??
+    set(reading.draft, 'privateKey', { kind: 'file', word, path }),
+  wgport: (reading, [text]) => {
+    const port = parsePort(text);
+    if (port === null) return `wgport: ${visible(text)}: expected 0 to 65535`;
+    return set(reading.draft, 'listenPort', port);
+  },
+  wgfwmark: (reading, [text]) => {
+    const mark = parseMark(text);
+    if (mark === null) {
+      return `wgfwmark: ${visible(text)}: expected 0 to 4294967295, or as hexadecimal 0x0 to 0xffffffff`;
+    }
+    return set(reading.draft, 'fwmark', mark);
+  },
+  '-wgfwmark': (reading) => set(reading.draft, 'fwmark', 0),
+  wgrtable: (_reading, [text]) =>
+    `wgrtable: ${visible(text)}: expected wgfwmark, its counterpart on Linux: \`wgfwmark MARK\` here and \`ip rule add fwmark MARK table ${visible(text)}\``,
+  wgpeer: (reading, [text], word) => beginPeer(reading, word, text, false),
+  '-wgpeer': (reading, [text], word) => beginPeer(reading, word, text, true),
+  '-wgpeerall': (reading) => set(reading.draft, 'removeAllPeers', true),
+  wgendpoint: (reading, [host, portText]) => {
+    const hostWrong = hostMistake(host);
+    if (hostWrong !== null) return `wgendpoint: ${hostWrong}`;
+    const port = parsePort(portText);
+    if (port === null || port === 0) {
+      return `wgendpoint: port ${visible(portText)}: expected 1 to 65535`;
+    }
+    const bare = host.startsWith('[') ? host.slice(1, -1) : host;
+    return set(reading.peer!, 'endpoint', { host: bare, port });
+  },
+  '-wgendpoint': (reading) => set(reading.peer!, 'endpoint', null),
+  wgaip: (reading, [text], word) => takeAllowedIp(reading.peer!, word, text, 'replace'),
+  '-wgaip': (reading, [text], word) => takeAllowedIp(reading.peer!, word, text, 'remove'),
+  wgpsk: (reading, [text]) => {
+    const key = parseKey(text);
+    if (key === null) return `wgpsk: ${keyMistake(text)}`;
+    return set(reading.peer!, 'presharedKey', { kind: 'given', key });
+  },
+  wgpskfile: (reading, [path], word) =>
+    fileMistake(reading, word, path) ??
+    set(reading.peer!, 'presharedKey', { kind: 'file', word, path }),
+  '-wgpsk': (reading) =>
+    set(reading.peer!, 'presharedKey', { kind: 'given', key: new Uint8Array(32) }),
+  wgpka: (reading, [text]) => {
+    const seconds = parseDecimal(text, KEEPALIVE_MAX_SECONDS);
+    if (seconds === null) {
+      return `wgpka: ${visible(text)}: expected 0 to ${KEEPALIVE_MAX_SECONDS} seconds`;
+    }
+    return set(reading.peer!, 'persistentKeepalive', seconds);
+  },
+  wgdescr: (reading, [text], word) =>
+    textMistake(word, text) ?? set(reading.peer!, 'description', text),
+  '-wgdescr': (reading) => set(reading.peer!, 'description', ''),
+  stats: (reading, _args, word) => takeAlone(reading, word, { kind: 'stats', name: reading.name }),
+  '--json': (reading, _args, word) =>
+    takeAlone(reading, word, { kind: 'show', name: reading.name, json: true }),
+};
+
+function set<T, K extends keyof T>(target: T, key: K, value: NonNullable<T[K]> | T[K]): null {
+  target[key] = value;
+  return null;
+}
+
+function beginPeer(reading: Reading, word: string, text: string, remove: boolean): string | null {
+  const publicKey = parseKey(text);
+  if (publicKey === null) return `${word}: ${visible(text)}: ${keyMistake(text)}`;
+  reading.peer = { publicKey, remove, allowedIps: [] };
+  reading.draft.peers.push(reading.peer);
+  return null;
+}
+
+function takeAllowedIp(
+  peer: PeerDraft,
+  word: string,
+  text: string,
+  mode: 'replace' | 'remove',
+): string | null {
+  const prefix = parsePrefix(text);
+  if (prefix === null) {
+    return `${word}: ${visible(text)}: expected ADDRESS/LENGTH, such as 10.20.0.0/24 or fd00:20::/64`;
+  }
+  // wgaip says the whole set; which prefixes -wgaip would then be taken from cannot be told.
+  if (peer.allowedIpsMode !== undefined && peer.allowedIpsMode !== mode) {
+    return `${word}: ${visible(text)}: expected either wgaip (the whole set) or -wgaip (less of it) for one wgpeer, not both`;
+  }
+  peer.allowedIpsMode = mode;
+  peer.allowedIps.push({ prefix, remove: mode === 'remove' });
+  return null;
+}
+
+/** A path to a secret. Standard input can be read only once. */
+function fileMistake(reading: Reading, word: string, path: string): string | null {
+  if (path === '' || path.includes('\0')) return `${word}: ${visible(path)}: expected a path`;
+  if (path !== '-') return null;
+  const { privateKey, peers } = reading.draft;
+  const sources = [privateKey, ...peers.map((peer) => peer.presharedKey)];
+  const taken = sources.some((source) => source?.kind === 'file' && source.path === '-');
+  return taken ? `${word}: -: standard input is read already by a word before it` : null;
+}

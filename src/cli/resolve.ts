@@ -1,0 +1,118 @@
+/**
+ * What a checked command still needs of the machine before anything is touched: host names become
+ * addresses, key files become keys. Owns no setting; a failure here leaves everything as it was.
+ */
+
+import type { DeviceChange, PeerChange } from '../device/configuration.ts';
+import { Endpoint } from '../device/endpoint.ts';
+import { isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
+import type { Draft, EndpointName, KeySource, PeerDraft } from './command.ts';
+import { readKeyFile } from './keyfiles.ts';
+import { parseKey } from './keys.ts';
+import { Refusal } from './refusal.ts';
+import { visible } from './values.ts';
+
+/** What the machine answers; tests answer for it. */
+export interface Surroundings {
+  /** Addresses of a host in the order in which the machine would try them; rejects when none. */
+  lookup(host: string): Promise<string[]>;
+  readStandardInput(): Promise<string>;
+  /** 0 when there is no interface of that name. */
+  interfaceIndex(name: string): number;
+}
+
+/** @throws Refusal when a host cannot be resolved or a key file cannot be taken. */
+export async function resolveChange(
+  draft: Draft,
+  surroundings: Surroundings,
+): Promise<DeviceChange> {
+  const peers: PeerChange[] = [];
+  for (const peer of draft.peers) peers.push(await resolvePeer(peer, surroundings));
+  return {
+    ...(draft.privateKey && { privateKey: await readKey(draft.privateKey, surroundings) }),
+    ...(draft.listenPort !== undefined && { listenPort: draft.listenPort }),
+    ...(draft.fwmark !== undefined && { fwmark: draft.fwmark }),
+    ...(draft.debug !== undefined && { debug: draft.debug }),
+    ...(draft.removeAllPeers && { replacePeers: true }),
+    peers,
+  };
+}
+
+async function resolvePeer(peer: PeerDraft, surroundings: Surroundings): Promise<PeerChange> {
+  const { publicKey, presharedKey, endpoint, persistentKeepalive, description, allowedIps } = peer;
+  if (peer.remove) return { publicKey, remove: true, allowedIps: [] };
+  return {
+    publicKey,
+    ...(presharedKey && { presharedKey: await readKey(presharedKey, surroundings) }),
+    ...(endpoint !== undefined && {
+      endpoint: endpoint === null ? null : await resolveEndpoint(endpoint, surroundings),
+    }),
+    ...(persistentKeepalive !== undefined && { persistentKeepalive }),
+    ...(peer.allowedIpsMode === 'replace' && { replaceAllowedIps: true }),
+    ...(description !== undefined && { description }),
+    allowedIps,
+  };
+}
+
+async function resolveEndpoint(
+  { host, port }: EndpointName,
+  surroundings: Surroundings,
+): Promise<Endpoint> {
+  const literal = parseEndpointAddress(host, port, surroundings);
+  if (literal !== null) return literal;
+  let found: string[];
+  try {
+    found = await surroundings.lookup(host);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new Refusal(`wgendpoint: ${host}: ${explainLookup(code)}`);
+  }
+  for (const text of found) {
+    const endpoint = parseEndpointAddress(text, port, surroundings);
+    if (endpoint !== null) return endpoint;
+  }
+  throw new Refusal(`wgendpoint: ${host}: ${explainLookup('ENOTFOUND')}`);
+}
+
+/** null when `text` is no address. */
+function parseEndpointAddress(
+  text: string,
+  port: number,
+  surroundings: Surroundings,
+): Endpoint | null {
+  const percent = text.indexOf('%');
+  const address = parseAddress(percent < 0 ? text : text.slice(0, percent));
+  if (address === null) return null;
+  // No socket sends to the mapped form; it means the IPv4 address.
+  if (isMapped(address)) return new Endpoint(address.slice(12), port);
+  if (percent < 0) return new Endpoint(address, port);
+  const zone = text.slice(percent + 1);
+  const scope = surroundings.interfaceIndex(zone) || parseDecimal(zone, 0x7fff_ffff) || 0;
+  if (scope === 0) throw new Refusal(`wgendpoint: ${text}: there is no interface ${visible(zone)}`);
+  return new Endpoint(address, port, scope);
+}
+
+function explainLookup(code: string | undefined): string {
+  switch (code) {
+    case 'ENOTFOUND':
+      return 'no address of that host is known; check the name, and that DNS works here';
+    case 'EAI_AGAIN':
+      return 'DNS does not answer; check the network and /etc/resolv.conf, or use an address';
+    default:
+      return `cannot be looked up (${code ?? 'unknown reason'})`;
+  }
+}
+
+async function readKey(source: KeySource, surroundings: Surroundings): Promise<Uint8Array> {
+  if (source.kind === 'given') return source.key;
+  const { word, path } = source;
+  const shown = path === '-' ? 'standard input' : visible(path);
+  const text =
+    path === '-' ? await surroundings.readStandardInput() : await readKeyFile(word, path);
+  const key = parseKey(text.trim());
+  if (key !== null) return key;
+  const tool = word === 'wgkeyfile' ? 'genkey' : 'genpsk';
+  throw new Refusal(
+    `${word}: ${shown}: expected one line with a key of 44 base64 characters, as \`tswg ${tool}\` writes it`,
+  );
+}

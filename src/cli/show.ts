@@ -1,0 +1,162 @@
+/**
+ * An interface as ifconfig shows it: one line with its flags, then a tab before each line that has
+ * something to say. Secret keys are never among them. Pure.
+ */
+
+import type { PeerState } from '../device/configuration.ts';
+import { formatAddress, formatPrefix } from '../packet/address.ts';
+import { formatKey } from './keys.ts';
+import { printable } from './values.ts';
+import {
+  type AddressView,
+  type InterfaceView,
+  lastHandshakeMs,
+  type PeerStats,
+  shownFlags,
+  statsByPeer,
+  type WireguardView,
+} from './view.ts';
+
+/** Whether the peers are shown: ifconfig does so only for an interface that was named. */
+export interface ShowOptions {
+  readonly peers: boolean;
+  /** Wall clock, ms since 1970. */
+  readonly nowMs: number;
+}
+
+/** Lines with their newlines. */
+export function formatInterface(view: InterfaceView, options: ShowOptions): string {
+  const { bits, names } = shownFlags(view);
+  const lines = [`${view.name}: flags=${bits.toString(16)}<${names.join(',')}> mtu ${view.mtu}`];
+  if (view.description !== '') lines.push(`\tdescription: ${printable(view.description)}`);
+  lines.push(`\tindex ${view.index}`);
+  if (view.wireguard !== null) pushWireguard(view.wireguard, options, lines);
+  for (const address of view.addresses) lines.push(`\t${formatAddressLine(address, view)}`);
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function pushWireguard(wireguard: WireguardView, options: ShowOptions, lines: string[]): void {
+  const { state, publicKey } = wireguard;
+  if (state.listenPort !== 0) lines.push(`\twgport ${state.listenPort}`);
+  if (state.fwmark !== 0) lines.push(`\twgfwmark 0x${state.fwmark.toString(16)}`);
+  if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
+  // The interface is up, but the system refused the UDP port.
+  const trouble = wireguard.stats?.facts.socket;
+  if (trouble !== undefined) lines.push(`\tsocket: ${printable(trouble)}`);
+  if (!options.peers) return;
+  const counted = statsByPeer(wireguard.stats);
+  for (const peer of state.peers) {
+    const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
+    const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
+    pushPeer(peer, ageMs, counted.get(formatKey(peer.publicKey))?.facts.handshake, lines);
+  }
+}
+
+function pushPeer(
+  peer: PeerState,
+  handshakeAgeMs: number | null,
+  trouble: string | undefined,
+  lines: string[],
+): void {
+  lines.push(`\twgpeer ${formatKey(peer.publicKey)}`);
+  if (peer.description !== '') lines.push(`\t\twgdescr: ${printable(peer.description)}`);
+  if (peer.presharedKey !== null) lines.push('\t\twgpsk (present)');
+  if (peer.persistentKeepalive !== 0) lines.push(`\t\twgpka ${peer.persistentKeepalive} (sec)`);
+  if (peer.endpoint !== null) {
+    const { address, scope, port } = peer.endpoint;
+    const zone = scope === 0 ? '' : `%${scope}`;
+    lines.push(`\t\twgendpoint ${formatAddress(address)}${zone} ${port}`);
+  }
+  lines.push(`\t\ttx: ${peer.txBytes}, rx: ${peer.rxBytes}`);
+  if (handshakeAgeMs !== null) {
+    // The wall clock may have been set back since.
+    const seconds = Math.max(0, Math.floor(handshakeAgeMs / 1000));
+    lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
+  }
+  for (const prefix of peer.allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
+  if (trouble !== undefined) lines.push(`\t\thandshake: ${printable(trouble)}`);
+}
+
+function formatAddressLine(one: AddressView, view: InterfaceView): string {
+  const address = formatAddress(one.address);
+  const destination = one.destination === null ? '' : ` --> ${formatAddress(one.destination)}`;
+  if (one.address.length === 4) {
+    const broadcast = one.broadcast === null ? '' : ` broadcast ${formatAddress(one.broadcast)}`;
+    return `inet ${address}${destination} netmask ${formatNetmask(one.length)}${broadcast}`;
+  }
+  // Link-local addresses (fe80::/10) mean something on one interface only.
+  const isLinkLocal = one.address[0] === 0xfe && (one.address[1] & 0xc0) === 0x80;
+  const zone = isLinkLocal ? `%${view.name}` : '';
+  const scope = isLinkLocal ? ` scopeid 0x${view.index.toString(16)}` : '';
+  return `inet6 ${address}${zone}${destination} prefixlen ${one.length}${scope}`;
+}
+
+function formatNetmask(length: number): string {
+  const mask = length === 0 ? 0 : (0xffff_ffff << (32 - length)) >>> 0;
+  return `0x${mask.toString(16).padStart(8, '0')}`;
+}
+
+/** The same as plain values for JSON; the names of wg(8)'s contributed JSON where it has them. */
+export function describeInterface(view: InterfaceView, nowMs: number): Record<string, unknown> {
+  const { names } = shownFlags(view);
+  return {
+    name: view.name,
+    index: view.index,
+    flags: names,
+    mtu: view.mtu,
+    description: view.description,
+    addresses: view.addresses.map((one) => ({
+      family: one.address.length === 4 ? 'inet' : 'inet6',
+      address: formatAddress(one.address),
+      prefixLength: one.length,
+      ...(one.destination === null ? {} : { destination: formatAddress(one.destination) }),
+      ...(one.broadcast === null ? {} : { broadcast: formatAddress(one.broadcast) }),
+    })),
+    ...(view.wireguard === null ? {} : { wireguard: describeWireguard(view.wireguard, nowMs) }),
+  };
+}
+
+function describeWireguard(wireguard: WireguardView, nowMs: number): Record<string, unknown> {
+  const { state, publicKey, stats } = wireguard;
+  const counted = statsByPeer(stats);
+  return {
+    ...(state.version === undefined ? {} : { version: state.version }),
+    publicKey: publicKey === null ? null : formatKey(publicKey),
+    listenPort: state.listenPort,
+    fwmark: state.fwmark,
+    debug: state.debug,
+    peers: state.peers.map((peer) => {
+      const key = formatKey(peer.publicKey);
+      return describePeer(
+        peer,
+        lastHandshakeMs(state, peer.lastHandshakeMs, nowMs),
+        counted.get(key),
+      );
+    }),
+    ...(stats === null ? {} : { facts: stats.facts, counters: stats.counters }),
+  };
+}
+
+function describePeer(
+  peer: PeerState,
+  handshakeMs: number,
+  counted: PeerStats | undefined,
+): Record<string, unknown> {
+  const { endpoint } = peer;
+  return {
+    publicKey: formatKey(peer.publicKey),
+    description: peer.description,
+    hasPresharedKey: peer.presharedKey !== null,
+    endpoint:
+      endpoint === null
+        ? null
+        : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
+    /** Seconds since 1970, as in wg(8); 0 for none. */
+    latestHandshake: Math.floor(handshakeMs / 1000),
+    transferRx: peer.rxBytes,
+    transferTx: peer.txBytes,
+    persistentKeepalive: peer.persistentKeepalive,
+    allowedIps: peer.allowedIps.map(formatPrefix),
+    ...(counted === undefined ? {} : { facts: counted.facts, counters: counted.counters }),
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * What tswg asks of the machine, as one interface: links and addresses, control sockets, daemons.
+ * machine.ts answers for Linux; tests answer from memory.
+ */
+
+import type { Surroundings } from './resolve.ts';
+import type { AddressView } from './view.ts';
+
+export interface Link {
+  readonly name: string;
+  readonly index: number;
+  /** IFF_ bits of netdevice(7). */
+  readonly flags: number;
+  readonly mtu: number;
+  /** IFLA_IFALIAS; empty when none. */
+  readonly description: string;
+  /** IFLA_INFO_KIND, as `tun` or `wireguard`; empty for devices. */
+  readonly kind: string;
+}
+
+export interface LinkAddress extends AddressView {
+  readonly index: number;
+}
+
+/** Every call throws an Error with the system's reason when it is refused. */
+export interface System extends Surroundings {
+  readonly isRoot: boolean;
+  /** Wall clock, ms since 1970. */
+  now(): number;
+  /** In the order of their indices. */
+  links(): Link[];
+  /** In the system's order, which has the primary ones first. */
+  addresses(): LinkAddress[];
+  setUp(index: number, up: boolean): void;
+  setMtu(index: number, mtu: number): void;
+  setDescription(index: number, text: string): void;
+  addAddress(index: number, address: AddressView): void;
+  deleteAddress(index: number, address: AddressView): void;
+  deleteLink(index: number): void;
+
+  /** Names of the control sockets, whether anybody answers on them or not. */
+  sockets(): string[];
+  /** One request on the control socket of `name`; rejects with a `code` such as ECONNREFUSED. */
+  request(name: string, text: string): Promise<string>;
+  /** Starts tswgd; resolves once `wg` works. */
+  startDaemon(name: string): Promise<void>;
+  sleep(ms: number): Promise<void>;
+}

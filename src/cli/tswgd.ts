@@ -1,0 +1,122 @@
+/**
+ * The daemon's command line, a drop-in for wireguard-go's: the name of an interface, and the rest
+ * from the environment, since wg-quick calls it as one word. In the background (the usual case) it
+ * starts itself once more and waits; only the foreground loads the daemon.
+ */
+
+import { VERSION } from '../version.ts';
+import { parseDescriptor, startDaemon, takeReporter } from './launch.ts';
+import { INTERFACE_NAME_RULE, isInterfaceName, visible } from './values.ts';
+
+const USAGE = `usage: tswgd [-f | --foreground] INTERFACE
+       tswgd --version | --help
+
+Creates the interface and serves WireGuard on it until the interface or its control
+socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or SIGINT arrives.
+Goes to the background once \`wg\` works, unless -f is given.
+
+Environment:
+  LOG_LEVEL=verbose|debug|error|silent  what is logged (error); output is kept only when set
+  WG_PROCESS_FOREGROUND=1               the same as -f
+  WG_TUN_FD=N                           use this open TUN descriptor
+  WG_UAPI_FD=N                          use this listening control socket
+  TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
+`;
+
+export type LogLevel = 'silent' | 'error' | 'debug';
+
+export type DaemonCommand =
+  | { readonly kind: 'run'; readonly name: string; readonly foreground: boolean }
+  | { readonly kind: 'help' | 'version' }
+  | { readonly kind: 'mistake'; readonly text: string };
+
+export function parseDaemonCommand(argv: readonly string[]): DaemonCommand {
+  let foreground = false;
+  let name: string | null = null;
+  for (const word of argv) {
+    if (word === '-f' || word === '--foreground') foreground = true;
+    else if (word === '-h' || word === '--help') return { kind: 'help' };
+    else if (word === '--version') return { kind: 'version' };
+    else if (word.startsWith('-')) {
+      return { kind: 'mistake', text: `${visible(word)}: unknown option; see tswgd --help` };
+    } else if (name !== null) {
+      return { kind: 'mistake', text: `${visible(word)}: expected one interface only` };
+    } else name = word;
+  }
+  if (name === null) {
+    return { kind: 'mistake', text: 'expected the name of an interface, as in `tswgd wg0`' };
+  }
+  if (!isInterfaceName(name)) {
+    return { kind: 'mistake', text: `${visible(name)}: ${INTERFACE_NAME_RULE}` };
+  }
+  return { kind: 'run', name, foreground };
+}
+
+/** wireguard-go's names; as there, what is not known means `error`. */
+export function parseLogLevel(text: string | undefined): LogLevel {
+  switch (text) {
+    case 'verbose':
+    case 'debug':
+      return 'debug';
+    case 'silent':
+      return 'silent';
+    default:
+      return 'error';
+  }
+}
+
+type Environment = Record<string, string | undefined>;
+
+/** Resolves to the exit code, in the foreground after the daemon's life. */
+export async function main(argv: readonly string[], env: Environment): Promise<number> {
+  const command = parseDaemonCommand(argv);
+  switch (command.kind) {
+    case 'help':
+      process.stdout.write(USAGE);
+      return 0;
+    case 'version':
+      process.stdout.write(`tswgd ${VERSION}\n`);
+      return 0;
+    case 'mistake':
+      return fail(command.text);
+    case 'run': {
+      const { name, foreground } = command;
+      if (foreground || env.WG_PROCESS_FOREGROUND === '1') return runForeground(name, env);
+      try {
+        await startDaemon(name, env);
+        return 0;
+      } catch (error) {
+        return fail(lineOf(error));
+      }
+    }
+  }
+}
+
+async function runForeground(name: string, env: Environment): Promise<number> {
+  const reporter = takeReporter(env);
+  try {
+    const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
+    const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
+    const { runDaemon } = await import('../daemon.ts');
+    return await runDaemon({
+      name,
+      logLevel: parseLogLevel(env.LOG_LEVEL),
+      ...(tunFd === undefined ? {} : { tunFd }),
+      ...(uapiFd === undefined ? {} : { uapiFd }),
+      onReady: () => reporter.ready(),
+    });
+  } catch (error) {
+    // Whoever waits for us prints the line.
+    return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error));
+  }
+}
+
+function fail(line: string): number {
+  process.stderr.write(`tswgd: ${line}\n`);
+  return 1;
+}
+
+function lineOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll('\n', ' ');
+}

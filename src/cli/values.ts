@@ -1,0 +1,98 @@
+/**
+ * The values behind the words: what each may be, and one line that says so when it is not. Pure;
+ * knows no order of words.
+ */
+
+import { parseAddress, parseDecimal } from '../packet/address.ts';
+import { nearest } from './words.ts';
+
+const MAX_NAME_LENGTH = 15;
+const MAX_TEXT_BYTES = 255;
+
+/** Whether Linux takes `name` for an interface (dev_valid_name, and no `%`, which it expands). */
+export function isInterfaceName(name: string): boolean {
+  if (name === '.' || name === '..' || Buffer.byteLength(name) > MAX_NAME_LENGTH) return false;
+  return /^[^\s/:%\p{Cc}-][^\s/:%\p{Cc}]*$/u.test(name);
+}
+
+/** What isInterfaceName asks for, for a message. */
+export const INTERFACE_NAME_RULE = `expected the name of an interface: 1 to ${MAX_NAME_LENGTH} characters, no blanks, "/", ":" or "%"`;
+
+/** ifconfig's rule for interfaces that may be created: a number says which one. */
+export function isCreatableName(name: string): boolean {
+  return isInterfaceName(name) && /[0-9]$/.test(name);
+}
+
+export function unknownWord(typed: string, candidates: readonly string[]): string {
+  const near = nearest(typed, candidates);
+  return near === null
+    ? `${visible(typed)}: unknown word; \`tswg help\` lists them all`
+    : `${visible(typed)}: unknown word; did you mean ${near}?`;
+}
+
+/** Foreign text without the characters that would steer a terminal. */
+export function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
+}
+
+/** Foreign text for a message of one line: printable and short. */
+export function visible(text: string): string {
+  const plain = printable(text);
+  if (plain === '') return '""';
+  return plain.length > 60 ? `${plain.slice(0, 57)}...` : plain;
+}
+
+export function textMistake(word: string, text: string): string | null {
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text))
+    return `${word}: ${visible(text)}: expected one line of plain text`;
+  const length = Buffer.byteLength(text);
+  return length > MAX_TEXT_BYTES
+    ? `${word}: ${visible(text)}: expected at most ${MAX_TEXT_BYTES} bytes, but it has ${length}`
+    : null;
+}
+
+/** Decimal or `0x` hexadecimal, 32 bits. */
+export function parseMark(text: string): number | null {
+  if (/^0x[0-9a-f]{1,8}$/i.test(text)) return Number.parseInt(text, 16);
+  return parseDecimal(text, 0xffff_ffff);
+}
+
+/** The bits of a mask without holes, `255.255.255.252` or `0xfffffffc`. */
+export function parseNetmask(text: string): number | null {
+  let mask: number;
+  if (/^0x[0-9a-f]{8}$/i.test(text)) {
+    mask = Number.parseInt(text, 16);
+  } else {
+    const bytes = parseAddress(text);
+    if (bytes === null || bytes.length !== 4) return null;
+    mask = new DataView(bytes.buffer).getUint32(0);
+  }
+  const length = Math.clz32(~mask);
+  const expected = length === 0 ? 0 : (0xffff_ffff << (32 - length)) >>> 0;
+  return mask === expected ? length : null;
+}
+
+/** What is wrong with the host of an endpoint: neither an address nor a name that DNS could hold. */
+export function hostMistake(host: string): string | null {
+  const expected = 'expected an address or a host name';
+  const bracketed = host.startsWith('[') && host.endsWith(']');
+  const bare = bracketed ? host.slice(1, -1) : host;
+  const percent = bare.indexOf('%');
+  const address = parseAddress(percent < 0 ? bare : bare.slice(0, percent));
+  if (address !== null) {
+    if (bracketed && address.length === 4) return `${visible(host)}: ${expected}`;
+    if (percent >= 0 && !(address.length === 16 && isInterfaceName(bare.slice(percent + 1)))) {
+      return `${visible(host)}: expected an interface behind "%", as in fe80::1%eth0`;
+    }
+    return null;
+  }
+  if (/^([^:]+|\[.*\]):\d+$/.test(host)) {
+    return `${visible(host)}: expected HOST and PORT as two words`;
+  }
+  const labels = bare.replace(/\.$/, '').split('.');
+  const named = labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
+  // A name whose last label is a number is a mistyped address (RFC 1123 2.1).
+  const numeric = /^(\d+|0x[0-9a-f]*)$/i.test(labels[labels.length - 1]);
+  if (bracketed || !named || numeric || bare.length > 253) return `${visible(host)}: ${expected}`;
+  return null;
+}

@@ -1,0 +1,402 @@
+/**
+ * The words of tswg, as data: what each takes, what it does, and an example. The parser, the help
+ * and the completion read this table; it knows nothing of how a word is carried out.
+ *
+ * The words are those of OpenBSD's ifconfig(8), each negation its own row, with a few of our own
+ * where Linux or safety asks for them.
+ */
+
+/** Where a word may stand, and under which heading the help lists it. */
+export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
+
+export interface Word {
+  readonly word: string;
+  readonly aliases?: readonly string[];
+  /** Names of the arguments that must follow. */
+  readonly args: readonly string[];
+  /** What may stand behind them as words of its own, for the help. */
+  readonly follows?: string;
+  /** `peer` words speak of the peer that the last wgpeer named. */
+  readonly place: Place;
+  readonly summary: string;
+  readonly detail?: string;
+  readonly example: string;
+}
+
+const KEY = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
+
+export const WORDS: readonly Word[] = [
+  {
+    word: 'create',
+    args: [],
+    place: 'interface',
+    summary: 'create the interface; fails when it is there already',
+    detail:
+      'Must be the first word. Any other setting word creates a missing interface too. The name has to end in a digit.',
+    example: 'tswg wg0 create',
+  },
+  {
+    word: 'destroy',
+    args: [],
+    place: 'interface',
+    summary: 'remove the interface and end its daemon',
+    example: 'tswg wg0 destroy',
+  },
+  {
+    word: 'up',
+    args: [],
+    place: 'interface',
+    summary: 'let packets through; setting an address implies it',
+    example: 'tswg wg0 up',
+  },
+  {
+    word: 'down',
+    args: [],
+    place: 'interface',
+    summary: 'stop all packets and forget session keys; the configuration stays',
+    example: 'tswg wg0 down',
+  },
+  {
+    word: 'mtu',
+    args: ['BYTES'],
+    place: 'interface',
+    summary: 'largest packet inside the tunnel, 68 to 65535 (1420 at the start)',
+    detail: 'IPv6 needs at least 1280. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
+    example: 'tswg wg0 mtu 1420',
+  },
+  {
+    word: 'description',
+    aliases: ['descr'],
+    args: ['TEXT'],
+    place: 'interface',
+    summary: 'a line of text for people; `ip link` shows it as alias',
+    example: 'tswg wg0 description "to the Berlin office"',
+  },
+  {
+    word: '-description',
+    aliases: ['-descr'],
+    args: [],
+    place: 'interface',
+    summary: 'remove the description',
+    example: 'tswg wg0 -description',
+  },
+  {
+    word: 'debug',
+    args: [],
+    place: 'interface',
+    summary: 'let the daemon log every handshake and every dropped packet',
+    detail:
+      'The lines go where the daemon was told to write when it was started: with LOG_LEVEL=error in the environment to its standard error, otherwise nowhere.',
+    example: 'tswg wg0 debug',
+  },
+  {
+    word: '-debug',
+    args: [],
+    place: 'interface',
+    summary: 'end that',
+    example: 'tswg wg0 -debug',
+  },
+  {
+    word: 'inet',
+    args: [],
+    follows: 'ADDR[/LEN] [DEST]',
+    place: 'address',
+    summary: 'give an IPv4 address, and for a point-to-point link its other end',
+    detail:
+      'It takes the place of the first IPv4 address of the interface, unless alias stands beside it. Without /LEN, netmask or prefixlen it is a single host (/32). The word itself may be left out.',
+    example: 'tswg wg0 inet 10.99.0.1/30',
+  },
+  {
+    word: 'inet6',
+    args: [],
+    follows: 'ADDR[/LEN]',
+    place: 'address',
+    summary: 'give an IPv6 address (/64 when it does not say)',
+    detail: 'It is added to those that are there. The word itself may be left out.',
+    example: 'tswg wg0 inet6 fd00:99::1/64',
+  },
+  {
+    word: 'alias',
+    args: [],
+    place: 'address',
+    summary: 'add the address beside those that are there',
+    example: 'tswg wg0 inet alias 10.99.1.1/24',
+  },
+  {
+    word: '-alias',
+    aliases: ['delete'],
+    args: [],
+    place: 'address',
+    summary: 'remove the address; without one, the first IPv4 address',
+    example: 'tswg wg0 inet 10.99.1.1 -alias',
+  },
+  {
+    word: 'netmask',
+    args: ['MASK'],
+    place: 'address',
+    summary: 'the mask of the IPv4 address, as 255.255.255.252 or 0xfffffffc',
+    example: 'tswg wg0 inet 10.99.0.1 netmask 255.255.255.252',
+  },
+  {
+    word: 'prefixlen',
+    args: ['LEN'],
+    place: 'address',
+    summary: 'the same as a number of bits, for IPv4 and IPv6',
+    example: 'tswg wg0 inet6 fd00:99::1 prefixlen 64',
+  },
+  {
+    word: 'wgkey',
+    args: ['PRIVATEKEY'],
+    place: 'wireguard',
+    summary: 'our private key; better use wgkeyfile',
+    detail: 'Other users can see a key on the command line in `ps`. All zero removes the key.',
+    example: 'tswg wg0 wgkey "$(cat /etc/wg/private.key)"',
+  },
+  {
+    word: 'wgkeyfile',
+    args: ['PATH'],
+    place: 'wireguard',
+    summary: 'our private key, read from a file; `-` is standard input',
+    detail:
+      'The file must be readable by its owner alone (chmod 600), and holds one line as `tswg genkey` writes it.',
+    example: 'tswg wg0 wgkeyfile /etc/wg/private.key',
+  },
+  {
+    word: 'wgport',
+    args: ['PORT'],
+    place: 'wireguard',
+    summary: 'UDP port to listen on, 0 to 65535; 0 lets the system pick one',
+    example: 'tswg wg0 wgport 51820',
+  },
+  {
+    word: 'wgfwmark',
+    args: ['MARK'],
+    place: 'wireguard',
+    summary: 'firewall mark of the packets the tunnel sends, for `ip rule`; 0 is none',
+    detail: 'The Linux counterpart of wgrtable.',
+    example: 'tswg wg0 wgfwmark 0xca6c',
+  },
+  {
+    word: '-wgfwmark',
+    args: [],
+    place: 'wireguard',
+    summary: 'remove the mark',
+    example: 'tswg wg0 -wgfwmark',
+  },
+  {
+    word: 'wgrtable',
+    args: ['TABLE'],
+    place: 'wireguard',
+    summary: 'not on Linux: use wgfwmark and `ip rule`',
+    example: 'tswg wg0 wgfwmark 7 && ip rule add fwmark 7 table 7',
+  },
+  {
+    word: 'wgpeer',
+    args: ['PUBLICKEY'],
+    place: 'wireguard',
+    summary: 'add or change this peer: the peer words behind it are about it',
+    example: `tswg wg0 wgpeer ${KEY} wgendpoint 203.0.113.10 51820 wgaip 10.99.0.2/32`,
+  },
+  {
+    word: '-wgpeer',
+    args: ['PUBLICKEY'],
+    place: 'wireguard',
+    summary: 'remove this peer',
+    example: `tswg wg0 -wgpeer ${KEY}`,
+  },
+  {
+    word: '-wgpeerall',
+    args: [],
+    place: 'wireguard',
+    summary: 'remove all peers, before any wgpeer of the same command is added',
+    example: 'tswg wg0 -wgpeerall',
+  },
+  {
+    word: 'wgendpoint',
+    args: ['HOST', 'PORT'],
+    place: 'peer',
+    summary: "the peer's address or host name, and its UDP port",
+    detail:
+      'A name is looked up once, now. The peer may move later: answers go to where it was last heard from.',
+    example: `tswg wg0 wgpeer ${KEY} wgendpoint vpn.example.net 51820`,
+  },
+  {
+    word: '-wgendpoint',
+    args: [],
+    place: 'peer',
+    summary: 'forget where the peer is, until it is heard from',
+    example: `tswg wg0 wgpeer ${KEY} -wgendpoint`,
+  },
+  {
+    word: 'wgaip',
+    args: ['PREFIX'],
+    place: 'peer',
+    summary: "addresses inside the tunnel that are this peer's; repeat it for more",
+    detail:
+      'The wgaip of one wgpeer together replace the set the peer had. A prefix that another peer had is taken from that one.',
+    example: `tswg wg0 wgpeer ${KEY} wgaip 10.99.0.2/32 wgaip 10.20.0.0/24`,
+  },
+  {
+    word: '-wgaip',
+    args: ['PREFIX'],
+    place: 'peer',
+    summary: 'take one prefix from the peer and leave the others',
+    detail: 'Not together with wgaip for the same wgpeer, since wgaip says the whole set.',
+    example: `tswg wg0 wgpeer ${KEY} -wgaip 10.20.0.0/24`,
+  },
+  {
+    word: 'wgpsk',
+    args: ['PRESHAREDKEY'],
+    place: 'peer',
+    summary: 'a secret shared with the peer, on top of the keys; better use wgpskfile',
+    detail: 'Other users can see a key on the command line in `ps`.',
+    example: `tswg wg0 wgpeer ${KEY} wgpsk "$(cat /etc/wg/berlin.psk)"`,
+  },
+  {
+    word: 'wgpskfile',
+    args: ['PATH'],
+    place: 'peer',
+    summary: 'the same, read from a file; `-` is standard input',
+    detail:
+      'The file must be readable by its owner alone (chmod 600), and holds one line as `tswg genpsk` writes it.',
+    example: `tswg wg0 wgpeer ${KEY} wgpskfile /etc/wg/berlin.psk`,
+  },
+  {
+    word: '-wgpsk',
+    args: [],
+    place: 'peer',
+    summary: 'remove the shared secret',
+    example: `tswg wg0 wgpeer ${KEY} -wgpsk`,
+  },
+  {
+    word: 'wgpka',
+    args: ['SECONDS'],
+    place: 'peer',
+    summary: 'send a keepalive this often, 0 to 43200; 0 is off',
+    detail: '25 keeps the way open through most NATs and firewalls.',
+    example: `tswg wg0 wgpeer ${KEY} wgpka 25`,
+  },
+  {
+    word: 'wgdescr',
+    aliases: ['wgdescription'],
+    args: ['TEXT'],
+    place: 'peer',
+    summary: 'a line of text about the peer',
+    example: `tswg wg0 wgpeer ${KEY} wgdescr "Anna's laptop"`,
+  },
+  {
+    word: '-wgdescr',
+    aliases: ['-wgdescription'],
+    args: [],
+    place: 'peer',
+    summary: 'remove that text',
+    example: `tswg wg0 wgpeer ${KEY} -wgdescr`,
+  },
+  {
+    word: 'stats',
+    args: [],
+    place: 'view',
+    summary: 'show what was counted: packets, handshakes, and why packets were dropped',
+    example: 'tswg wg0 stats',
+  },
+  {
+    word: '--json',
+    args: [],
+    place: 'view',
+    summary: 'show the state as JSON, without any secret key',
+    example: 'tswg wg0 --json',
+  },
+];
+
+/** Words that stand alone, without an interface before them. */
+export const COMMANDS: readonly Omit<Word, 'place'>[] = [
+  {
+    word: 'genkey',
+    args: [],
+    summary: 'print a new private key',
+    example: '(umask 077; tswg genkey > /etc/wg/private.key)',
+  },
+  {
+    word: 'pubkey',
+    args: [],
+    summary: 'read a private key from standard input, print its public key',
+    example: 'tswg pubkey < /etc/wg/private.key',
+  },
+  {
+    word: 'genpsk',
+    args: [],
+    summary: 'print a new secret for wgpskfile',
+    example: '(umask 077; tswg genpsk > /etc/wg/berlin.psk)',
+  },
+  {
+    word: 'help',
+    args: ['[WORD]'],
+    summary: 'explain a word, or list them all',
+    example: 'tswg help wgaip',
+  },
+  {
+    word: 'completion',
+    args: [],
+    summary: 'print the completion script for your shell',
+    example: 'tswg completion >> ~/.bashrc',
+  },
+];
+
+/** Heading of each place in the help, in the order in which they are listed. */
+export const PLACES: Readonly<Record<Place, string>> = {
+  interface: 'The interface',
+  address: 'Its addresses',
+  wireguard: 'WireGuard',
+  peer: 'The peer named by the wgpeer before',
+  view: 'Views',
+};
+
+const byName = new Map<string, Word>();
+for (const word of WORDS) {
+  for (const name of [word.word, ...(word.aliases ?? [])]) byName.set(name, word);
+}
+
+/** The row of a word or of one of its other spellings. */
+export function findWord(name: string): Word | undefined {
+  return byName.get(name);
+}
+
+/** Every spelling of every word that may follow an interface's name. */
+export function wordNames(): string[] {
+  return [...byName.keys()];
+}
+
+/** The candidate that differs least from `typed`, or null when none is near. */
+export function nearest(typed: string, candidates: readonly string[]): string | null {
+  // A third of the letters may be wrong; more is guessing.
+  let bestDistance = Math.max(1, Math.floor(typed.length / 3)) + 1;
+  let best: string | null = null;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - typed.length) >= bestDistance) continue;
+    const distance = editDistance(typed.toLowerCase(), candidate);
+    if (distance < bestDistance) {
+      bestDistance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+/** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let cost = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) cost = Math.min(cost, beforeLast[j - 2] + 1);
+      row.push(cost);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length];
+}

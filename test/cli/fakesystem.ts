@@ -1,0 +1,183 @@
+/**
+ * A machine in memory: links, addresses and daemons that behave as Linux and tswgd do where the
+ * command line can tell. Every change is written down, and any step can be told to fail.
+ */
+
+import type { Link, LinkAddress, System } from '../../src/cli/system.ts';
+import type { AddressView } from '../../src/cli/view.ts';
+import type { DeviceChange, DeviceState } from '../../src/device/configuration.ts';
+import { formatAddress } from '../../src/packet/address.ts';
+import { formatState } from '../../src/uapi/get.ts';
+import { acceptSet, answer, refuseSet } from '../../src/uapi/response.ts';
+import { parseSet } from '../../src/uapi/set.ts';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export const FRESH_STATE: DeviceState = {
+  privateKey: null,
+  listenPort: 0,
+  fwmark: 0,
+  debug: false,
+  peers: [],
+};
+
+export class FakeSystem implements System {
+  isRoot = true;
+  nowMs = 1_700_000_000_000;
+  /** What was changed, in order. */
+  readonly log: string[] = [];
+  readonly changes: DeviceChange[] = [];
+  readonly linkList: Mutable<Link>[] = [];
+  addressList: LinkAddress[] = [];
+  /** Answers by the name of the interface; a number is the errno with which `set` is refused. */
+  readonly daemons = new Map<
+    string,
+    { state: DeviceState; version: string | null; refuse?: number }
+  >();
+  /** Sockets without a daemon behind them. */
+  readonly staleSockets = new Set<string>();
+  readonly hosts = new Map<string, string[] | string>();
+  standardInput = '';
+  /** Beginnings of log lines whose step fails. */
+  failing: string[] = [];
+  /** How many looks at the sockets it takes until a deleted interface's socket is gone. */
+  lingering = 0;
+
+  addLink(name: string, fields: Partial<Link> = {}): Mutable<Link> {
+    const index = this.linkList.length + 1;
+    const link = { name, index, flags: 0x1090, mtu: 1420, description: '', kind: 'tun', ...fields };
+    this.linkList.push(link);
+    return link;
+  }
+
+  addDaemon(name: string, version: string | null = '0.1.0', state = FRESH_STATE): void {
+    this.addLink(name);
+    this.daemons.set(name, { state, version });
+  }
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  links(): Link[] {
+    return this.linkList.map((link) => ({ ...link }));
+  }
+
+  addresses(): LinkAddress[] {
+    return [...this.addressList];
+  }
+
+  #step(line: string): void {
+    this.log.push(line);
+    if (this.failing.some((start) => line.startsWith(start))) {
+      throw Object.assign(new Error('refused'), { errno: 22 });
+    }
+  }
+
+  #link(index: number): Mutable<Link> {
+    const link = this.linkList.find((one) => one.index === index);
+    if (link === undefined) throw new Error(`no link ${index}`);
+    return link;
+  }
+
+  setUp(index: number, up: boolean): void {
+    this.#step(up ? 'up' : 'down');
+    this.#link(index).flags = up ? 0x10d1 : 0x1090;
+  }
+
+  setMtu(index: number, mtu: number): void {
+    this.#step(`mtu ${mtu}`);
+    this.#link(index).mtu = mtu;
+  }
+
+  setDescription(index: number, text: string): void {
+    this.#step(`description ${text}`);
+    this.#link(index).description = text;
+  }
+
+  addAddress(index: number, address: AddressView): void {
+    this.#step(`add ${spell(address)}`);
+    this.addressList.push({ ...address, index });
+  }
+
+  /** With the first address of a subnet Linux removes the others of it. */
+  deleteAddress(index: number, address: AddressView): void {
+    this.#step(`delete ${spell(address)}`);
+    const isSame = (one: LinkAddress) => one.index === index && spell(one) === spell(address);
+    if (!this.addressList.some(isSame)) throw new Error(`not there: ${spell(address)}`);
+    const wasPrimary = this.addressList.find((one) => inSubnet(one, address))!;
+    const removesAll = spell(wasPrimary) === spell(address) && address.address.length === 4;
+    this.addressList = this.addressList.filter(
+      (one) => !isSame(one) && !(removesAll && one.index === index && inSubnet(one, address)),
+    );
+  }
+
+  deleteLink(index: number): void {
+    const { name } = this.#link(index);
+    this.#step(`delete link ${name}`);
+    this.linkList.splice(this.linkList.indexOf(this.#link(index)), 1);
+    this.daemons.delete(name);
+    if (this.lingering > 0) this.staleSockets.add(name);
+  }
+
+  sockets(): string[] {
+    const names = [...this.daemons.keys(), ...this.staleSockets];
+    if (this.lingering > 0 && --this.lingering === 0) this.staleSockets.clear();
+    return names;
+  }
+
+  async request(name: string, text: string): Promise<string> {
+    const daemon = this.daemons.get(name);
+    if (daemon === undefined) {
+      const code = this.staleSockets.has(name) ? 'ECONNREFUSED' : 'ENOENT';
+      throw Object.assign(new Error(code), { code });
+    }
+    if (text === 'get=1\n\n') {
+      const body = formatState(daemon.state, daemon.version ?? 'none');
+      return answer(daemon.version === null ? body.replace(/^tswg_version.*\n/m, '') : body);
+    }
+    if (!text.startsWith('set=1\n')) return answer('');
+    this.#step(`set ${name}`);
+    if (daemon.refuse !== undefined) return refuseSet(daemon.refuse);
+    const parsed = parseSet(text.trimEnd().split('\n').slice(1));
+    if (parsed.ok === undefined) throw new Error(parsed.error.line);
+    this.changes.push(parsed.ok);
+    return acceptSet();
+  }
+
+  async startDaemon(name: string): Promise<void> {
+    this.#step(`start ${name}`);
+    this.addDaemon(name);
+  }
+
+  async sleep(): Promise<void> {}
+
+  async lookup(host: string): Promise<string[]> {
+    const found = this.hosts.get(host) ?? 'ENOTFOUND';
+    if (typeof found === 'string') throw Object.assign(new Error(found), { code: found });
+    return found;
+  }
+
+  async readStandardInput(): Promise<string> {
+    return this.standardInput;
+  }
+
+  interfaceIndex(name: string): number {
+    return this.linkList.find((link) => link.name === name)?.index ?? 0;
+  }
+}
+
+function spell(address: AddressView): string {
+  const to = address.destination === null ? '' : ` to ${formatAddress(address.destination)}`;
+  return `${formatAddress(address.address)}/${address.length}${to}`;
+}
+
+/** Whether both are of one IPv4 subnet; for the tests' prefixes, whole octets will do. */
+function inSubnet(one: AddressView, other: AddressView): boolean {
+  const octets = Math.floor(other.length / 8);
+  return (
+    one.length === other.length &&
+    one.address.length === other.address.length &&
+    one.address.subarray(0, octets).every((octet, at) => octet === other.address[at])
+  );
+}

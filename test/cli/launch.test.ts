@@ -1,0 +1,176 @@
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { startDaemon, takeReporter } from '../../src/cli/launch.ts';
+import { parseDaemonCommand, parseLogLevel } from '../../src/cli/tswgd.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'tswg-launch-'));
+const pidFile = join(folder, 'pid');
+const seenFile = join(folder, 'seen');
+
+/** A daemon of a few lines, which tells what it was given and then does `act`. */
+function program(act: string): string {
+  const path = join(folder, 'daemon.mjs');
+  writeFileSync(
+    path,
+    `import { fstatSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+     const { env } = process;
+     writeFileSync('${pidFile}', String(process.pid));
+     const tun = env.WG_TUN_FD === undefined ? null : readFileSync(Number(env.WG_TUN_FD), 'utf8');
+     const session = Number(readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[3]);
+     const seen = {
+       name: process.argv[2], foreground: env.WG_PROCESS_FOREGROUND, tun,
+       cwd: process.cwd(), leads: session === process.pid,
+       output: fstatSync(1).isCharacterDevice() && fstatSync(1).rdev === 0x103 ? 'null' : 'kept',
+     };
+     writeFileSync('${seenFile}.new', JSON.stringify(seen));
+     renameSync('${seenFile}.new', '${seenFile}');
+     const say = (text) => writeSync(Number(env.TSWG_READY_FD), text);
+     ${act}`,
+  );
+  return path;
+}
+
+function seen(): Record<string, unknown> {
+  return JSON.parse(readFileSync(seenFile, 'utf8')) as Record<string, unknown>;
+}
+
+function isAlive(): boolean {
+  try {
+    process.kill(Number(readFileSync(pidFile, 'utf8')), 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+afterEach(() => {
+  if (existsSync(pidFile) && isAlive()) process.kill(Number(readFileSync(pidFile, 'utf8')));
+  rmSync(pidFile, { force: true });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const STAY = 'setInterval(() => {}, 1000);';
+
+describe('starting the daemon', () => {
+  it('waits until it is ready, and leaves it running in a session of its own', async () => {
+    await startDaemon(
+      'wg0',
+      process.env,
+      program(`setTimeout(() => say('ready\\n'), 50); ${STAY}`),
+    );
+    expect(isAlive()).toBe(true);
+    expect(seen()).toEqual({
+      name: 'wg0',
+      foreground: '1',
+      tun: null,
+      cwd: '/',
+      leads: true,
+      output: 'null',
+    });
+  });
+
+  it.each([
+    ['debug', 'kept'],
+    ['silent', 'null'],
+    ['', 'null'],
+  ])('keeps its output as LOG_LEVEL=%s says', async (level, output) => {
+    const env = { ...process.env, LOG_LEVEL: level };
+    await startDaemon('wg0', env, program(`say('ready\\n'); ${STAY}`));
+    expect(seen().output).toBe(output);
+  });
+
+  it('passes open descriptors on', async () => {
+    const path = join(folder, 'tun');
+    writeFileSync(path, 'this is no tunnel');
+    const env = { ...process.env, WG_TUN_FD: String(openSync(path, 'r')) };
+    await startDaemon('wg0', env, program(`say('ready\\n'); ${STAY}`));
+    expect(seen().tun).toBe('this is no tunnel');
+  });
+
+  it.each([
+    [
+      'its one line',
+      `say('wg0: /dev/net/tun is missing\\n'); process.exitCode = 1;`,
+      /^wg0: \/dev\/net\/tun is missing$/,
+    ],
+    [
+      'that it said nothing',
+      'process.exit(3);',
+      /^wg0: the daemon ended before it was ready, exit code 3; LOG_LEVEL=debug shows more$/,
+    ],
+    [
+      'that it was killed',
+      `process.kill(process.pid, 'SIGKILL');`,
+      /^wg0: the daemon ended before it was ready by SIGKILL; LOG_LEVEL=debug shows more$/,
+    ],
+    [
+      'an error line that begins like success',
+      `say('ready'); say('ing failed\\n');`,
+      /^readying failed$/,
+    ],
+  ])('fails with %s', async (_, act, message) => {
+    await expect(startDaemon('wg0', process.env, program(act))).rejects.toThrow(message);
+  });
+
+  it('refuses descriptors that are no numbers', async () => {
+    await expect(startDaemon('wg0', { WG_TUN_FD: 'x' }, program(''))).rejects.toThrow(
+      'WG_TUN_FD: x: expected the number of an open file descriptor',
+    );
+  });
+});
+
+describe('the reporter', () => {
+  it('tells once, and forgets where', () => {
+    const path = join(folder, 'report');
+    const env: Record<string, string | undefined> = {
+      TSWG_READY_FD: String(openSync(path, 'w')),
+    };
+    const reporter = takeReporter(env);
+    expect(env.TSWG_READY_FD).toBeUndefined();
+    reporter.ready();
+    expect(reporter.failed('too late')).toBe(false);
+    expect(readFileSync(path, 'utf8')).toBe('ready\n');
+  });
+
+  it('has nobody to tell in the foreground', () => {
+    const reporter = takeReporter({});
+    reporter.ready();
+    expect(reporter.failed('x')).toBe(false);
+  });
+});
+
+describe("tswgd's command line", () => {
+  it.each([
+    [['wg0'], { kind: 'run', name: 'wg0', foreground: false }],
+    [['-f', 'wg0'], { kind: 'run', name: 'wg0', foreground: true }],
+    [['wg0', '--foreground'], { kind: 'run', name: 'wg0', foreground: true }],
+    [['office'], { kind: 'run', name: 'office', foreground: false }],
+    [['--version'], { kind: 'version' }],
+    [['--help'], { kind: 'help' }],
+    [[], { kind: 'mistake', text: 'expected the name of an interface, as in `tswgd wg0`' }],
+    [['-x', 'wg0'], { kind: 'mistake', text: '-x: unknown option; see tswgd --help' }],
+    [['wg0', 'wg1'], { kind: 'mistake', text: 'wg1: expected one interface only' }],
+    [
+      ['wg%d'],
+      {
+        kind: 'mistake',
+        text: 'wg%d: expected the name of an interface: 1 to 15 characters, no blanks, "/", ":" or "%"',
+      },
+    ],
+  ])('%j', (argv, command) => {
+    expect(parseDaemonCommand(argv)).toEqual(command);
+  });
+
+  it.each([
+    ['verbose', 'debug'],
+    ['debug', 'debug'],
+    ['error', 'error'],
+    ['silent', 'silent'],
+    ['nonsense', 'error'],
+    [undefined, 'error'],
+  ])('LOG_LEVEL=%s means %s', (text, level) => {
+    expect(parseLogLevel(text)).toBe(level);
+  });
+});

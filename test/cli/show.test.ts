@@ -1,0 +1,349 @@
+import { describe, expect, it } from 'vitest';
+import { gather } from '../../src/cli/gather.ts';
+import { parseKey } from '../../src/cli/keys.ts';
+import { describeInterface, formatInterface } from '../../src/cli/show.ts';
+import { formatStats } from '../../src/cli/stats.ts';
+import type { InterfaceView } from '../../src/cli/view.ts';
+import type { PeerState } from '../../src/device/configuration.ts';
+import { Endpoint } from '../../src/device/endpoint.ts';
+import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
+import type { ReportedState } from '../../src/uapi/get.ts';
+import type { ReportedStats } from '../../src/uapi/stats.ts';
+import { FakeSystem, FRESH_STATE } from './fakesystem.ts';
+
+const NOW_MS = 1_700_000_000_000;
+const PEER_TEXT = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
+const OWN_TEXT = 'V9tLNZ8jrl4Ubk4lEgVnBHIlBjSMFQwUdT0Mkz0E1CE=';
+/** `wg pubkey` makes OWN_TEXT of it. */
+const PRIVATE = new Uint8Array(32).fill(9);
+
+function peer(fields: Partial<PeerState> = {}): PeerState {
+  return {
+    publicKey: parseKey(PEER_TEXT)!,
+    presharedKey: null,
+    endpoint: null,
+    lastHandshakeMs: 0,
+    txBytes: 0,
+    rxBytes: 0,
+    persistentKeepalive: 0,
+    allowedIps: [],
+    description: '',
+    ...fields,
+  };
+}
+
+const FULL_PEER = peer({
+  presharedKey: new Uint8Array(32).fill(7),
+  endpoint: new Endpoint(parseAddress('203.0.113.10')!, 51_820),
+  lastHandshakeMs: NOW_MS - 12_999,
+  txBytes: 1234,
+  rxBytes: 5678,
+  persistentKeepalive: 25,
+  allowedIps: [parsePrefix('10.0.0.2/32')!, parsePrefix('fd00::/64')!],
+  description: 'laptop',
+});
+
+function reported(fields: Partial<ReportedState> = {}): ReportedState {
+  return {
+    ...FRESH_STATE,
+    errno: 0,
+    handshakesAreAges: false,
+    privateKey: PRIVATE,
+    listenPort: 51_820,
+    ...fields,
+  };
+}
+
+function stats(fields: Partial<ReportedStats> = {}): ReportedStats {
+  return { errno: 0, facts: {}, counters: {}, peers: [], ...fields };
+}
+
+function view(fields: Partial<InterfaceView> = {}): InterfaceView {
+  return {
+    name: 'wg0',
+    index: 5,
+    flags: 0x1_10d1,
+    mtu: 1420,
+    description: '',
+    addresses: [],
+    wireguard: null,
+    ...fields,
+  };
+}
+
+function wireguard(state: ReportedState, counted: ReportedStats | null = null) {
+  return { state, publicKey: parseKey(OWN_TEXT), stats: counted };
+}
+
+function show(shown: InterfaceView, peers = true): string {
+  return formatInterface(shown, { peers, nowMs: NOW_MS });
+}
+
+function address(text: string, length: number, destination?: string, broadcast?: string) {
+  return {
+    address: parseAddress(text)!,
+    length,
+    destination: destination === undefined ? null : parseAddress(destination),
+    broadcast: broadcast === undefined ? null : parseAddress(broadcast),
+  };
+}
+
+describe('an interface is shown as ifconfig shows it', () => {
+  it('with everything that can be set', () => {
+    const shown = view({
+      description: 'to Berlin',
+      addresses: [
+        address('10.99.0.1', 30),
+        address('10.0.0.1', 24, undefined, '10.0.0.255'),
+        address('10.1.0.1', 32, '10.1.0.2'),
+        address('fd00::1', 64),
+        address('fe80::1', 64),
+      ],
+      wireguard: wireguard(reported({ fwmark: 0xca6c, debug: true, peers: [FULL_PEER, peer()] })),
+    });
+    expect(show(shown)).toBe(
+      'wg0: flags=10d5<UP,DEBUG,POINTOPOINT,RUNNING,NOARP,MULTICAST> mtu 1420\n' +
+        '\tdescription: to Berlin\n' +
+        '\tindex 5\n' +
+        '\twgport 51820\n' +
+        '\twgfwmark 0xca6c\n' +
+        `\twgpubkey ${OWN_TEXT}\n` +
+        `\twgpeer ${PEER_TEXT}\n` +
+        '\t\twgdescr: laptop\n' +
+        '\t\twgpsk (present)\n' +
+        '\t\twgpka 25 (sec)\n' +
+        '\t\twgendpoint 203.0.113.10 51820\n' +
+        '\t\ttx: 1234, rx: 5678\n' +
+        '\t\tlast handshake: 12 seconds ago\n' +
+        '\t\twgaip 10.0.0.2/32\n' +
+        '\t\twgaip fd00::/64\n' +
+        `\twgpeer ${PEER_TEXT}\n` +
+        '\t\ttx: 0, rx: 0\n' +
+        '\tinet 10.99.0.1 netmask 0xfffffffc\n' +
+        '\tinet 10.0.0.1 netmask 0xffffff00 broadcast 10.0.0.255\n' +
+        '\tinet 10.1.0.1 --> 10.1.0.2 netmask 0xffffffff\n' +
+        '\tinet6 fd00::1 prefixlen 64\n' +
+        '\tinet6 fe80::1%wg0 prefixlen 64 scopeid 0x5\n',
+    );
+  });
+
+  it('without WireGuard', () => {
+    const lo = view({ name: 'lo', index: 1, flags: 0x1_0049, mtu: 65_536 });
+    expect(show({ ...lo, addresses: [address('127.0.0.1', 8), address('0.0.0.0', 0)] })).toBe(
+      'lo: flags=49<UP,LOOPBACK,RUNNING> mtu 65536\n' +
+        '\tindex 1\n' +
+        '\tinet 127.0.0.1 netmask 0xff000000\n' +
+        '\tinet 0.0.0.0 netmask 0x00000000\n',
+    );
+  });
+
+  it('without its peers in a list', () => {
+    const shown = view({ flags: 0x1090, wireguard: wireguard(reported({ peers: [FULL_PEER] })) });
+    expect(show(shown, false)).toBe(
+      'wg0: flags=1090<POINTOPOINT,NOARP,MULTICAST> mtu 1420\n' +
+        '\tindex 5\n' +
+        '\twgport 51820\n' +
+        `\twgpubkey ${OWN_TEXT}\n`,
+    );
+  });
+
+  it('with what is wrong', () => {
+    const handshake = "no answer: 7 initiations in 35 seconds; check the peer's firewall";
+    const shown = view({
+      wireguard: wireguard(
+        reported({ listenPort: 0, peers: [peer()] }),
+        stats({
+          facts: { socket: 'open UDP port 53: in use' },
+          peers: [{ publicKey: peer().publicKey, facts: { handshake }, counters: {} }],
+        }),
+      ),
+    });
+    expect(show(shown)).toBe(
+      'wg0: flags=10d1<UP,POINTOPOINT,RUNNING,NOARP,MULTICAST> mtu 1420\n' +
+        '\tindex 5\n' +
+        `\twgpubkey ${OWN_TEXT}\n` +
+        '\tsocket: open UDP port 53: in use\n' +
+        `\twgpeer ${PEER_TEXT}\n` +
+        '\t\ttx: 0, rx: 0\n' +
+        `\t\thandshake: ${handshake}\n`,
+    );
+  });
+
+  it.each([
+    ['IPv6', new Endpoint(parseAddress('2001:db8::1')!, 7), 'wgendpoint 2001:db8::1 7'],
+    ['link-local', new Endpoint(parseAddress('fe80::1')!, 7, 3), 'wgendpoint fe80::1%3 7'],
+  ])('%s endpoints in two words', (_, endpoint, line) => {
+    const shown = view({ wireguard: wireguard(reported({ peers: [peer({ endpoint })] })) });
+    expect(show(shown)).toContain(`\t\t${line}\n`);
+  });
+
+  it.each([
+    ['since a clock was set back', NOW_MS + 60_000, false, 0],
+    ['of a daemon that tells ages', 90_500, true, 90],
+  ])('the last handshake %s', (_, lastHandshakeMs, handshakesAreAges, seconds) => {
+    const state = reported({ handshakesAreAges, peers: [peer({ lastHandshakeMs })] });
+    expect(show(view({ wireguard: wireguard(state) }))).toContain(
+      `\t\tlast handshake: ${seconds} seconds ago\n`,
+    );
+  });
+
+  it('without characters that would steer the terminal', () => {
+    const evil = 'a\u001b[2J\u202eb';
+    const state = reported({ peers: [peer({ description: evil })] });
+    const text = show(view({ description: evil, wireguard: wireguard(state) }));
+    expect(text).toContain('\tdescription: a?[2J?b\n');
+    expect(text).toContain('\t\twgdescr: a?[2J?b\n');
+  });
+});
+
+describe('JSON', () => {
+  const counted = stats({
+    facts: { crypto: 'openssl' },
+    counters: { drop_noPeer: 1 },
+    peers: [{ publicKey: FULL_PEER.publicKey, facts: {}, counters: { roams: 2 } }],
+  });
+  const shown = view({
+    addresses: [address('10.99.0.1', 30), address('10.1.0.1', 32, '10.1.0.2', '10.1.0.3')],
+    wireguard: wireguard(reported({ version: '0.1.0', peers: [FULL_PEER] }), counted),
+  });
+
+  it('tells the state', () => {
+    expect(describeInterface(shown, NOW_MS)).toEqual({
+      name: 'wg0',
+      index: 5,
+      flags: ['UP', 'POINTOPOINT', 'RUNNING', 'NOARP', 'MULTICAST'],
+      mtu: 1420,
+      description: '',
+      addresses: [
+        { family: 'inet', address: '10.99.0.1', prefixLength: 30 },
+        {
+          family: 'inet',
+          address: '10.1.0.1',
+          prefixLength: 32,
+          destination: '10.1.0.2',
+          broadcast: '10.1.0.3',
+        },
+      ],
+      wireguard: {
+        version: '0.1.0',
+        publicKey: OWN_TEXT,
+        listenPort: 51_820,
+        fwmark: 0,
+        debug: false,
+        facts: { crypto: 'openssl' },
+        counters: { drop_noPeer: 1 },
+        peers: [
+          {
+            publicKey: PEER_TEXT,
+            description: 'laptop',
+            hasPresharedKey: true,
+            endpoint: { address: '203.0.113.10', port: 51_820, scope: 0 },
+            latestHandshake: 1_699_999_987,
+            transferRx: 5678,
+            transferTx: 1234,
+            persistentKeepalive: 25,
+            allowedIps: ['10.0.0.2/32', 'fd00::/64'],
+            facts: {},
+            counters: { roams: 2 },
+          },
+        ],
+      },
+    });
+  });
+
+  it('and the text hold no secret', () => {
+    const secrets = [PRIVATE, FULL_PEER.presharedKey!].flatMap((key) => [
+      Buffer.from(key).toString('base64'),
+      Buffer.from(key).toString('hex'),
+    ]);
+    for (const text of [JSON.stringify(describeInterface(shown, NOW_MS)), show(shown)]) {
+      for (const secret of secrets) expect(text).not.toContain(secret);
+    }
+  });
+});
+
+describe('stats', () => {
+  it('explain each reason for which packets were dropped', () => {
+    const counted = stats({
+      facts: { crypto: 'openssl', uptime_seconds: '90' },
+      counters: { handshakesSent: 7, rx_packets: 12_345, drop_noPeer: 3, drop_badPacket: 12 },
+      peers: [
+        { publicKey: FULL_PEER.publicKey, facts: {}, counters: { roams: 0, drop_brandNew: 1 } },
+      ],
+    });
+    expect(formatStats('wg0', counted)).toBe(
+      'wg0:\n' +
+        '\tcrypto: openssl\n' +
+        '\tuptime seconds: 90\n' +
+        '\t    7  handshakes sent\n' +
+        '\t12345  rx packets\n' +
+        '\tdropped packets:\n' +
+        '\t\t 3  noPeer     packet from the interface to an address that no peer is allowed\n' +
+        '\t\t12  badPacket  data packet that does not decrypt\n' +
+        `\twgpeer ${PEER_TEXT}\n` +
+        '\t\t0  roams\n' +
+        '\t\tdropped packets:\n' +
+        '\t\t\t1  brandNew  a reason that this tswg does not know\n',
+    );
+  });
+
+  it('of a daemon that counted nothing', () => {
+    expect(formatStats('wg0', stats())).toBe('wg0:\n');
+  });
+});
+
+describe('gathering', () => {
+  function machine(): FakeSystem {
+    const system = new FakeSystem();
+    system.addLink('lo', { kind: '' });
+    system.addDaemon('wg0', '0.1.0', { ...FRESH_STATE, privateKey: PRIVATE, peers: [FULL_PEER] });
+    system.addDaemon('wg1', null);
+    system.addLink('wg2', { kind: 'wireguard' });
+    system.addLink('wgx');
+    return system;
+  }
+
+  async function names(name: string | null): Promise<string[]> {
+    return (await gather(name, machine())).views.map((one) => one.name);
+  }
+
+  it('one, a kind of them, or all', async () => {
+    expect(await names(null)).toEqual(['lo', 'wg0', 'wg1', 'wg2', 'wgx']);
+    expect(await names('wg')).toEqual(['wg0', 'wg1', 'wg2']);
+    expect(await names('wg1')).toEqual(['wg1']);
+    await expect(names('wg9')).rejects.toThrow('wg9: no such interface');
+    await expect(names('hepl')).rejects.toThrow(
+      'hepl: no such interface; did you mean `tswg help`?',
+    );
+  });
+
+  it('the public key of a private one, and statistics of tswgd only', async () => {
+    const system = machine();
+    const [own] = (await gather('wg0', system)).views;
+    expect(own.wireguard?.publicKey).toEqual(parseKey(OWN_TEXT));
+    expect(own.wireguard?.stats).not.toBeNull();
+    const [other] = (await gather('wg1', system)).views;
+    expect(other.wireguard?.publicKey).toBeNull();
+    expect(other.wireguard?.stats).toBeNull();
+  });
+
+  it('says what could not be learnt of a named interface', async () => {
+    const system = machine();
+    expect((await gather('wg2', system)).notes).toEqual([
+      "wg2: the kernel's own WireGuard serves it: use `wg show wg2` and `wg set wg2`",
+    ]);
+    system.staleSockets.add('wgx');
+    expect((await gather('wgx', system)).notes).toEqual([
+      'wgx: its daemon does not run any more; destroy the interface and create it anew',
+    ]);
+    system.request = async () => {
+      throw Object.assign(new Error('denied'), { code: 'EACCES' });
+    };
+    const { views, notes } = await gather('wg0', system);
+    expect(notes).toEqual(['wg0: only root may ask its daemon; try it with sudo']);
+    expect(show(views[0])).toBe(
+      'wg0: flags=1090<POINTOPOINT,NOARP,MULTICAST> mtu 1420\n\tindex 2\n',
+    );
+    expect((await gather(null, system)).notes).toEqual([]);
+  });
+});

@@ -5,7 +5,7 @@
  * authenticator's behind, so that the sealed messages lie one after the other without a gap.
  *
  * Copying while summing costs about 7 ns a packet of 1368 bytes more than the sum alone, which is
- * needed anyway: less than reading the frame scattered over the packets' places would.
+ * needed anyway: no more than that could be saved by reading frames scattered into place.
  *
  * Owns the check of what the frame says about itself; the cutting is a kernel's, and what the
  * packets hold, beyond the headers needed for that, is nobody's business here.

@@ -24,7 +24,7 @@ import { RateLimiter } from './ratelimiter.ts';
 export interface Outlet {
   /** A UDP datagram to send. `trafficClass`: the outer DSCP and ECN octet. */
   transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void;
-  /** An IP packet for the interface. */
+  /** An IP packet for the interface. HEADROOM_BYTES before it are free to write. */
   deliver(offset: number, length: number): void;
 }
 

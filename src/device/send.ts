@@ -234,11 +234,13 @@ function answerUnreachable(core: Core, now: number, offset: number, length: numb
   );
   if (core.unreachableTokens < 1) return;
   const { bytes } = core.arena;
-  const slot = core.arena.allocate(ICMP_ANSWER_BYTES_MAX);
+  const slot = core.arena.allocate(HEADROOM_BYTES + ICMP_ANSWER_BYTES_MAX);
   if (slot < 0) return;
-  const answerLength = createUnreachable(bytes, offset, length, bytes, slot);
+  const answer = slot + HEADROOM_BYTES;
+  const answerLength = createUnreachable(bytes, offset, length, bytes, answer);
+  core.arena.shrink(slot, answerLength === 0 ? 0 : HEADROOM_BYTES + answerLength);
   if (answerLength === 0) return;
   core.unreachableTokens--;
   core.counts.unreachablesSent++;
-  core.outlet.deliver(slot, answerLength);
+  core.outlet.deliver(answer, answerLength);
 }

@@ -118,6 +118,8 @@ export class Site {
             at: world.now,
           }),
         deliver: (offset, length) => {
+          // The room before a packet is the outlet's, as a frame's header uses it.
+          this.arena.bytes.fill(0xdd, offset - HEADROOM_BYTES, offset);
           this.delivered.push(this.arena.bytes.slice(offset, offset + length));
         },
       },

@@ -17,6 +17,27 @@ function complement(word: u32): u64 {
   return <u64>(0xffff - word);
 }
 
+/** Total length, identification and header checksum of one packet; `ipSum`: of all else. */
+// @ts-ignore: decorator
+@inline
+function finishIpv4(packet: usize, totalLength: u32, identification: u32, ipSum: u64): void {
+  const totalLengthWord = swap16(totalLength);
+  const identificationWord = swap16(identification);
+  store<u16>(packet, <u16>totalLengthWord, 2);
+  store<u16>(packet, <u16>identificationWord, 4);
+  store<u16>(packet, <u16>~fold(ipSum + totalLengthWord + identificationWord), 10);
+}
+
+/** Length and checksum of one datagram; `sum`: of all but its own length field. */
+// @ts-ignore: decorator
+@inline
+function finishUdp(header: usize, lengthWord: u32, sum: u64): void {
+  store<u16>(header, <u16>lengthWord, 4);
+  const checksum = ~fold(sum + lengthWord) & 0xffff;
+  // RFC 768: a sum of zero is sent as all ones.
+  store<u16>(header, <u16>(checksum == 0 ? 0xffff : checksum), 6);
+}
+
 /** The parameters are those of `Kernels.segment`, which documents them. */
 export function segment(
   source: usize,
@@ -73,11 +94,7 @@ export function segment(
     const at = packet + transport;
     sum += transportLengthWord;
     if (isUdp) {
-      store<u16>(at, <u16>transportLengthWord, 4);
-      sum += transportLengthWord;
-      const checksum = ~fold(sum) & 0xffff;
-      // RFC 768: a sum of zero is sent as all ones.
-      store<u16>(at, <u16>(checksum == 0 ? 0xffff : checksum), 6);
+      finishUdp(at, transportLengthWord, sum);
     } else {
       let segmentFlags = flags;
       if (!isFirst) segmentFlags &= ~CWR;
@@ -92,11 +109,7 @@ export function segment(
     if (isIpv6) {
       store<u16>(packet, <u16>swap16(headerLength - 40 + length), 4);
     } else {
-      const totalLengthWord = swap16(headerLength + length);
-      const identificationWord = swap16(identification);
-      store<u16>(packet, <u16>totalLengthWord, 2);
-      store<u16>(packet, <u16>identificationWord, 4);
-      store<u16>(packet, <u16>~fold(ipSum + totalLengthWord + identificationWord), 10);
+      finishIpv4(packet, headerLength + length, identification, ipSum);
       identification = (identification + 1) & 0xffff;
     }
     if (isLast) return;

@@ -2,6 +2,7 @@
 
 import { constants, fstatSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { parseKey } from './keys.ts';
 import { Refusal } from './refusal.ts';
 import { visible } from './values.ts';
 
@@ -13,11 +14,11 @@ const LOOSE_MODE = 0o066;
 const STDOUT = 1;
 
 /**
- * The text of the file that a word such as wgkeyfile names.
+ * The key in the file that a word such as wgkeyfile names.
  *
- * @throws Refusal unless it is a regular file that is its owner's alone
+ * @throws Refusal unless it is a regular file that is its owner's alone and holds one key
  */
-export async function readKeyFile(word: string, path: string): Promise<string> {
+export async function readKeyFile(word: string, path: string): Promise<Uint8Array> {
   const shown = visible(path);
   try {
     // Without O_NONBLOCK, opening a pipe would wait for its writer.
@@ -27,14 +28,14 @@ export async function readKeyFile(word: string, path: string): Promise<string> {
       if (!status.isFile()) {
         throw new Refusal(`${word}: ${shown}: expected a regular file, or - for standard input`);
       }
-      if ((status.mode & LOOSE_MODE) !== 0) {
-        const mode = (status.mode & 0o777).toString(8).padStart(3, '0');
-        throw new Refusal(
-          `${word}: ${shown}: others can get at this file (mode ${mode}); mend it with: chmod 600 ${quote(path)}`,
-        );
-      }
       const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(KEY_FILE_BYTES_MAX) });
-      return buffer.toString('latin1', 0, bytesRead);
+      // First of all it must be a key file: nobody is to be told to chmod /etc/passwd.
+      const key = keyIn(buffer.toString('latin1', 0, bytesRead), word, shown);
+      if ((status.mode & LOOSE_MODE) === 0) return key;
+      const mode = (status.mode & 0o777).toString(8).padStart(3, '0');
+      throw new Refusal(
+        `${word}: ${shown}: others can get at this file (mode ${mode}); mend it with: chmod 600 ${quote(path)}`,
+      );
     } finally {
       await file.close();
     }
@@ -42,6 +43,16 @@ export async function readKeyFile(word: string, path: string): Promise<string> {
     if (error instanceof Refusal) throw error;
     throw new Refusal(`${word}: ${shown}: ${explainFile((error as NodeJS.ErrnoException).code)}`);
   }
+}
+
+/** The key in the text that came from `shown`; a Refusal when it is none. */
+export function keyIn(text: string, word: string, shown: string): Uint8Array {
+  const key = parseKey(text.trim());
+  if (key !== null) return key;
+  const tool = word === 'wgkeyfile' ? 'genkey' : 'genpsk';
+  throw new Refusal(
+    `${word}: ${shown}: expected one line with a key of 44 base64 characters, as \`tswg ${tool}\` writes it`,
+  );
 }
 
 function explainFile(code: string | undefined): string {

@@ -7,8 +7,7 @@ import type { DeviceChange, PeerChange } from '../device/configuration.ts';
 import { Endpoint } from '../device/endpoint.ts';
 import { isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
 import type { Draft, EndpointName, KeySource, PeerDraft } from './command.ts';
-import { readKeyFile } from './keyfiles.ts';
-import { parseKey } from './keys.ts';
+import { keyIn, readKeyFile } from './keyfiles.ts';
 import { Refusal } from './refusal.ts';
 import { visible } from './values.ts';
 
@@ -106,13 +105,6 @@ function explainLookup(code: string | undefined): string {
 async function readKey(source: KeySource, surroundings: Surroundings): Promise<Uint8Array> {
   if (source.kind === 'given') return source.key;
   const { word, path } = source;
-  const shown = path === '-' ? 'standard input' : visible(path);
-  const text =
-    path === '-' ? await surroundings.readStandardInput() : await readKeyFile(word, path);
-  const key = parseKey(text.trim());
-  if (key !== null) return key;
-  const tool = word === 'wgkeyfile' ? 'genkey' : 'genpsk';
-  throw new Refusal(
-    `${word}: ${shown}: expected one line with a key of 44 base64 characters, as \`tswg ${tool}\` writes it`,
-  );
+  if (path !== '-') return readKeyFile(word, path);
+  return keyIn(await surroundings.readStandardInput(), word, 'standard input');
 }

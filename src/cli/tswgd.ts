@@ -20,6 +20,7 @@ Environment:
   WG_PROCESS_FOREGROUND=1               the same as -f
   WG_TUN_FD=N                           use this open TUN descriptor
   WG_UAPI_FD=N                          use this listening control socket
+  TSWG_CRYPTO=auto|openssl|portable     whose cryptography is used (auto)
   TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
 `;
 

@@ -127,6 +127,11 @@ describe('key files', () => {
     );
   });
 
+  it('that are none are never to be made private', async () => {
+    const path = file('passwd', 'root:x:0:0::/root:/bin/sh', 0o644);
+    await expect(resolve(`wg0 wgkeyfile ${path}`)).rejects.toThrow(/^((?!chmod).)*$/);
+  });
+
   it('must be files, and there', async () => {
     const nested = join(folder, 'folder');
     mkdirSync(nested);

@@ -135,6 +135,36 @@ describeInNamespace('fallbacks', () => {
     expect(drops).toEqual([]);
   });
 
+  it('sends alike datagrams in as few sends as the kernel takes, all in one call', () => {
+    const [a, b] = [open(), open()];
+    const calls: number[] = [];
+    refusals.set('sendmmsg', (_fd, _headers, sends) => {
+      calls.push(sends!);
+      return undefined;
+    });
+    sendRun(a, loopback(b.port), 200);
+    expect(calls).toEqual([Math.ceil(200 / 64)]);
+    expect(receiveAll(b)).toEqual(upTo(200));
+  });
+
+  it('tries a size that was too large for the path no second time, until paths change', () => {
+    const [a, b] = [open(), open()];
+    const to = loopback(b.port);
+    let segmented = 0;
+    refusals.set('sendmmsg', (_fd, _headers, sends) => {
+      if (sends !== 1) return undefined;
+      segmented++;
+      return EINVAL;
+    });
+    for (let round = 0; round < 3; round++) sendRun(a, to, 5);
+    expect(segmented).toBe(1);
+    a.forgetPaths();
+    sendRun(a, to, 5);
+    expect(segmented).toBe(2);
+    expect(receiveAll(b)).toHaveLength(20);
+    expect(drops).toEqual([]);
+  });
+
   it('sends and receives singly where the kernel has neither UDP_SEGMENT nor UDP_GRO', () => {
     const SOL_UDP = 17;
     refusals.set('setIntOption', (_, level) => (level === SOL_UDP ? ENOPROTOOPT : undefined));

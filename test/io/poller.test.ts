@@ -6,7 +6,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { read, Scratch } from '../../src/io/libc.ts';
+import {
+  bindSocket,
+  close,
+  connect,
+  getsockname,
+  read,
+  Scratch,
+  send,
+  socket,
+} from '../../src/io/libc.ts';
 import { drainSoon, watch } from '../../src/io/poller.ts';
 import { eventually } from './namespace.ts';
 
@@ -99,6 +108,44 @@ describe('poller', () => {
     }
     expect(bugs.map(String)).toEqual(['Error: bug 1', 'Error: bug 2', 'Error: bug 3']);
     handle.close();
+  });
+
+  it('goes on after an error on the descriptor', async () => {
+    // A connected UDP socket is told by ICMP that nobody listens at the other end.
+    const [AF_INET, SOCK_DGRAM, loopback] = [2, 2, 0x0100007f];
+    const sockets = [socket(AF_INET, SOCK_DGRAM, 0), socket(AF_INET, SOCK_DGRAM, 0)] as const;
+    const [near, far] = sockets;
+    const portOf = (fd: number) => {
+      scratch.words[4] = 16;
+      getsockname(fd, scratch.address, scratch.address + 16);
+      return scratch.view.getUint16(2);
+    };
+    const putAddress = (port: number) => {
+      scratch.words.set([AF_INET, loopback, 0, 0]);
+      scratch.view.setUint16(2, port);
+      return scratch.address;
+    };
+    expect(bindSocket(near, putAddress(0), 16)).toBe(0);
+    const nearPort = portOf(near);
+    expect(bindSocket(far, putAddress(0), 16)).toBe(0);
+    const farPort = portOf(far);
+    close(far);
+    expect(connect(near, putAddress(farPort), 16)).toBe(0);
+    const results: number[] = [];
+    const handle = watch(near, () => results.push(drain(near)), noBug);
+    for (let round = 1; round <= 3; round++) {
+      expect(send(near, scratch.address, 1, 0)).toBe(1);
+      await eventually(() => results.length === round, 'an error');
+    }
+    const again = socket(AF_INET, SOCK_DGRAM, 0);
+    expect(bindSocket(again, putAddress(farPort), 16)).toBe(0);
+    expect(connect(again, putAddress(nearPort), 16)).toBe(0);
+    expect(send(again, scratch.address, 7, 0)).toBe(7);
+    await eventually(() => results.length === 4, 'a datagram');
+    expect(results).toEqual([-1, -1, -1, 7]);
+    handle.close();
+    close(near);
+    close(again);
   });
 
   it('can be closed inside its callback', async () => {

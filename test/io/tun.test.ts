@@ -184,6 +184,31 @@ describeInNamespace('tun', () => {
     }
   }
 
+  it('keeps every packet of a turn in its place, super-packets and others by turns', () => {
+    const bench = new Bench().up('10.9.0.1/24');
+    const { udp, arena } = openTestUdp();
+    const there = new Endpoint(Uint8Array.of(10, 9, 0, 2), 7);
+    const sent: string[] = [];
+    for (const [i, count] of [40, 1, 30, 35, 1, 1, 50, 40, 1, 64].entries()) {
+      for (let n = 0; n < count; n++) {
+        const size = count > 1 ? 1000 : 300 + i;
+        const offset = arena.allocate(size);
+        arena.bytes.fill(sent.length & 255, offset, offset + size);
+        udp.transmit(offset, size, there, 0);
+        sent.push(`${size}: ${sent.length & 255}`);
+      }
+      udp.flush();
+    }
+    const places: [number, number][] = [];
+    bench.tun.read((offset, length) => places.push([offset, length]), 1000);
+    const seen = places.map(([offset, length]) => {
+      const values = new Set(bench.arena.bytes.subarray(offset + 28, offset + length));
+      return `${length - 28}: ${[...values].join()}`;
+    });
+    expect(seen.filter((text) => /^(1000|3..):/.test(text))).toEqual(sent);
+    expect(bench.events).toEqual([]);
+  });
+
   it('stops reading where the arena ends, and loses nothing', () => {
     const bench = new Bench().up('10.9.0.1/24');
     const { udp, arena } = openTestUdp();

@@ -227,6 +227,27 @@ describeInNamespace('udp', () => {
     expect(answer!.endpoint.address).toEqual(Uint8Array.of(127, 0, 0, 77));
   });
 
+  it('does not answer from a multicast address', () => {
+    const a = new Station();
+    const b = new Station();
+    sysctl('net/ipv6/conf/default/accept_dad', '0');
+    ip('link', 'add', 'm0', 'type', 'veth', 'peer', 'name', 'm1');
+    ip('link', 'set', 'm1', 'up');
+    ip('link', 'set', 'm0', 'up');
+    const link = Number(ip('-o', 'link', 'show', 'm0').split(':')[0]);
+    a.send(datagram(32, 1), v6(b.udp.port));
+    // To all nodes of the link, of which this machine is one.
+    const group = Uint8Array.of(0xff, 2, ...new Array(13).fill(0), 1);
+    a.send(datagram(32, 2), new Endpoint(group, b.udp.port, link));
+    const [unicast, ...multicasts] = b.receiveAll().map(({ endpoint }) => endpoint);
+    expect(unicast!.source).toEqual(v6(0).address);
+    expect(multicasts.length).toBeGreaterThan(0);
+    for (const { source, scope } of multicasts) {
+      expect(source).toBeNull();
+      expect(scope).toBeGreaterThan(0);
+    }
+  });
+
   it('makes a new Endpoint once the old one was made to forget its source', () => {
     const a = new Station();
     const b = new Station();
@@ -243,19 +264,23 @@ describeInNamespace('udp', () => {
     const a = new Station();
     const receivers = Array.from({ length: 6 }, () => new Station());
     const endpoints = receivers.map(({ udp }, i) => loopbacks[i % 2 === 0 ? 4 : 6](udp.port));
-    const sent: Uint8Array[][] = receivers.map(() => []);
+    const sent: string[][] = receivers.map(() => []);
     let seed = 12345;
     for (let i = 0; i < 3000; i++) {
       seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
       const who = (seed >>> 16) % receivers.length;
       const bytes = datagram([64, 64, 64, 1000, 1452][(seed >>> 20) % 5]!, i);
-      sent[who]!.push(bytes);
-      a.put(bytes, endpoints[who]!, seed >>> 28 === 0 ? 2 : 0);
+      const trafficClass = seed >>> 28 === 0 ? 2 : 0;
+      sent[who]!.push(`${print(bytes)} ${trafficClass}`);
+      a.put(bytes, endpoints[who]!, trafficClass);
     }
     a.udp.flush();
     expect(a.drops).toEqual([]);
     for (const [who, receiver] of receivers.entries()) {
-      expect(receiver.receiveAll().map(fingerprint)).toEqual(sent[who]!.map(print));
+      const received = receiver.receiveAll();
+      expect(received.map(({ bytes, trafficClass }) => `${print(bytes)} ${trafficClass}`)).toEqual(
+        sent[who],
+      );
     }
   });
 

@@ -43,6 +43,8 @@ export interface DaemonOptions {
   readonly tunFd?: number;
   /** A listening UNIX socket that is open already (WG_UAPI_FD). */
   readonly uapiFd?: number;
+  /** Takes the log's lines, without newlines. */
+  readonly writeLog: (line: string) => void;
   /** Called when `wg` can be used. */
   readonly onReady: () => void;
 }
@@ -93,12 +95,7 @@ class Daemon {
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    this.#log = new Log(
-      options.name,
-      options.logLevel,
-      (line) => process.stderr.write(`${line}\n`),
-      () => new Date(),
-    );
+    this.#log = new Log(options.name, options.logLevel, options.writeLog, () => new Date());
     this.#device = new Device({
       arena: this.#arena,
       suite: chooseSuite(this.#arena, cryptoPreference(), (line) => this.#log.error(line)),
@@ -294,7 +291,7 @@ class Daemon {
     this.#udp = undefined;
   }
 
-  /** Routes or addresses changed: a source address that was right may be gone. */
+  /** Routes or addresses changed: each sticky source is looked up again at its next send. */
   readonly #forgetPaths = (): void => this.#udp?.forgetPaths();
 
   // The operator.
@@ -367,6 +364,7 @@ class Daemon {
     };
     if (this.#socketTrouble !== '') facts.socket = this.#socketTrouble;
     for (const [error, count] of this.#udp?.errors ?? []) facts[`udp_${error}`] = String(count);
+    for (const [error, count] of this.#tun?.errors ?? []) facts[`tun_${error}`] = String(count);
     return { ...stats, facts };
   }
 }

@@ -1,7 +1,10 @@
 /** Secrets on their way in and out of files: what may be read, and what is better not written to. */
 
-import { constants, fstatSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import {
+  readStandardInput as readInput,
+  readSmallFile,
+  standardOutputMode,
+} from '../io/secretfile.ts';
 import { parseKey } from './keys.ts';
 import { Refusal } from './refusal.ts';
 import { visible } from './values.ts';
@@ -11,8 +14,6 @@ const KEY_FILE_BYTES_MAX = 4096;
 /** Readable or writable by the group or by everybody. */
 const LOOSE_MODE = 0o066;
 
-const STDOUT = 1;
-
 /**
  * The key in the file that a word such as wgkeyfile names.
  *
@@ -21,24 +22,17 @@ const STDOUT = 1;
 export async function readKeyFile(word: string, path: string): Promise<Uint8Array> {
   const shown = visible(path);
   try {
-    // Without O_NONBLOCK, opening a pipe would wait for its writer.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const status = await file.stat();
-      if (!status.isFile()) {
-        throw new Refusal(`${word}: ${shown}: expected a regular file, or - for standard input`);
-      }
-      const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(KEY_FILE_BYTES_MAX) });
-      // First of all it must be a key file: nobody is to be told to chmod /etc/passwd.
-      const key = keyIn(buffer.toString('latin1', 0, bytesRead), word, shown);
-      if ((status.mode & LOOSE_MODE) === 0) return key;
-      const mode = (status.mode & 0o777).toString(8).padStart(3, '0');
-      throw new Refusal(
-        `${word}: ${shown}: others can get at this file (mode ${mode}); mend it with: chmod 600 ${quote(path)}`,
-      );
-    } finally {
-      await file.close();
+    const file = await readSmallFile(path, KEY_FILE_BYTES_MAX);
+    if (!file.isRegular) {
+      throw new Refusal(`${word}: ${shown}: expected a regular file, or - for standard input`);
     }
+    // First of all it must be a key file: nobody is to be told to chmod /etc/passwd.
+    const key = keyIn(file.text, word, shown);
+    if ((file.mode & LOOSE_MODE) === 0) return key;
+    const mode = file.mode.toString(8).padStart(3, '0');
+    throw new Refusal(
+      `${word}: ${shown}: others can get at this file (mode ${mode}); mend it with: chmod 600 ${quote(path)}`,
+    );
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal(`${word}: ${shown}: ${explainFile((error as NodeJS.ErrnoException).code)}`);
@@ -74,20 +68,13 @@ function quote(path: string): string {
 }
 
 /** All of standard input, as far as a key could reach. */
-export async function readStandardInput(): Promise<string> {
-  let text = '';
-  process.stdin.setEncoding('latin1');
-  for await (const chunk of process.stdin) {
-    text += chunk;
-    if (text.length > KEY_FILE_BYTES_MAX) break;
-  }
-  return text;
+export function readStandardInput(): Promise<string> {
+  return readInput(KEY_FILE_BYTES_MAX);
 }
 
 /** Says so on standard error when a new secret goes to a file that others can read. */
 export function warnOfLooseOutput(): void {
-  const status = fstatSync(STDOUT);
-  if (!status.isFile() || (status.mode & LOOSE_MODE) === 0) return;
+  if (((standardOutputMode() ?? 0) & LOOSE_MODE) === 0) return;
   process.stderr.write(
     'tswg: others can get at the file this secret goes to; mend it with chmod 600, or use umask 077\n',
   );

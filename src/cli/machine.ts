@@ -3,14 +3,11 @@
  * only shows does not need is loaded when it is used.
  */
 
-import { readdirSync } from 'node:fs';
 import { Netlink } from '../io/netlink.ts';
 import { request } from '../io/uapiclient.ts';
-import { UAPI_DIRECTORY } from '../io/uapisocket.ts';
+import { uapiSocketNames } from '../io/uapisocket.ts';
 import type { System } from './system.ts';
 import type { AddressView } from './view.ts';
-
-const SOCKET_SUFFIX = '.sock';
 
 export function openMachine(env: Readonly<Record<string, string | undefined>>): System {
   const netlink = new Netlink();
@@ -32,16 +29,11 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
     addAddress: (index, address) => netlink.addAddress(addressChange(index, address)),
     deleteAddress: (index, address) => netlink.deleteAddress(addressChange(index, address)),
     deleteLink: (index) => netlink.deleteLink(index),
-    sockets,
+    sockets: uapiSocketNames,
     request: (name, text) => request(name, text),
-    startDaemon: async (name) => (await import('./launch.ts')).startDaemon(name, env),
+    startDaemon: async (name) => (await import('../io/launch.ts')).startDaemon(name, env),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    lookup: async (host) => {
-      // In the resolver's order, which puts what this machine can reach first (RFC 6724).
-      const { lookup } = await import('node:dns/promises');
-      const found = await lookup(host, { all: true, verbatim: true });
-      return found.map(({ address }) => address);
-    },
+    lookup: async (host) => (await import('../io/resolver.ts')).lookup(host),
     readStandardInput: async () => (await import('./keyfiles.ts')).readStandardInput(),
     interfaceIndex: (name) => netlink.linkByName(name)?.index ?? 0,
   };
@@ -55,18 +47,4 @@ function addressChange(index: number, { address, length, destination, broadcast 
     ...(destination === null ? {} : { peer: destination }),
     ...(broadcast === null ? {} : { broadcast }),
   };
-}
-
-function sockets(): string[] {
-  let files: string[];
-  try {
-    files = readdirSync(UAPI_DIRECTORY);
-  } catch {
-    // It comes with the first daemon.
-    return [];
-  }
-  return files
-    .filter((file) => file.endsWith(SOCKET_SUFFIX))
-    .map((file) => file.slice(0, -SOCKET_SUFFIX.length))
-    .sort();
 }

@@ -4,8 +4,8 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
+import { keepsOutput, parseDescriptor, startDaemon, takeReporter } from '../io/launch.ts';
 import { VERSION } from '../version.ts';
-import { parseDescriptor, startDaemon, takeReporter } from './launch.ts';
 import { INTERFACE_NAME_RULE, isInterfaceName, visible } from './values.ts';
 
 const USAGE = `usage: tswgd [-f | --foreground] INTERFACE
@@ -16,7 +16,8 @@ socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or SIGINT arrive
 Goes to the background once \`wg\` works, unless -f is given.
 
 Environment:
-  LOG_LEVEL=verbose|debug|error|silent  what is logged (error); output is kept only when set
+  LOG_LEVEL=verbose|debug|error|silent  what is logged (error); in the background without it,
+                                        the log goes to the kernel's (dmesg)
   WG_PROCESS_FOREGROUND=1               the same as -f
   WG_TUN_FD=N                           use this open TUN descriptor
   WG_UAPI_FD=N                          use this listening control socket
@@ -102,6 +103,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     return await runDaemon({
       name,
       logLevel: parseLogLevel(env.LOG_LEVEL),
+      writeLog: await openLog(reporter.isAwaited && !keepsOutput(env)),
       ...(tunFd === undefined ? {} : { tunFd }),
       ...(uapiFd === undefined ? {} : { uapiFd }),
       onReady: () => reporter.ready(),
@@ -110,6 +112,13 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     // Whoever waits for us prints the line.
     return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error));
   }
+}
+
+/** In the background without an output of its own, a daemon still has the kernel's log. */
+async function openLog(isUnseen: boolean): Promise<(line: string) => void> {
+  if (!isUnseen) return (line) => void process.stderr.write(`${line}\n`);
+  const { openKernelLog } = await import('../io/kernellog.ts');
+  return openKernelLog('tswgd');
 }
 
 function fail(line: string): number {

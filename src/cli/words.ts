@@ -86,7 +86,7 @@ export const WORDS: readonly Word[] = [
     place: 'interface',
     summary: 'let the daemon log every handshake and every dropped packet',
     detail:
-      'The lines go where the daemon was told to write when it was started: with LOG_LEVEL=error in the environment to its standard error, otherwise nowhere.',
+      'The lines go to the kernel’s log (dmesg -w), or, where the daemon was started with LOG_LEVEL in the environment, to its standard error.',
     example: 'tswg wg0 debug',
   },
   {

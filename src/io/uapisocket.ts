@@ -4,7 +4,7 @@
  * and the client's.
  */
 
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import {
   bindSocket,
   close,
@@ -28,8 +28,25 @@ const { EADDRINUSE, EAGAIN, ECONNREFUSED, ENAMETOOLONG, ENOENT, EEXIST } = ERRNO
 
 const address = new Scratch(128);
 
+const SOCKET_SUFFIX = '.sock';
+
 export function uapiPath(name: string, directory = UAPI_DIRECTORY): string {
-  return `${directory}/${name}.sock`;
+  return `${directory}/${name}${SOCKET_SUFFIX}`;
+}
+
+/** The interfaces that have a control socket, served or left behind, sorted. */
+export function uapiSocketNames(directory = UAPI_DIRECTORY): string[] {
+  let files: string[];
+  try {
+    files = readdirSync(directory);
+  } catch {
+    // It comes with the first daemon.
+    return [];
+  }
+  return files
+    .filter((file) => file.endsWith(SOCKET_SUFFIX))
+    .map((file) => file.slice(0, -SOCKET_SUFFIX.length))
+    .sort();
 }
 
 /**

@@ -18,7 +18,7 @@ const START_TIMEOUT_MS = 20_000;
 /** The package's folder, seen from the sources and from dist. */
 function packageRoot(): string {
   const here = dirname(fileURLToPath(import.meta.url));
-  const levels = here.endsWith(join('dist', 'src', 'cli')) ? '../../..' : '../..';
+  const levels = here.endsWith(join('dist', 'src', 'io')) ? '../../..' : '../..';
   return join(here, levels);
 }
 
@@ -36,9 +36,7 @@ export async function startDaemon(
   program = join(packageRoot(), 'bin', 'tswgd'),
 ): Promise<void> {
   const childEnv: Record<string, string | undefined> = { ...env, WG_PROCESS_FOREGROUND: '1' };
-  // As wireguard-go: silence, unless a log level was asked for.
-  const logs = env.LOG_LEVEL !== undefined && env.LOG_LEVEL !== '' && env.LOG_LEVEL !== 'silent';
-  const output = logs ? 'inherit' : 'ignore';
+  const output = keepsOutput(env) ? 'inherit' : 'ignore';
   const stdio: ('ignore' | 'inherit' | 'pipe' | number)[] = ['ignore', output, output, 'pipe'];
   childEnv[READY_FD_VARIABLE] = '3';
   for (const variable of ['WG_TUN_FD', 'WG_UAPI_FD']) {
@@ -108,6 +106,11 @@ function withResolvers(): { promise: Promise<void>; resolve(): void; reject(erro
   return { promise, resolve, reject };
 }
 
+/** As wireguard-go: a daemon in the background is silent, unless a log level was asked for. */
+export function keepsOutput(env: Environment): boolean {
+  return env.LOG_LEVEL !== undefined && env.LOG_LEVEL !== '' && env.LOG_LEVEL !== 'silent';
+}
+
 /** @throws Error when the variable is set, but not to a descriptor's number. */
 export function parseDescriptor(variable: string, text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
@@ -117,6 +120,8 @@ export function parseDescriptor(variable: string, text: string | undefined): num
 
 /** The child's side: how the program in the foreground answers whoever started it. */
 export interface Reporter {
+  /** Whether somebody started us in the background and waits for the answer. */
+  readonly isAwaited: boolean;
   /** `wg` works from now on. */
   ready(): void;
   /** It never will; `line` says why. Whether anybody was told. */
@@ -141,6 +146,7 @@ export function takeReporter(env: Record<string, string | undefined>): Reporter 
     }
   };
   return {
+    isAwaited: fd !== undefined,
     ready: () => void report(READY),
     failed: report,
   };

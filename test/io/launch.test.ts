@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { startDaemon, takeReporter } from '../../src/cli/launch.ts';
 import { parseDaemonCommand, parseLogLevel } from '../../src/cli/tswgd.ts';
+import { startDaemon, takeReporter } from '../../src/io/launch.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tswg-launch-'));
 const pidFile = join(folder, 'pid');

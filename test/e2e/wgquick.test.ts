@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import { firstPing, ping } from '../lab/probes.ts';
+import { firstPing } from '../lab/probes.ts';
 import { describeOnBothPaths, withLab } from '../lab/suite.ts';
 import { createKeyPair, INNER, OUR_DAEMON, parseDump, TunnelEnd } from '../lab/tunnel.ts';
 
@@ -72,7 +72,6 @@ describeOnBothPaths('wg-quick', ['wg', 'wg-quick', 'nft', 'sysctl'], (env) => {
           expect((await client.exec('ip', ['link', 'show', 'wg0'])).status).not.toBe(0);
           expect((await client.sh('ls /var/run/wireguard')).stdout).toBe('');
         }
-        expect((await ping(client, RIGHT, { deadlineMs: 300 })).received).toBe(0);
       }));
   }
 

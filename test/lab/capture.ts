@@ -3,7 +3,7 @@
  * Owns the pcap format and as much of IP as a test asks for; knows nothing of WireGuard.
  */
 
-import type { Child } from './command.ts';
+import { type Child, sleep } from './command.ts';
 import type { Host } from './host.ts';
 
 /** An IP packet as it was on the wire. Frames that are no IP have family 0. */
@@ -38,6 +38,8 @@ const PROTOCOL_UDP = 17;
 /** Enough for headers and the beginning of what they carry. */
 const KEPT_BYTES = 256;
 const BUFFER_KIB = 16_384;
+/** What tcpdump may be behind by. */
+const SETTLE_MS = 100;
 
 export class Capture {
   readonly #tcpdump: Child;
@@ -60,8 +62,11 @@ export class Capture {
     return parsePcap(this.#tcpdump.stdoutBytes);
   }
 
-  /** Ends the capture; rejects when the kernel had to leave packets out. */
+  /** Ends the capture once nothing new comes; rejects when the kernel had to leave packets out. */
   async stop(): Promise<CapturedPacket[]> {
+    for (let size = -1; size !== this.#tcpdump.stdoutBytes.length; await sleep(SETTLE_MS)) {
+      size = this.#tcpdump.stdoutBytes.length;
+    }
     await this.#tcpdump.stop('SIGINT');
     const dropped = Number(/(\d+) packets? dropped by kernel/.exec(this.#tcpdump.stderr)?.[1] ?? 0);
     if (dropped > 0) throw new Error(`tcpdump: ${dropped} packets were not captured`);

@@ -192,7 +192,8 @@ export class Host {
 
   #entering(command: string, args: readonly string[]): string[] {
     const target = ['nsenter', '--target', `${this.pid}`, ...this.#credentials];
-    return [...target, '--net', '--mount', '--pid', '--', command, ...args];
+    // Without --root a test that runs inside a chroot would find itself outside of it.
+    return [...target, '--net', '--mount', '--pid', '--root', '--', command, ...args];
   }
 
   #options(options: CommandOptions): CommandOptions {

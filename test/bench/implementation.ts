@@ -1,0 +1,51 @@
+/**
+ * The programs under measurement: how each is started in the foreground for `wg0`, and how it
+ * names its version. They get the same configuration through the same control socket.
+ */
+
+import path from 'node:path';
+import { execute } from '../lab/command.ts';
+import { REPOSITORY } from '../lab/repository.ts';
+import type { Side } from './samples.ts';
+
+export const IFNAME = 'wg0';
+
+export interface Implementation {
+  readonly side: Side;
+  /** For the progress line. */
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export const WIREGUARD_GO: Implementation = {
+  side: 'wireguard-go',
+  name: 'wireguard-go',
+  command: [process.env.WIREGUARD_GO ?? 'wireguard-go', '-f', IFNAME],
+  env: {},
+};
+
+export const TSWG = tswg('tswg');
+/** The pure-JavaScript fallback: @noble in place of Node's OpenSSL. */
+export const TSWG_PORTABLE = tswg('tswg, portable crypto', { TSWG_CRYPTO: 'portable' });
+/** One packet a system call. */
+export const TSWG_PLAIN = tswg('tswg, no offloads', { TSWG_NO_OFFLOAD: '1' });
+
+/** @param flags for Node.js itself */
+export function tswg(
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+  flags: readonly string[] = [],
+): Implementation {
+  const program = path.join(REPOSITORY, 'bin', 'tswgd');
+  return { side: 'tswg', name, command: [process.execPath, ...flags, program, '-f', IFNAME], env };
+}
+
+/** The first line of `--version`; rejects with one line when it cannot be run. */
+export async function versionOf(implementation: Implementation): Promise<string> {
+  const command = [...implementation.command.slice(0, -2), '--version'];
+  const { stdout, stderr, status } = await execute(command, { env: implementation.env });
+  const line = (stdout || stderr).trim().split('\n')[0];
+  if (status !== 0) throw new Error(`${command.join(' ')}: ${line || `status ${status}`}`);
+  return line;
+}

@@ -1,0 +1,170 @@
+/**
+ * `npm run bench`: tswg against wireguard-go, in turns, in the same network of two hosts. Prints a
+ * table, writes bench.json and bench.svg. Leaves nothing behind, also when it is interrupted.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import yargs from 'yargs';
+import { REPOSITORY } from '../lab/repository.ts';
+import { unmet } from '../lab/requirements.ts';
+import { drawChart } from './chart.ts';
+import { handshakes } from './handshakes.ts';
+import { heap } from './heap.ts';
+import { latency } from './latency.ts';
+import { describeMachine, formatMachine, type Machine } from './machine.ts';
+import { profile } from './profile.ts';
+import { formatRecord } from './record.ts';
+import { HEAP_BYTES, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
+import { Samples } from './samples.ts';
+import { lookups, peers, prefixes } from './scale.ts';
+import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
+import { formatTable } from './table.ts';
+import { datagrams, paths, streams, variants } from './traffic.ts';
+import { closeAllLabs } from './tunnel.ts';
+
+const SCENARIOS: readonly Scenario[] = [
+  ...[streams, ...variants, paths, datagrams, latency, handshakes, peers, prefixes],
+  ...[lookups, heap],
+];
+/** Where the README looks. Partial runs write elsewhere, so as not to take its place. */
+const PUBLISHED = 'test/bench/results';
+const UNPUBLISHED = 'dist/bench';
+/** `--quick` asks whether it runs, not how fast. */
+const QUICK = { rounds: 1, seconds: 1, largest: 1_000, heapBytes: 5e8 } as const;
+const DEFAULT_ROUNDS = 3;
+const DEFAULT_SECONDS = 2;
+const MS_PER_S = 1_000;
+const INTERRUPTED_STATUS = 130;
+const OFFLOADS_SINCE = 20230223;
+const NAME_WIDTH = 56;
+
+interface Options {
+  readonly settings: Settings;
+  readonly profile: boolean;
+  readonly folder: string;
+}
+
+async function parseOptions(words: readonly string[]): Promise<Options> {
+  const parsed = await yargs([...words])
+    .scriptName('npm run bench --')
+    .usage(
+      '$0 [OPTIONS]\n\nMeasures tswg against wireguard-go (WIREGUARD_GO=PATH, or the one on PATH).',
+    )
+    .option('rows', {
+      type: 'array',
+      string: true,
+      default: [],
+      describe: 'only these; * for anything',
+    })
+    .option('rounds', { type: 'number', describe: 'samples of each row', defaultDescription: '3' })
+    .option('seconds', { type: 'number', describe: 'of each measurement', defaultDescription: '2' })
+    .option('profile', { type: 'boolean', default: false, describe: "where tswg's time goes" })
+    .option('out', { type: 'string', describe: 'folder for bench.json and bench.svg' })
+    .option('quick', { type: 'boolean', default: false, describe: 'whether it runs at all' })
+    .strict()
+    .version(false)
+    .parseAsync();
+  const { quick, rows } = parsed;
+  const isPartial = quick || rows.length > 0;
+  const largest = quick ? QUICK.largest : Number.POSITIVE_INFINITY;
+  return {
+    settings: {
+      rounds: count('--rounds', parsed.rounds ?? (quick ? QUICK.rounds : DEFAULT_ROUNDS)),
+      seconds: count('--seconds', parsed.seconds ?? (quick ? QUICK.seconds : DEFAULT_SECONDS)),
+      rows: selectRows(rows),
+      peerCounts: PEER_COUNTS.filter((number) => number <= largest),
+      prefixCounts: PREFIX_COUNTS.filter((number) => number <= largest),
+      heapBytes: quick ? QUICK.heapBytes : HEAP_BYTES,
+    },
+    profile: parsed.profile,
+    folder: path.resolve(parsed.out ?? path.join(REPOSITORY, isPartial ? UNPUBLISHED : PUBLISHED)),
+  };
+}
+
+function count(option: string, value: number): number {
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new Error(`${option}: ${value}: expected a whole number from 1 on`);
+}
+
+/** wireguard-go has moved many packets in one system call since this version. */
+function hasOffloads(version: string): boolean {
+  const date = /v0\.0\.(\d{8})/.exec(version)?.[1];
+  return date === undefined || Number(date) >= OFFLOADS_SINCE;
+}
+
+/** All selected rows, round by round, the implementations in turns. */
+async function measure(settings: Settings, samples: Samples): Promise<Failure[]> {
+  const failures: Failure[] = [];
+  for (let round = 1; round <= settings.rounds; round++) {
+    for (const scenario of SCENARIOS) {
+      if (round > (scenario.rounds ?? settings.rounds)) continue;
+      if (!scenario.rows.some((row) => settings.rows.has(row))) continue;
+      for (const implementation of scenario.implementations) {
+        const title = `round ${round}/${settings.rounds}  ${scenario.name}: ${implementation.name}`;
+        process.stdout.write(title.padEnd(NAME_WIDTH));
+        const start = performance.now();
+        const failed = failures.length;
+        const context = new Context(implementation, settings, samples, failures);
+        await scenario.measure(context).catch((error) => context.fail(scenario.name, error));
+        const seconds = ((performance.now() - start) / MS_PER_S).toFixed(1);
+        console.log(`${seconds.padStart(6)} s${failures.length > failed ? '  FAILED' : ''}`);
+      }
+    }
+  }
+  return failures;
+}
+
+function publish(
+  { settings, folder }: Options,
+  machine: Machine,
+  samples: Samples,
+  failures: readonly Failure[],
+): void {
+  mkdirSync(folder, { recursive: true });
+  const outcomes = samples.outcomes();
+  writeFileSync(
+    path.join(folder, 'bench.json'),
+    formatRecord(machine, settings, samples, failures),
+  );
+  writeFileSync(path.join(folder, 'bench.svg'), drawChart(outcomes, machine));
+  console.log(`\n${formatMachine(machine)}\n\n${formatTable(outcomes)}\n`);
+  for (const { what, why } of failures) console.log(`FAILED: ${what}: ${why}`);
+  console.log(`written: ${path.join(folder, 'bench.json')} and bench.svg`);
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const options = await parseOptions(words);
+  const reason = unmet('unshare', 'nsenter', 'ip', 'wg', 'ping', 'iperf3');
+  if (reason !== null) throw new Error(reason);
+  const machine = await describeMachine();
+  console.log(`bench: ${formatMachine(machine)}`);
+  if (!hasOffloads(machine.wireguardGo)) {
+    console.log('bench: this wireguard-go knows no offloads; WIREGUARD_GO=PATH names a newer one');
+  }
+  if (options.profile) {
+    const text = `${formatMachine(machine)}\n\n${await profile(options.settings.seconds)}\n`;
+    mkdirSync(options.folder, { recursive: true });
+    writeFileSync(path.join(options.folder, 'profile.txt'), text);
+    console.log(`\n${text}\nwritten: ${path.join(options.folder, 'profile.txt')}`);
+    return 0;
+  }
+  const samples = new Samples();
+  const failures = await measure(options.settings, samples);
+  publish(options, machine, samples, failures);
+  return failures.length === 0 ? 0 : 1;
+}
+
+async function interrupt(): Promise<never> {
+  console.log('\nbench: interrupted; cleaning up');
+  await closeAllLabs();
+  process.exit(INTERRUPTED_STATUS);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, interrupt);
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(`bench: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

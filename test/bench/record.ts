@@ -1,0 +1,42 @@
+/**
+ * The outcome as programs read it: bench.json, with every sample. Pure.
+ */
+
+import type { Machine } from './machine.ts';
+import type { Samples } from './samples.ts';
+import type { Failure, Settings } from './scenario.ts';
+
+/** Enough for any figure, and short enough to read. */
+const SIGNIFICANT_DIGITS = 6;
+
+/** JSON text, indented by 2, lists of numbers on one line each. */
+export function formatRecord(
+  machine: Machine,
+  settings: Settings,
+  samples: Samples,
+  failures: readonly Failure[],
+): string {
+  const rows = samples.outcomes().map(({ row, baseline, subject, ratio, verdict }) => ({
+    ...row,
+    wireguardGo: baseline,
+    tswg: subject,
+    ratio,
+    verdict,
+    samples: {
+      wireguardGo: samples.of(row.baseline ?? row.id, 'wireguard-go'),
+      tswg: samples.of(row.id, 'tswg'),
+    },
+  }));
+  const { rounds, seconds, heapBytes } = settings;
+  const whole = { machine, settings: { rounds, seconds, heapBytes }, rows, failures };
+  const text = JSON.stringify(whole, (_, value) => shortened(value), 2);
+  const onOneLine = text.replaceAll(
+    /\[\n\s+(-?[\d.][^[\]{}"]*?)\n\s+\]/g,
+    (_, list: string) => `[${list.replaceAll(/,\n\s+/g, ', ')}]`,
+  );
+  return `${onOneLine}\n`;
+}
+
+function shortened(value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(SIGNIFICANT_DIGITS)) : value;
+}

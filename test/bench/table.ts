@@ -1,0 +1,100 @@
+/**
+ * The outcome as people read it: numbers with their unit, and the table of the terminal. Pure.
+ */
+
+import type { Row, Unit } from './rows.ts';
+import type { Outcome, Verdict } from './samples.ts';
+import type { Spread } from './statistics.ts';
+
+const DECIMALS: Readonly<Record<Unit, number>> = {
+  'Gbit/s': 2,
+  'packets/s': 0,
+  ms: 3,
+  's/GB': 2,
+  MB: 1,
+  'handshakes/s': 0,
+  ns: 0,
+  '': 2,
+};
+/** From here on decimals are noise. */
+const LARGE = 100;
+const NOTHING = '-';
+const VERDICT_WORDS: Readonly<Record<Verdict, string>> = {
+  aim: 'yes, the aim',
+  met: 'yes',
+  missed: 'NO',
+};
+
+const HEADINGS = [
+  'row',
+  'unit',
+  'wireguard-go',
+  '(min..max)',
+  'tswg',
+  '(min..max)',
+  'ratio',
+  '(min..max)',
+  'at least',
+  'aim',
+  'met',
+] as const;
+/** The columns that hold words. */
+const LEFT_ALIGNED = new Set([0, 1, 10]);
+
+/** Lines of equal shape: headings, a rule, and one line a row. */
+export function formatTable(outcomes: readonly Outcome[]): string {
+  const lines = [[...HEADINGS], ...outcomes.map(cells)];
+  const widths = HEADINGS.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  const [headings, ...body] = lines.map((line) =>
+    line
+      .map((cell, column) =>
+        LEFT_ALIGNED.has(column) ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+  const rule = widths.map((width) => '-'.repeat(width)).join('  ');
+  return [headings, rule, ...body].join('\n');
+}
+
+/** A value with the decimals of its unit, and without the unit. */
+export function formatValue(value: number, unit: Unit): string {
+  const decimals = Math.abs(value) >= LARGE ? 0 : DECIMALS[unit];
+  return value.toLocaleString('en-US', {
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+    // What rounds to nothing has no sign.
+    signDisplay: 'negative',
+  });
+}
+
+export function formatRatio(ratio: number): string {
+  return `${ratio.toFixed(2)}x`;
+}
+
+function cells(outcome: Outcome): string[] {
+  const { row, baseline, subject, ratio, verdict } = outcome;
+  return [
+    row.title,
+    row.unit,
+    ...valueCells(baseline, row),
+    ...valueCells(subject, row),
+    ratio === null ? NOTHING : formatRatio(ratio.median),
+    ratio === null ? '' : `${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)}`,
+    formatBound(row, row.target?.atLeast),
+    formatBound(row, row.target?.aim),
+    verdict === null ? '' : VERDICT_WORDS[verdict],
+  ];
+}
+
+function valueCells(values: Spread | null, { unit }: Row): [median: string, extremes: string] {
+  if (values === null) return [NOTHING, ''];
+  const extremes = `${formatValue(values.min, unit)}..${formatValue(values.max, unit)}`;
+  return [formatValue(values.median, unit), extremes];
+}
+
+function formatBound(row: Row, bound: number | undefined): string {
+  if (bound === undefined || row.target === undefined) return '';
+  if (row.target.of === 'ratio') return `${bound}x`;
+  return row.better === 'more' ? `${bound}` : `<= ${bound}`;
+}

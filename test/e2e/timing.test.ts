@@ -19,7 +19,10 @@ const [LEFT, RIGHT] = INNER[4];
 const SHOW_LIMIT_MS = 150;
 const FIRST_PING_LIMIT_MS = 1000;
 const IDLE_LIMIT_PERCENT = 0.2;
-const IDLE_SECONDS = 15;
+/** Past the last keepalive of the only session. */
+const SETTLE_MS = 12_000;
+const IDLE_WINDOW_S = 6;
+const IDLE_WINDOWS = 3;
 const NS_PER_S = 1e9;
 const ATTEMPTS = 5;
 
@@ -71,11 +74,16 @@ describeInLab('timing', ['wg'], () => {
         await left.addPeer({ publicKey, allowedIps: [`10.20.${i}.0/24`], endpoint: '192.0.2.9:9' });
       }
       await firstPing(left.host, RIGHT);
-      await sleep(12_000);
-      const before = await cpuSeconds(left.host);
-      await sleep(IDLE_SECONDS * 1000);
-      const percent = (((await cpuSeconds(left.host)) - before) / IDLE_SECONDS) * 100;
-      expect(percent).toBeLessThan(IDLE_LIMIT_PERCENT);
+      await sleep(SETTLE_MS);
+      const percents: number[] = [];
+      for (let window = 0; window < IDLE_WINDOWS; window++) {
+        const before = await cpuSeconds(left.host);
+        await sleep(IDLE_WINDOW_S * 1000);
+        percents.push((((await cpuSeconds(left.host)) - before) / IDLE_WINDOW_S) * 100);
+      }
+      // The median: V8 tidies up once, some seconds after the last work, and then no more.
+      const median = percents.sort((a, b) => a - b)[(IDLE_WINDOWS - 1) / 2];
+      expect(median, `${percents}`).toBeLessThan(IDLE_LIMIT_PERCENT);
     }));
 });
 

@@ -193,7 +193,7 @@ export class Host {
   #entering(command: string, args: readonly string[]): string[] {
     const target = ['nsenter', '--target', `${this.pid}`, ...this.#credentials];
     // Without --root a test that runs inside a chroot would find itself outside of it.
-    return [...target, '--net', '--mount', '--pid', '--root', '--', command, ...args];
+    return [...target, '--net', '--mount', '--pid', '--root', '--wd', '--', command, ...args];
   }
 
   #options(options: CommandOptions): CommandOptions {

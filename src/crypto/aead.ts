@@ -8,13 +8,12 @@
 
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 
+const KEY_BYTES = 32;
 export const TAG_BYTES = 16;
 export const XNONCE_BYTES = 24;
 
 /** A cipher of @noble's, ready for one message. */
-interface Cipher {
-  decrypt(ciphertext: Uint8Array): Uint8Array;
-}
+type Cipher = ReturnType<typeof chacha20poly1305>;
 
 /** Ciphertext and authenticator: 16 bytes longer than `plaintext`. */
 export function sealAead(
@@ -23,7 +22,7 @@ export function sealAead(
   plaintext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array {
-  return chacha20poly1305(key, counterNonce(counter), aad).encrypt(plaintext);
+  return cipher(key, counter, aad).encrypt(plaintext);
 }
 
 /** The plaintext, 16 bytes shorter than `ciphertext`; null when it was not sealed like this. */
@@ -33,7 +32,7 @@ export function openAead(
   ciphertext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array | null {
-  return open(chacha20poly1305(key, counterNonce(counter), aad), ciphertext);
+  return open(cipher(key, counter, aad), ciphertext);
 }
 
 /** As `sealAead`, with a nonce of 24 bytes, which may be random. */
@@ -43,7 +42,7 @@ export function xsealAead(
   plaintext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array {
-  return xchacha20poly1305(key, nonce, aad).encrypt(plaintext);
+  return xcipher(key, nonce, aad).encrypt(plaintext);
 }
 
 /** As `openAead`, with a nonce of 24 bytes. */
@@ -53,7 +52,7 @@ export function xopenAead(
   ciphertext: Uint8Array,
   aad: Uint8Array,
 ): Uint8Array | null {
-  return open(xchacha20poly1305(key, nonce, aad), ciphertext);
+  return open(xcipher(key, nonce, aad), ciphertext);
 }
 
 /** 32 zero bits and the counter in 64 bits, little-endian (whitepaper 5.4). */
@@ -65,7 +64,23 @@ export function counterNonce(counter: number): Uint8Array {
   return nonce;
 }
 
-/** Key and nonce were checked when `cipher` was made, so all that is left to throw is a forgery. */
+function cipher(key: Uint8Array, counter: number, aad: Uint8Array): Cipher {
+  checkKey(key);
+  return chacha20poly1305(key, counterNonce(counter), aad);
+}
+
+/** Throws for a nonce of another length. */
+function xcipher(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array): Cipher {
+  checkKey(key);
+  return xchacha20poly1305(key, nonce, aad);
+}
+
+/** @noble looks at the key's length no earlier than when it works, where it would pass for a forgery. */
+function checkKey(key: Uint8Array): void {
+  if (key.length !== KEY_BYTES) throw new Error(`AEAD: key of ${key.length} bytes`);
+}
+
+/** Key and nonce are of the right length here, so all that is left to throw is a forgery. */
 function open(cipher: Cipher, ciphertext: Uint8Array): Uint8Array | null {
   if (ciphertext.length < TAG_BYTES) return null;
   try {

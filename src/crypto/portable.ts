@@ -1,6 +1,10 @@
 /**
  * The suite that runs wherever JavaScript does, on @noble: the fallback, and the reference that
  * every other suite has to agree with. It favours being obvious over being fast.
+ *
+ * A limit of `wipe` here: @noble copies the key for every packet and erases its copy, but the
+ * engine has moved those bytes out of the heap by then, and what it left there stands until the
+ * collector uses the place again.
  */
 
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';

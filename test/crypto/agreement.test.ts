@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import type { Arena } from '../../src/arena.ts';
+import { agreesWithPortable } from '../../src/crypto/agreement.ts';
+import { createPortableSuite } from '../../src/crypto/portable.ts';
+import type { CryptoSuite, Opener, Sealer } from '../../src/crypto/suite.ts';
+
+/** The portable suite with one fault in it. */
+function faulty(fault: (suite: CryptoSuite, arena: Arena) => Partial<CryptoSuite>) {
+  return (arena: Arena): CryptoSuite => {
+    const suite = createPortableSuite(arena);
+    return { ...suite, ...fault(suite, arena) };
+  };
+}
+
+function sealing(suite: CryptoSuite, seal: (sealer: Sealer) => Sealer['seal']) {
+  return {
+    createSealer: (key: Uint8Array) => {
+      const sealer = suite.createSealer(key);
+      return { seal: seal(sealer), wipe: () => sealer.wipe() };
+    },
+  };
+}
+
+function opening(suite: CryptoSuite, open: (opener: Opener) => Opener['open']) {
+  return {
+    createOpener: (key: Uint8Array) => {
+      const opener = suite.createOpener(key);
+      return { open: open(opener), wipe: () => opener.wipe() };
+    },
+  };
+}
+
+describe('agreement with the portable suite', () => {
+  it('accepts the portable suite itself', () => {
+    expect(agreesWithPortable(createPortableSuite)).toBe(true);
+  });
+
+  const faults: [name: string, create: (arena: Arena) => CryptoSuite][] = [
+    [
+      'leaves out the upper half of the counter',
+      faulty((suite) =>
+        sealing(suite, (sealer) => (o, l, counter) => sealer.seal(o, l, counter >>> 0)),
+      ),
+    ],
+    [
+      'accepts everything',
+      faulty((suite) =>
+        opening(suite, (opener) => (o, l, c) => {
+          opener.open(o, l, c);
+          return true;
+        }),
+      ),
+    ],
+    ['refuses everything', faulty((suite) => opening(suite, () => () => false))],
+    [
+      'ignores the last byte of the authenticator',
+      faulty((suite, arena) =>
+        opening(suite, (opener) => (offset, length, counter) => {
+          const sealed = arena.bytes.slice(offset, offset + length + 16);
+          for (let last = 0; last < 256; last++) {
+            arena.bytes.set(sealed, offset);
+            arena.bytes[offset + length + 15] = last;
+            if (opener.open(offset, length, counter)) return true;
+          }
+          return false;
+        }),
+      ),
+    ],
+    [
+      'writes a byte too many',
+      faulty((suite, arena) =>
+        sealing(suite, (sealer) => (offset, length, counter) => {
+          sealer.seal(offset, length, counter);
+          arena.bytes[offset + length + 16] ^= 1;
+        }),
+      ),
+    ],
+    [
+      'is wrong for packets of 65,000 bytes only',
+      faulty((suite, arena) =>
+        sealing(suite, (sealer) => (offset, length, counter) => {
+          sealer.seal(offset, length, counter);
+          if (length > 60_000) arena.bytes[offset + 1000] ^= 1;
+        }),
+      ),
+    ],
+    [
+      'lets a zero secret pass',
+      faulty((suite) => ({
+        sharedSecret: (out, privateKey, publicKey) => {
+          suite.sharedSecret(out, privateKey, publicKey);
+          return true;
+        },
+      })),
+    ],
+    [
+      'leaves something in `out` with a zero secret',
+      faulty((suite) => ({
+        sharedSecret: (out, privateKey, publicKey) => {
+          const isUsable = suite.sharedSecret(out, privateKey, publicKey);
+          if (!isUsable) out[31] = 1;
+          return isUsable;
+        },
+      })),
+    ],
+    [
+      'has a wrong public key',
+      faulty((suite) => ({ publicKey: (key) => suite.publicKey(key).reverse() })),
+    ],
+    [
+      'throws',
+      faulty(() => ({
+        createOpener: () => {
+          throw new Error('no such function');
+        },
+      })),
+    ],
+  ];
+
+  it.each(faults)('refuses a suite that %s', (_, create) => {
+    expect(agreesWithPortable(create)).toBe(false);
+  });
+});

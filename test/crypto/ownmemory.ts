@@ -2,10 +2,25 @@
 
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import koffi from 'koffi';
+import { Random } from './hex.ts';
 
 /** Bytes with a place of their own outside the heap, where no collector copies them. */
 export function ownMemory(length: number): Uint8Array {
   return new Uint8Array(new ArrayBuffer(length));
+}
+
+const given = new Set<string>();
+
+/** 32 bytes of which there is no other copy. A name can be used once: the last test's may linger. */
+export function loneSecret(name: string): Uint8Array {
+  if (given.has(name)) throw new Error(`the secret '${name}' was given out before`);
+  given.add(name);
+  let seed = 0;
+  for (const letter of name) seed = Math.imul(seed, 31) + letter.charCodeAt(0);
+  const random = new Random(seed);
+  const bytes = ownMemory(32);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = random.below(256);
+  return bytes;
 }
 
 /** How many times `needle` stands in the writable memory of this process. */

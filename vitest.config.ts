@@ -21,6 +21,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: systemTests,
+          globalSetup: 'test/lab/announce.ts',
           exclude: timingTests,
           pool: 'forks',
           maxWorkers: 2,

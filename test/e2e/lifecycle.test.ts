@@ -1,15 +1,20 @@
 import { expect, it } from 'vitest';
+import { Capture } from '../lab/capture.ts';
 import { type Child, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { firstPing, ping } from '../lab/probes.ts';
 import { describeInLab, describeOnBothPaths, withLab } from '../lab/suite.ts';
 import { transfer } from '../lab/transfer.ts';
-import { buildPair, INNER, OUR_DAEMON, waitForControl } from '../lab/tunnel.ts';
+import { buildPair, INNER, OUR_DAEMON, TUNNEL_PORT, waitForControl } from '../lab/tunnel.ts';
 
 const [LEFT, RIGHT] = INNER[4];
+/** Ethernet, IPv4 and UDP around a message. */
+const UDP_IPV4_BYTES = 42;
+/** A data message's header and authenticator. */
+const DATA_OVERHEAD_BYTES = 32;
 const SOCKET = '/var/run/wireguard/wg0.sock';
 
-describeOnBothPaths('a running tunnel', ['wg'], (env) => {
+describeOnBothPaths('a running tunnel', ['wg', 'tcpdump'], (env) => {
   it('comes back within the protocol’s time when the peer was restarted', () =>
     withLab(env, async (lab) => {
       const { left, right } = await buildPair(lab);
@@ -39,6 +44,7 @@ describeOnBothPaths('a running tunnel', ['wg'], (env) => {
       await firstPing(left.host, RIGHT);
       await right.host.ip('link set wg0 down');
       expect((await ping(left.host, RIGHT, { deadlineMs: 500 })).received).toBe(0);
+      expect(await listens(right.host)).toBe(false);
       await right.host.ip('link set wg0 up');
       await left.host.ip('link set wg0 down');
       await left.host.ip('link set wg0 up');
@@ -53,8 +59,14 @@ describeOnBothPaths('a running tunnel', ['wg'], (env) => {
         for (const end of [left, right]) await end.host.ip(`link set wg0 mtu ${mtu}`);
         const whole = { size: mtu - 28, dontFragment: true };
         await firstPing(left.host, RIGHT);
+        const capture = await Capture.start(left.host, 'wan', 'udp');
         const fits = await ping(left.host, RIGHT, whole);
         expect(fits.received, `${mtu}: ${fits.text}`).toBe(1);
+        // Padded to 16 bytes, but never beyond the MTU.
+        const lengths = (await capture.stop())
+          .map((packet) => packet.length - UDP_IPV4_BYTES)
+          .filter((length) => length >= mtu);
+        expect(lengths, `${mtu}`).toEqual([mtu + DATA_OVERHEAD_BYTES, mtu + DATA_OVERHEAD_BYTES]);
         const exceeds = await ping(left.host, RIGHT, { ...whole, size: mtu - 27 });
         expect(exceeds.text).toMatch(new RegExp(`mtu[= ]${mtu}`));
         const report = await transfer(left.host, right.host, LEFT, 500_000);
@@ -86,6 +98,7 @@ describeOnBothPaths('a running tunnel', ['wg'], (env) => {
       // The daemon, which stayed behind, still hears of the link there.
       await inside.ip('link set wg0 down');
       expect((await ping(right.host, LEFT, { deadlineMs: 500 })).received).toBe(0);
+      expect(await listens(left.host)).toBe(false);
       await inside.configure('wg0');
       await firstPing(inside, RIGHT);
       await inside.ip('link set wg0 mtu 1300');
@@ -185,6 +198,12 @@ describeInLab('the life of a daemon', ['wg'], () => {
       await firstPing(right.host, LEFT);
     }));
 });
+
+/** Whether anything on the host listens on the tunnel's port. */
+async function listens(host: Host): Promise<boolean> {
+  const port = TUNNEL_PORT.toString(16).toUpperCase();
+  return (await host.run('cat', ['/proc/net/udp'])).includes(`:${port} `);
+}
 
 async function expectNoTrace(host: Host): Promise<void> {
   await waitFor(

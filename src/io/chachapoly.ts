@@ -4,7 +4,7 @@
  * knows no packet layout, and whoever uses it must have compared it with another implementation
  * first, since nobody promised that these functions stay what they are.
  *
- * What makes it fast, beside leaving out EVP (1420 bytes: 0.76 us against 1.14): the Poly1305 key
+ * What makes it fast, beside leaving out EVP (1420 bytes: 0.80 us against 1.12): the Poly1305 key
  * is block 0 of the same key stream that encrypts the packet from block 1 on (RFC 8439 2.6, 2.8).
  * So one call runs over the 64 bytes in front of the packet and the packet itself, out of place
  * into a scratch room, and the key is what those 64 bytes turned into, XORed with what they were.

@@ -4,7 +4,15 @@
  * and the client's.
  */
 
-import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs';
 import {
   bindSocket,
   close,
@@ -59,23 +67,36 @@ export function openUapiSocket(name: string, directory = UAPI_DIRECTORY): number
   const path = uapiPath(name, directory);
   makeDirectory(directory);
   removeStale(name, path);
+  // It gets its name once it listens: wg(8) deletes a socket that refuses it.
+  const unnamed = `${directory}/.${name}.${process.pid}`;
+  rmSync(unnamed, { force: true });
   const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw new SystemError(`open the control socket ${path}`, 'socket', errno());
+  try {
+    listenAt(fd, unnamed);
+    // Unlike a rename, this refuses to take the place of another daemon's.
+    linkSync(unnamed, path);
+    return fd;
+  } catch (error) {
+    close(fd);
+    if (error instanceof SystemError) throw error;
+    throw systemErrorOf(`open the control socket ${path}`, 'link', error);
+  } finally {
+    rmSync(unnamed, { force: true });
+  }
+}
+
+function listenAt(fd: number, path: string): void {
+  const length = putPath(path);
   // So that it never exists with a wider mode than 0600, not even for a moment.
   const umask = process.umask(0o177);
-  const bound = bindSocket(fd, address.address, putPath(path));
+  const bound = bindSocket(fd, address.address, length);
   const error = bound < 0 ? errno() : 0;
   process.umask(umask);
-  if (error !== 0) {
-    close(fd);
-    throw new SystemError(`open the control socket ${path}`, 'bind', error);
-  }
+  if (error !== 0) throw new SystemError(`open the control socket ${path}`, 'bind', error);
   if (listen(fd, BACKLOG) < 0) {
-    const listenError = errno();
-    close(fd);
-    throw new SystemError(`open the control socket ${path}`, 'listen', listenError);
+    throw new SystemError(`open the control socket ${path}`, 'listen', errno());
   }
-  return fd;
 }
 
 function makeDirectory(directory: string): void {

@@ -86,17 +86,20 @@ export class Child {
 
   /** Resolves when `pattern` stands in the output; rejects when the program ends or time is up. */
   async waitForOutput(pattern: RegExp, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<RegExpExecArray> {
-    return waitFor(
+    const found = waitFor(
       () => {
         const match = pattern.exec(this.stdout) ?? pattern.exec(this.stderr);
         if (match === null && this.#status !== null) {
-          throw new Error(`${this.commandLine}: ended with ${this.#status}\n${this.stderr}`);
+          throw new Error(`${this.commandLine}: ended with ${this.#status}`);
         }
         return match;
       },
       `${pattern} from ${this.commandLine}`,
       timeoutMs,
     );
+    return found.catch((error: Error) => {
+      throw new Error(`${error.message}\n${this.#describe()}`);
+    });
   }
 
   closeInput(): void {
@@ -122,6 +125,12 @@ export class Child {
   /** Ends the whole process group at once. */
   kill(): void {
     if (this.#status === null && this.pid > 0) kill(-this.pid, 'SIGKILL');
+  }
+
+  /** What it said, and what it and its descendants are waiting for. */
+  #describe(): string {
+    const processes = describeProcesses(this.pid).join('\n');
+    return `stdout: ${this.stdout}\nstderr: ${this.stderr}\nprocesses:\n${processes}`;
   }
 
   #awaitEnd(): Promise<number> {
@@ -201,11 +210,28 @@ export function sleep(ms: number): Promise<void> {
 }
 
 function onlyChild(pid: number): number | null {
+  return children(pid)[0] ?? null;
+}
+
+function children(pid: number): number[] {
+  return readProc(`${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+}
+
+/** One line for each process of the tree: PID, name, state, and where in the kernel it waits. */
+function describeProcesses(pid: number): string[] {
+  const status = readProc(`${pid}/status`);
+  const name = /^Name:\s+(.*)$/m.exec(status)?.[1] ?? 'gone';
+  const state = /^State:\s+(.*)$/m.exec(status)?.[1] ?? '';
+  const line = `${pid} ${name} ${state} ${readProc(`${pid}/wchan`)} ${readProc(`${pid}/syscall`)}`;
+  return [line, ...children(pid).flatMap(describeProcesses)];
+}
+
+/** A file of /proc, empty when the process is gone or not ours to look into. */
+function readProc(path: string): string {
   try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    return children === '' ? null : Number(children.split(' ')[0]);
+    return readFileSync(`/proc/${path}`, 'utf8').trim();
   } catch {
-    return null;
+    return '';
   }
 }
 

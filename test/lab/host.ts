@@ -28,9 +28,8 @@ mkdir -p /run/lab/etc /run/lock /run/wireguard
 mount --rbind /etc /run/lab/etc
 mount -t tmpfs -o mode=755 tmpfs /etc
 shopt -s dotglob
-for entry in /run/lab/etc/*; do
-  case "\${entry##*/}" in wg|wireguard) ;; *) ln -s "$entry" /etc/ ;; esac
-done
+ln -s -t /etc /run/lab/etc/*
+rm -f /etc/wg /etc/wireguard
 mkdir -m 700 /etc/wg /etc/wireguard
 ip link set lo up
 cd /proc/sys/net
@@ -84,8 +83,13 @@ export class Host {
     const credentials = owner === null ? [] : ['--user', '--preserve-credentials'];
     const prefix = owner === null ? [] : ['nsenter', '--target', String(owner), ...credentials];
     const holder = new Child([...prefix, 'unshare', ...NAMESPACES, 'bash', '-c', HOLDER]);
-    const [, pid] = await holder.waitForOutput(/holding (\d+)/);
-    return new Host(name, Number(pid), holder, credentials, env);
+    try {
+      const [, pid] = await holder.waitForOutput(/holding (\d+)/);
+      return new Host(name, Number(pid), holder, credentials, env);
+    } catch (error) {
+      holder.kill();
+      throw error;
+    }
   }
 
   /** Runs a program on this host to its end. Rejects only when it takes too long. */

@@ -19,7 +19,7 @@ import { type Watch, watch } from './io/poller.ts';
 import { chooseSuite } from './io/suite.ts';
 import { openTun, type Tun } from './io/tun.ts';
 import { serveUapi, type UapiServer } from './io/uapiserver.ts';
-import { openUdp, type Udp } from './io/udp.ts';
+import { openUdp, type Udp, type UdpSocket } from './io/udp.ts';
 import { Log, type LogLevel } from './log.ts';
 import { formatState } from './uapi/get.ts';
 import type { Request } from './uapi/request.ts';
@@ -89,6 +89,8 @@ class Daemon {
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #isTurnQueued = false;
+  /** Whether this turn gave packets to the interface. */
+  #hasDelivered = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -104,7 +106,10 @@ class Daemon {
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.#udp?.transmit(offset, length, endpoint, trafficClass),
-        deliver: (offset, length) => this.#tun?.deliver(offset, length),
+        deliver: (offset, length) => {
+          this.#hasDelivered = true;
+          this.#tun?.deliver(offset, length);
+        },
       },
       observe: (event) => this.#log.event(event),
     });
@@ -179,6 +184,16 @@ class Daemon {
     this.#tun?.read(this.#sendPacket, TUN_BUDGET);
     this.#endTurn();
   };
+
+  #readUdp(socket: UdpSocket): void {
+    this.#now = monotonicMs();
+    this.#hasDelivered = false;
+    socket.receive(this.#receiveDatagram, UDP_BUDGET);
+    this.#endTurn();
+    // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
+    // and need not wait until the event loop has come round.
+    if (this.#hasDelivered) this.#readTun();
+  }
 
   readonly #sendPacket = (offset: number, length: number): void =>
     this.#device.sendPacket(this.#now, offset, length);
@@ -271,15 +286,7 @@ class Daemon {
     this.#udp = udp;
     this.#socketTrouble = '';
     this.#udpWatches = udp.sockets.map((socket) =>
-      watch(
-        socket.fd,
-        () => {
-          this.#now = monotonicMs();
-          socket.receive(this.#receiveDatagram, UDP_BUDGET);
-          this.#endTurn();
-        },
-        this.#surface,
-      ),
+      watch(socket.fd, () => this.#readUdp(socket), this.#surface),
     );
     this.#device.setListenPort(udp.port);
   }

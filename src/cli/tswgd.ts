@@ -99,6 +99,8 @@ async function runForeground(name: string, env: Environment): Promise<number> {
   try {
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
+    const { setUpEngine } = await import('../io/engine.ts');
+    setUpEngine();
     const { runDaemon } = await import('../daemon.ts');
     return await runDaemon({
       name,

@@ -16,10 +16,18 @@ export type Call = (...args: number[]) => number;
 /** Type of the result, then of the parameters. */
 export type Signature = readonly [result: string, ...parameters: string[]];
 
-/** Binds functions that this process exports; null when one of them is missing. */
+/**
+ * What was bound, by the table that asked for it. One function object for all callers is what lets
+ * the optimizer call it straight: the self-test's own would make every call site undecided.
+ */
+const bound = new WeakMap<object, Readonly<Record<string, Call>>>();
+
+/** Binds functions that this process exports, once; null when one of them is missing. */
 export function bindAll<Name extends string>(
   signatures: Readonly<Record<Name, Signature>>,
 ): Readonly<Record<Name, Call>> | null {
+  const known = bound.get(signatures);
+  if (known !== undefined) return known as Readonly<Record<Name, Call>>;
   try {
     const library = koffi.load(null);
     const calls = {} as Record<Name, Call>;
@@ -27,6 +35,7 @@ export function bindAll<Name extends string>(
       const [result, ...parameters] = signatures[name];
       calls[name] = library.func(name, result, parameters);
     }
+    bound.set(signatures, calls);
     return calls;
   } catch {
     return null;

@@ -3,8 +3,8 @@
 import { expect, it } from 'vitest';
 import { sleep } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
-import { firstPing } from '../lab/probes.ts';
-import { describeInLab, withLab } from '../lab/suite.ts';
+import { firstPing, ping, stream } from '../lab/probes.ts';
+import { describeInLab, describeOnBothPaths, withLab } from '../lab/suite.ts';
 import {
   buildPair,
   createKeyPair,
@@ -23,8 +23,40 @@ const IDLE_LIMIT_PERCENT = 0.2;
 const SETTLE_MS = 12_000;
 const IDLE_WINDOW_S = 6;
 const IDLE_WINDOWS = 3;
+const STREAM_SECONDS = 6;
+/** Far below what any machine moves, far above what a starved stream would. */
+const SATURATING_BITS_PER_SECOND = 50e6;
+const BUSY_ANSWER_LIMIT_MS = 1000;
 const NS_PER_S = 1e9;
 const ATTEMPTS = 5;
+
+describeOnBothPaths('under a saturating stream', ['wg', 'iperf3'], (env) => {
+  it('pings, handshakes and the control socket are answered', () =>
+    withLab(env, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      await firstPing(left.host, RIGHT);
+      const streaming = stream(left.host, right.host, RIGHT, { seconds: STREAM_SECONDS });
+      await sleep(500);
+      const pings = await ping(left.host, RIGHT, { count: 20, intervalMs: 50 });
+      expect(pings.received, pings.text).toBeGreaterThanOrEqual(19);
+      const answers = await repeat(ATTEMPTS, async () => {
+        await left.host.run('wg', ['show', 'wg0']);
+      });
+      expect(Math.max(...answers), `${answers}`).toBeLessThan(BUSY_ANSWER_LIMIT_MS);
+      // A peer forgotten and added again begins anew, beside the stream of its packets.
+      const [before] = (await right.dump()).peers;
+      await left.set(`peer ${right.keys.publicKey} remove`);
+      await left.addPeer({
+        publicKey: right.keys.publicKey,
+        allowedIps: [`${RIGHT}/32`],
+        endpoint: `${OUTER_RIGHT}:51820`,
+      });
+      await firstPing(left.host, RIGHT);
+      expect((await right.peerDump()).latestHandshake).toBeGreaterThan(before.latestHandshake);
+      const report = await streaming;
+      expect(report.bitsPerSecond).toBeGreaterThan(SATURATING_BITS_PER_SECOND);
+    }));
+});
 
 describeInLab('timing', ['wg'], () => {
   it(`tswg wg0 answers in under ${SHOW_LIMIT_MS} ms`, () =>

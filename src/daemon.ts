@@ -8,9 +8,11 @@
  */
 
 import { Arena } from './arena.ts';
+import type { CryptoSuite } from './crypto/suite.ts';
 import type { DeviceChange, DeviceStats } from './device/configuration.ts';
 import { Device } from './device/device.ts';
 import type { DropReason } from './device/drops.ts';
+import { rehearse } from './device/rehearsal.ts';
 import { monotonicMs, random, wallClockMs } from './io/clock.ts';
 import { SystemError } from './io/libc.ts';
 import { type LinkState, type Monitor, watchLink, watchRoutes } from './io/linkmonitor.ts';
@@ -60,6 +62,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   try {
     await daemon.open();
     options.onReady();
+    daemon.rehearse();
     return await daemon.finished;
   } finally {
     await daemon.close();
@@ -73,6 +76,7 @@ class Daemon {
   readonly #startedAt = monotonicMs();
   readonly #log: Log;
   readonly #arena = new Arena(ARENA_BYTES);
+  readonly #suite: CryptoSuite;
   readonly #device: Device;
   #finish: (code: number) => void = () => {};
 
@@ -89,6 +93,7 @@ class Daemon {
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #isTurnQueued = false;
+  #isClosed = false;
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
@@ -98,9 +103,10 @@ class Daemon {
       this.#finish = resolve;
     });
     this.#log = new Log(options.name, options.logLevel, options.writeLog, () => new Date());
+    this.#suite = chooseSuite(this.#arena, cryptoPreference(), this.#note);
     this.#device = new Device({
       arena: this.#arena,
-      suite: chooseSuite(this.#arena, cryptoPreference(), (line) => this.#log.error(line)),
+      suite: this.#suite,
       random,
       wallClock: wallClockMs,
       outlet: {
@@ -146,8 +152,19 @@ class Daemon {
     this.#log.debug(`Started, version ${VERSION}`);
   }
 
+  /** Warms the packet path up, a little in each turn of the event loop. */
+  rehearse(): void {
+    const rehearsal = rehearse({ arena: this.#arena, suite: this.#suite, random });
+    const goOn = (): void => {
+      if (this.#isClosed) rehearsal.return();
+      else if (!rehearsal.next().done) setImmediate(goOn);
+    };
+    setImmediate(goOn);
+  }
+
   /** Removes the control socket and the interface, and erases every key. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     process.off('SIGTERM', this.#terminate);
     process.off('SIGINT', this.#terminate);
     clearTimeout(this.#timer);

@@ -24,6 +24,8 @@ export default defineConfig({
           globalSetup: 'test/lab/announce.ts',
           exclude: timingTests,
           pool: 'forks',
+          // Durations and real peers on a machine that may be busy: a failure has to repeat itself.
+          retry: 1,
           maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -35,6 +37,7 @@ export default defineConfig({
           name: 'timing',
           include: timingTests,
           pool: 'forks',
+          retry: 1,
           maxWorkers: 1,
           testTimeout: 60_000,
           hookTimeout: 60_000,

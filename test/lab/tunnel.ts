@@ -4,7 +4,8 @@
  * stand on either side; TSWG_TEST_DAEMON=wireguard-go runs the tests against another one.
  */
 
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { createPrivateKeyBytes, formatKey, publicKeyOf } from '../../src/cli/keys.ts';
 import { type Child, waitFor } from './command.ts';
 import type { Host } from './host.ts';
 import type { Lab } from './lab.ts';
@@ -58,9 +59,9 @@ export interface EndOptions {
 }
 
 export function createKeyPair(): KeyPair {
-  const { d, x } = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
-  const base64 = (text = '') => Buffer.from(text, 'base64url').toString('base64');
-  return { privateKey: base64(d), publicKey: base64(x) };
+  // Not generateKeyPairSync: Node 20 deadlocks when it collects its job during an export.
+  const privateKey = createPrivateKeyBytes();
+  return { privateKey: formatKey(privateKey), publicKey: formatKey(publicKeyOf(privateKey)) };
 }
 
 export function createPresharedKey(): string {

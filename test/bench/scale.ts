@@ -4,12 +4,13 @@
  */
 
 import { AllowedIps } from '../../src/device/allowedips.ts';
+import { createKeyPair } from '../lab/tunnel.ts';
 import { TSWG, WIREGUARD_GO } from './implementation.ts';
 import { gigabitsPerSecond } from './iperf.ts';
 import { PEER_COUNTS, PREFIX_COUNTS } from './rows.ts';
 import type { Context, Scenario } from './scenario.ts';
 import { load, measureTcp, withTunnel } from './traffic.ts';
-import { createKeyPair, type Tunnel } from './tunnel.ts';
+import type { Tunnel } from './tunnel.ts';
 
 const BOTH = [WIREGUARD_GO, TSWG];
 const LOOKUPS = 2_000_000;

@@ -6,10 +6,10 @@
  *     wg0   10.99.0.1, fd99::1                      wg0    10.99.0.2, fd99::2
  */
 
-import { generateKeyPairSync } from 'node:crypto';
 import type { Child } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
+import { createKeyPair } from '../lab/tunnel.ts';
 import { IFNAME, type Implementation } from './implementation.ts';
 import { onlyChild } from './processes.ts';
 
@@ -194,16 +194,6 @@ async function openLab(): Promise<Lab> {
 async function closeLab(lab: Lab): Promise<void> {
   await lab.close();
   openLabs.delete(lab);
-}
-
-export function createKeyPair(): KeyPair {
-  const { privateKey } = generateKeyPairSync('x25519');
-  const { d, x } = privateKey.export({ format: 'jwk' });
-  return { privateKey: toBase64(d ?? ''), publicKey: toBase64(x ?? '') };
-}
-
-function toBase64(base64url: string): string {
-  return Buffer.from(base64url, 'base64url').toString('base64');
 }
 
 async function cable(lab: Lab): Promise<[left: Host, right: Host]> {

@@ -56,13 +56,15 @@ export function parseStats(text: string): ReportedStats {
     if (equals <= 0) continue;
     const name = line.slice(0, equals);
     const value = line.slice(equals + 1);
+    // It would be shown on a terminal as it is.
+    if (!isName(name)) continue;
     if (name === PEER_KEY) {
       const publicKey = parseKey(value);
       part = newPart();
       if (publicKey !== null) peers.push({ publicKey, ...part });
     } else if (name.startsWith(FACT_PREFIX)) {
       part.facts.set(name.slice(FACT_PREFIX.length), value);
-    } else if (name !== ERRNO_KEY && /^\d+$/.test(value)) {
+    } else if (name !== ERRNO_KEY && /^\d{1,20}$/.test(value)) {
       part.counters.set(name, Number(value));
     }
   }

@@ -69,6 +69,16 @@ describe('statistics', () => {
   });
 
   it.each([
+    ['name that steers the terminal', '\u001b=1'],
+    ['name of two words', 'a b=1'],
+    ["fact's name that steers the terminal", 'fact_\u001b[2J=x'],
+    ['number too long to be one', `a=${'9'.repeat(400)}`],
+  ])('of another program say nothing by a %s', (_, line) => {
+    const nothing = { facts: {}, counters: {}, peers: [] };
+    expect(parseStats(`${line}\nerrno=0\n\n`)).toEqual({ ...nothing, errno: 0 });
+  });
+
+  it.each([
     ['a fact of two lines', { facts: { a: 'b\nc=1' }, counters: {} }],
     ['a fact with a name of two words', { facts: { 'a b': 'c' }, counters: {} }],
     ['a counter named as a fact', { facts: {}, counters: { fact_x: 1 } }],

@@ -1,0 +1,118 @@
+/** What a run has visited and how often: drop reasons, events, expiries, states, troubles. */
+
+import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
+import { DROP_REASON_NAMES, type DropReason } from '../../src/device/drops.ts';
+import type { DeviceEvent } from '../../src/device/events.ts';
+import type { Peer } from '../../src/device/peer.ts';
+import type { Keypair } from '../../src/noise/keypair.ts';
+import { TROUBLE_KINDS } from './scenario.ts';
+import { hold } from './violation.ts';
+
+/** Counted by io, which the core has no part in: why the simulator cannot see them. */
+export const UNREACHABLE_REASONS: Partial<Record<DropReason, string>> = {
+  sendFailed: 'counted by the daemon when sendmsg fails; the simulator has no sockets',
+  tunWriteFailed: 'counted by the daemon when a write to the interface fails',
+};
+
+const EVENT_KINDS: readonly DeviceEvent['kind'][] = [
+  'initiationSent',
+  'initiationReceived',
+  'responseSent',
+  'responseReceived',
+  'sessionConfirmed',
+  'handshakeGivenUp',
+  'cookieSent',
+  'cookieReceived',
+  'roamed',
+  'keysErased',
+  'stranger',
+];
+
+/**
+ * Of previous, current and next: none, or our role in it. There is no previous without a current
+ * session, none beside a next one, and a next one is ours to answer.
+ */
+export const SESSION_STATES: readonly string[] = [
+  ...['---', '-i-', '-r-', 'ii-', 'ir-', 'ri-', 'rr-'],
+  ...['--r', '-ir', '-rr'],
+];
+
+/** The places that there are to visit in each group. */
+const PLACES: Readonly<Record<string, readonly string[]>> = {
+  drop: DROP_REASON_NAMES.filter((reason) => !(reason in UNREACHABLE_REASONS)),
+  event: EVENT_KINDS,
+  expiry: DEADLINE_NAMES,
+  trouble: TROUBLE_KINDS,
+  load: ['cookie required', 'admitted with a cookie', 'too fast with a cookie'],
+  handshake: ['none', 'createdInitiation'],
+  session: SESSION_STATES,
+  recovery: ['at once', 'after an attempt', 'after noticing silence', 'later'],
+};
+
+export class Coverage {
+  readonly #counts = new Map<string, number>();
+
+  visit(group: string, place: string, times = 1): void {
+    const name = `${group} ${place}`;
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + times);
+  }
+
+  /** The sessions of a peer, as three letters: `-ir` is current as initiator, next as responder. */
+  visitSessions(peer: Peer): void {
+    const state = role(peer.previous) + role(peer.current) + role(peer.next);
+    hold('sessionsInPlace', SESSION_STATES.includes(state), () => {
+      return `a peer has the sessions ${state} (previous, current, next)`;
+    });
+    this.visit('session', state);
+    this.visit('handshake', peer.handshake.state);
+  }
+
+  add(other: Coverage): void {
+    for (const [name, count] of other.#counts)
+      this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+  }
+
+  count(group: string, place: string): number {
+    return this.#counts.get(`${group} ${place}`) ?? 0;
+  }
+
+  /** Places of a group that were never visited. */
+  missing(group: string): string[] {
+    return PLACES[group].filter((place) => this.count(group, place) === 0);
+  }
+
+  /** The whole table, a group a paragraph, and what was never visited. */
+  format(): string {
+    const lines: string[] = [];
+    for (const [group, places] of Object.entries(PLACES)) {
+      const visited = places.length - this.missing(group).length;
+      lines.push(`${group}: ${visited} of ${places.length}`);
+      const cells = places
+        .filter((place) => this.count(group, place) > 0)
+        .map((place) => `${place} ${this.count(group, place).toLocaleString('en-US')}`);
+      lines.push(...wrap(cells, 96).map((line) => `  ${line}`));
+      const missing = this.missing(group);
+      if (missing.length > 0) lines.push(`  never: ${missing.join(', ')}`);
+    }
+    for (const [reason, why] of Object.entries(UNREACHABLE_REASONS))
+      lines.push(`not the core's: ${reason} (${why})`);
+    return lines.join('\n');
+  }
+}
+
+function role(keypair: Keypair | null): string {
+  return keypair === null ? '-' : keypair.isInitiator ? 'i' : 'r';
+}
+
+function wrap(cells: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const cell of cells) {
+    if (line !== '' && line.length + cell.length + 2 > width) {
+      lines.push(line);
+      line = '';
+    }
+    line += line === '' ? cell : `, ${cell}`;
+  }
+  return line === '' ? lines : [...lines, line];
+}

@@ -1,0 +1,177 @@
+/**
+ * What holds at every step of every Device, one function a rule, each with its source. Together
+ * with the books (ledger.ts), the audit of keys (suite.ts) and recovery (recovery.ts) these are all
+ * the invariants of the simulator.
+ */
+
+import { DEADLINE } from '../../src/device/deadlines.ts';
+import type { Device } from '../../src/device/device.ts';
+import { MAX_QUEUED_HANDSHAKES } from '../../src/device/handshakequeue.ts';
+import type { Peer } from '../../src/device/peer.ts';
+import { MAX_STAGED_PACKETS } from '../../src/device/staged.ts';
+import {
+  KEEPALIVE_TIMEOUT_MS,
+  MAX_TIMER_HANDSHAKES,
+  REJECT_AFTER_TIME_MS,
+  REKEY_TIMEOUT_JITTER_MAX_MS,
+  REKEY_TIMEOUT_MS,
+} from '../../src/noise/constants.ts';
+import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../../src/packet/ip.ts';
+import { DELAY_MAX_MS } from './network.ts';
+import type { Site } from './site.ts';
+import type { AuditedSession } from './suite.ts';
+import { type Packet, readNumber } from './traffic.ts';
+import { hold } from './violation.ts';
+
+/** Whitepaper 6.3: keys are erased when no new ones were agreed on for so long. */
+export const KEY_LIFE_MS = 3 * REJECT_AFTER_TIME_MS;
+
+/** Entries that the rate limiter may hold (src/device/ratelimiter.ts), a bound of ours. */
+const RATE_LIMITER_ENTRIES_MAX = 8_192;
+/** Previous, current and next (whitepaper 6.2), and a handshake under way. */
+const SESSIONS_PER_PEER = 3;
+const INDICES_PER_PEER = SESSIONS_PER_PEER + 1;
+
+/** Everything that is checked after every input of a Device. */
+export function checkTurn(site: Site, device: Device): void {
+  checkBounds(site, device);
+  for (const peer of device.core.peers.values()) {
+    checkStaged(site, device, peer);
+    checkDeadlines(site, device, peer);
+  }
+  checkNextTimeout(site, device);
+}
+
+/**
+ * No queue and no table grows beyond its bound, whatever comes: what an outsider can make us hold
+ * has to be limited (whitepaper 5.3, 5.4.7).
+ */
+function checkBounds(site: Site, { core }: Device): void {
+  const peers = core.peers.size;
+  bound(site, 'queued handshakes', core.handshakeQueue.length, MAX_QUEUED_HANDSHAKES);
+  bound(site, 'indices', core.indices.size, INDICES_PER_PEER * peers);
+  bound(site, 'sessions with keys', site.sessions.size, SESSIONS_PER_PEER * peers);
+  bound(site, 'sources in the rate limiter', core.rateLimiter.size, RATE_LIMITER_ENTRIES_MAX);
+}
+
+function bound(site: Site, what: string, size: number, most: number): void {
+  hold('tablesBounded', size <= most, () => `${site.name} holds ${size} ${what}, not ${most}`);
+}
+
+/**
+ * What waits for a session is bounded, and something will end its waiting: a handshake is under
+ * way, or is not possible (whitepaper 6.4).
+ */
+function checkStaged(site: Site, { core }: Device, peer: Peer): void {
+  if (peer.staged.length === 0) return;
+  const waiting = peer.staged.length;
+  hold('tablesBounded', waiting <= MAX_STAGED_PACKETS, () => {
+    return `${site.name}: ${waiting} packets wait on a peer, not ${MAX_STAGED_PACKETS}`;
+  });
+  const isPossible = core.isUp && peer.endpoint !== null && peer.handshake.isUsable;
+  const isTried = core.deadlines.isArmed(peer.row, DEADLINE.retransmitHandshake);
+  // A keepalive may: whoever calls for want of an endpoint has nothing to lose.
+  const isKeepalive = waiting === 1 && site.ledger.isKeepaliveWaiting(peer);
+  hold('nothingWaitsForever', isTried || !isPossible || isKeepalive, () => {
+    return `${site.name}: ${waiting} packets wait for a handshake that nobody will begin`;
+  });
+}
+
+/**
+ * Every secret has a deadline at which it is erased (whitepaper 6.3): keys by zeroKeyMaterial,
+ * the ephemeral of an unfinished handshake by that or by the retransmission that replaces it.
+ */
+function checkDeadlines(site: Site, { core }: Device, peer: Peer): void {
+  const hasKeys = peer.current !== null || peer.previous !== null || peer.next !== null;
+  if (!hasKeys && peer.handshake.state === 'none') return;
+  const zeroes = core.deadlines.isArmed(peer.row, DEADLINE.zeroKeyMaterial);
+  const retries = core.deadlines.isArmed(peer.row, DEADLINE.retransmitHandshake);
+  hold('keysHaveEnd', zeroes || (!hasKeys && retries), () => {
+    const what = hasKeys ? 'session keys' : 'a handshake under way';
+    return `${site.name} has ${what} and no deadline to erase them`;
+  });
+}
+
+/** After every input the Device knows when it has to be called next, and that is not the past. */
+function checkNextTimeout(site: Site, device: Device): void {
+  const next = device.nextTimeout();
+  const isNow = device.core.handshakeQueue.length > 0;
+  hold('timersMoveOn', (next === Number.NEGATIVE_INFINITY) === isNow && !Number.isNaN(next), () => {
+    return `${site.name}: nextTimeout is ${next} with ${device.core.handshakeQueue.length} queued`;
+  });
+}
+
+/**
+ * Whitepaper 6.3: at KEY_LIFE after a session, its keys are gone unless a newer one of the same
+ * peer has put the erasure off. Call a moment after that time.
+ */
+export function checkExpiry(site: Site, session: AuditedSession): void {
+  if (!site.sessions.has(session)) return;
+  hold('keysErased', site.newest.get(session.peer) !== session, () => {
+    return `${site.name} still has the keys of a session ${KEY_LIFE_MS} ms old, the newest of its peer`;
+  });
+}
+
+/** After down and after close no session's keys are left (whitepaper 6.3 by the operator's hand). */
+export function checkKeysGone(site: Site, occasion: 'down' | 'close'): void {
+  hold('keysErased', site.sessions.size === 0, () => {
+    return `${site.name} still has the keys of ${site.sessions.size} sessions after ${occasion}`;
+  });
+}
+
+/**
+ * Cryptokey routing (whitepaper 2): what leaves the tunnel was sent by the peer that has its source
+ * address, to us, once, and unchanged. Returns the packet; null for an answer of the Device's own,
+ * "unreachable". The bytes are those handed to the outlet.
+ */
+export function checkDelivery(
+  site: Site,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+): Packet | null {
+  const protocol = bytes[offset] >> 4 === 4 ? bytes[offset + 9] : bytes[offset + 6];
+  if (protocol === PROTOCOL_ICMP || protocol === PROTOCOL_ICMPV6) return null;
+  const { traffic } = site.host;
+  const number = readNumber(bytes, offset);
+  const packet = traffic.get(number);
+  if (packet === undefined || !traffic.isSame(packet, bytes, offset, length)) {
+    hold('deliveredWasSent', false, () => {
+      return `${site.name} delivers ${length} bytes with number ${number} that nobody sent`;
+    });
+    return null;
+  }
+  const { source } = packet.template;
+  hold('deliveredOnce', packet.fate !== 'delivered', () => {
+    return `${site.name} delivers packet ${number} a second time`;
+  });
+  hold('deliveredWasSent', packet.fate === 'sealed', () => {
+    return `${site.name} delivers packet ${number}, which never left: it is ${packet.fate}`;
+  });
+  hold('sourceAllowed', site.route(source) === packet.from, () => {
+    return `${site.name} delivers packet ${number} of site ${packet.from} from the ${source.range} range of site ${source.site}, which it allows to ${site.route(source)}`;
+  });
+  packet.fate = 'delivered';
+  traffic.delivered++;
+  return packet;
+}
+
+/**
+ * Whitepaper 6.2 to 6.5: with nothing to say, everything ends. After the last packet, a passive
+ * keepalive and the one that follows it, a handshake because nothing was heard, all its attempts,
+ * and the last of those answered: then silence.
+ */
+export const SILENCE_AFTER_MS =
+  2 * KEEPALIVE_TIMEOUT_MS +
+  (KEEPALIVE_TIMEOUT_MS + REKEY_TIMEOUT_MS + REKEY_TIMEOUT_JITTER_MAX_MS) +
+  (MAX_TIMER_HANDSHAKES + 2) * (REKEY_TIMEOUT_MS + REKEY_TIMEOUT_JITTER_MAX_MS) +
+  KEEPALIVE_TIMEOUT_MS +
+  2 * DELAY_MAX_MS;
+
+/** `causeAt`: when anything last happened to the pair that is a reason to speak. */
+export function checkSilence(site: Site, now: number, causeAt: number, what: string): void {
+  hold('silence', now - causeAt <= SILENCE_AFTER_MS, () => {
+    const seconds = Math.round((now - causeAt) / 1_000);
+    return `${site.name} sends ${what}, though nothing has happened for ${seconds} s`;
+  });
+}

@@ -1,0 +1,397 @@
+/**
+ * One run: a scenario in, a result out, nothing printed. Joins the sites, the network, the traffic
+ * and the troubles on one virtual clock, and holds the only loop.
+ */
+
+import { Arena } from '../../src/arena.ts';
+import { peerKey } from '../../src/device/core.ts';
+import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
+import type { Endpoint } from '../../src/device/endpoint.ts';
+import type { DeviceEvent } from '../../src/device/events.ts';
+import type { Peer } from '../../src/device/peer.ts';
+import { COOKIE_REPLY, MAC2_FROM_END } from '../../src/noise/messages.ts';
+import { Agenda } from './agenda.ts';
+import { Attacker } from './attacker.ts';
+import { Coverage } from './coverage.ts';
+import { checkSilence } from './invariants.ts';
+import { addressName, type Flight, Network, NOBODY } from './network.ts';
+import { Random } from './random.ts';
+import { ATTEMPT_MS, NOTICE_MS, Recovery } from './recovery.ts';
+import {
+  describeTrouble,
+  type FlowPlan,
+  type LinkPlan,
+  type Scenario,
+  type SitePlan,
+} from './scenario.ts';
+import { rangeName, Site } from './site.ts';
+import { type CryptoChoice, createBaseSuite, KeyRegistry } from './suite.ts';
+import { describeMessage, Trace } from './trace.ts';
+import { type Address, createTemplate, type Packet, type Template, Traffic } from './traffic.ts';
+import * as troubles from './troubles.ts';
+import { hold, Violation } from './violation.ts';
+
+export interface Failure {
+  /** Name of the invariant, or `exception`. */
+  readonly invariant: string;
+  readonly sentence: string;
+  /** Virtual ms. */
+  readonly at: number;
+}
+
+export interface Result {
+  readonly scenario: Scenario;
+  readonly failure: Failure | null;
+  /** Virtual ms, and those times the number of Devices. */
+  readonly simulatedMs: number;
+  readonly deviceMs: number;
+  /** Datagrams sent, and inner packets offered and delivered. */
+  readonly messages: number;
+  readonly packets: number;
+  readonly delivered: number;
+  readonly coverage: Coverage;
+  readonly digest: string;
+  /** Empty unless `trace` was asked for. */
+  readonly trace: readonly string[];
+}
+
+export interface RunOptions {
+  readonly crypto: CryptoChoice;
+  readonly trace?: boolean;
+}
+
+/** Room for a turn of one Device: all of them take turns in the same arena. */
+const ARENA_BYTES = 1 << 20;
+/** Virtual time is a multiple of this many ms, so that no sum of times is ever rounded. */
+const GRAIN_MS = 2 ** -10;
+/** How often the dearer checks are made. */
+const CHECK_EVERY_MS = 60_000;
+/** A cookie is good for two turns of its secret (whitepaper 5.4.7). */
+const COOKIE_HONOURED_MS = 240_000;
+
+export function run(scenario: Scenario, options: RunOptions): Result {
+  return new Run(scenario, options).complete();
+}
+
+class Run {
+  readonly scenario: Scenario;
+  readonly random: Random;
+  readonly arena = new Arena(ARENA_BYTES);
+  readonly registry = new KeyRegistry();
+  readonly traffic = new Traffic();
+  readonly coverage = new Coverage();
+  readonly suite;
+  readonly network: Network;
+  readonly attacker: Attacker;
+  readonly sites: readonly Site[];
+  readonly trace: Trace;
+  readonly #agenda = new Agenda();
+  readonly #recoveries = new Map<number, Recovery>();
+  /** Whose a public key is, or was. */
+  readonly #keys = new Map<string, number>();
+  readonly #numbers = new WeakMap<Peer, number>();
+  /** By link: when anything last happened that is a reason to speak. */
+  readonly #causes: number[];
+  /** By site: addresses to which it sent a cookie, and when. */
+  readonly #cookies = new Map<Site, Map<string, number>>();
+  #now = 0;
+
+  constructor(scenario: Scenario, { crypto, trace = false }: RunOptions) {
+    this.scenario = scenario;
+    this.random = new Random(`run ${scenario.seed}`);
+    this.trace = new Trace(trace);
+    this.suite = createBaseSuite(this.arena, crypto);
+    this.network = new Network(this, this.random.fork('network'), scenario.links);
+    this.sites = scenario.sites.map(
+      (plan) => new Site(this, plan, this.random.fork(`site ${plan.number}`)),
+    );
+    this.attacker = new Attacker(this, this.random.fork('attacker'));
+    this.#causes = scenario.links.map(() => 0);
+    for (const site of this.sites) this.#settle(site, site.plan);
+    for (const link of scenario.links) this.#join(link);
+  }
+
+  /** Runs to the end, or to the first violation. */
+  complete(): Result {
+    let failure: Failure | null = null;
+    try {
+      for (const site of this.sites) site.start();
+      for (const trouble of this.scenario.troubles)
+        this.later(trouble.from, () => {
+          this.trace.line(this.#now, `        trouble ${describeTrouble(this.scenario, trouble)}`);
+          this.coverage.visit('trouble', trouble.kind);
+          troubles.begin(this, trouble);
+        });
+      for (const flow of this.scenario.flows) this.later(flow.from, () => this.#flow(flow));
+      this.later(CHECK_EVERY_MS, () => this.#check());
+      this.#loop();
+    } catch (error) {
+      const invariant = error instanceof Violation ? error.invariant : 'exception';
+      const sentence = error instanceof Violation ? error.message : String((error as Error).stack);
+      failure = { invariant, sentence, at: this.#now };
+      this.trace.line(this.#now, `VIOLATED ${invariant}: ${sentence}`);
+    }
+    return {
+      scenario: this.scenario,
+      failure,
+      simulatedMs: this.#now,
+      deviceMs: this.#now * this.sites.length,
+      messages: this.network.sent,
+      packets: this.traffic.offered,
+      delivered: this.traffic.delivered,
+      coverage: this.coverage,
+      digest: this.trace.digest,
+      trace: this.trace.lines,
+    };
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  later(delayMs: number, action: () => void): void {
+    this.#agenda.add(this.#now + Math.ceil(delayMs / GRAIN_MS) * GRAIN_MS, action);
+  }
+
+  // The network's side.
+
+  arrive(number: number, flight: Flight): boolean {
+    const site = this.sites[number];
+    if (site.device === null) return false;
+    site.receive(flight);
+    const isHandshake = flight.bytes[0] < COOKIE_REPLY;
+    if (!isHandshake && site.ledger.wasAuthentic) this.attacker.record(flight, site);
+    return true;
+  }
+
+  note(flight: Flight, to: number, what: string): void {
+    const { bytes, from, destination } = flight;
+    this.trace.mix(this.#now, bytes, what);
+    if (what === '') this.attacker.see(flight, to);
+    if (to === NOBODY && this.attacker.isOurs(destination))
+      this.attacker.receive(destination, bytes);
+    if (!this.trace.isKept) return;
+    const name = (number: number) =>
+      number === NOBODY ? 'nobody' : this.scenario.sites[number].name;
+    const message = describeMessage(bytes);
+    this.trace.line(this.#now, `${name(from)} -> ${name(to)}  ${message}${what && `  ${what}`}`);
+  }
+
+  // The sites' side.
+
+  offering(site: Site, destination: Address): void {
+    if (this.trace.isKept) this.trace.line(this.#now, `${site.name}  offers a packet`);
+    const to = site.route(destination);
+    const link = to === undefined ? undefined : this.network.linkBetween(site.number, to);
+    if (link !== undefined) this.#giveCause(link, this.#now);
+  }
+
+  transmit(site: Site, endpoint: Endpoint, bytes: Uint8Array, trafficClass: number): void {
+    if (bytes[0] === COOKIE_REPLY) this.#cookiesOf(site).set(addressName(endpoint), this.#now);
+    else {
+      hold('silentToStrangers', !this.attacker.isOurs(endpoint), () => {
+        return `${site.name} sends ${describeMessage(bytes)} to an address from which nothing authentic ever came`;
+      });
+      const link = this.#linkTo(site, endpoint);
+      if (link !== undefined) this.#judgeSilence(site, link, bytes);
+    }
+    this.network.send(site.number, endpoint, bytes, trafficClass);
+  }
+
+  delivered(site: Site, packet: Packet): void {
+    if (this.trace.isKept) {
+      const from = this.scenario.sites[packet.from].name;
+      this.trace.line(this.#now, `${site.name}  delivers packet ${packet.number} of ${from}`);
+    }
+    this.#recovery(site.number, packet.from)?.delivered(this.sites[packet.from]);
+  }
+
+  event(site: Site, event: DeviceEvent): void {
+    if (event.kind === 'dropped') this.coverage.visit('drop', event.reason, event.packets);
+    else this.coverage.visit('event', event.kind);
+    if (this.trace.isKept) this.#traceEvent(site, event);
+    if (!('peer' in event) || event.peer === null || event.kind === 'dropped') return;
+    this.coverage.visitSessions(event.peer);
+    const recovery = this.#recovery(site.number, this.siteOfPeer(event.peer));
+    if (event.kind === 'initiationSent') recovery?.initiated(site);
+    else if (event.kind === 'initiationReceived') recovery?.initiationTaken(site);
+  }
+
+  judged(site: Site, flight: Flight, event: DeviceEvent): void {
+    const reason = event.kind === 'dropped' ? event.reason : null;
+    if (reason === null) this.attacker.record(flight, site);
+    if (reason === 'interfaceDown') return;
+    if (!site.device!.core.handshakeQueue.isUnderLoad(site.now())) return;
+    if (reason === 'cookieRequired') {
+      this.coverage.visit('load', 'cookie required');
+      return;
+    }
+    const isFast = reason === 'rateLimited';
+    this.coverage.visit('load', isFast ? 'too fast with a cookie' : 'admitted with a cookie');
+    // Whitepaper 5.3: under load only who has proved to receive at its address costs us anything.
+    const grantedAt = this.#cookiesOf(site).get(addressName(flight.source)) ?? -Infinity;
+    const mac2 = flight.bytes.subarray(-MAC2_FROM_END);
+    const isProven = mac2.some((byte) => byte !== 0) && this.#now - grantedAt < COOKIE_HONOURED_MS;
+    hold('cookieBound', isProven, () => {
+      return `${site.name} is under load and spends a computation on a message from an address to which it gave no cookie`;
+    });
+  }
+
+  heard(site: Site, peer: Peer): void {
+    this.#recovery(site.number, this.siteOfPeer(peer))?.heard(site);
+  }
+
+  expired(site: Site, peer: Peer, column: number): void {
+    this.coverage.visit('expiry', DEADLINE_NAMES[column]);
+    if (this.trace.isKept) {
+      const other = this.scenario.sites[this.siteOfPeer(peer)].name;
+      this.trace.line(this.#now, `${site.name}  ${DEADLINE_NAMES[column]} expires for ${other}`);
+    }
+  }
+
+  siteOfPeer(peer: Peer): number {
+    let number = this.#numbers.get(peer);
+    if (number === undefined) {
+      number = this.#keys.get(peerKey(peer.publicKey))!;
+      this.#numbers.set(peer, number);
+    }
+    return number;
+  }
+
+  // The troubles' side.
+
+  disturb(link: LinkPlan, until: number): void {
+    this.#recoveries.get(link.number)!.disturb(until);
+    this.#giveCause(link, until);
+  }
+
+  keyChanged(site: Site): void {
+    this.#keys.set(peerKey(site.publicKey), site.number);
+  }
+
+  // The attacker's side.
+
+  provoke(from: number, target: Site): void {
+    const link = this.network.linkBetween(from, target.number);
+    if (link !== undefined) this.#giveCause(link, this.#now);
+  }
+
+  // Recovery's side.
+
+  leads(from: Site, to: Site): boolean {
+    const endpoint = from.record(to.number)?.endpoint;
+    return endpoint != null && this.network.ownerOf(endpoint) === to.number;
+  }
+
+  recovered(ms: number): void {
+    const place =
+      ms < 1_000
+        ? 'at once'
+        : ms < ATTEMPT_MS + 1_000
+          ? 'after an attempt'
+          : ms < NOTICE_MS
+            ? 'after noticing silence'
+            : 'later';
+    this.coverage.visit('recovery', place);
+  }
+
+  #loop(): void {
+    const { durationMs } = this.scenario;
+    for (let next = this.#agenda.next; next < durationMs; next = this.#agenda.next) {
+      this.#now = next;
+      this.#agenda.take()();
+    }
+    this.#now = durationMs;
+  }
+
+  #giveCause({ number }: LinkPlan, at: number): void {
+    this.#causes[number] = Math.max(this.#causes[number], at);
+  }
+
+  #settle(site: Site, plan: SitePlan): void {
+    this.keyChanged(site);
+    this.network.move(site.number, plan.family);
+    this.#cookies.set(site, new Map());
+  }
+
+  /** Tells both ends of a link of each other. Nobody knows the address of who is behind a NAT. */
+  #join(link: LinkPlan): void {
+    const presharedKey = new Uint8Array(32);
+    if (link.hasPresharedKey) this.random.fork(`psk of link ${link.number}`).fill(presharedKey);
+    for (const side of [0, 1] as const) {
+      const site = this.sites[link.ends[side]];
+      const other = this.sites[link.ends[1 - side]];
+      site.acquaintances.set(other.number, {
+        publicKey: other.publicKey,
+        presharedKey,
+        keepalive: link.keepalives[side],
+        endpoint: other.plan.isBehindNat ? null : this.network.addressOf(other.number),
+      });
+      site.routes.set(rangeName(other.number, 'main'), other.number);
+    }
+    const ends = [this.sites[link.ends[0]], this.sites[link.ends[1]]] as const;
+    this.#recoveries.set(link.number, new Recovery(this, link, ends));
+  }
+
+  /** Bursts until the flow's time is over. */
+  #flow(flow: FlowPlan): void {
+    const link = this.scenario.links.find(({ number }) => number === flow.link)!;
+    const [from, to] = flow.isForward ? link.ends : [link.ends[1], link.ends[0]];
+    const template = createTemplate(
+      { site: from, range: 'main' },
+      { site: to, range: flow.number % 5 === 0 ? 'inner' : 'main' },
+      flow.family,
+      flow.bytes,
+      flow.ecn,
+    );
+    const burst = () => {
+      for (let i = 0; i < flow.burst; i++) this.#offer(link, this.sites[from], template);
+      const next = this.#now + flow.everyMs;
+      if (next < flow.from + flow.duration) this.later(flow.everyMs, burst);
+    };
+    burst();
+  }
+
+  #offer(link: LinkPlan, site: Site, template: Template): void {
+    const packet = site.send(template);
+    if (packet === null) return;
+    if (site.route(template.destination) !== template.destination.site) return;
+    this.#recoveries.get(link.number)!.offered(site);
+  }
+
+  /** A message on a link over which nobody has anything to say, and that is not kept alive. */
+  #judgeSilence(site: Site, link: LinkPlan, bytes: Uint8Array): void {
+    const [a, b] = link.ends.map((end) => this.sites[end]);
+    if (a.acquaintances.get(b.number)!.keepalive > 0) return;
+    if (b.acquaintances.get(a.number)!.keepalive > 0) return;
+    checkSilence(site, this.#now, this.#causes[link.number], describeMessage(bytes));
+  }
+
+  #linkTo(site: Site, endpoint: Endpoint): LinkPlan | undefined {
+    const to = this.network.ownerOf(endpoint);
+    return to === undefined ? undefined : this.network.linkBetween(site.number, to);
+  }
+
+  #recovery(a: number, b: number): Recovery | undefined {
+    const link = this.network.linkBetween(a, b);
+    return link && this.#recoveries.get(link.number);
+  }
+
+  #cookiesOf(site: Site): Map<string, number> {
+    return this.#cookies.get(site)!;
+  }
+
+  #check(): void {
+    this.network.check();
+    for (const site of this.sites) if (site.device !== null) site.ledger.checkCounters();
+    this.later(CHECK_EVERY_MS, () => this.#check());
+  }
+
+  #traceEvent(site: Site, event: DeviceEvent): void {
+    const peer = 'peer' in event && event.peer !== null ? event.peer : null;
+    const name = peer === null ? '' : this.scenario.sites[this.siteOfPeer(peer)].name;
+    const what =
+      event.kind === 'dropped' ? `drops ${event.packets} as ${event.reason}` : event.kind;
+    this.trace.line(this.#now, `${site.name}  ${what}${name && ` (${name})`}`);
+  }
+}

@@ -1,0 +1,355 @@
+/**
+ * One site: a Device, its clocks, its keys and its configuration, which outlive the Device when it
+ * is started anew. Every input goes through `turn`, which balances the books and checks the
+ * invariants afterwards. Owns no network and no plan of what happens.
+ */
+
+import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
+import type { CryptoSuite } from '../../src/crypto/suite.ts';
+import type { AllowedIpChange, DeviceChange, PeerChange } from '../../src/device/configuration.ts';
+import { peerKey } from '../../src/device/core.ts';
+import { Device } from '../../src/device/device.ts';
+import type { Endpoint } from '../../src/device/endpoint.ts';
+import type { DeviceEvent } from '../../src/device/events.ts';
+import type { Peer } from '../../src/device/peer.ts';
+import { DATA } from '../../src/noise/messages.ts';
+import { parsePrefix } from '../../src/packet/address.ts';
+import { checkDelivery, checkExpiry, checkKeysGone, checkTurn, KEY_LIFE_MS } from './invariants.ts';
+import { type Input, Ledger } from './ledger.ts';
+import type { Flight } from './network.ts';
+import type { Random } from './random.ts';
+import type { SitePlan } from './scenario.ts';
+import {
+  type AuditedSession,
+  createAuditedSuite,
+  type KeyOwner,
+  type KeyRegistry,
+} from './suite.ts';
+import {
+  type Address,
+  type Packet,
+  prefixText,
+  readNumber,
+  type Template,
+  type Traffic,
+} from './traffic.ts';
+
+/** What a site asks of the run, and tells it. */
+export interface SiteHost {
+  readonly arena: Arena;
+  readonly suite: CryptoSuite;
+  readonly registry: KeyRegistry;
+  readonly traffic: Traffic;
+  now(): number;
+  later(delayMs: number, action: () => void): void;
+  /** A packet for that address is about to be sent. */
+  offering(site: Site, destination: Address): void;
+  transmit(site: Site, endpoint: Endpoint, bytes: Uint8Array, trafficClass: number): void;
+  delivered(site: Site, packet: Packet): void;
+  event(site: Site, event: DeviceEvent): void;
+  /** A handshake message was taken from the queue. */
+  judged(site: Site, flight: Flight, event: DeviceEvent): void;
+  /** A packet of the peer's was opened. */
+  heard(site: Site, peer: Peer): void;
+  expired(site: Site, peer: Peer, column: number): void;
+  /** The number of the site that has, or had, the peer's public key. */
+  siteOfPeer(peer: Peer): number;
+}
+
+/** How a site is configured for another one. */
+export interface Acquaintance {
+  publicKey: Uint8Array;
+  presharedKey: Uint8Array;
+  /** Seconds. */
+  keepalive: number;
+  /** As the operator gave it; null when the other end calls. */
+  endpoint: Endpoint | null;
+}
+
+const WALL_START_MS = Date.UTC(2026, 0, 1);
+
+export class Site implements KeyOwner {
+  readonly plan: SitePlan;
+  readonly number: number;
+  readonly name: string;
+  readonly host: SiteHost;
+  readonly random: Random;
+  privateKey = new Uint8Array(32);
+  publicKey = new Uint8Array(32);
+  /** null while the site is not running. */
+  device: Device | null = null;
+  ledger!: Ledger;
+  /** Configured peers, by the number of their site. */
+  readonly acquaintances = new Map<number, Acquaintance>();
+  /** Which peer has a range of inner addresses, by `rangeName`: the oracle of allowed IPs. */
+  readonly routes = new Map<string, number>();
+  /** Sessions whose keys are not yet erased, and the newest of each peer. */
+  readonly sessions = new Set<AuditedSession>();
+  readonly newest = new Map<Peer, AuditedSession>();
+  /** Bytes of packet memory that a turn has; Infinity for all. */
+  arenaBytes = Number.POSITIVE_INFINITY;
+  /** What `record` found since the last change of the configuration. */
+  readonly #records = new Map<number, Peer>();
+  /** Derived in this turn. */
+  readonly #fresh: AuditedSession[] = [];
+  #starts = 0;
+  #wakeAt = Number.POSITIVE_INFINITY;
+  #wall: { readonly at: number; readonly shows: number; readonly rate: number };
+
+  constructor(host: SiteHost, plan: SitePlan, random: Random) {
+    this.host = host;
+    this.plan = plan;
+    this.number = plan.number;
+    this.name = plan.name;
+    this.random = random;
+    this.#wall = { at: 0, shows: WALL_START_MS + plan.wallOffsetMs, rate: 1 };
+    this.drawKey();
+  }
+
+  /** Another private key; the Device is told by whoever asked. */
+  drawKey(): void {
+    this.random.fill(this.privateKey);
+    // Clamped as the Device will, so that the public key is that of the same bytes.
+    this.privateKey[0] &= 248;
+    this.privateKey[31] = (this.privateKey[31] & 127) | 64;
+    this.publicKey = new Uint8Array(this.host.suite.publicKey(this.privateKey));
+  }
+
+  /** Monotonic ms. */
+  now(): number {
+    return this.host.now() + this.plan.monotonicStartMs;
+  }
+
+  wallClock(): number {
+    return this.#wall.shows + (this.host.now() - this.#wall.at) * this.#wall.rate;
+  }
+
+  setWallClock(stepMs: number, rate: number): void {
+    this.#wall = { at: this.host.now(), shows: this.wallClock() + stepMs, rate };
+  }
+
+  get wallRate(): number {
+    return this.#wall.rate;
+  }
+
+  /** Starts a Device with the site's keys and peers, as after a boot. */
+  start(): void {
+    const { host } = this;
+    const { arena } = host;
+    const random = this.random.fork(`start ${this.#starts++}`);
+    const device = new Device({
+      arena,
+      suite: createAuditedSuite(host.suite, host.registry, this),
+      random: random.fill,
+      wallClock: () => this.wallClock(),
+      outlet: {
+        transmit: (offset, length, endpoint, trafficClass) => {
+          const bytes = arena.bytes.slice(offset, offset + length);
+          this.ledger.transmitted(bytes[0] === DATA);
+          host.transmit(this, endpoint, bytes, trafficClass);
+        },
+        deliver: (offset, length) => this.#delivered(offset, length),
+      },
+      observe: (event) => {
+        this.ledger.event(event);
+        host.event(this, event);
+      },
+    });
+    this.device = device;
+    this.ledger = new Ledger(this.name, device.core, host.traffic, (flight, event) =>
+      host.judged(this, flight, event),
+    );
+    this.#watchDeadlines(device);
+    const peers = [...this.acquaintances.keys()].map((site) => this.peerChange(site));
+    this.configure({ debug: true, privateKey: this.privateKey, peers });
+    this.turn('configuration', (now) => device.up(now));
+  }
+
+  /** Ends the Device: in order, with every key erased, or by a power cut. */
+  stop(isOrderly: boolean): void {
+    const { device } = this;
+    if (device === null) return;
+    if (isOrderly) {
+      this.turn('configuration', () => device.close());
+      checkKeysGone(this, 'close');
+    }
+    this.ledger.abandon();
+    this.sessions.clear();
+    this.newest.clear();
+    this.#records.clear();
+    this.device = null;
+  }
+
+  /** One input of the Device: what it needs of the arena is allocated within `work`. */
+  turn(
+    input: Input,
+    work: (now: number, device: Device) => void,
+    packet: Packet | null = null,
+    flight: Flight | null = null,
+  ): void {
+    const { device } = this;
+    if (device === null) return;
+    const { arena } = this.host;
+    this.ledger.begin(input, packet, flight);
+    if (input === 'configuration') this.#records.clear();
+    if (arena.available > this.arenaBytes) arena.allocate(arena.available - this.arenaBytes);
+    work(this.now(), device);
+    arena.reset();
+    for (const session of this.#fresh.splice(0)) if (!session.isWiped) this.#follow(session);
+    this.ledger.close(packet === null ? undefined : this.#peerFor(packet.template.destination));
+    checkTurn(this, device);
+    this.#schedule(device);
+  }
+
+  /** A packet of a host behind the site. */
+  send(template: Template): Packet | null {
+    const { arena, traffic } = this.host;
+    if (this.device === null) return null;
+    this.host.offering(this, template.destination);
+    const { length } = template.bytes;
+    const slot = arena.allocate(HEADROOM_BYTES + length + TAILROOM_BYTES);
+    const offset = slot + HEADROOM_BYTES;
+    const packet = traffic.create(this.number, template, this.host.now(), arena.bytes, offset);
+    this.turn('packet', (now, device) => device.sendPacket(now, offset, length), packet);
+    return packet;
+  }
+
+  receive(flight: Flight): void {
+    const { arena } = this.host;
+    const { bytes, source, trafficClass } = flight;
+    const offset = arena.allocate(bytes.length);
+    arena.bytes.set(bytes, offset);
+    this.turn(
+      'datagram',
+      (now, device) => device.receiveDatagram(now, offset, bytes.length, source, trafficClass),
+      null,
+      flight,
+    );
+  }
+
+  configure(change: Partial<DeviceChange>): void {
+    this.turn('configuration', (now, device) => device.configure(now, { peers: [], ...change }));
+  }
+
+  /** Adds the other site, or changes what it is told about it. Everything is told again. */
+  peerChange(site: number): PeerChange {
+    const { publicKey, presharedKey, keepalive, endpoint } = this.acquaintances.get(site)!;
+    const allowedIps: AllowedIpChange[] = [];
+    for (const [range, owner] of this.routes) {
+      if (owner !== site) continue;
+      const { site: place, range: kind } = rangeOf(range);
+      for (const family of [4, 6] as const) {
+        const prefix = parsePrefix(prefixText(place, kind, family))!;
+        allowedIps.push({ prefix, remove: false });
+      }
+    }
+    return {
+      publicKey,
+      presharedKey,
+      persistentKeepalive: keepalive,
+      allowedIps,
+      replaceAllowedIps: true,
+      ...(endpoint === null ? {} : { endpoint }),
+    };
+  }
+
+  /** The Device's record of another site; undefined when it is no peer. */
+  record(site: number): Peer | undefined {
+    const known = this.#records.get(site);
+    if (known !== undefined) return known;
+    const acquaintance = this.acquaintances.get(site);
+    if (acquaintance === undefined) return undefined;
+    const peer = this.device?.core.peers.get(peerKey(acquaintance.publicKey));
+    if (peer !== undefined) this.#records.set(site, peer);
+    return peer;
+  }
+
+  /** Whose address it is by longest match, the slow way; undefined for nobody's. */
+  route({ site, range }: Address): number | undefined {
+    const inner = range === 'inner' ? this.routes.get(rangeName(site, 'inner')) : undefined;
+    return inner ?? this.routes.get(rangeName(site, 'main'));
+  }
+
+  // What follows is asked and told by the audited suite.
+
+  findPeer(session: AuditedSession): Peer {
+    for (const peer of this.device!.core.peers.values()) {
+      for (const keypair of [peer.current, peer.next, peer.previous])
+        if (keypair !== null && keypair.sealer === session.sealer) return peer;
+    }
+    throw new Error(`${this.name}: a session that no peer has`);
+  }
+
+  derived(session: AuditedSession): void {
+    this.sessions.add(session);
+    this.#fresh.push(session);
+  }
+
+  wiped(session: AuditedSession): void {
+    if (session.isWiped) this.sessions.delete(session);
+  }
+
+  sealed(session: AuditedSession, offset: number, length: number): void {
+    this.ledger.sealed(session, length === 0 ? 0 : readNumber(this.host.arena.bytes, offset));
+  }
+
+  opened(session: AuditedSession, length: number): void {
+    this.ledger.opened(length);
+    this.host.heard(this, session.peer);
+  }
+
+  #follow(session: AuditedSession): void {
+    this.newest.set(session.peer, session);
+    this.host.later(KEY_LIFE_MS + 1, () => checkExpiry(this, session));
+  }
+
+  #peerFor(destination: Address): Peer | undefined {
+    const site = this.route(destination);
+    return site === undefined ? undefined : this.record(site);
+  }
+
+  #delivered(offset: number, length: number): void {
+    const { bytes } = this.host.arena;
+    const packet = checkDelivery(this, bytes, offset, length);
+    this.ledger.delivered(packet === null);
+    // The room before a packet is the outlet's, as a frame's header uses it.
+    bytes.fill(0xdd, offset - HEADROOM_BYTES, offset);
+    if (packet !== null) this.host.delivered(this, packet);
+  }
+
+  /** Looks on as deadlines pass; changes nothing. */
+  #watchDeadlines(device: Device): void {
+    const { core } = device;
+    const { deadlines } = core;
+    const expire = deadlines.expire.bind(deadlines);
+    deadlines.expire = (now, act) =>
+      expire(now, (row, column) => {
+        this.host.expired(this, core.rows[row]!, column);
+        act(row, column);
+      });
+  }
+
+  /** Wakes the Device when it asked to be, a turn's length later while handshakes wait. */
+  #schedule(device: Device): void {
+    const next = device.nextTimeout();
+    const delay =
+      next === Number.NEGATIVE_INFINITY ? this.plan.turnMs : Math.max(0, next - this.now());
+    const at = this.host.now() + delay;
+    if (at >= this.#wakeAt || at === Number.POSITIVE_INFINITY) return;
+    this.#wakeAt = at;
+    this.host.later(delay, () => {
+      if (this.#wakeAt !== at) return; // An earlier one came between.
+      this.#wakeAt = Number.POSITIVE_INFINITY;
+      this.turn('timeout', (now, awake) => awake.handleTimeout(now));
+    });
+  }
+}
+
+export function rangeName(site: number, range: Address['range']): string {
+  return `${range} ${site}`;
+}
+
+function rangeOf(name: string): Address {
+  const [range, site] = name.split(' ');
+  return { site: Number(site), range: range as Address['range'] };
+}

@@ -19,11 +19,11 @@ export function configure(core: Core, now: number, change: DeviceChange): void {
   if (change.listenPort !== undefined) core.listenPort = change.listenPort;
   if (change.fwmark !== undefined) core.fwmark = change.fwmark;
   if (change.debug !== undefined) core.isDebugging = change.debug;
-  if (change.privateKey !== undefined) setPrivateKey(core, change.privateKey);
+  if (change.privateKey !== undefined) setPrivateKey(core, now, change.privateKey);
   for (const peerChange of change.peers) configurePeer(core, now, peerChange);
 }
 
-function setPrivateKey(core: Core, privateKey: Uint8Array): void {
+function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   const old = core.identity;
   if (old !== null && equalConstantTime(old.privateKey, privateKey)) return;
   core.identity = isZero(privateKey) ? null : createIdentity(core, privateKey);
@@ -38,6 +38,8 @@ function setPrivateKey(core: Core, privateKey: Uint8Array): void {
     session.eraseAll(core, peer);
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     peer.handshake.setIdentity(core.identity);
+    // What waited for want of a key waits for a handshake now, which nothing else would begin.
+    if (core.isUp) sendStaged(core, now, peer);
   }
   if (old !== null) wipe(old.privateKey);
 }

@@ -1,0 +1,107 @@
+/**
+ * Answers of other daemons to `get` and `stats`, hostile ones among them, and all that is made of
+ * them for the terminal: nothing of a secret, and no character that would steer it.
+ */
+
+import { formatKey } from '../../../src/cli/keys.ts';
+import { describeInterface, formatInterface } from '../../../src/cli/show.ts';
+import { formatStats } from '../../../src/cli/stats.ts';
+import type { InterfaceView } from '../../../src/cli/view.ts';
+import { formatState, parseState, type ReportedState } from '../../../src/uapi/get.ts';
+import { answer, EPROTO, isWholeAnswer } from '../../../src/uapi/response.ts';
+import { parseStats } from '../../../src/uapi/stats.ts';
+import { mutateText } from '../mutator.ts';
+import { holds, holdsEqual, type RunningTarget, type Target } from '../target.ts';
+
+const [KEY_A, KEY_B] = ['a1'.repeat(32), 'b2'.repeat(32)];
+const NO_KEY = '0'.repeat(64);
+const PEER =
+  `public_key=${KEY_A}\npreshared_key=${KEY_B}\nprotocol_version=1\n` +
+  'endpoint=203.0.113.10:51820\nlast_handshake_time_sec=1767225600\n' +
+  'last_handshake_time_nsec=500000000\ntx_bytes=21229824\nrx_bytes=20700\n' +
+  'persistent_keepalive_interval=25\nallowed_ip=10.99.0.2/32\nallowed_ip=fd00::/64\n';
+const CORPUS = [
+  `private_key=${KEY_B}\nlisten_port=51820\nfwmark=51820\ntswg_version=0.1.0\ndebug=true\n` +
+    `${PEER}description=site B\npublic_key=${KEY_B}\npreshared_key=${NO_KEY}\nerrno=0\n\n`,
+  // boringtun
+  `own_public_key=${KEY_A}\nlisten_port=51820\n${PEER}errno=0\n\n`,
+  // wireguard-go, with a scope by its name
+  `private_key=${KEY_A}\nlisten_port=51820\n${PEER}endpoint=[fe80::1%eth0]:1\nerrno=0\n\n`,
+  'errno=71\n\n',
+  'errno=-22\n\n',
+  `fact_crypto=openssl\nfact_socket=port 51820 is taken\npeers=2\nallowed_ips=3\ndrop_badMac1=7\n` +
+    `drop_unheardOf=1\npublic_key=${KEY_A}\nfact_handshake=no answer to 7 initiations\n` +
+    'packets_received=12\ndrop_replayedPacket=1\nerrno=0\n\n',
+];
+const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+const interfaceIndex = (name: string) => (name === 'eth0' ? 3 : 0);
+
+class Responses implements RunningTarget {
+  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): string {
+    const bases = found.length > 0 && dice.oneIn(2) ? (found as string[]) : CORPUS;
+    return mutateText(dice.pick(bases), CORPUS, dice);
+  }
+
+  run(text: string): string {
+    isWholeAnswer(text);
+    const state = parseState(text, interfaceIndex);
+    const stats = parseStats(text);
+    holds(state.errno === stats.errno && state.errno >= 0, 'an errno that is none');
+    const counts = [stats, ...stats.peers].flatMap(({ counters }) => Object.values(counters));
+    holds(counts.every(Number.isFinite), 'a counter that is no number');
+    const publicKey = state.publicKey ?? null;
+    const view: InterfaceView = {
+      ...{ name: 'wg0', index: 4, flags: 0x1091, mtu: 1420, description: '', addresses: [] },
+      wireguard: { state, publicKey, stats },
+    };
+    const shown = formatInterface(view, { peers: true, nowMs: 1_800_000_000_000 });
+    const counted = formatStats('wg0', stats);
+    holds(isPlain(shown), 'a control character is shown');
+    holds(isPlain(counted), 'a control character is shown among the counters');
+    const described = JSON.stringify(describeInterface(view, 1_800_000_000_000));
+    holds(!showsSecret(state, shown) && !showsSecret(state, described), 'a secret is shown');
+    if (isOurs(state)) this.#formatsBack(state);
+    if (state.errno !== 0) return state.errno === EPROTO ? 'cut short' : 'refused';
+    return `${Math.min(state.peers.length, 9)} peers, ${Math.min(stats.peers.length, 9)} counted`;
+  }
+
+  /** What was read, said again and read again, is the same. */
+  #formatsBack(state: ReportedState): void {
+    const { errno, version, publicKey, ...plain } = state;
+    const again = parseState(answer(formatState(state, version!)));
+    const { errno: errnoAgain, version: versionAgain, publicKey: _, ...plainAgain } = again;
+    holds(errnoAgain === 0 && versionAgain === version, 'an answer of ours');
+    holdsEqual(plainAgain, plain, 'a state written and read');
+  }
+}
+
+/** Whether formatState could have written it: what it cannot write may not come back. */
+function isOurs(state: ReportedState): boolean {
+  const { version, handshakesAreAges, peers } = state;
+  if (version === undefined || CONTROL.test(version) || handshakesAreAges) return false;
+  return peers.every(
+    ({ lastHandshakeMs, txBytes, rxBytes }) =>
+      [lastHandshakeMs, txBytes, rxBytes].every((count) => count < 1e15) && state.errno === 0,
+  );
+}
+
+function isPlain(text: string): boolean {
+  return !CONTROL.test(text.replace(/[\n\t]/g, ''));
+}
+
+function showsSecret(state: ReportedState, text: string): boolean {
+  const { privateKey, publicKey, peers } = state;
+  const named = [...peers.map((peer) => peer.publicKey), publicKey].flatMap((key) =>
+    key ? formatKey(key) : [],
+  );
+  const secrets = [privateKey, ...peers.map((peer) => peer.presharedKey)].flatMap((key) =>
+    key ? formatKey(key) : [],
+  );
+  return secrets.some((secret) => !named.includes(secret) && text.includes(secret));
+}
+
+export const responses: Target = {
+  name: 'responses',
+  sources: ['uapi/get', 'uapi/stats', 'uapi/response', 'uapi/endpoint', 'cli/show', 'cli/stats'],
+  create: () => new Responses(),
+};

@@ -1,45 +1,66 @@
 /**
- * Handshake messages that wait for their turn: copies outside the arena, bounded. How full the
- * queue is tells whether we are under load (whitepaper 5.3), which is held for a second after the
- * queue was last that full, as Linux does.
+ * Handshake messages that wait for their turn: copies outside the arena, in memory that was taken
+ * once, so that a flood of them asks for none. How full the queue is tells whether we are under
+ * load (whitepaper 5.3), and so does how many messages came to nothing; it is held for a second
+ * after either was last so, as Linux does.
  */
 
+import { INITIATION_BYTES } from '../noise/messages.ts';
 import type { Endpoint } from './endpoint.ts';
 
 export const MAX_QUEUED_HANDSHAKES = 512;
 const UNDER_LOAD_AT = MAX_QUEUED_HANDSHAKES / 8;
 const UNDER_LOAD_HOLD_MS = 1_000;
+/** So many messages within a second that came to nothing are an attack, however short the queue. */
+const FUTILE_PER_HOLD = 100;
 
+/** Valid until the next `push`. */
 export interface QueuedHandshake {
   readonly message: Uint8Array;
   readonly endpoint: Endpoint;
 }
 
 export class HandshakeQueue {
-  readonly #ring = new Array<QueuedHandshake | undefined>(MAX_QUEUED_HANDSHAKES);
+  /** Places of the longest message each. */
+  readonly #messages = new Uint8Array(MAX_QUEUED_HANDSHAKES * INITIATION_BYTES);
+  readonly #lengths = new Uint8Array(MAX_QUEUED_HANDSHAKES);
+  readonly #endpoints = new Array<Endpoint | undefined>(MAX_QUEUED_HANDSHAKES).fill(undefined);
   #head = 0;
   #length = 0;
   #underLoadUntil = Number.NEGATIVE_INFINITY;
+  #futile = 0;
+  #futileSince = Number.NEGATIVE_INFINITY;
 
   /** Copies the message in; false when the queue is full. */
   push(message: Uint8Array, endpoint: Endpoint, now: number): boolean {
     if (this.#length === MAX_QUEUED_HANDSHAKES) return false;
-    this.#ring[(this.#head + this.#length) % MAX_QUEUED_HANDSHAKES] = {
-      message: message.slice(),
-      endpoint,
-    };
+    const place = (this.#head + this.#length) % MAX_QUEUED_HANDSHAKES;
+    this.#messages.set(message, place * INITIATION_BYTES);
+    this.#lengths[place] = message.length;
+    this.#endpoints[place] = endpoint;
     this.#length++;
     if (this.#length >= UNDER_LOAD_AT) this.#underLoadUntil = now + UNDER_LOAD_HOLD_MS;
     return true;
   }
 
   shift(): QueuedHandshake | undefined {
-    if (this.#length === 0) return undefined;
-    const queued = this.#ring[this.#head];
-    this.#ring[this.#head] = undefined;
-    this.#head = (this.#head + 1) % MAX_QUEUED_HANDSHAKES;
+    const place = this.#head;
+    const endpoint = this.#endpoints[place];
+    if (endpoint === undefined) return undefined;
+    this.#endpoints[place] = undefined;
+    this.#head = (place + 1) % MAX_QUEUED_HANDSHAKES;
     this.#length--;
-    return queued;
+    const start = place * INITIATION_BYTES;
+    return { message: this.#messages.subarray(start, start + this.#lengths[place]), endpoint };
+  }
+
+  /** Call when a message has cost a computation and was not genuine. */
+  countFutile(now: number): void {
+    if (now - this.#futileSince >= UNDER_LOAD_HOLD_MS) {
+      this.#futileSince = now;
+      this.#futile = 0;
+    }
+    if (++this.#futile >= FUTILE_PER_HOLD) this.#underLoadUntil = now + UNDER_LOAD_HOLD_MS;
   }
 
   isUnderLoad(now: number): boolean {

@@ -89,6 +89,11 @@ function receiveData(
     core.drop('expiredKey', peer, endpoint);
     return;
   }
+  // Once more after it is opened, which is when it counts; here a replay is spared the opening.
+  if (!keypair.replay.isNew(counter)) {
+    core.drop('replayedPacket', peer, endpoint);
+    return;
+  }
   const inner = offset + DATA_HEADER_BYTES;
   const innerLength = length - DATA_HEADER_BYTES - TAG_BYTES;
   if (!keypair.opener.open(inner, innerLength, counter)) {
@@ -158,14 +163,22 @@ function queueHandshake(core: Core, now: number, message: Uint8Array, endpoint: 
     core.drop('handshakeQueueFull', null, endpoint);
 }
 
-/** Handles at most `limit` of the queued handshake messages. */
+/** What turning a message away costs, a cookie reply included, of what answering it does. */
+const REFUSAL_COST = 1 / 8;
+
+/** Handles queued handshake messages, at most `limit` of those that are let in. */
 export function consumeHandshakes(core: Core, now: number, limit: number): void {
-  for (let i = 0; i < limit; i++) {
+  for (let cost = 0; cost < limit; ) {
     const queued = core.handshakeQueue.shift();
     if (queued === undefined) return;
     const { message, endpoint } = queued;
     if (!core.isUp || core.identity === null) core.drop('interfaceDown', null, endpoint);
-    else if (isAdmitted(core, now, message, endpoint)) consume(core, now, message, endpoint);
+    else if (isAdmitted(core, now, message, endpoint)) {
+      consume(core, now, message, endpoint);
+      cost += 1;
+      continue;
+    }
+    cost += REFUSAL_COST;
   }
 }
 
@@ -190,12 +203,14 @@ function consume(core: Core, now: number, message: Uint8Array, endpoint: Endpoin
 function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
   const opened = openInitiation(core.suite, core.identity!, message);
   if (opened === null) {
+    core.handshakeQueue.countFutile(now);
     core.drop('badHandshake', null, endpoint);
     return;
   }
   const peer = core.peers.get(peerKey(opened.remoteStatic));
   if (peer === undefined) {
     opened.wipe();
+    core.handshakeQueue.countFutile(now);
     core.stranger = { publicKey: opened.remoteStatic, endpoint, at: now };
     core.drop('unknownPeer', null, endpoint);
     core.observe({ kind: 'stranger', publicKey: opened.remoteStatic, endpoint });
@@ -203,6 +218,7 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
   }
   const verdict = peer.handshake.consumeInitiation(opened, now);
   if (verdict !== 'ok') {
+    core.handshakeQueue.countFutile(now);
     if (verdict === 'replayed') peer.trouble.staleTimestamps++;
     core.drop(INITIATION_DROPS[verdict], peer, endpoint);
     return;
@@ -273,6 +289,8 @@ function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
   const old = peer.endpoint;
   if (old === endpoint) return;
   peer.endpoint = endpoint;
+  if (old !== null) old.isAuthenticated = false;
+  endpoint.isAuthenticated = true;
   if (old === null || old.sameRemote(endpoint)) return;
   peer.counts.roams++;
   core.observe({ kind: 'roamed', peer, from: old, to: endpoint });

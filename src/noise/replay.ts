@@ -37,6 +37,13 @@ export class ReplayWindow {
     return true;
   }
 
+  /** Whether `accept` would take this counter, as things stand. Changes nothing. */
+  isNew(counter: number): boolean {
+    if (counter > this.#greatest) return counter < REJECT_AFTER_MESSAGES;
+    if (this.#greatest - counter >= REPLAY_WINDOW_PACKETS) return false;
+    return (this.#seen[wordOf(counter)] & (1 << counter)) === 0;
+  }
+
   /** Makes `counter` the greatest; the places between, itself included, become unseen. */
   #advance(counter: number): void {
     let next = this.#greatest + 1;

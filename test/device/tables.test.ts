@@ -160,4 +160,29 @@ describe('queues', () => {
     for (let i = 0; i < MAX_QUEUED_HANDSHAKES; i++) expect(queue.shift()).toBeDefined();
     expect(queue.shift()).toBeUndefined();
   });
+
+  it('the handshake queue gives back what was put in, in order, however often it goes round', () => {
+    const queue = new HandshakeQueue();
+    const endpoints = [1, 2, 3].map((port) => new Endpoint(parseAddress('192.0.2.1')!, port));
+    for (let i = 0; i < 3 * MAX_QUEUED_HANDSHAKES; i++) {
+      const messages = [148, 92].map((length) => new Uint8Array(length).fill(i + length));
+      const entries = messages.map((message, which) => {
+        return { message, endpoint: endpoints[(i + which) % 3] };
+      });
+      for (const { message, endpoint } of entries) queue.push(message, endpoint, 0);
+      expect([queue.shift(), queue.shift()]).toEqual(entries);
+    }
+    expect(queue.length).toBe(0);
+  });
+
+  it('a hundred messages a second that came to nothing are a load, a few less are not', () => {
+    const queue = new HandshakeQueue();
+    for (let i = 0; i < 99; i++) queue.countFutile(i);
+    expect(queue.isUnderLoad(99)).toBe(false);
+    for (let i = 0; i < 99; i++) queue.countFutile(1_000 + i);
+    expect(queue.isUnderLoad(1_099)).toBe(false);
+    queue.countFutile(1_500);
+    expect(queue.isUnderLoad(2_499)).toBe(true);
+    expect(queue.isUnderLoad(2_500)).toBe(false);
+  });
 });

@@ -129,6 +129,38 @@ describe('hostile datagrams', () => {
     expect(b.delivered.length).toBe(2);
   });
 
+  it('a replay is not worth opening', () => {
+    const { world, a, b } = connected();
+    const { opener } = b.record(a).current!;
+    let opened = 0;
+    const open = opener.open.bind(opener);
+    opener.open = (...place) => {
+      opened++;
+      return open(...place);
+    };
+    for (let i = 0; i < 20; i++) world.inject(a, b, a.sent(DATA)[0].bytes);
+    a.send(A_TO_B());
+    world.run(10);
+    expect(opened).toBe(1);
+    expect(drops(b).get('replayedPacket')).toBe(20);
+  });
+
+  it('strangers whose initiations come to nothing put us under load, though the queue is short', () => {
+    const { world, a, b } = connected();
+    const [initiation] = a.sent(1);
+    for (let i = 0; i < 99; i++) {
+      world.inject(a, b, initiation.bytes);
+      world.run(1);
+    }
+    expect(b.device.stats(world.now).facts.load).toBeUndefined();
+    world.inject(a, b, initiation.bytes);
+    world.run(1);
+    expect(b.device.stats(world.now).facts.load).toContain('under load');
+    world.inject(a, b, initiation.bytes);
+    world.run(1);
+    expect(drops(b).get('cookieRequired')).toBe(1);
+  });
+
   it('every flipped bit of a data packet is refused under a reason', () => {
     const { world, a, b } = connected();
     const [first] = a.sent(DATA);

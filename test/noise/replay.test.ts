@@ -200,7 +200,9 @@ it.each([
       const back = roll % 2 === 0 ? 0 : below(roll < 50 ? 40 : W + 40);
       const counter = Math.max(0, near - back);
       const at = `seed ${seed}, step ${step}, counter ${counter}`;
-      expect(window.accept(counter), at).toBe(oracle.accept(counter));
+      const isNew = oracle.accept(counter);
+      expect(window.isNew(counter), `${at}, asked before`).toBe(isNew);
+      expect(window.accept(counter), at).toBe(isNew);
     }
   }
 });

@@ -5,6 +5,8 @@
 
 /** Name -> what it means to an operator. The order is the order in which they are shown. */
 export const DROP_REASONS = {
+  receiveOverflow:
+    'UDP datagram that the kernel dropped before it was read: more than the socket holds, or held back in a flood',
   malformedMessage: 'UDP datagram that is no WireGuard message (type, length or reserved bytes)',
   badMac1: 'handshake message not made for our public key',
   noPrivateKey: 'message received while we have no private key',

@@ -16,6 +16,7 @@ const INTERFACE_WORD = 10;
 export class EndpointCache {
   /** The key to look up, filled in by the receiver: words as they lie in the kernel's structures. */
   readonly key = new Int32Array(KEY_WORDS);
+  readonly #keyBytes = new Uint8Array(this.key.buffer);
   readonly #keys: Int32Array;
   readonly #endpoints: (Endpoint | undefined)[];
   readonly #mask: number;
@@ -61,7 +62,9 @@ export class EndpointCache {
   }
 
   #build(): Endpoint {
-    const bytes = new Uint8Array(this.key.buffer.slice(0));
+    // A slice for each: arrays this small live in the heap, while one buffer for all of them would
+    // be memory of its own, which a flood of strangers would ask for faster than it is collected.
+    const bytes = this.#keyBytes;
     const addressLength = (bytes[0]! | (bytes[1]! << 8)) === AF_INET ? 4 : 16;
     const source = isZero(this.key, LOCAL_WORD, INTERFACE_WORD)
       ? null

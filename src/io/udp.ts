@@ -107,13 +107,23 @@ class Channel implements UdpSocket {
     if (offload && !segmentation) {
       onNote(`udp: IPv${family}: no UDP_SEGMENT in this kernel; sending singly`);
     }
-    const common = { arena, fd, family, onDrop, errors };
-    this.sending = new SendQueue({ ...common, segmentation, onNote, isSourceCurrent });
+    const common = { arena, fd, family, onDrop, onNote, errors };
+    this.sending = new SendQueue({ ...common, segmentation, isSourceCurrent });
     this.#receiving = new ReceiveQueue(common);
   }
 
   receive(sink: DatagramSink, budget: number): number {
     return this.#receiving.receive(sink, budget);
+  }
+
+  transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void {
+    this.#receiving.welcome(endpoint);
+    this.sending.transmit(offset, length, endpoint, trafficClass);
+  }
+
+  close(): void {
+    this.#receiving.close();
+    close(this.fd);
   }
 }
 
@@ -124,8 +134,8 @@ export class Udp {
   readonly sockets: readonly UdpSocket[];
   readonly #onDrop: UdpOptions['onDrop'];
   readonly #channels: readonly Channel[];
-  readonly #v4: SendQueue | undefined;
-  readonly #v6: SendQueue | undefined;
+  readonly #v4: Channel | undefined;
+  readonly #v6: Channel | undefined;
   #fwmark: number;
   /** Opened when routes change for the first time. */
   #netlink: Netlink | undefined;
@@ -144,8 +154,8 @@ export class Udp {
     const channels = sockets.map(({ family, fd }) => new Channel(family, fd, options, shared));
     this.sockets = channels;
     this.#channels = channels;
-    this.#v4 = channels.find(({ family }) => family === 4)?.sending;
-    this.#v6 = channels.find(({ family }) => family === 6)?.sending;
+    this.#v4 = channels.find(({ family }) => family === 4);
+    this.#v6 = channels.find(({ family }) => family === 6);
   }
 
   get families(): readonly (4 | 6)[] {
@@ -162,9 +172,9 @@ export class Udp {
    * `trafficClass`: DSCP and ECN of the outer header.
    */
   transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void {
-    const queue = endpoint.family === 4 ? this.#v4 : this.#v6;
-    if (queue !== undefined) {
-      queue.transmit(offset, length, endpoint, trafficClass);
+    const channel = endpoint.family === 4 ? this.#v4 : this.#v6;
+    if (channel !== undefined) {
+      channel.transmit(offset, length, endpoint, trafficClass);
       return;
     }
     this.errors.set('EAFNOSUPPORT', (this.errors.get('EAFNOSUPPORT') ?? 0) + 1);
@@ -173,8 +183,8 @@ export class Udp {
 
   /** Sends the batch. */
   flush(): void {
-    this.#v4?.flush();
-    this.#v6?.flush();
+    this.#v4?.sending.flush();
+    this.#v6?.sending.flush();
   }
 
   /**
@@ -212,7 +222,7 @@ export class Udp {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const { fd } of this.#channels) close(fd);
+    for (const channel of this.#channels) channel.close();
     this.#netlink?.close();
   }
 }

@@ -33,6 +33,11 @@ export function peakRssMb(pid: number): number {
   return parseStatus(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmHWM');
 }
 
+/** The memory that the process has resident now, in MB. */
+export function rssMb(pid: number): number {
+  return parseStatus(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmRSS');
+}
+
 /** The only child of a process, which is what `nsenter --pid` has started. */
 export function onlyChild(pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');

@@ -28,7 +28,11 @@ export function formatRecord(
     },
   }));
   const { rounds, seconds, heapBytes } = settings;
-  const whole = { machine, settings: { rounds, seconds, heapBytes }, rows, failures };
+  return formatJson({ machine, settings: { rounds, seconds, heapBytes }, rows, failures });
+}
+
+/** JSON text for a file that people read as well: short figures, lists of them on one line each. */
+export function formatJson(whole: object): string {
   const text = JSON.stringify(whole, (_, value) => shortened(value), 2);
   const onOneLine = text.replaceAll(
     /\[\n\s+(-?[\d.][^[\]{}"]*?)\n\s+\]/g,

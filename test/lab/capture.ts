@@ -48,10 +48,18 @@ export class Capture {
     this.#tcpdump = tcpdump;
   }
 
-  /** @param filter in tcpdump's language; empty for everything. */
-  static async start(host: Host, ifname: string, filter = ''): Promise<Capture> {
+  /**
+   * @param filter in tcpdump's language; empty for everything
+   * @param keptBytes of each frame
+   */
+  static async start(
+    host: Host,
+    ifname: string,
+    filter = '',
+    keptBytes = KEPT_BYTES,
+  ): Promise<Capture> {
     const args = ['-i', ifname, '-U', '--immediate-mode', '-Z', 'root', '-w', '-'];
-    args.push('-s', `${KEPT_BYTES}`, '-B', `${BUFFER_KIB}`);
+    args.push('-s', `${keptBytes}`, '-B', `${BUFFER_KIB}`);
     const tcpdump = host.spawn('tcpdump', filter === '' ? args : [...args, filter]);
     await tcpdump.waitForOutput(/listening on/);
     return new Capture(tcpdump);

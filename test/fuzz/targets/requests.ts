@@ -36,6 +36,7 @@ const CORPUS = [
     `endpoint=[fe80::1%eth0]:65535\npublic_key=${KEYS[3]}\nendpoint=\nallowed_ip=0.0.0.0/0\n\n`,
   `set=1\npublic_key=${KEYS[1]}\nallowed_ip=::/0\n\nget=1\n\nset=1\nlisten_port=0\ndebug=false\n\nget=1\n\n`,
   `set=1\npublic_key=${KEYS[3]}\nendpoint=[::ffff:192.0.2.1]:9\nallowed_ip=192.0.2.1\n\n`,
+  `set=1\npublic_key=${KEYS[3]}\nallowed_ip=::ffff:192.0.2.0/120\nallowed_ip=-fd00::/64\n\n`,
 ];
 
 const encoder = new TextEncoder();
@@ -53,6 +54,7 @@ class Requests implements RunningTarget {
       wallClock: () => 0,
       outlet: { transmit: () => {}, deliver: () => {} },
     });
+    this.#device.up(0);
   }
 
   generate(...[dice, , found]: Parameters<RunningTarget['generate']>): string {
@@ -98,6 +100,7 @@ class Requests implements RunningTarget {
       this.#device.configure(0, { replacePeers: true, peers: [] });
     }
     this.#device.configure(0, ok);
+    this.#arena.reset();
     return ok.peers.length > 0 ? 'set peers' : 'set';
   }
 

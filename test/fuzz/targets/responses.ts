@@ -6,7 +6,8 @@
 import { formatKey } from '../../../src/cli/keys.ts';
 import { describeInterface, formatInterface } from '../../../src/cli/show.ts';
 import { formatStats } from '../../../src/cli/stats.ts';
-import type { InterfaceView } from '../../../src/cli/view.ts';
+import type { AddressView, InterfaceView } from '../../../src/cli/view.ts';
+import { parseAddress } from '../../../src/packet/address.ts';
 import { formatState, parseState, type ReportedState } from '../../../src/uapi/get.ts';
 import { answer, EPROTO, isWholeAnswer } from '../../../src/uapi/response.ts';
 import { parseStats } from '../../../src/uapi/stats.ts';
@@ -33,6 +34,10 @@ const CORPUS = [
     `drop_unheardOf=1\npublic_key=${KEY_A}\nfact_handshake=no answer to 7 initiations\n` +
     'packets_received=12\ndrop_replayedPacket=1\nerrno=0\n\n',
 ];
+const ADDRESSES: readonly AddressView[] = [
+  ...['10.99.0.1', 'fe80::1'].map((text) => parseAddress(text)!),
+].map((address) => ({ address, length: 30, destination: address, broadcast: address }));
+const DESCRIPTION_MAX = 60;
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 const interfaceIndex = (name: string) => (name === 'eth0' ? 3 : 0);
 
@@ -51,7 +56,8 @@ class Responses implements RunningTarget {
     holds(counts.every(Number.isFinite), 'a counter that is no number');
     const publicKey = state.publicKey ?? null;
     const view: InterfaceView = {
-      ...{ name: 'wg0', index: 4, flags: 0x1091, mtu: 1420, description: '', addresses: [] },
+      ...{ name: 'wg0', index: 4, flags: 0x1091, mtu: 1420, addresses: ADDRESSES },
+      description: text.slice(0, DESCRIPTION_MAX),
       wireguard: { state, publicKey, stats },
     };
     const shown = formatInterface(view, { peers: true, nowMs: 1_800_000_000_000 });

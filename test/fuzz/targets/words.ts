@@ -32,6 +32,11 @@ const CORPUS: readonly (readonly string[])[] = [
     return words.slice(1).map((word) => (word.startsWith('"') ? word.slice(1, -1) : word));
   }),
   'wg0 inet 10.99.0.1/30 wgkeyfile - wgport 51820'.split(' '),
+  ...[['--version'], ['-V'], ['help', 'wgaip'], ['completion', 'zsh'], ['wg0', '--help']],
+  `wg0 wgkeyfile - wgpeer ${KEY} wgpskfile - wgendpoint [2001:db8::1] 1`.split(' '),
+  `wg0 wgpeer ${KEY} wgendpoint ::ffff:1.2.3.4 1 wgendpoint fe80::1%7 1`.split(' '),
+  `wg0 wgpeer ${KEY} wgendpoint fe80::1%wg1 1 wgendpoint [1.2.3.4] 1`.split(' '),
+  'wg0 inet6 fd00::1 netmask 0xff000000 10.99.0.1 10.99.0.2'.split(' '),
   [
     ...['wg0', 'wgpeer', KEY, 'wgdescr', 'site B', 'wgendpoint', 'b.example', '51820'],
     ...['wgaip', '10.99.0.2/32', 'wgaip', '10.20.0.0/24', 'wgpsk', SECRET, 'wgpka', '25'],
@@ -42,7 +47,8 @@ const CORPUS: readonly (readonly string[])[] = [
 
 const HAD: readonly AddressView[] = ['10.99.0.1', 'fd00::1'].map((text) => {
   const address = parseAddress(text)!;
-  return { address, length: address.length * 4, destination: null, broadcast: null };
+  const destination = address.length === 4 ? address : null;
+  return { address, length: address.length * 8, destination, broadcast: null };
 });
 const FACTS = {
   interfaces: ['wg0', 'office'],
@@ -142,7 +148,8 @@ function plan(draft: Draft, words: readonly string[]): string {
 function surroundings(words: readonly string[]): Surroundings {
   return {
     lookup: async (host) => {
-      if (host.length % 3 === 0) throw Object.assign(new Error(host), { code: 'ENOTFOUND' });
+      const code = [undefined, 'ENOTFOUND', undefined, 'EAI_AGAIN', 'EIO'][host.length % 8];
+      if (code !== undefined) throw Object.assign(new Error(host), { code });
       return [...words];
     },
     readStandardInput: async () => words[words.length - 1] ?? '',

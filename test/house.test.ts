@@ -38,7 +38,12 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   },
   // The daemon's own command line, which is the one that starts it.
   'cli/tswgd.ts': { values: ['cli', 'io', 'daemon.ts', 'log.ts'] },
-  'daemon.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'io', 'log.ts'] },
+  'daemon.ts': {
+    values: ['crypto', 'packet', 'uapi', 'io', 'log.ts', 'datapath.ts', 'rehearsal.ts'],
+    types: ['device'],
+  },
+  'datapath.ts': { values: ['device', 'io'], types: ['crypto'] },
+  'rehearsal.ts': { values: ['device', 'packet', 'io', 'datapath.ts'], types: ['crypto'] },
   'index.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'daemon.ts'] },
 };
 /** The ground floor: anybody may stand on it. */

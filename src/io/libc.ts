@@ -9,6 +9,7 @@
 
 import koffi from 'koffi';
 import type { Arena } from '../arena.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET } from './linux.ts';
 
 const library = koffi.load(null);
 
@@ -25,10 +26,13 @@ export const close = bind('close', ['int']);
 export const ioctl = bind('ioctl', ['int', 'size_t', 'uintptr_t']);
 export const fcntl = bind('fcntl', ['int', 'int', 'intptr_t']);
 export const setns = bind('setns', ['int', 'int']);
+export const unshare = bind('unshare', ['int']);
+export const eventfd = bind('eventfd', ['uint32_t', 'int']);
 /** (struct pollfd *, count, timeout in ms) */
 export const poll = bind('poll', ['uintptr_t', 'size_t', 'int']);
 
 export const socket = bind('socket', ['int', 'int', 'int']);
+const socketpair = bind('socketpair', ['int', 'int', 'int', 'uintptr_t']);
 export const bindSocket = bind('bind', ['int', 'uintptr_t', 'uint32_t']);
 export const listen = bind('listen', ['int', 'int']);
 export const connect = bind('connect', ['int', 'uintptr_t', 'uint32_t']);
@@ -153,6 +157,15 @@ export function getIntOption(fd: number, level: number, name: number): number | 
   option.view.setInt32(8, 4, true);
   if (getsockopt(fd, level, name, option.address, option.address + 8) < 0) return undefined;
   return option.view.getInt32(0, true);
+}
+
+/** Two connected, non-blocking sockets that keep the boundaries of messages. @throws {SystemError} */
+export function socketPair(): readonly [number, number] {
+  const kind = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  if (socketpair(AF_UNIX, kind, 0, option.address) < 0) {
+    throw new SystemError('open a pair of sockets', 'socketpair', errno());
+  }
+  return [option.view.getInt32(0, true), option.view.getInt32(4, true)];
 }
 
 /**

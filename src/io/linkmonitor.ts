@@ -17,23 +17,13 @@ import {
   ERRNO,
   errno,
   ioctl,
-  open,
   recv,
   Scratch,
   SystemError,
-  setns,
   socket,
 } from './libc.ts';
-import {
-  AF_NETLINK,
-  CLONE_NEWNET,
-  O_CLOEXEC,
-  O_RDONLY,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_RAW,
-  TUNGETDEVNETNS,
-} from './linux.ts';
+import { AF_NETLINK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, TUNGETDEVNETNS } from './linux.ts';
+import { enterNamespace } from './namespace.ts';
 import { type Link, Netlink } from './netlink.ts';
 import { drainSoon, type Watch, watch } from './poller.ts';
 import { tunName } from './tundevice.ts';
@@ -164,30 +154,22 @@ class LinkMonitor implements Monitor {
 
   /** Opens the sockets anew in the namespace of `fd`, and comes back. */
   #moveTo(fd: number, name: string): boolean {
-    const home = open('/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
-    if (home < 0) {
-      this.#giveUp(name, 'open', errno());
+    let comeBack: () => void;
+    try {
+      comeBack = enterNamespace(fd);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#giveUp(name, error.call, error.errno);
       return false;
     }
     try {
-      if (setns(fd, CLONE_NEWNET) < 0) {
-        this.#giveUp(name, 'setns', errno());
-        return false;
-      }
-      try {
-        const netlink = new Netlink();
-        const events = new Events(LINK_EVENTS, this.#look, this.#onBug);
-        this.#closeSockets();
-        this.#netlink = netlink;
-        this.#events = events;
-      } finally {
-        // Staying there would open the UDP sockets of later in the wrong network.
-        if (setns(home, CLONE_NEWNET) < 0) {
-          this.#onBug(new SystemError('return to the network namespace', 'setns', errno()));
-        }
-      }
+      const netlink = new Netlink();
+      const events = new Events(LINK_EVENTS, this.#look, this.#onBug);
+      this.#closeSockets();
+      this.#netlink = netlink;
+      this.#events = events;
     } finally {
-      close(home);
+      comeBack();
     }
     return true;
   }

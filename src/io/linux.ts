@@ -10,6 +10,7 @@ export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x80000;
@@ -47,8 +48,14 @@ export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
 // poll.h, fcntl.h
+export const EFD_NONBLOCK = 0o4000;
+export const EFD_CLOEXEC = 0o2000000;
+
 export const POLLIN = 1;
 export const POLLOUT = 4;
+export const POLLERR = 8;
+export const POLLHUP = 16;
+export const POLLNVAL = 32;
 export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0x800;

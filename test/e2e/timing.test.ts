@@ -22,7 +22,7 @@ const IDLE_LIMIT_PERCENT = 0.2;
 /** Past the last keepalive of the only session. */
 const SETTLE_MS = 12_000;
 const IDLE_WINDOW_S = 6;
-const IDLE_WINDOWS = 3;
+const IDLE_WINDOWS = 5;
 const STREAM_SECONDS = 6;
 /** Far below what any machine moves, far above what a starved stream would. */
 const SATURATING_BITS_PER_SECOND = 50e6;
@@ -113,7 +113,7 @@ describeInLab('timing', ['wg'], () => {
         await sleep(IDLE_WINDOW_S * 1000);
         percents.push((((await cpuSeconds(left.host)) - before) / IDLE_WINDOW_S) * 100);
       }
-      // The median: V8 tidies up once, some seconds after the last work, and then no more.
+      // The median: V8 tidies up once or twice in the first half minute, and then no more.
       const median = percents.sort((a, b) => a - b)[(IDLE_WINDOWS - 1) / 2];
       expect(median, `${percents}`).toBeLessThan(IDLE_LIMIT_PERCENT);
     }));

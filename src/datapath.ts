@@ -1,0 +1,95 @@
+/**
+ * The path of packets: joins a Device to an interface and its sockets, and owns the turn.
+ *
+ * A turn begins when a descriptor is readable, a deadline is due or the operator asks for
+ * something. It reads the clock once, gives the Device a bounded number of packets, flushes what
+ * the Device put out, and takes the arena back.
+ */
+
+import type { Arena } from './arena.ts';
+import type { CryptoSuite } from './crypto/suite.ts';
+import { Device } from './device/device.ts';
+import type { DeviceEvent } from './device/events.ts';
+import { monotonicMs, random, wallClockMs } from './io/clock.ts';
+import type { Tun } from './io/tun.ts';
+import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
+
+/** Packets a turn takes from one descriptor before the others have theirs. */
+const TUN_BUDGET = 256;
+const UDP_BUDGET = 256;
+
+export interface DatapathOptions {
+  readonly arena: Arena;
+  readonly suite: CryptoSuite;
+  readonly observe: (event: DeviceEvent) => void;
+}
+
+export class Datapath {
+  readonly device: Device;
+  tun: Tun | undefined;
+  udp: Udp | undefined;
+  /** Monotonic ms of this turn. */
+  now = monotonicMs();
+  readonly #arena: Arena;
+  /** Whether this turn gave packets to the interface. */
+  #hasDelivered = false;
+
+  constructor({ arena, suite, observe }: DatapathOptions) {
+    this.#arena = arena;
+    this.device = new Device({
+      arena,
+      suite,
+      random,
+      wallClock: wallClockMs,
+      outlet: {
+        transmit: (offset, length, endpoint, trafficClass) =>
+          this.udp?.transmit(offset, length, endpoint, trafficClass),
+        deliver: (offset, length) => {
+          this.#hasDelivered = true;
+          this.tun?.deliver(offset, length);
+        },
+      },
+      observe,
+    });
+  }
+
+  readonly readTun = (): void => {
+    this.begin();
+    this.tun?.read(this.#sendPacket, TUN_BUDGET);
+    this.end();
+  };
+
+  readUdp(socket: UdpSocket): void {
+    this.begin();
+    this.#hasDelivered = false;
+    socket.receive(this.#receiveDatagram, UDP_BUDGET);
+    this.end();
+    // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
+    // and need not wait until the descriptors have been polled again.
+    if (this.#hasDelivered) this.readTun();
+  }
+
+  /** For the Device's deadlines, and for handshakes that wait their turn. */
+  readonly handleTimeout = (): void => {
+    this.begin();
+    this.end();
+  };
+
+  /** Begins a turn of the caller's own making, which `end` ends. */
+  begin(): void {
+    this.now = monotonicMs();
+  }
+
+  end(): void {
+    if (this.device.nextTimeout() <= this.now) this.device.handleTimeout(this.now);
+    this.udp?.flush();
+    this.tun?.flush();
+    this.#arena.reset();
+  }
+
+  readonly #sendPacket = (offset: number, length: number): void =>
+    this.device.sendPacket(this.now, offset, length);
+
+  readonly #receiveDatagram: DatagramSink = (offset, length, endpoint, trafficClass) =>
+    this.device.receiveDatagram(this.now, offset, length, endpoint, trafficClass);
+}

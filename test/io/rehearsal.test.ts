@@ -1,0 +1,63 @@
+import { readdirSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { Arena } from '../../src/arena.ts';
+import { liveCiphers } from '../../src/io/ciphers.ts';
+import { Loop } from '../../src/io/loop.ts';
+import { chooseSuite } from '../../src/io/suite.ts';
+import { createKernels } from '../../src/packet/kernels/kernels.ts';
+import { Rehearsal } from '../../src/rehearsal.ts';
+import { describeInNamespace, eventually } from './namespace.ts';
+
+const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+
+function setUp() {
+  const arena = new Arena(6 * 1024 * 1024);
+  const suite = chooseSuite(arena, 'auto', () => {});
+  let opened = 0;
+  const counting = {
+    ...suite,
+    createOpener: (key: Uint8Array) => {
+      const opener = suite.createOpener(key);
+      return {
+        open: (offset: number, length: number, counter: number) => {
+          opened++;
+          return opener.open(offset, length, counter);
+        },
+        wipe: () => opener.wipe(),
+      };
+    },
+  };
+  const loop = new Loop({
+    deadline: () => Number.POSITIVE_INFINITY,
+    onDeadline: () => {},
+    onBug: (error) => {
+      throw error;
+    },
+  });
+  const kernels = createKernels(arena);
+  const before = { ciphers: liveCiphers(), descriptors: openDescriptors() };
+  const rehearsal = new Rehearsal({ arena, suite: counting, kernels, loop, offload: true });
+  const expectNothingLeft = (): void => {
+    expect(liveCiphers()).toBe(before.ciphers);
+    expect(openDescriptors()).toBe(before.descriptors);
+    loop.close();
+  };
+  return { rehearsal, opened: () => opened, expectNothingLeft };
+}
+
+describeInNamespace('rehearsal', () => {
+  it('takes thousands of packets both ways and leaves neither keys nor descriptors', async () => {
+    const { rehearsal, opened, expectNothingLeft } = setUp();
+    await eventually(() => rehearsal.isClosed, 'the end of the rehearsal');
+    expect(opened()).toBeGreaterThanOrEqual(4_000);
+    expectNothingLeft();
+  });
+
+  it('given up half-way, it erases its keys all the same', async () => {
+    const { rehearsal, opened, expectNothingLeft } = setUp();
+    await eventually(() => opened() > 100, 'some packets');
+    rehearsal.close();
+    rehearsal.close();
+    expectNothingLeft();
+  });
+});

@@ -3,8 +3,9 @@
  * table of what came of it. Ends with 1 when anything failed.
  */
 
+import { readFileSync } from 'node:fs';
 import yargs from 'yargs';
-import { Coverage } from './coverage.ts';
+import { Coverage, type Reach } from './coverage.ts';
 import { formatFailure, formatOutcomes, formatTable } from './report.ts';
 import { fuzz, type Report } from './run.ts';
 import { parseInput, type Target } from './target.ts';
@@ -13,6 +14,8 @@ import { TARGETS } from './targets.ts';
 const DEFAULT_MINUTES = 10;
 const MS_PER_MINUTE = 60_000;
 const NAME_WIDTH = 12;
+/** Shorter pieces that were not reached are a brace or a default. */
+const SHOWN_PIECE_MIN = 12;
 
 interface Options {
   readonly targets: readonly Target[];
@@ -22,7 +25,7 @@ interface Options {
   /** For all together. */
   readonly milliseconds: number;
   readonly input: string | undefined;
-  readonly guided: boolean;
+  readonly coverage: boolean;
   readonly verbose: boolean;
 }
 
@@ -44,11 +47,7 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       defaultDescription: 'any',
     })
     .option('input', { type: 'string', describe: 'just this one: hex, or a text or words as JSON' })
-    .option('guided', {
-      type: 'boolean',
-      default: false,
-      describe: 'keep inputs that reach new code, and change those as well',
-    })
+    .option('coverage', { type: 'boolean', default: false, describe: 'what code was reached' })
     .option('verbose', { type: 'boolean', default: false, describe: 'what came how often' })
     .strict()
     .version(false)
@@ -63,7 +62,7 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       ? above0('--minutes', minutes ?? DEFAULT_MINUTES) * MS_PER_MINUTE
       : Number.POSITIVE_INFINITY,
     input: parsed.input,
-    guided: parsed.guided,
+    coverage: parsed.coverage,
     verbose: parsed.verbose,
   };
 }
@@ -73,29 +72,35 @@ function above0(option: string, value: number): number {
   throw new Error(`${option}: ${value}: expected a number above 0`);
 }
 
-async function fuzzOne(target: Target, options: Options): Promise<Report> {
+async function fuzzOne(
+  target: Target,
+  options: Options,
+  coverage: Coverage | null,
+): Promise<Report> {
   const { seed, inputs } = options;
-  const coverage = options.guided ? new Coverage(target.sources) : undefined;
-  try {
-    const report = await fuzz(target, {
-      seed,
-      inputs,
-      milliseconds: options.milliseconds / options.targets.length,
-      ...(coverage === undefined ? {} : { coverage }),
-    });
-    const share = coverage === undefined ? '' : `, ${percent(coverage.share)} of the code reached`;
-    const count = report.inputs.toLocaleString('en');
-    console.log(`${target.name.padEnd(NAME_WIDTH)} ${count} inputs${share}`);
-    if (options.verbose) console.log(formatOutcomes(report));
-    if (report.failure !== null) console.log(formatFailure(report, report.failure));
-    return report;
-  } finally {
-    coverage?.close();
-  }
+  coverage?.take([]);
+  const milliseconds = options.milliseconds / options.targets.length;
+  const report = await fuzz(target, { seed, inputs, milliseconds });
+  console.log(`${target.name.padEnd(NAME_WIDTH)} ${report.inputs.toLocaleString('en')} inputs`);
+  if (coverage !== null) showReach(coverage.take(target.sources));
+  if (options.verbose) console.log(formatOutcomes(report));
+  if (report.failure !== null) console.log(formatFailure(report, report.failure));
+  return report;
 }
 
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+/** The share that was reached, and the first line of each piece of the build that was not. */
+function showReach({ share, unreached }: Reach): void {
+  console.log(`  ${(100 * share).toFixed(1)} % of the code reached; not reached:`);
+  for (const { url, start, length } of unreached) {
+    if (length < SHOWN_PIECE_MIN) continue;
+    const text = readFileSync(new URL(url), 'utf8');
+    const line = text.slice(0, start).split('\n').length;
+    const piece = text
+      .slice(start, start + length)
+      .trim()
+      .split('\n')[0];
+    console.log(`  ${url.slice(url.lastIndexOf('/src/') + 1)}:${line}: ${piece}`);
+  }
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -111,7 +116,9 @@ async function main(words: readonly string[]): Promise<number> {
   }
   console.log(`fuzz: seed ${options.seed}`);
   const reports: Report[] = [];
-  for (const target of options.targets) reports.push(await fuzzOne(target, options));
+  const coverage = options.coverage ? new Coverage() : null;
+  for (const target of options.targets) reports.push(await fuzzOne(target, options, coverage));
+  coverage?.close();
   console.log(`\n${formatTable(reports)}`);
   return reports.every(({ failure }) => failure === null) ? 0 : 1;
 }

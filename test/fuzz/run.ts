@@ -7,7 +7,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Dice } from '../packet/trains.ts';
-import type { Coverage } from './coverage.ts';
 import { Durations } from './durations.ts';
 import { minimise, minimiseSequence } from './minimise.ts';
 import type { Input, RunningTarget, Target } from './target.ts';
@@ -28,8 +27,6 @@ export interface FuzzOptions {
   readonly inputs: number;
   readonly milliseconds?: number;
   readonly limits?: Limits;
-  /** Keeps inputs that reach new code, and changes those as well. */
-  readonly coverage?: Coverage;
 }
 
 export interface Failure {
@@ -57,7 +54,7 @@ export interface Report {
 
 const MS_PER_S = 1_000;
 const US_PER_MS = 1_000;
-/** Inputs between two looks at the clock, and between two looks at the coverage. */
+/** Inputs between two looks at the clock. */
 const BATCH = 256;
 const RETRIES = 3;
 const COLLECTIONS = 3;
@@ -81,9 +78,10 @@ class Run {
   readonly #limits: Limits;
   readonly #durations = new Durations();
   readonly #outcomes = new Map<string, number>();
-  readonly #found: Input[] = [];
   /** The inputs of this epoch so far, or of this batch where inputs stand alone. */
   #recent: Input[] = [];
+  /** For a second opinion on slow inputs. Made once, or it would count as growth. */
+  #spare: RunningTarget | null = null;
   #epoch = 0;
   #number = 0;
   #runMs = 0;
@@ -97,6 +95,7 @@ class Run {
   async toEnd(): Promise<Report> {
     const { seed, inputs, milliseconds = Number.POSITIVE_INFINITY } = this.#options;
     const running = await this.#target.create(seed);
+    this.#spare = await this.#target.create(seed);
     const begun = performance.now();
     const end = begun + milliseconds;
     const isQuarter = () =>
@@ -138,13 +137,12 @@ class Run {
         running.begin?.(this.#epoch);
       }
       const dice = diceOf(this.#options.seed, this.#number);
-      const input = running.generate(dice, this.#number, this.#found);
+      const input = running.generate(dice, this.#number);
       this.#recent.push(input);
       const failure = await this.#one(running, input);
       if (failure !== null) return failure;
       this.#number++;
     }
-    if (this.#options.coverage?.takeNew()) await this.#keepWhatIsNew(this.#options.coverage);
     return null;
   }
 
@@ -185,14 +183,13 @@ class Run {
     return { what, number: this.#number, input, minimised };
   }
 
-  /** CPU time of the last of the recent inputs, each time after a fresh start. */
+  /** CPU time of the last of the recent inputs, the least of several, each in a new epoch. */
   async #leastCpuMs(): Promise<number> {
     let least = Number.POSITIVE_INFINITY;
     for (let retry = 0; retry < RETRIES; retry++) {
-      const running = await this.#target.create(this.#options.seed);
-      running.begin?.(this.#epoch);
+      this.#spare!.begin?.(this.#epoch);
       const before = process.cpuUsage();
-      await running.run(this.#recent[this.#recent.length - 1]);
+      await this.#spare!.run(this.#recent[this.#recent.length - 1]);
       const { user, system } = process.cpuUsage(before);
       least = Math.min(least, (user + system) / US_PER_MS);
     }
@@ -214,13 +211,6 @@ class Run {
     if (await alone(input)) return [await minimise(input, alone)];
     if (!(await fails(this.#recent))) return null;
     return minimiseSequence(this.#recent, fails);
-  }
-
-  /** Something among the recent inputs reached new code: run one by one, to know which. */
-  async #keepWhatIsNew(coverage: Coverage): Promise<void> {
-    const running = await this.#target.create(this.#options.seed);
-    running.begin?.(this.#epoch);
-    this.#found.push(...(await coverage.findNew(this.#recent, (input) => running.run(input))));
   }
 }
 

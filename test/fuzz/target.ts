@@ -11,7 +11,7 @@ export type Input = Uint8Array | string | readonly string[];
 
 export interface Target {
   readonly name: string;
-  /** Sources whose blocks coverage counts, as ends of their paths without the extension. */
+  /** Files of src whose coverage counts, without their extensions. */
   readonly sources: readonly string[];
   /** Inputs after which a running target begins a new epoch. Without it inputs stand alone. */
   readonly epoch?: number;
@@ -22,8 +22,8 @@ export interface Target {
 export interface RunningTarget {
   /** Called before input number `epoch * target.epoch`: what follows depends on nothing before. */
   begin?(epoch: number): void;
-  /** Input number `number`, from the dice alone. `found`: more inputs worth to be changed. */
-  generate(dice: Dice, number: number, found: readonly Input[]): Input;
+  /** Input number `number`, drawn from the dice. */
+  generate(dice: Dice, number: number): Input;
   /**
    * Hands the input to the shipping code. The outcome in a word or two, which is counted.
    *
@@ -76,9 +76,4 @@ export function parseInput(text: string): Input {
   const isWords = Array.isArray(value) && value.every((word) => typeof word === 'string');
   if (typeof value === 'string' || isWords) return value;
   throw new SyntaxError('expected hex, or a string or an array of strings as JSON');
-}
-
-/** Bytes, characters or words. */
-export function inputLength(input: Input): number {
-  return input.length;
 }

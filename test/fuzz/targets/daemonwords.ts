@@ -3,6 +3,7 @@
 import { parseDaemonCommand, parseLogLevel } from '../../../src/cli/tswgd.ts';
 import { isInterfaceName } from '../../../src/cli/values.ts';
 import { keepsOutput, parseDescriptor } from '../../../src/io/launch.ts';
+import type { Dice } from '../../packet/trains.ts';
 import { mutateWords } from '../mutator.ts';
 import { holds, type Input, type RunningTarget, type Target } from '../target.ts';
 
@@ -13,9 +14,8 @@ const CORPUS = [
 const VOCABULARY = [...CORPUS.flat(), '-h', '--', '-', '=', '.', '..', 'a'.repeat(16)];
 
 class DaemonWords implements RunningTarget {
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): readonly string[] {
-    const bases = found.length > 0 && dice.oneIn(2) ? (found as (readonly string[])[]) : CORPUS;
-    return mutateWords(dice.pick(bases), CORPUS, VOCABULARY, dice);
+  generate(dice: Dice): readonly string[] {
+    return mutateWords(dice.pick(CORPUS), CORPUS, VOCABULARY, dice);
   }
 
   run(input: Input): string {

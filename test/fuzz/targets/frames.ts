@@ -21,6 +21,7 @@ import { createPortableKernels } from '../../../src/packet/kernels/portable.ts';
 import { Segmenter } from '../../../src/packet/segment.ts';
 import { VIRTIO_HEADER_BYTES } from '../../../src/packet/virtio.ts';
 import { seeded } from '../../noise/parties.ts';
+import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes, mutateInPlace } from '../mutator.ts';
 import { holds, holdsEqual, type RunningTarget, sameBytes, type Target } from '../target.ts';
 import { FRAMES } from './packetseeds.ts';
@@ -78,9 +79,8 @@ class Frames implements RunningTarget {
     this.#device.up(0);
   }
 
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): Uint8Array {
-    const bases = found.length > 0 && dice.oneIn(4) ? (found as Uint8Array[]) : CORPUS;
-    const base = dice.pick(bases);
+  generate(dice: Dice): Uint8Array {
+    const base = dice.pick(CORPUS);
     const input = dice.oneIn(2)
       ? mutateInPlace(base, CORPUS, dice)
       : mutateBytes(base, CORPUS, dice, 1 + FRAME_BYTES_MAX);

@@ -12,7 +12,6 @@
 import { Arena } from '../../../src/arena.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import type { CryptoSuite } from '../../../src/crypto/suite.ts';
-import type { DropReason } from '../../../src/device/drops.ts';
 import { Endpoint } from '../../../src/device/endpoint.ts';
 import { remoteId } from '../../../src/device/send.ts';
 import { createOpensslSuite } from '../../../src/io/openssl.ts';
@@ -32,6 +31,7 @@ import { seeded, unhex } from '../../noise/parties.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes, mutateInPlace } from '../mutator.ts';
 import { holds, type Input, type RunningTarget, sameBytes, type Target } from '../target.ts';
+import { endBetween, tallyEnds, total } from './ends.ts';
 import { type Clock, connect, Party } from './party.ts';
 
 const EPOCH = 1024;
@@ -60,40 +60,6 @@ const STRANGERS = 32;
  * which it has no time while it is flooded with handshakes.
  */
 const [EPOCHS, DOWN, KEYLESS, FLOODED] = [32, 6, 7, 8];
-
-/** Reasons under which an arriving message can be dropped. */
-const INBOUND: readonly DropReason[] = [
-  ...([
-    'malformedMessage',
-    'badMac1',
-    'noPrivateKey',
-    'handshakeQueueFull',
-    'cookieRequired',
-  ] as const),
-  ...(['rateLimited', 'badHandshake', 'unknownPeer', 'replayedInitiation'] as const),
-  ...([
-    'initiationFlood',
-    'unknownIndex',
-    'unexpectedResponse',
-    'badCookie',
-    'expiredKey',
-  ] as const),
-  ...(['badPacket', 'replayedPacket', 'malformedPacket', 'disallowedSource'] as const),
-  ...(['ecnViolation', 'interfaceDown'] as const),
-];
-
-const OTHER_ENDS = [
-  'delivered',
-  'queued',
-  'keepalive',
-  'cookie',
-  'initiation',
-  'response',
-] as const;
-const [DELIVERED, QUEUED, KEEPALIVE, COOKIE, INITIATION, RESPONSE] = OTHER_ENDS.keys();
-const FIRST_DROP = OTHER_ENDS.length;
-/** Every way in which an arriving message can end; a queued one ends later in one of the others. */
-const ENDS: readonly string[] = [...OTHER_ENDS, ...INBOUND];
 
 /** Made once: choosing OpenSSL takes a self-test. Every creation of the target starts it anew. */
 let shared: { subject: Arena; others: Arena; suite: CryptoSuite; otherSuite: CryptoSuite } | null =
@@ -175,7 +141,7 @@ class Messages implements RunningTarget {
     const now = this.#clock.now;
     subject.device.configure(now, { privateKey: subject.privateKey, peers: [] });
     subject.device.up(now);
-    const before = total(this.#tally());
+    const before = total(tallyEnds(this.#subject));
     for (const party of [subject, this.#friend, this.#second, this.#third]) party.settle();
     this.#clock.now += PAUSE_MS;
     // To the third peer: what is due by now, or else what a first packet sets off.
@@ -183,7 +149,7 @@ class Messages implements RunningTarget {
     connect(this.#friend, subject, ipv4('10.1.0.5', '10.0.0.5'));
     connect(this.#second, subject, ipv4('10.2.0.5', '10.0.0.5'));
     this.#wire = this.#realMessages(initiations);
-    this.#others += total(this.#tally()) - before;
+    this.#others += total(tallyEnds(this.#subject)) - before;
     this.#accepted = new Set();
     this.#makers = epoch % 2 === 0 ? [] : this.#giveCookies();
     if (epoch % EPOCHS === DOWN) subject.device.down();
@@ -230,7 +196,7 @@ class Messages implements RunningTarget {
     });
   }
 
-  generate(...[dice, number, found]: Parameters<RunningTarget['generate']>): Uint8Array {
+  generate(dice: Dice, number: number): Uint8Array {
     const source = dice.below(this.#endpoints.length);
     // Now and then the Device has no time for a while, so that its queue of handshakes fills.
     const isFlood = Math.floor(number / EPOCH) % EPOCHS === FLOODED;
@@ -246,8 +212,7 @@ class Messages implements RunningTarget {
     } else if (kind < AS_ON_THE_WIRE) {
       datagram = this.#withMacs(dice, source);
     } else {
-      const bases = dice.oneIn(4) && found.length > 0 ? found.map(datagramOf) : this.#wire;
-      const base = dice.pick(bases);
+      const base = dice.pick(this.#wire);
       if (dice.oneIn(12)) datagram = base;
       else if (dice.oneIn(2)) datagram = mutateInPlace(base, this.#wire, dice);
       else datagram = mutateBytes(base, this.#wire, dice, DATAGRAM_BYTES_MAX);
@@ -314,7 +279,7 @@ class Messages implements RunningTarget {
     const { device, arena } = subject;
     const datagram = datagramOf(input);
     this.#clock.now += elapsedMs(input[ELAPSED]);
-    const before = this.#tally();
+    const before = tallyEnds(this.#subject);
     subject.delivered = null;
     const slot = arena.allocate(2 * GUARD_BYTES + datagram.length);
     const offset = slot + GUARD_BYTES;
@@ -328,10 +293,10 @@ class Messages implements RunningTarget {
       endpoint,
       input[TRAFFIC_CLASS],
     );
-    const after = this.#tally();
+    const after = tallyEnds(this.#subject);
     holds(total(after) === total(before) + 1, 'a datagram with no end, or with two');
     holds(isGuarded(arena.bytes, slot, offset, datagram.length), 'bytes around the datagram');
-    const outcome = difference(before, after);
+    const outcome = endBetween(before, after);
     if (outcome === 'delivered') this.#checkDelivery(input, datagram, offset);
     this.#received++;
     const handled = (input[FLAGS] & HAS_TIME) === 0 ? '' : this.#giveTime();
@@ -369,45 +334,19 @@ class Messages implements RunningTarget {
   #giveTime(): string {
     const { device } = this.#subject;
     const waiting = device.core.handshakeQueue.length;
-    const before = this.#tally();
+    const before = tallyEnds(this.#subject);
     device.handleTimeout(this.#clock.now);
-    const after = this.#tally();
+    const after = tallyEnds(this.#subject);
     const handled = waiting - device.core.handshakeQueue.length;
     holds(total(after) === total(before), 'a handshake message with no end, or with two');
     holds(handled >= Math.min(waiting, 4), 'a queue that is not worked off');
-    return handled === 0 ? '' : difference(before, after);
-  }
-
-  /** How many messages have ended in each of the ways. */
-  #tally(): Float64Array {
-    const { device, deliveries } = this.#subject;
-    const { drops, handshakeQueue, peers } = device.core;
-    const tally = new Float64Array(ENDS.length);
-    for (const { counts } of peers.values()) {
-      tally[KEEPALIVE] += counts.keepalivesReceived;
-      tally[COOKIE] += counts.cookiesReceived;
-      tally[INITIATION] += counts.initiationsReceived;
-      tally[RESPONSE] += counts.responsesReceived;
-    }
-    tally[DELIVERED] = deliveries;
-    tally[QUEUED] = handshakeQueue.length;
-    for (let i = 0; i < INBOUND.length; i++) tally[FIRST_DROP + i] = drops.get(INBOUND[i]);
-    return tally;
+    return handled === 0 ? '' : endBetween(before, after);
   }
 
   finish(): void {
-    const all = total(this.#tally());
+    const all = total(tallyEnds(this.#subject));
     holds(all === this.#received + this.#others, `${all} ends of ${this.#received} datagrams`);
   }
-}
-
-function total(tally: Float64Array): number {
-  return tally.reduce((sum, count) => sum + count, 0);
-}
-
-/** The way of which there is one more. */
-function difference(before: Float64Array, after: Float64Array): string {
-  return ENDS[after.findIndex((count, i) => count > before[i])];
 }
 
 function datagramOf(input: Input): Uint8Array {

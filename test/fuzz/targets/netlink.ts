@@ -23,6 +23,7 @@ import {
   writeRoute,
   writeSetLink,
 } from '../../../src/io/netlinkrequest.ts';
+import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes } from '../mutator.ts';
 import { holds, type RunningTarget, type Target } from '../target.ts';
 import { RECORDED_NETLINK } from './recordednetlink.ts';
@@ -72,9 +73,8 @@ function corpus(): Uint8Array[] {
 class Netlink implements RunningTarget {
   readonly #corpus = corpus();
 
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): Uint8Array {
-    const bases = found.length > 0 && dice.oneIn(2) ? (found as Uint8Array[]) : this.#corpus;
-    return mutateBytes(dice.pick(bases), this.#corpus, dice, LENGTH_MAX);
+  generate(dice: Dice): Uint8Array {
+    return mutateBytes(dice.pick(this.#corpus), this.#corpus, dice, LENGTH_MAX);
   }
 
   run(bytes: Uint8Array): string {

@@ -17,9 +17,8 @@ const ALL = [...PACKETS, ...TRAINS.flat()];
 class Packets implements RunningTarget {
   readonly #rejoiner = new Rejoiner();
 
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): Uint8Array {
-    const isFound = found.length > 0 && dice.oneIn(4);
-    const packets = isFound ? split(dice.pick(found)) : someTrains(dice);
+  generate(dice: Dice): Uint8Array {
+    const packets = someTrains(dice);
     // A few of the packets are changed, the others remain to be merged around them.
     for (let changes = dice.below(4); changes > 0 && packets.length > 0; changes--) {
       const at = dice.below(packets.length);

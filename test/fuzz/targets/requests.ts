@@ -14,6 +14,7 @@ import { type Request, RequestReader } from '../../../src/uapi/request.ts';
 import { answer, refuseSet } from '../../../src/uapi/response.ts';
 import { parseSet, writeSet } from '../../../src/uapi/set.ts';
 import { seeded } from '../../noise/parties.ts';
+import type { Dice } from '../../packet/trains.ts';
 import { mutateText } from '../mutator.ts';
 import { holds, holdsEqual, type RunningTarget, type Target } from '../target.ts';
 
@@ -57,9 +58,8 @@ class Requests implements RunningTarget {
     this.#device.up(0);
   }
 
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): string {
-    const bases = found.length > 0 && dice.oneIn(2) ? (found as string[]) : CORPUS;
-    return mutateText(dice.pick(bases), CORPUS, dice);
+  generate(dice: Dice): string {
+    return mutateText(dice.pick(CORPUS), CORPUS, dice);
   }
 
   run(text: string): string {

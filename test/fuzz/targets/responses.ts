@@ -11,6 +11,7 @@ import { parseAddress } from '../../../src/packet/address.ts';
 import { formatState, parseState, type ReportedState } from '../../../src/uapi/get.ts';
 import { answer, EPROTO, isWholeAnswer } from '../../../src/uapi/response.ts';
 import { parseStats } from '../../../src/uapi/stats.ts';
+import type { Dice } from '../../packet/trains.ts';
 import { mutateText } from '../mutator.ts';
 import { holds, holdsEqual, type RunningTarget, type Target } from '../target.ts';
 
@@ -42,9 +43,8 @@ const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 const interfaceIndex = (name: string) => (name === 'eth0' ? 3 : 0);
 
 class Responses implements RunningTarget {
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): string {
-    const bases = found.length > 0 && dice.oneIn(2) ? (found as string[]) : CORPUS;
-    return mutateText(dice.pick(bases), CORPUS, dice);
+  generate(dice: Dice): string {
+    return mutateText(dice.pick(CORPUS), CORPUS, dice);
   }
 
   run(text: string): string {

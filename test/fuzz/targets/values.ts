@@ -31,6 +31,7 @@ import {
 } from '../../../src/packet/address.ts';
 import { formatEndpoint, parseEndpoint } from '../../../src/uapi/endpoint.ts';
 import { formatKey, parseKey } from '../../../src/uapi/key.ts';
+import type { Dice } from '../../packet/trains.ts';
 import { mutateToken } from '../mutator.ts';
 import { holds, holdsEqual, type RunningTarget, sameBytes, type Target } from '../target.ts';
 
@@ -46,9 +47,8 @@ const interfaceIndex = (name: string) => (name === 'eth0' ? 3 : 0);
 const MESSAGE_MAX = 300;
 
 class Values implements RunningTarget {
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): string {
-    const bases = found.length > 0 && dice.oneIn(2) ? (found as string[]) : CORPUS;
-    return mutateToken(dice.pick(bases), CORPUS, dice);
+  generate(dice: Dice): string {
+    return mutateToken(dice.pick(CORPUS), CORPUS, dice);
   }
 
   run(text: string): string {

@@ -14,6 +14,7 @@ import type { AddressView } from '../../../src/cli/view.ts';
 import { COMMANDS, findWord, WORDS, wordNames } from '../../../src/cli/words.ts';
 import { parseAddress } from '../../../src/packet/address.ts';
 import { parseSet, writeSet } from '../../../src/uapi/set.ts';
+import type { Dice } from '../../packet/trains.ts';
 import { mutateWords } from '../mutator.ts';
 import { holds, holdsEqual, type Input, type RunningTarget, type Target } from '../target.ts';
 
@@ -68,9 +69,8 @@ const STANDING_ALONE = [
 ];
 
 class Words implements RunningTarget {
-  generate(...[dice, , found]: Parameters<RunningTarget['generate']>): readonly string[] {
-    const bases = found.length > 0 && dice.oneIn(2) ? (found as (readonly string[])[]) : CORPUS;
-    const words = mutateWords(dice.pick(bases), CORPUS, VOCABULARY, dice);
+  generate(dice: Dice): readonly string[] {
+    const words = mutateWords(dice.pick(CORPUS), CORPUS, VOCABULARY, dice);
     // Node decodes what the shell hands over, so that there are no halves of characters.
     return words.map((word) => Buffer.from(word).toString());
   }

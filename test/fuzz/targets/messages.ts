@@ -13,6 +13,7 @@ import { Arena } from '../../../src/arena.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import type { CryptoSuite } from '../../../src/crypto/suite.ts';
 import { Endpoint } from '../../../src/device/endpoint.ts';
+import { MAX_QUEUED_HANDSHAKES } from '../../../src/device/handshakequeue.ts';
 import { remoteId } from '../../../src/device/send.ts';
 import { createOpensslSuite } from '../../../src/io/openssl.ts';
 import { CookieMaker } from '../../../src/noise/cookie.ts';
@@ -296,6 +297,8 @@ class Messages implements RunningTarget {
     const after = tallyEnds(this.#subject);
     holds(total(after) === total(before) + 1, 'a datagram with no end, or with two');
     holds(isGuarded(arena.bytes, slot, offset, datagram.length), 'bytes around the datagram');
+    const waiting = device.core.handshakeQueue.length;
+    holds(waiting <= MAX_QUEUED_HANDSHAKES, `${waiting} handshakes wait`);
     const outcome = endBetween(before, after);
     if (outcome === 'delivered') this.#checkDelivery(input, datagram, offset);
     this.#received++;

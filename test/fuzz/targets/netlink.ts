@@ -12,6 +12,7 @@ import {
   parseLink,
   parseMessages,
   parseRoute,
+  viewOf,
 } from '../../../src/io/netlinkmessage.ts';
 import {
   MessageWriter,
@@ -82,8 +83,11 @@ class Netlink implements RunningTarget {
     let at = 0;
     const read: string[] = [];
     for (const message of messages) {
-      holds(message.body.byteOffset === bytes.byteOffset + at + 16, 'a body elsewhere');
-      at += align4(16 + message.body.length);
+      const { body } = message;
+      const length = viewOf(bytes).getUint32(at, true);
+      holds(body.byteOffset === bytes.byteOffset + at + 16, 'a body elsewhere');
+      holds(body.length === length - 16, 'a body of another length than the message says');
+      at += align4(length);
       holds(at - 3 <= bytes.length, 'a message beyond the end');
       read.push(parseAll(message));
     }

@@ -25,7 +25,7 @@ import { openUdp, type Udp } from './io/udp.ts';
 import type { Kernels } from './packet/kernels/kernels.ts';
 import { VIRTIO_HEADER_BYTES } from './packet/virtio.ts';
 
-const ROUND_TRIPS = 2_000;
+const ROUND_TRIPS = 4_000;
 /** A machine that is busy has better things to do. */
 const LONGEST_MS = 2_000;
 const MTU = 1_420;

@@ -235,17 +235,15 @@ export class Attacker {
 
   /** Puts the target under load, takes a cookie, and uses it too often and under other addresses. */
   #steal(trouble: Trouble, random: Random, target: Site, source: Endpoint): void {
-    const { address, port } = source;
-    const elsewhere = [
-      this.#freshSource(random),
-      new Endpoint(address, port === 65_535 ? 1 : port + 1),
-    ];
-    for (const endpoint of elsewhere) this.#addresses.add(addressName(endpoint));
     const maker = new CookieMaker(target.publicKey);
     this.#thieves.set(addressName(source), maker);
     this.#repeat(trouble, THEFT_EVERY_MS, () => {
       this.#burst(random, target, source, trouble.amount);
-      // The last goes out under our address: a cookie reply can be opened for the newest only.
+      // Places that never had a cookie, one of them another port of the same address. The last goes
+      // out under our own: a cookie reply can be opened for the newest message only.
+      const port = 1 + random.below(65_535);
+      const elsewhere = [this.#freshSource(random), new Endpoint(source.address, port)];
+      for (const endpoint of elsewhere) this.#addresses.add(addressName(endpoint));
       for (const one of [...elsewhere, ...Array<Endpoint>(12).fill(source)]) {
         const bytes = this.#forgedInitiation(random);
         maker.addMacs(bytes, this.#host.now());

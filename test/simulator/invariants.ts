@@ -35,10 +35,15 @@ const INDICES_PER_PEER = SESSIONS_PER_PEER + 1;
 /** Everything that is checked after every input of a Device. */
 export function checkTurn(site: Site, device: Device): void {
   checkBounds(site, device);
+  let sessions = 0;
   for (const peer of device.core.peers.values()) {
     checkStaged(site, device, peer);
     checkDeadlines(site, device, peer);
+    if (peer.previous !== null) sessions++;
+    if (peer.current !== null) sessions++;
+    if (peer.next !== null) sessions++;
   }
+  checkPlaces(site, sessions);
   checkNextTimeout(site, device);
 }
 
@@ -89,6 +94,13 @@ function checkDeadlines(site: Site, { core }: Device, peer: Peer): void {
   hold('keysHaveEnd', zeroes || (!hasKeys && retries), () => {
     const what = hasKeys ? 'session keys' : 'a handshake under way';
     return `${site.name} has ${what} and no deadline to erase them`;
+  });
+}
+
+/** A session that is no peer's previous, current or next one is erased at once (whitepaper 6.3). */
+function checkPlaces(site: Site, sessions: number): void {
+  hold('keysErased', site.sessions.size === sessions, () => {
+    return `${site.name} has ${sessions} sessions in their places, but the keys of ${site.sessions.size}`;
   });
 }
 

@@ -33,6 +33,9 @@ const UNAUTHENTIC: ReadonlySet<DropReason> = new Set<DropReason>([
   'interfaceDown',
 ]);
 
+/** Told of a handshake message taken from the queue, what came of it, and whether there was load. */
+export type Judged = (flight: Flight, event: DeviceEvent, isUnderLoad: boolean) => void;
+
 /** What a step did, in numbers. */
 class Step {
   seals = 0;
@@ -55,7 +58,7 @@ export class Ledger {
   readonly #name: string;
   readonly #core: Core;
   readonly #traffic: Traffic;
-  readonly #judged: (flight: Flight, event: DeviceEvent) => void;
+  readonly #judged: Judged;
   /** What waits on each peer, oldest first. */
   readonly #waiting = new Map<Peer, number[]>();
   readonly #dropped = new Map<DropReason, number>();
@@ -66,16 +69,13 @@ export class Ledger {
   /** The datagrams of the handshake queue, oldest first. */
   readonly #queued: Flight[] = [];
   #queuedBefore = 0;
+  /** Monotonic ms of the step. */
+  #now = 0;
+  #isUnderLoad = false;
   #answersBefore = 0;
   #step = new Step();
 
-  /** `judged` is told of every handshake message taken from the queue, and what became of it. */
-  constructor(
-    name: string,
-    core: Core,
-    traffic: Traffic,
-    judged: (flight: Flight, event: DeviceEvent) => void,
-  ) {
+  constructor(name: string, core: Core, traffic: Traffic, judged: Judged) {
     this.#name = name;
     this.#core = core;
     this.#traffic = traffic;
@@ -83,8 +83,10 @@ export class Ledger {
   }
 
   /** With the packet or the datagram that comes in. */
-  begin(input: Input, packet: Packet | null, flight: Flight | null): void {
+  begin(input: Input, now: number, packet: Packet | null, flight: Flight | null): void {
     this.#input = input;
+    this.#now = now;
+    this.#isUnderLoad = this.#core.handshakeQueue.isUnderLoad(now);
     this.#flight = flight;
     this.#packet = packet;
     this.#queuedBefore = this.#core.handshakeQueue.length;
@@ -220,7 +222,9 @@ export class Ledger {
   /** The queue is first in, first out: the next verdict is on its oldest message. */
   #takeQueued(event: DeviceEvent): void {
     const flight = this.#queued.shift();
-    if (flight !== undefined) this.#judged(flight, event);
+    if (flight !== undefined) this.#judged(flight, event, this.#isUnderLoad);
+    // A message may itself bring us under load, but only for the next one.
+    this.#isUnderLoad = this.#core.handshakeQueue.isUnderLoad(this.#now);
   }
 
   #balanceWaiting(): void {

@@ -44,6 +44,8 @@ const REORDERING_MS = 400;
 /** No trouble makes a datagram later than this: afterwards the network has healed. */
 export const DELAY_MAX_MS = 7_000;
 const JITTER = 0.1;
+/** How much later a copy arrives, at most. */
+const COPY_MS = 50;
 
 export class Network {
   readonly #host: NetworkHost;
@@ -54,6 +56,7 @@ export class Network {
   /** What each site's datagrams come from. */
   readonly #sources: Endpoint[] = [];
   readonly #active: { readonly trouble: Trouble; readonly random: Random }[] = [];
+  readonly #jitters = new Map<number, Random>();
   /** For each relayed link, the address under which each end appears to the other. */
   readonly #relays = new Map<number, readonly [Endpoint, Endpoint]>();
   #addressesGiven = 0;
@@ -79,7 +82,8 @@ export class Network {
 
   /** The same address, another port: what a NAT does that forgot the mapping. */
   rebind(site: number): void {
-    this.#assign(site, this.#sources[site].address, 1_024 + this.#random.below(60_000));
+    const { address, port } = this.#sources[site];
+    this.#assign(site, address, 1_024 + ((port + 7_919) % 60_000));
   }
 
   addressOf(site: number): Endpoint {
@@ -168,7 +172,7 @@ export class Network {
     }
     let flight = sent;
     let copies = 1;
-    let delay = link.latencyMs * (1 + JITTER * this.#random.fraction());
+    let delay = link.latencyMs * (1 + JITTER * this.#jitterOf(link).fraction());
     const relay = this.#relays.get(link.number);
     if (relay !== undefined)
       flight = { ...flight, source: relay[sent.from === link.ends[0] ? 0 : 1] };
@@ -203,8 +207,20 @@ export class Network {
       this.#host.note(flight, to, kind);
     }
     this.copies += copies - 1;
-    for (let i = 0; i < copies; i++)
-      this.#fly(flight, to, delay + i * this.#random.fraction() * 50);
+    for (let i = 0; i < copies; i++) {
+      this.#fly(flight, to, delay);
+      delay += COPY_MS * this.#jitterOf(link).fraction();
+    }
+  }
+
+  /** A link's own, so that it draws the same whatever happens on others. */
+  #jitterOf({ number }: LinkPlan): Random {
+    let random = this.#jitters.get(number);
+    if (random === undefined) {
+      random = this.#random.fork(`link ${number}`);
+      this.#jitters.set(number, random);
+    }
+    return random;
   }
 
   #fly(flight: Flight, to: number, delayMs: number): void {

@@ -18,6 +18,7 @@ import { addressName, type Flight, Network, NOBODY } from './network.ts';
 import { Random } from './random.ts';
 import { ATTEMPT_MS, NOTICE_MS, Recovery } from './recovery.ts';
 import {
+  connectedSites,
   describeTrouble,
   type FlowPlan,
   type LinkPlan,
@@ -91,7 +92,7 @@ class Run {
   readonly #keys = new Map<string, number>();
   readonly #numbers = new WeakMap<Peer, number>();
   /** By link: when anything last happened that is a reason to speak. */
-  readonly #causes: number[];
+  readonly #causes = new Map<number, number>();
   /** By site: addresses to which it sent a cookie, and when. */
   readonly #cookies = new Map<Site, Map<string, number>>();
   #now = 0;
@@ -106,7 +107,6 @@ class Run {
       (plan) => new Site(this, plan, this.random.fork(`site ${plan.number}`)),
     );
     this.attacker = new Attacker(this, this.random.fork('attacker'));
-    this.#causes = scenario.links.map(() => 0);
     for (const site of this.sites) this.#settle(site, site.plan);
     for (const link of scenario.links) this.#join(link);
   }
@@ -115,7 +115,7 @@ class Run {
   complete(): Result {
     let failure: Failure | null = null;
     try {
-      for (const site of this.sites) site.start();
+      for (const { number } of connectedSites(this.scenario)) this.sites[number].start();
       for (const trouble of this.scenario.troubles)
         this.later(trouble.from, () => {
           this.trace.line(this.#now, `        trouble ${describeTrouble(this.scenario, trouble)}`);
@@ -135,7 +135,7 @@ class Run {
       scenario: this.scenario,
       failure,
       simulatedMs: this.#now,
-      deviceMs: this.#now * this.sites.length,
+      deviceMs: this.#now * connectedSites(this.scenario).length,
       messages: this.network.sent,
       packets: this.traffic.offered,
       delivered: this.traffic.delivered,
@@ -217,11 +217,10 @@ class Run {
     else if (event.kind === 'initiationReceived') recovery?.initiationTaken(site);
   }
 
-  judged(site: Site, flight: Flight, event: DeviceEvent): void {
+  judged(site: Site, flight: Flight, event: DeviceEvent, isUnderLoad: boolean): void {
     const reason = event.kind === 'dropped' ? event.reason : null;
     if (reason === null) this.attacker.record(flight, site);
-    if (reason === 'interfaceDown') return;
-    if (!site.device!.core.handshakeQueue.isUnderLoad(site.now())) return;
+    if (!isUnderLoad || reason === 'interfaceDown') return;
     if (reason === 'cookieRequired') {
       this.coverage.visit('load', 'cookie required');
       return;
@@ -305,7 +304,7 @@ class Run {
   }
 
   #giveCause({ number }: LinkPlan, at: number): void {
-    this.#causes[number] = Math.max(this.#causes[number], at);
+    this.#causes.set(number, Math.max(this.#causes.get(number) ?? 0, at));
   }
 
   #settle(site: Site, plan: SitePlan): void {
@@ -364,7 +363,7 @@ class Run {
     const [a, b] = link.ends.map((end) => this.sites[end]);
     if (a.acquaintances.get(b.number)!.keepalive > 0) return;
     if (b.acquaintances.get(a.number)!.keepalive > 0) return;
-    checkSilence(site, this.#now, this.#causes[link.number], describeMessage(bytes));
+    checkSilence(site, this.#now, this.#causes.get(link.number) ?? 0, describeMessage(bytes));
   }
 
   #linkTo(site: Site, endpoint: Endpoint): LinkPlan | undefined {

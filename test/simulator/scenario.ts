@@ -270,7 +270,7 @@ const DRAWS: Record<
   duplication: { place: 'link', weight: 5, duration: [5_000, 200_000], amount: [0.1, 1] },
   reordering: { place: 'link', weight: 5, duration: [5_000, 200_000], amount: [0.1, 0.9] },
   delay: { place: 'link', weight: 3, duration: [5_000, 100_000], amount: [200, 6_000] },
-  stall: { place: 'link', weight: 4, duration: [500, 15_000], amount: [0, 0] },
+  stall: { place: 'link', weight: 4, duration: [500, 25_000], amount: [0, 0] },
   corruption: { place: 'link', weight: 5, duration: [5_000, 100_000], amount: [0.1, 0.9] },
   truncation: { place: 'link', weight: 3, duration: [5_000, 100_000], amount: [0.1, 0.9] },
   congestion: { place: 'link', weight: 2, duration: [5_000, 100_000], amount: [0.2, 1] },
@@ -347,7 +347,8 @@ export function isOfLink(kind: TroubleKind): boolean {
 export function describeTrouble(scenario: Scenario, trouble: Trouble): string {
   const { kind, from, duration, place, end, amount } = trouble;
   const names = scenario.sites.map(({ name }) => name);
-  const ends = isOfLink(kind) ? scenario.links[place].ends.map((site) => names[site]) : [];
+  const link = isOfLink(kind) ? scenario.links.find(({ number }) => number === place) : undefined;
+  const ends = link?.ends.map((site) => names[site]) ?? [];
   const where = isOfLink(kind)
     ? end === 0
       ? `${ends[0]} -> ${ends[1]}`
@@ -358,17 +359,35 @@ export function describeTrouble(scenario: Scenario, trouble: Trouble): string {
   return `#${trouble.number} at ${(from / 1_000).toFixed(3)} s ${kind} ${where}${span}${size}`;
 }
 
-/** Which troubles and flows of a scenario to keep; null keeps all. */
+/** Which parts of a scenario to keep, by their numbers; null keeps all. */
 export interface Selection {
+  readonly links: readonly number[] | null;
   readonly troubles: readonly number[] | null;
   readonly flows: readonly number[] | null;
 }
 
-/** The scenario with only the selected troubles and flows, and only so long. */
-export function select(scenario: Scenario, { troubles, flows }: Selection): Scenario {
+/** The scenario with only the selected parts; what belongs to a link that is gone goes with it. */
+export function select(scenario: Scenario, selection: Selection): Scenario {
+  const links = kept(scenario.links, selection.links);
+  const isThere = (number: number) => links.some((link) => link.number === number);
   return {
     ...scenario,
-    troubles: scenario.troubles.filter(({ number }) => troubles?.includes(number) ?? true),
-    flows: scenario.flows.filter(({ number }) => flows?.includes(number) ?? true),
+    links,
+    flows: kept(scenario.flows, selection.flows).filter(({ link }) => isThere(link)),
+    troubles: kept(scenario.troubles, selection.troubles).filter(
+      ({ kind, place }) => !isOfLink(kind) || isThere(place),
+    ),
   };
+}
+
+function kept<T extends { readonly number: number }>(
+  all: readonly T[],
+  numbers: readonly number[] | null,
+): readonly T[] {
+  return numbers === null ? all : all.filter(({ number }) => numbers.includes(number));
+}
+
+/** The sites that have a link: the others take no part. */
+export function connectedSites({ sites, links }: Scenario): SitePlan[] {
+  return sites.filter(({ number }) => links.some(({ ends }) => ends.includes(number)));
 }

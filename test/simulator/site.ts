@@ -48,7 +48,7 @@ export interface SiteHost {
   delivered(site: Site, packet: Packet): void;
   event(site: Site, event: DeviceEvent): void;
   /** A handshake message was taken from the queue. */
-  judged(site: Site, flight: Flight, event: DeviceEvent): void;
+  judged(site: Site, flight: Flight, event: DeviceEvent, isUnderLoad: boolean): void;
   /** A packet of the peer's was opened. */
   heard(site: Site, peer: Peer): void;
   expired(site: Site, peer: Peer, column: number): void;
@@ -156,8 +156,8 @@ export class Site implements KeyOwner {
       },
     });
     this.device = device;
-    this.ledger = new Ledger(this.name, device.core, host.traffic, (flight, event) =>
-      host.judged(this, flight, event),
+    this.ledger = new Ledger(this.name, device.core, host.traffic, (flight, event, isUnderLoad) =>
+      host.judged(this, flight, event, isUnderLoad),
     );
     this.#watchDeadlines(device);
     const peers = [...this.acquaintances.keys()].map((site) => this.peerChange(site));
@@ -190,7 +190,7 @@ export class Site implements KeyOwner {
     const { device } = this;
     if (device === null) return;
     const { arena } = this.host;
-    this.ledger.begin(input, packet, flight);
+    this.ledger.begin(input, this.now(), packet, flight);
     if (input === 'configuration') this.#records.clear();
     if (arena.available > this.arenaBytes) arena.allocate(arena.available - this.arenaBytes);
     work(this.now(), device);

@@ -118,7 +118,7 @@ const RULES: Record<TroubleKind, Rule> = {
     begin: (stage, trouble) => siteOf(stage, trouble).stop(trouble.amount < 0.5),
     end: (stage, trouble) => {
       const site = siteOf(stage, trouble);
-      if (site.device === null) site.start();
+      if (site.device === null && site.acquaintances.size > 0) site.start();
     },
   },
   interfaceDown: {

@@ -2,11 +2,23 @@
  * Serves the control socket: many clients at once, each with any number of requests, answered one
  * after the other. Owns connections, limits and the socket file's life; requests are taken apart
  * by uapi/request.ts and answered by whoever it is given.
+ *
+ * What a client may ask of us, all of which only root can reach (the socket's mode is 0600):
+ *
+ *   a line of 4,096 bytes and a request of 16 Mi characters; what is longer, or no request at all,
+ *   ends the connection, after the answers to the requests before it
+ *   256 connections; one more takes the place of the one that has stood still longest
+ *   a minute without a byte either way
+ *   64 Mi held for all clients together, requests half received and answers not yet read; beyond,
+ *   those that have stood still longest are closed
+ *   a millisecond a turn of the event loop for all answers together, or one answer if that takes
+ *   longer, by turns among the clients, so that packets go on meanwhile
  */
 
 import { type FSWatcher, statSync, unlinkSync, watch } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Request, RequestReader } from '../uapi/request.ts';
+import { monotonicMs } from './clock.ts';
 import { openUapiSocket, systemErrorOf, UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
 
 export interface UapiServerOptions {
@@ -19,6 +31,8 @@ export interface UapiServerOptions {
   /** A listening socket at this name's path (WG_UAPI_FD), which the server owns from here on. */
   readonly fd?: number;
   readonly directory?: string;
+  /** How long a connection may stand still; a minute by default. */
+  readonly idleTimeoutMs?: number;
 }
 
 export interface UapiServer {
@@ -27,10 +41,12 @@ export interface UapiServer {
   close(): Promise<void>;
 }
 
-/** More are turned away; each may hold a request of REQUEST_CHARACTERS_MAX. */
 const MAX_CLIENTS = 256;
-/** How long a connection may stand still, in either direction. */
 const IDLE_TIMEOUT_MS = 60_000;
+const HELD_MAX = 64 * 1024 * 1024;
+const TURN_MS = 1;
+/** What is read away from a client that was refused, so that it learns of the answers before. */
+const IGNORED_MAX = 1024 * 1024;
 /** How often the file is looked for, beside being told by the file system. */
 const LOOK_INTERVAL_MS = 2_000;
 
@@ -39,19 +55,15 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
   const { name, directory = UAPI_DIRECTORY } = options;
   const path = uapiPath(name, directory);
   const fd = options.fd ?? openUapiSocket(name, directory);
-  const clients = new Set<Client>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const client = new Client(socket, options.handle, () => clients.delete(client));
-    clients.add(client);
-  });
-  server.maxConnections = MAX_CLIENTS;
+  const clients = new Clients(options.handle, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
+  const server = createServer({ allowHalfOpen: true }, (socket) => clients.add(socket));
   await listen(server, fd, path);
   const file = new SocketFile(path, directory, options.onGone);
   return {
     path,
     close: () => {
       file.close();
-      for (const client of clients) client.close();
+      clients.close();
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
@@ -73,53 +85,137 @@ function listen(server: Server, fd: number, path: string): Promise<void> {
   });
 }
 
+/** All connections, those that have stood still longest first. */
+class Clients {
+  readonly #handle: (request: Request) => string;
+  readonly #idleTimeoutMs: number;
+  readonly #clients = new Set<Client>();
+  /** Those that have a request to be answered. */
+  readonly #waiting = new Set<Client>();
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(handle: (request: Request) => string, idleTimeoutMs: number) {
+    this.#handle = handle;
+    this.#idleTimeoutMs = idleTimeoutMs;
+  }
+
+  add(socket: Socket): void {
+    if (this.#clients.size >= MAX_CLIENTS) {
+      const [stillest] = this.#clients;
+      stillest?.close();
+    }
+    const client = new Client(socket, this.#handle, this);
+    this.#clients.add(client);
+    socket.setTimeout(this.#idleTimeoutMs, () => client.close());
+  }
+
+  remove(client: Client): void {
+    this.#clients.delete(client);
+    this.#waiting.delete(client);
+  }
+
+  /** Call when bytes came from it, or when it took some. */
+  moved(client: Client): void {
+    if (this.#clients.delete(client)) this.#clients.add(client);
+    this.#relieve();
+  }
+
+  /** Call when it has a request that can be answered. */
+  wait(client: Client): void {
+    this.#waiting.add(client);
+    this.#turn ??= setImmediate(this.#answer);
+  }
+
+  readonly #answer = (): void => {
+    this.#turn = undefined;
+    const end = monotonicMs() + TURN_MS;
+    do {
+      const [client] = this.#waiting;
+      if (client === undefined) return;
+      this.#waiting.delete(client);
+      if (client.answer()) this.#waiting.add(client);
+    } while (monotonicMs() < end);
+    this.#relieve();
+    if (this.#waiting.size > 0) this.#turn ??= setImmediate(this.#answer);
+  };
+
+  #relieve(): void {
+    let held = 0;
+    for (const client of this.#clients) held += client.held;
+    for (const client of this.#clients) {
+      if (held <= HELD_MAX) return;
+      held -= client.held;
+      if (client.held > 0) client.close();
+    }
+  }
+
+  close(): void {
+    clearImmediate(this.#turn);
+    for (const client of this.#clients) client.close();
+  }
+}
+
 /** One connection. */
 class Client {
   readonly #socket: Socket;
   readonly #handle: (request: Request) => string;
   readonly #reader = new RequestReader();
-  /** Requests that wait until the client has read the answers before. */
+  /** Requests that wait for their turn, or until the client has read the answers before. */
   #waiting: Request[] = [];
   #isEnding = false;
+  #isRefused = false;
+  #ignoredBytes = 0;
 
-  constructor(socket: Socket, handle: (request: Request) => string, onClosed: () => void) {
+  constructor(socket: Socket, handle: (request: Request) => string, clients: Clients) {
     this.#socket = socket;
     this.#handle = handle;
-    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
     socket.on('data', (chunk) => {
+      if (this.#isRefused) {
+        this.#ignoredBytes += chunk.length;
+        if (this.#ignoredBytes > IGNORED_MAX) socket.destroy();
+        return;
+      }
       this.#waiting.push(...this.#reader.push(chunk));
-      this.#answer();
+      clients.moved(this);
+      if (this.#waiting.length === 0) return;
+      // No more is taken from it meanwhile.
+      socket.pause();
+      clients.wait(this);
     });
-    socket.on('drain', () => this.#answer());
+    socket.on('drain', () => {
+      clients.moved(this);
+      if (this.#waiting.length > 0) clients.wait(this);
+    });
     socket.on('end', () => {
       this.#isEnding = true;
-      this.#answer();
+      if (this.#waiting.length === 0) socket.end();
     });
     // The client has gone away: nobody is left to be told.
     socket.on('error', () => {});
-    socket.on('close', onClosed);
+    socket.on('close', () => clients.remove(this));
   }
 
-  /** Answers what waits as long as the client reads; takes no more from it meanwhile. */
-  #answer(): void {
-    while (this.#waiting.length > 0 && !this.#socket.writableNeedDrain) {
-      if (this.#socket.destroyed || this.#socket.writableEnded) return;
-      const request = this.#waiting.shift()!;
-      if (request.operation === 'invalid') {
-        this.#waiting = [];
-        this.#isEnding = true;
-      } else {
-        this.#socket.write(this.#handle(request));
-      }
-    }
-    if (this.#waiting.length > 0) {
-      this.#socket.pause();
-    } else if (this.#isEnding) {
-      this.#socket.end();
-      this.#socket.resume();
+  /** Bytes and characters that are kept for this client. */
+  get held(): number {
+    return this.#reader.heldCharacters + this.#socket.writableLength;
+  }
+
+  /** Answers one request, if the client has read the answers before; true when it can go on. */
+  answer(): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded || socket.writableNeedDrain) return false;
+    const request = this.#waiting.shift();
+    if (request === undefined) return false;
+    if (request.operation === 'invalid') {
+      this.#isRefused = true;
+      this.#isEnding = true;
     } else {
-      this.#socket.resume();
+      socket.write(this.#handle(request));
     }
+    if (this.#waiting.length > 0) return !socket.writableNeedDrain;
+    if (this.#isEnding) socket.end();
+    socket.resume();
+    return false;
   }
 
   close(): void {

@@ -15,8 +15,8 @@ export interface Request {
 
 /** Bytes of UTF-8 in one line, its newline apart. */
 export const REQUEST_LINE_BYTES_MAX = 4096;
-/** Characters in one request. 65,000 allowed IPs take about 2 Mi. */
-export const REQUEST_CHARACTERS_MAX = 64 * 1024 * 1024;
+/** Characters in one request. 65,000 allowed IPs take about 2 Mi, 10,000 peers about 4 Mi. */
+export const REQUEST_CHARACTERS_MAX = 16 * 1024 * 1024;
 /** What even an empty line costs in memory, so that the limit bounds that too. */
 const LINE_CHARACTERS_MIN = 16;
 
@@ -34,9 +34,18 @@ export class RequestReader {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #partialLine = '';
   #operation: Operation | null = null;
-  #lines: string[] = [];
+  /**
+   * The whole lines so far, as they came: one string a chunk, not one a line, or a request without
+   * end would make millions of them for the garbage collector to carry about.
+   */
+  #pieces: string[] = [];
   #characters = 0;
   #broken = false;
+
+  /** What is kept of a request that is not whole yet. */
+  get heldCharacters(): number {
+    return this.#characters + this.#partialLine.length;
+  }
 
   /**
    * Takes the next bytes of the stream (only read) and returns the requests that they complete.
@@ -45,52 +54,65 @@ export class RequestReader {
   push(chunk: Uint8Array | string): Request[] {
     const requests: Request[] = [];
     if (this.#broken) return requests;
-    const text = typeof chunk === 'string' ? chunk : this.#decoder.decode(chunk, { stream: true });
+    const arrived =
+      typeof chunk === 'string' ? chunk : this.#decoder.decode(chunk, { stream: true });
+    const text = this.#partialLine + arrived;
+    this.#partialLine = '';
     let start = 0;
+    let bodyStart = 0;
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      const line = this.#partialLine + text.slice(start, end);
-      this.#partialLine = '';
+      if (isTooLong(text, start, end)) return this.#refuse(requests);
+      if (this.#operation === null) {
+        this.#operation = OPERATIONS.get(text.slice(start, end)) ?? null;
+        if (this.#operation === null) return this.#refuse(requests);
+        bodyStart = end + 1;
+      } else if (end === start) {
+        requests.push(this.#complete(text.slice(bodyStart, start)));
+        bodyStart = end + 1;
+      } else if (!this.#countLine(end - start)) {
+        return this.#refuse(requests);
+      }
       start = end + 1;
-      if (!this.#take(line, requests)) return this.#refuse(requests);
     }
-    this.#partialLine += text.slice(start);
-    if (isTooLong(this.#partialLine)) return this.#refuse(requests);
+    if (start > bodyStart) this.#pieces.push(text.slice(bodyStart, start));
+    if (isTooLong(text, start, text.length)) return this.#refuse(requests);
+    this.#partialLine = text.slice(start);
     return requests;
   }
 
-  /** Takes one line; false when it breaks the framing. */
-  #take(line: string, requests: Request[]): boolean {
-    if (isTooLong(line)) return false;
-    if (this.#operation === null) {
-      this.#operation = OPERATIONS.get(line) ?? null;
-      return this.#operation !== null;
-    }
-    if (line === '') {
-      requests.push({ operation: this.#operation, lines: this.#lines });
-      this.#operation = null;
-      this.#lines = [];
-      this.#characters = 0;
-      return true;
-    }
-    this.#characters += Math.max(line.length + 1, LINE_CHARACTERS_MIN);
-    if (this.#operation !== 'set' || this.#characters > REQUEST_CHARACTERS_MAX) return false;
-    this.#lines.push(line);
-    return true;
+  /** Whether a request may have this line, too. */
+  #countLine(length: number): boolean {
+    this.#characters += Math.max(length + 1, LINE_CHARACTERS_MIN);
+    return this.#operation === 'set' && this.#characters <= REQUEST_CHARACTERS_MAX;
+  }
+
+  /** The request whose last lines are these. */
+  #complete(lastLines: string): Request {
+    const operation = this.#operation!;
+    const body = this.#pieces.join('') + lastLines;
+    this.#operation = null;
+    this.#pieces = [];
+    this.#characters = 0;
+    return { operation, lines: body === '' ? [] : body.slice(0, -1).split('\n') };
   }
 
   #refuse(requests: Request[]): Request[] {
     this.#broken = true;
     this.#partialLine = '';
-    this.#lines = [];
+    this.#pieces = [];
+    this.#characters = 0;
     requests.push(INVALID);
     return requests;
   }
 }
 
-function isTooLong(line: string): boolean {
+/** Whether the line from `start` to `end` of the text has more bytes than a line may have. */
+function isTooLong(text: string, start: number, end: number): boolean {
+  const length = end - start;
   // A UTF-16 unit takes at most 3 bytes of UTF-8, so that few lines need to be encoded.
-  if (line.length * 3 <= REQUEST_LINE_BYTES_MAX) return false;
+  if (length * 3 <= REQUEST_LINE_BYTES_MAX) return false;
   return (
-    line.length > REQUEST_LINE_BYTES_MAX || encoder.encode(line).length > REQUEST_LINE_BYTES_MAX
+    length > REQUEST_LINE_BYTES_MAX ||
+    encoder.encode(text.slice(start, end)).length > REQUEST_LINE_BYTES_MAX
   );
 }

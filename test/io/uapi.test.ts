@@ -122,6 +122,101 @@ describe('control socket', () => {
     socket.destroy();
   });
 
+  it('has others go on while it answers a thousand requests of one client', async () => {
+    await serve({
+      handle: () => {
+        const end = performance.now() + 0.3;
+        while (performance.now() < end);
+        return 'errno=0\n\n';
+      },
+    });
+    const socket = open();
+    let longest = 0;
+    let before = performance.now();
+    const watcher = setInterval(() => {
+      longest = Math.max(longest, performance.now() - before);
+      before = performance.now();
+    });
+    socket.end('get=1\n\n'.repeat(1000));
+    await eventually(() => socket.closed, 'the answers and the end');
+    clearInterval(watcher);
+    expect(socket.text.length).toBe(1000 * 'errno=0\n\n'.length);
+    // In one go they would take 300 ms.
+    expect(longest).toBeLessThan(100);
+  });
+
+  it('closes a connection in which nothing moves, whatever came before', async () => {
+    await serve({ idleTimeoutMs: 100 });
+    const sockets = ['', 'set=1\nlisten_port', 'get=1\n\n'].map((text) => {
+      const socket = open();
+      if (text !== '') socket.write(text);
+      return socket;
+    });
+    await eventually(() => sockets.every((socket) => socket.closed), 'the end', 2000);
+    expect(sockets.map(({ text }) => text)).toEqual(['', '', expect.stringContaining('errno=0')]);
+  });
+
+  it('answers what was asked before the client closed its half', async () => {
+    await serve();
+    const socket = open();
+    socket.end('get=1\n\nset=1\nlisten_port=1\n');
+    await eventually(() => socket.closed, 'the end');
+    expect(socket.text).toBe('operation=get\nlines=0\nerrno=0\n\n');
+  });
+
+  it('lets a new connection take the place of the one that stood still longest', async () => {
+    await serve();
+    const silent: ReturnType<typeof open>[] = [];
+    for (let i = 0; i < 256; i++) {
+      silent.push(open());
+      await eventually(() => silent[i].readyState === 'open', 'a connection');
+    }
+    silent[0].write('get=');
+    await sleep(20);
+    expect(await request('wg0', 'get=1\n\n', directory)).toContain('errno=0');
+    await eventually(() => silent[1].closed, 'the end of the stillest');
+    expect(silent.filter(({ closed }) => closed)).toHaveLength(1);
+    for (const socket of silent) socket.destroy();
+  });
+
+  it.each([
+    ['a line without end', '', 'x'.repeat(65_536)],
+    ['a request without end', 'set=1\n', 'allowed_ip=10.0.0.0/8\n'.repeat(3_000)],
+  ])('closes a connection that sends %s', async (_, start, piece) => {
+    await serve();
+    const socket = open();
+    socket.write(start);
+    let sent = 0;
+    while (!socket.closed && sent < 64 << 20) {
+      if (!socket.write(piece)) await sleep(1);
+      sent += piece.length;
+    }
+    await eventually(() => socket.closed, 'the end');
+    expect(sent).toBeLessThan(24 << 20);
+    expect(socket.text).toBe('');
+  });
+
+  it('holds so much for all clients together, and gives up on the stillest', async () => {
+    await serve({ handle: () => `${'x'.repeat(10 << 20)}\nerrno=0\n\n` });
+    const deaf = Array.from({ length: 12 }, () => {
+      const socket = open();
+      socket.pause();
+      return socket;
+    });
+    for (const socket of deaf) {
+      socket.write('get=1\n\n');
+      await sleep(30);
+    }
+    const answer = await request('wg0', 'get=1\n\n', directory);
+    expect(answer.length).toBe((10 << 20) + 10);
+    for (const socket of deaf) socket.resume();
+    await sleep(300);
+    const whole = deaf.map(({ text }) => text.endsWith('errno=0\n\n'));
+    expect(whole.slice(0, 6)).toEqual(new Array(6).fill(false));
+    expect(whole.at(-1)).toBe(true);
+    for (const socket of deaf) socket.destroy();
+  });
+
   it('survives clients that go away at any moment', async () => {
     await serve();
     for (const text of ['', 'ge', 'get=1\n\n', 'set=1\nprivate_key=']) {

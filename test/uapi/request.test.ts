@@ -104,18 +104,20 @@ describe('limits', () => {
     expect(reader.push('\n\nget=1\n\n')).toEqual([]);
   });
 
-  it('a request may have 64 Mi characters, and each of any number of requests anew', () => {
+  it('a request may have 16 Mi characters, and each of any number of requests anew', () => {
     const line = `${lineOf(4095)}\n`;
     const chunk = line.repeat(256); // 1 Mi
     const reader = new RequestReader();
-    for (const expected of [64 * 256, 64 * 256]) {
+    for (const expected of [16 * 256, 16 * 256]) {
       reader.push('set=1\n');
-      for (let i = 0; i < 64; i++) expect(reader.push(chunk)).toEqual([]);
+      for (let i = 0; i < 16; i++) expect(reader.push(chunk)).toEqual([]);
       expect(reader.push('\n')[0].lines.length).toBe(expected);
     }
     reader.push('set=1\n');
-    for (let i = 0; i < 64; i++) reader.push(chunk);
+    for (let i = 0; i < 16; i++) reader.push(chunk);
+    expect(reader.heldCharacters).toBe(REQUEST_CHARACTERS_MAX);
     expect(reader.push('a\n')).toEqual([INVALID]);
+    expect(reader.heldCharacters).toBe(0);
   });
 
   it('very short lines count for what they cost', () => {

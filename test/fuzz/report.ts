@@ -8,7 +8,7 @@ const HEADINGS = [
 ] as const;
 const LEFT_ALIGNED = new Set<string>(['target', 'result']);
 /** Hex digits or characters of an input that are shown of it. */
-const SHOWN_MAX = 8_000;
+const SHOWN_MAX = 2_000;
 
 /** One line a target, and one of their sum. */
 export function formatTable(reports: readonly Report[]): string {

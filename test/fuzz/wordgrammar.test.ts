@@ -82,14 +82,25 @@ const peerSentence: fc.Arbitrary<Part<Meaning>> = fc
   );
 
 const addressWords: fc.Arbitrary<Part<Meaning>> = fc
-  .tuple(anyAddress, fc.nat(128), fc.constantFrom('primary', 'alias', 'remove'), fc.boolean())
-  .map(([address, bits, mode, isApart]) => {
-    const length = Math.min(bits, address.length * 8);
+  .tuple(
+    anyAddress,
+    fc.nat(128),
+    fc.constantFrom('primary', 'alias', 'remove'),
+    fc.constantFrom('slash', 'prefixlen', 'default'),
+  )
+  .map(([address, bits, mode, manner]) => {
+    const said = Math.min(bits, address.length * 8);
+    const usual = mode === 'remove' ? null : address.length === 4 ? 32 : 64;
+    const length = manner === 'default' ? usual : said;
     const family = address.length === 4 ? 4 : 6;
     const text = formatAddress(address);
-    const said = isApart ? [text, 'prefixlen', `${length}`] : [`${text}/${length}`];
+    const spelled = {
+      slash: [`${text}/${said}`],
+      prefixlen: [text, 'prefixlen', `${said}`],
+      default: [text],
+    }[manner];
     const behind = mode === 'primary' ? [] : [mode === 'alias' ? 'alias' : 'delete'];
-    return part<Meaning>([family === 4 ? 'inet' : 'inet6', ...said, ...behind], (m) => {
+    return part<Meaning>([family === 4 ? 'inet' : 'inet6', ...spelled, ...behind], (m) => {
       m.addresses.push({ family, mode, address, length, destination: null });
     });
   });

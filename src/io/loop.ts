@@ -100,7 +100,8 @@ export class Loop {
    * of the others.
    */
   #leave(): void {
-    this.#isAlone = this.#libuv.timeoutMs() !== 0;
+    this.#libuv.updateTime();
+    this.#isAlone = this.#libuv.timeoutMs(monotonicMs()) > 0;
     this.#eventsSeen = this.#libuv.events();
     this.#doorbell.ring();
     setImmediate(this.#return).unref();
@@ -119,19 +120,19 @@ export class Loop {
   };
 
   #wait(): void {
+    this.#libuv.updateTime();
     while (!this.#isClosed) {
-      const libuvMs = this.#libuv.timeoutMs();
-      if (libuvMs === 0) return;
-      const deadlineMs = Math.ceil(this.#options.deadline() - monotonicMs());
-      const isLibuvFirst = libuvMs > 0 && libuvMs < deadlineMs;
-      if (this.#round(isLibuvFirst ? libuvMs : deadlineMs)) return;
+      const now = monotonicMs();
+      const libuvMs = this.#libuv.timeoutMs(now);
+      if (libuvMs <= 0) return;
+      if (this.#round(Math.min(libuvMs, this.#options.deadline() - now))) return;
     }
   }
 
   /** One poll and what it finds; `waitMs` may be infinite. True when libuv has to have its turn. */
   #round(waitMs: number): boolean {
     const sources = this.#sources;
-    const timeout = waitMs > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : Math.max(0, waitMs);
+    const timeout = waitMs > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : Math.max(0, Math.ceil(waitMs));
     const count = poll(this.#pollfds.address, sources.length + 1, timeout);
     let goesOn = true;
     if (count > 0) {
@@ -220,10 +221,11 @@ class Libuv {
   /** Readable when a descriptor that libuv watches is ready. */
   readonly fd: number;
   readonly #loop: bigint;
-  readonly #updateTime: (loop: bigint) => void;
+  readonly #uvUpdateTime: (loop: bigint) => void;
   readonly #backendTimeout: (loop: bigint) => number;
   readonly #metricsInfo: (loop: bigint, metrics: number) => number;
   readonly #metrics = new Scratch(METRICS_BYTES);
+  #updatedAt = 0;
 
   constructor() {
     const node = koffi.load(null);
@@ -232,15 +234,24 @@ class Libuv {
     find(koffi.node.env, out.address);
     this.#loop = out.view.getBigUint64(0, true);
     this.fd = node.func('uv_backend_fd', 'int', ['uintptr_t'])(this.#loop);
-    this.#updateTime = node.func('uv_update_time', 'void', ['uintptr_t']);
+    this.#uvUpdateTime = node.func('uv_update_time', 'void', ['uintptr_t']);
     this.#backendTimeout = node.func('uv_backend_timeout', 'int', ['uintptr_t']);
     this.#metricsInfo = node.func('uv_metrics_info', 'int', ['uintptr_t', 'uintptr_t']);
   }
 
-  /** How long libuv itself would wait: 0 when a callback is due, -1 for ever. */
-  timeoutMs(): number {
-    this.#updateTime(this.#loop);
-    return this.#backendTimeout(this.#loop);
+  /** Brings libuv's notion of now up to date, against which `timeoutMs` reckons. */
+  updateTime(): void {
+    this.#uvUpdateTime(this.#loop);
+    this.#updatedAt = monotonicMs();
+  }
+
+  /**
+   * How long libuv itself would wait: not above 0 when a callback is due, infinite without one.
+   * A timer that was set since `updateTime` may seem to be due early, never late.
+   */
+  timeoutMs(now: number): number {
+    const ms = this.#backendTimeout(this.#loop);
+    return ms < 0 ? Number.POSITIVE_INFINITY : ms - (now - this.#updatedAt);
   }
 
   /** How many events of descriptors libuv has handled, ever. */

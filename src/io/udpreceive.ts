@@ -167,7 +167,10 @@ export class ReceiveQueue {
     return this.#headers.words[message * HEADER_WORDS + 14]!;
   }
 
-  /** Asks for more messages next time when they are small and many, for fewer when they are runs. */
+  /**
+   * Asks for more messages next time when they are small and many, for fewer when they are runs or
+   * come singly: what is laid out for messages that do not come costs an idle tunnel its cache.
+   */
   #adapt(got: number, wanted: number): void {
     let bytes = 0;
     for (let i = 0; i < got; i++) bytes += this.#lengthOf(i);
@@ -175,6 +178,8 @@ export class ReceiveQueue {
       this.#messages = Math.max(MIN_MESSAGES, this.#messages >> 1);
     } else if (bytes < SMALL_TAKE_BYTES && got === wanted) {
       this.#messages = Math.min(MAX_MESSAGES, this.#messages << 1);
+    } else if (got === 1) {
+      this.#messages = MIN_MESSAGES;
     }
   }
 

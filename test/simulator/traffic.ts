@@ -5,7 +5,6 @@
 
 import { ipVersion } from '../../src/packet/ip.ts';
 import { ipv4, ipv6 } from '../device/world.ts';
-import { hold } from './violation.ts';
 
 /**
  * Ranges of inner addresses of a site: the main one, and a narrower one inside it that may be
@@ -51,7 +50,7 @@ export interface Packet {
 
 /** The least payload: the number of the packet. */
 const NUMBER_BYTES = 4;
-/** No packet can still be under way after so long; what arrives later was not sent. */
+/** No packet is still under way so long after it left; what arrives later was not sent. */
 const REMEMBERED_MS = 3_600_000;
 
 export function createTemplate(
@@ -80,7 +79,8 @@ export function readNumber(bytes: Uint8Array, offset: number): number {
 
 export class Traffic {
   readonly #packets = new Map<number, Packet>();
-  readonly #oldest: Packet[] = [];
+  /** In the order in which they were offered, or last found to wait. */
+  readonly #oldest: { readonly packet: Packet; readonly since: number }[] = [];
   #oldestAt = 0;
   #last = 0;
   /** Of all packets. */
@@ -100,7 +100,7 @@ export class Traffic {
     for (let i = 0; i < NUMBER_BYTES; i++)
       bytes[offset + template.numberOffset + i] = packet.number >>> (24 - 8 * i);
     this.#packets.set(packet.number, packet);
-    this.#oldest.push(packet);
+    this.#oldest.push({ packet, since: now });
     this.offered++;
     this.#forgetOld(now);
     return packet;
@@ -123,14 +123,16 @@ export class Traffic {
     return true;
   }
 
+  /**
+   * What waits is kept: with a persistent keepalive, or with a packet now and then, the attempts
+   * are counted anew each time and may go on for as long as the peer is away, as in Linux.
+   */
   #forgetOld(now: number): void {
     while (this.#oldestAt < this.#oldest.length) {
-      const packet = this.#oldest[this.#oldestAt];
-      if (now - packet.offeredAt < REMEMBERED_MS) break;
-      hold('nothingWaitsForever', packet.fate !== 'waiting', () => {
-        return `packet ${packet.number} of site ${packet.from} has waited for an hour`;
-      });
-      this.#packets.delete(packet.number);
+      const { packet, since } = this.#oldest[this.#oldestAt];
+      if (now - since < REMEMBERED_MS) break;
+      if (packet.fate === 'waiting') this.#oldest.push({ packet, since: now });
+      else this.#packets.delete(packet.number);
       this.#oldestAt++;
     }
     if (this.#oldestAt > 10_000) {

@@ -45,6 +45,8 @@ export interface DaemonOptions {
   readonly writeLog: (line: string) => void;
   /** Called when `wg` can be used. */
   readonly onReady: () => void;
+  /** Called when its end begins, before anything is closed. */
+  readonly onStopping?: () => void;
 }
 
 /**
@@ -59,7 +61,9 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     await daemon.open();
     options.onReady();
     daemon.rehearse();
-    return await daemon.finished;
+    const code = await daemon.finished;
+    options.onStopping?.();
+    return code;
   } finally {
     await daemon.close();
   }

@@ -21,6 +21,8 @@ Environment:
   WG_PROCESS_FOREGROUND=1               the same as -f
   WG_TUN_FD=N                           use this open TUN descriptor
   WG_UAPI_FD=N                          use this listening control socket
+  NOTIFY_SOCKET=/PATH|@NAME             in the foreground, told READY=1 once \`wg\` works and
+                                        STOPPING=1 at the end (systemd's Type=notify)
   TSWG_CRYPTO=auto|openssl|portable     whose cryptography is used (auto)
   TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
 `;
@@ -102,13 +104,23 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const { setUpEngine } = await import('../io/engine.ts');
     setUpEngine();
     const { runDaemon } = await import('../daemon.ts');
+    const { takeServiceNotifier } = await import('../io/servicenotify.ts');
+    const writeLog = await openLog(reporter.isAwaited && !keepsOutput(env));
+    // In the background we are not the service, even if one of its programs has started us.
+    const service = takeServiceNotifier(reporter.isAwaited ? {} : env, (note) =>
+      writeLog(`error: (${name}) ${note}`),
+    );
     return await runDaemon({
       name,
       logLevel: parseLogLevel(env.LOG_LEVEL),
-      writeLog: await openLog(reporter.isAwaited && !keepsOutput(env)),
+      writeLog,
       ...(tunFd === undefined ? {} : { tunFd }),
       ...(uapiFd === undefined ? {} : { uapiFd }),
-      onReady: () => reporter.ready(),
+      onReady: () => {
+        reporter.ready();
+        service.ready();
+      },
+      onStopping: () => service.stopping(),
     });
   } catch (error) {
     // Whoever waits for us prints the line.

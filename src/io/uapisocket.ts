@@ -25,12 +25,11 @@ import {
   socket,
 } from './libc.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from './linux.ts';
+import { putUnixAddress } from './unixaddress.ts';
 
 /** Where every user-space WireGuard has its control sockets. */
 export const UAPI_DIRECTORY = '/var/run/wireguard';
 const BACKLOG = 128;
-/** sun_path, with the zero byte behind it. */
-const PATH_BYTES_MAX = 107;
 
 const { EADDRINUSE, EAGAIN, ECONNREFUSED, ENAMETOOLONG, ENOENT, EEXIST } = ERRNO;
 
@@ -145,19 +144,9 @@ function isServed(path: string): boolean {
 
 /** Writes a struct sockaddr_un and returns its length. */
 function putPath(path: string): number {
-  const bytes = new TextEncoder().encode(path);
-  if (bytes.length > PATH_BYTES_MAX) {
-    throw new SystemError(
-      `open the control socket ${path}`,
-      'bind',
-      ENAMETOOLONG!,
-      'path too long',
-    );
-  }
-  address.bytes.fill(0);
-  address.view.setUint16(0, AF_UNIX, true);
-  address.bytes.set(bytes, 2);
-  return 2 + bytes.length + 1;
+  const length = putUnixAddress(address, path);
+  if (length !== null) return length;
+  throw new SystemError(`open the control socket ${path}`, 'bind', ENAMETOOLONG!, 'path too long');
 }
 
 /** One of Node's own errors, worded as ours are. */

@@ -1,0 +1,64 @@
+/**
+ * Telling systemd, or whoever speaks its protocol, how far we are: sd_notify(3), for a service of
+ * `Type=notify`. The words go as one datagram to the UNIX socket that $NOTIFY_SOCKET names, which
+ * Node's own modules cannot send.
+ */
+
+import { close, connect, ERRNO, errno, Scratch, SystemError, send, socket } from './libc.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM } from './linux.ts';
+import { putUnixAddress } from './unixaddress.ts';
+
+const VARIABLE = 'NOTIFY_SOCKET';
+
+const address = new Scratch(128);
+const message = new Scratch(128);
+
+export interface ServiceNotifier {
+  /** What the service is for can be had from now on. */
+  ready(): void;
+  /** It has begun to end. */
+  stopping(): void;
+}
+
+/**
+ * Takes the socket's name out of `env`, so that no program of ours speaks in our name. Without one
+ * nothing is sent.
+ *
+ * @param onNote gets a line for the log when the service manager cannot be told
+ */
+export function takeServiceNotifier(
+  env: Record<string, string | undefined>,
+  onNote: (note: string) => void,
+): ServiceNotifier {
+  const name = env[VARIABLE] ?? '';
+  delete env[VARIABLE];
+  const tell = (state: string): void => {
+    if (name === '') return;
+    try {
+      notify(name, state);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      onNote(error.message);
+    }
+  };
+  return { ready: () => tell('READY=1'), stopping: () => tell('STOPPING=1') };
+}
+
+function notify(name: string, state: string): void {
+  const what = `tell the service manager ${state} (${VARIABLE}=${name})`;
+  // Whoever listens elsewhere, as a virtual machine's host does on AF_VSOCK, is not of our kind.
+  if (!/^[/@]./.test(name)) {
+    throw new SystemError(what, 'connect', ERRNO.EAFNOSUPPORT, 'expected /PATH or @NAME');
+  }
+  const length = putUnixAddress(address, name);
+  if (length === null) throw new SystemError(what, 'connect', ERRNO.ENAMETOOLONG, 'path too long');
+  const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SystemError(what, 'socket', errno());
+  try {
+    if (connect(fd, address.address, length) < 0) throw new SystemError(what, 'connect', errno());
+    const { written } = new TextEncoder().encodeInto(state, message.bytes);
+    if (send(fd, message.address, written, 0) < 0) throw new SystemError(what, 'send', errno());
+  } finally {
+    close(fd);
+  }
+}

@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { takeServiceNotifier } from '../../src/io/servicenotify.ts';
+import { NotifySocket } from '../lab/notifysocket.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'tswg-notify-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const ABSTRACT = `@tswg/notify/${process.pid}`;
+/** sun_path has room for 107 bytes and the zero behind them, or behind the zero of an `@`. */
+const LONGEST = `${ABSTRACT}/${'x'.repeat(107 - ABSTRACT.length)}`;
+
+it.each([
+  ['a path', join(directory, 'notify')],
+  ['an abstract name', ABSTRACT],
+  ['the longest abstract name', LONGEST],
+])('tells whoever listens at %s, a datagram each', (_, name) => {
+  const notes: string[] = [];
+  const manager = new NotifySocket(name);
+  const service = takeServiceNotifier({ NOTIFY_SOCKET: name }, (note) => notes.push(note));
+  expect(manager.states).toEqual([]);
+  service.ready();
+  service.stopping();
+  expect(manager.states).toEqual(['READY=1', 'STOPPING=1']);
+  expect(notes).toEqual([]);
+  manager.close();
+});
+
+it.each([
+  ['nobody', join(directory, 'nobody'), /connect: ENOENT/],
+  ['a socket out of its reach', 'vsock:2:1234', /expected \/PATH or @NAME \(connect: EAFNOSUPPORT/],
+  ['too long a path', `/${'x'.repeat(108)}`, /path too long \(connect: ENAMETOOLONG/],
+])('says in one line that it cannot tell %s', (_, name, reason) => {
+  const notes: string[] = [];
+  takeServiceNotifier({ NOTIFY_SOCKET: name }, (note) => notes.push(note)).ready();
+  expect(notes).toEqual([expect.stringMatching(reason)]);
+  expect(notes[0]).toContain(`tell the service manager READY=1 (NOTIFY_SOCKET=${name}): `);
+});
+
+it('says nothing outside of a service', () => {
+  for (const env of [{}, { NOTIFY_SOCKET: '' }]) {
+    const service = takeServiceNotifier(env, (note) => expect.fail(note));
+    service.ready();
+    service.stopping();
+  }
+});
+
+it('leaves the variable to nobody that the service starts', () => {
+  const env: Record<string, string | undefined> = { NOTIFY_SOCKET: '@x', OTHER: 'y' };
+  takeServiceNotifier(env, () => {});
+  expect(env).toEqual({ OTHER: 'y' });
+});

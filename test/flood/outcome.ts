@@ -26,6 +26,7 @@ export interface SideOutcome {
   readonly kinds: readonly KindOutcome[];
   /** Of every round; null where it did not come about in time. */
   readonly newcomerMs: readonly (number | null)[];
+  readonly newcomerCookies: readonly (number | null)[];
   readonly memoryMb: readonly Trial['memoryMb'][];
 }
 
@@ -36,6 +37,7 @@ export function summarize(trials: readonly Trial[]): SideOutcome {
       summarizeKind(kind, trials),
     ),
     newcomerMs: trials.map(({ newcomerMs }) => newcomerMs),
+    newcomerCookies: trials.map(({ newcomerCookies }) => newcomerCookies),
     memoryMb: trials.map(({ memoryMb }) => memoryMb),
   };
 }

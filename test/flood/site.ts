@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DATA, INITIATION } from '../../src/noise/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
-import { parseStats } from '../../src/uapi/stats.ts';
+import { parseStats, type ReportedStats } from '../../src/uapi/stats.ts';
 import { onlyChild } from '../bench/processes.ts';
 import { Capture } from '../lab/capture.ts';
 import { type Child, sleep } from '../lab/command.ts';
@@ -40,6 +40,8 @@ const CLOSED_PORT = 9;
 /** Messages of the client's that are listened to, as large as the tunnel takes them. */
 const RECORDED = 500;
 const PING_BYTES = 1392;
+/** IPv4 and ICMP headers, and those of the message around them with its authenticator. */
+const MESSAGE_BYTES = PING_BYTES + 28 + 32;
 const WHOLE_FRAME = 65_535;
 const SOCKET = '/var/run/wireguard/wg0.sock';
 const SETTLE_MS = 200;
@@ -127,13 +129,15 @@ export class Site {
     // The kernel's own drops are asked for when a datagram is read.
     await sleep(SETTLE_MS);
     await ping(this.client, VICTIM);
-    const program = compiledProgram('test/lab/uapirequest.ts');
-    const text = await this.victim.host.run(process.execPath, [program, SOCKET], {
-      input: 'stats=1\n\n',
-    });
-    const { counters } = parseStats(text);
+    const { counters } = await stats(this.victim.host);
     const drops = Object.entries(counters).filter(([name]) => name.startsWith('drop_'));
     return drops.reduce((sum, [, count]) => sum + count, 0);
+  }
+
+  /** How many cookies a tswgd of a newcomer was given. */
+  async cookies(): Promise<number> {
+    const [victim] = (await stats(this.#newcomer.host)).peers;
+    return victim?.counters.cookies_received ?? 0;
   }
 
   /** Writes the frames of a flood to where the attacker reads them. */
@@ -168,6 +172,17 @@ export class Flood {
   }
 }
 
+function split(run: Uint8Array, size: number): Uint8Array[] {
+  const count = Math.ceil(run.length / size);
+  return Array.from({ length: count }, (_, i) => run.subarray(i * size, (i + 1) * size));
+}
+
+async function stats(host: Host): Promise<ReportedStats> {
+  const program = compiledProgram('test/lab/uapirequest.ts');
+  const input = 'stats=1\n\n';
+  return parseStats(await host.run(process.execPath, [program, SOCKET], { input }));
+}
+
 /** A cable from a host to the victim, which calls its own end by the host's name. */
 async function plug(host: Host, victim: Host, name: keyof typeof OUTER): Promise<void> {
   await host.connect('cable', victim, name);
@@ -192,7 +207,10 @@ async function record(client: TunnelEnd, victim: TunnelEnd): Promise<Recording> 
   await ping(client.host, VICTIM, { count: RECORDED, intervalMs: 2, size: PING_BYTES });
   const payloads = (await capture.stop()).map(({ payload }) => payload);
   const initiation = payloads.find((payload) => payload[0] === INITIATION);
-  const data = payloads.filter(({ length, 0: type }) => type === DATA && length > PING_BYTES);
+  // On a cable of the kernel's own, messages that were sent as one run arrive as one datagram.
+  const data = payloads
+    .flatMap((payload) => split(payload, MESSAGE_BYTES))
+    .filter(({ length, 0: type }) => type === DATA && length === MESSAGE_BYTES);
   if (initiation === undefined || data.length < RECORDED / 2) {
     throw new Error(`flood: of ${payloads.length} datagrams too few can be replayed`);
   }

@@ -29,13 +29,15 @@ export interface Trial {
   readonly exposures: Readonly<Partial<Record<Kind, Exposure>>>;
   /** Until the newcomer's first ping was answered; null when that took longer than the limit. */
   readonly newcomerMs: number | null;
+  /** Cookies that it was given; null where none are counted. */
+  readonly newcomerCookies: number | null;
   /** RSS of the victim's daemon: before the first flood, the most during them, after the last. */
   readonly memoryMb: { readonly before: number; readonly most: number; readonly after: number };
 }
 
 export const NEWCOMER_LIMIT_MS = 10_000;
-/** The newcomer comes when the flood has been on for so long. */
-const NEWCOMER_AFTER_MS = 1_500;
+/** The newcomer comes when the flood has been on for so long: its first wave has gone by. */
+export const NEWCOMER_AFTER_MS = 5_000;
 const MS_PER_S = 1_000;
 /** The flood begins before the stream and ends behind it. */
 const FLOOD_LEAD_MS = 300;
@@ -58,8 +60,9 @@ export async function runTrial(
     const exposures: Partial<Record<Kind, Exposure>> = {};
     for (const kind of kinds) exposures[kind] = await expose(site, kind, seconds, isOurs);
     const newcomerMs = await welcome(site);
+    const newcomerCookies = isOurs ? await site.cookies() : null;
     await sleep(MS_PER_S);
-    return { alone, exposures, newcomerMs, memoryMb: memory.stop() };
+    return { alone, exposures, newcomerMs, newcomerCookies, memoryMb: memory.stop() };
   } finally {
     await closeLab(lab);
   }

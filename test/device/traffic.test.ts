@@ -345,6 +345,17 @@ describe('configuration', () => {
     expect(keypair.isWiped).toBe(true);
   });
 
+  it('packets that wait for want of a private key go when there is one', () => {
+    const { world, a, b } = pair();
+    a.configure({ privateKey: new Uint8Array(32) });
+    a.send(A_TO_B(7));
+    world.run(60_000);
+    expect(b.delivered).toEqual([]);
+    a.configure({ privateKey: a.privateKey });
+    world.run(100);
+    expect(b.delivered).toEqual([A_TO_B(7)]);
+  });
+
   it('a changed preshared key counts from the next handshake', () => {
     const { world, a, b } = connected();
     const psk = new Uint8Array(32).fill(7);

@@ -264,6 +264,10 @@ class Run {
     this.#giveCause(link, until);
   }
 
+  touch(link: LinkPlan): void {
+    this.#giveCause(link, this.#now);
+  }
+
   keyChanged(site: Site): void {
     this.#keys.set(peerKey(site.publicKey), site.number);
   }

@@ -31,6 +31,8 @@ export interface Stage {
   later(delayMs: number, action: () => void): void;
   /** No expectations of the link until then. */
   disturb(link: LinkPlan, until: number): void;
+  /** Something happened to the link that its ends may speak about. */
+  touch(link: LinkPlan): void;
   /** The site has another public key from now on. */
   keyChanged(site: Site): void;
 }
@@ -238,14 +240,19 @@ const RULES: Record<TroubleKind, Rule> = {
 /** The trouble begins now; what it changed is put right by itself when its time is over. */
 export function begin(stage: Stage, trouble: Trouble): void {
   const rule = RULES[trouble.kind];
-  const lasts = rule.disturbs === 'begin' ? 0 : trouble.duration;
+  const links = linksTouched(stage, trouble);
+  for (const link of links) stage.touch(link);
   if (rule.disturbs !== 'none') {
-    const until = stage.now() + lasts + AFTERMATH_MS;
-    for (const link of linksTouched(stage, trouble)) stage.disturb(link, until);
+    const lasts = rule.disturbs === 'begin' ? 0 : trouble.duration;
+    for (const link of links) stage.disturb(link, stage.now() + lasts + AFTERMATH_MS);
   }
   rule.begin(stage, trouble);
   const { end } = rule;
-  if (end !== undefined) stage.later(trouble.duration, () => end(stage, trouble));
+  if (end === undefined) return;
+  stage.later(trouble.duration, () => {
+    for (const link of links) stage.touch(link);
+    end(stage, trouble);
+  });
 }
 
 function linksTouched(stage: Stage, trouble: Trouble): LinkPlan[] {

@@ -17,7 +17,7 @@ import { Endpoint } from './device/endpoint.ts';
 import { random } from './io/clock.ts';
 import { close, read, Scratch, socketPair, write } from './io/libc.ts';
 import type { Loop } from './io/loop.ts';
-import { enterNamespace } from './io/namespace.ts';
+import { enterNewNamespace } from './io/namespace.ts';
 import { Netlink } from './io/netlink.ts';
 import type { Watch } from './io/poller.ts';
 import { Tun } from './io/tun.ts';
@@ -92,7 +92,7 @@ export class Rehearsal {
 
 /** Sockets of two ends in a network of their own. */
 function openNetwork({ arena, offload }: RehearsalOptions): readonly [Udp, Udp] {
-  const comeBack = enterNamespace('new');
+  const comeBack = enterNewNamespace();
   try {
     const netlink = new Netlink();
     const loopback = netlink.linkByName('lo');

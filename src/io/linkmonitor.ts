@@ -3,14 +3,14 @@
  * the addresses and routes of the daemon's. Owns the event sockets; what it means is the
  * listener's business.
  *
- * Netlink in the daemon's namespace says no more about an interface that was moved to another one.
- * But the TUN descriptor knows where its interface is: the monitor goes there for the moment that
- * it takes to open its sockets, which then keep hearing of that namespace.
+ * When an interface is moved to another network namespace, the TUN descriptor knows which, the
+ * kernel has a number for it, and netlink answers questions about it from here and reports its
+ * events too. So nobody has to go there, which would take CAP_SYS_ADMIN (sandbox.ts drops it).
  *
  * Events only say that it is time to look: the state is asked for, so none that was lost matters.
  */
 
-import { readlinkSync } from 'node:fs';
+import { fstatSync, statSync } from 'node:fs';
 import {
   bindSocket,
   close,
@@ -20,10 +20,17 @@ import {
   recv,
   Scratch,
   SystemError,
+  setIntOption,
   socket,
 } from './libc.ts';
-import { AF_NETLINK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW, TUNGETDEVNETNS } from './linux.ts';
-import { enterNamespace } from './namespace.ts';
+import {
+  AF_NETLINK,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_NETLINK,
+  TUNGETDEVNETNS,
+} from './linux.ts';
 import { type Link, Netlink } from './netlink.ts';
 import { drainSoon, type Watch, watch } from './poller.ts';
 import { tunName } from './tundevice.ts';
@@ -54,6 +61,7 @@ const LINK_EVENTS = 0x1;
 const ADDRESS_EVENTS = 0x10 | 0x100;
 const ROUTE_EVENTS = 0x40 | 0x400;
 const RULE_EVENTS = 0x80 | 0x40000;
+const NETLINK_LISTEN_ALL_NSID = 8;
 
 /** Routing daemons change routes by the thousand: a burst is reported once, at its end. */
 const ROUTES_SETTLE_MS = 100;
@@ -84,12 +92,16 @@ class LinkMonitor implements Monitor {
   readonly #tunFd: number;
   readonly #onChange: (state: LinkState) => void;
   readonly #onNote: (note: string) => void;
-  readonly #onBug: (error: unknown) => void;
   #state: LinkState;
-  /** Names the namespace that the sockets hear of. */
-  #namespace: string;
-  #events: Events;
-  #netlink: Netlink;
+  /** The daemon's own namespace, and the one where the interface was found last. */
+  readonly #home: number;
+  #namespace: number;
+  /** What the latter is called here; undefined at home. */
+  #namespaceNumber: number | undefined;
+  readonly #events: Events;
+  readonly #netlink: Netlink;
+  /** Why events of other namespaces are not heard: an error number, 0 when they are. */
+  readonly #deafness: number;
   #cannotFollow = false;
   #isClosed = false;
 
@@ -102,12 +114,13 @@ class LinkMonitor implements Monitor {
     this.#tunFd = tunFd;
     this.#onChange = onChange;
     this.#onNote = onNote;
-    this.#onBug = onBug;
     // What no interface is like, so that the first look reports.
     this.#state = { exists: true, isUp: false, mtu: -1, name };
-    this.#namespace = namespaceAt('/proc/thread-self/ns/net');
+    this.#home = ownNamespace();
+    this.#namespace = this.#home;
     this.#netlink = new Netlink();
     this.#events = new Events(LINK_EVENTS, this.#look, onBug);
+    this.#deafness = this.#events.hearEverywhere();
     this.#look();
   }
 
@@ -120,7 +133,7 @@ class LinkMonitor implements Monitor {
         return;
       }
       this.#follow(name);
-      const link: Link | null = this.#netlink.linkByName(name);
+      const link: Link | null = this.#netlink.linkByName(name, this.#namespaceNumber);
       if (link !== null) {
         this.#report({ exists: true, isUp: link.isUp, mtu: link.mtu, name });
         return;
@@ -130,7 +143,7 @@ class LinkMonitor implements Monitor {
     }
   };
 
-  /** Goes after the interface if it is no longer in the namespace that the sockets hear of. */
+  /** Finds out where the interface is, and how to ask about it there. */
   #follow(name: string): void {
     if (this.#cannotFollow) return;
     const fd = ioctl(this.#tunFd, TUNGETDEVNETNS, 0);
@@ -139,8 +152,18 @@ class LinkMonitor implements Monitor {
       return;
     }
     try {
-      const namespace = namespaceAt(`/proc/self/fd/${fd}`);
-      if (namespace !== this.#namespace && this.#moveTo(fd, name)) this.#namespace = namespace;
+      const namespace = fstatSync(fd).ino;
+      if (namespace === this.#namespace) return;
+      const isHome = namespace === this.#home;
+      if (!isHome && this.#deafness !== 0) {
+        this.#giveUp(name, 'NETLINK_LISTEN_ALL_NSID', this.#deafness);
+        return;
+      }
+      this.#namespaceNumber = isHome ? undefined : this.#netlink.namespaceNumber(fd);
+      this.#namespace = namespace;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#giveUp(name, error.call, error.errno);
     } finally {
       close(fd);
     }
@@ -152,28 +175,6 @@ class LinkMonitor implements Monitor {
     this.#onNote(why.message);
   }
 
-  /** Opens the sockets anew in the namespace of `fd`, and comes back. */
-  #moveTo(fd: number, name: string): boolean {
-    let comeBack: () => void;
-    try {
-      comeBack = enterNamespace(fd);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      this.#giveUp(name, error.call, error.errno);
-      return false;
-    }
-    try {
-      const netlink = new Netlink();
-      const events = new Events(LINK_EVENTS, this.#look, this.#onBug);
-      this.#closeSockets();
-      this.#netlink = netlink;
-      this.#events = events;
-    } finally {
-      comeBack();
-    }
-    return true;
-  }
-
   #report(state: LinkState): void {
     const { exists, isUp, mtu, name } = this.#state;
     const isSame =
@@ -183,15 +184,11 @@ class LinkMonitor implements Monitor {
     this.#onChange(state);
   }
 
-  #closeSockets(): void {
-    this.#events.close();
-    this.#netlink.close();
-  }
-
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#closeSockets();
+    this.#events.close();
+    this.#netlink.close();
   }
 }
 
@@ -249,6 +246,14 @@ class Events implements Monitor {
     );
   }
 
+  /**
+   * Events of all namespaces that have a number in ours, too. The right to it is that of whoever
+   * asks now, also later. Returns 0, or the error number without CAP_NET_BROADCAST.
+   */
+  hearEverywhere(): number {
+    return setIntOption(this.#fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1);
+  }
+
   /** ENOBUFS says that events were lost, which is no less a reason to look. */
   #readAway(): void {
     for (;;) {
@@ -269,13 +274,9 @@ class Events implements Monitor {
   }
 }
 
-/** `net:[number]`; empty where there is no /proc to tell, and so nowhere to go. */
-function namespaceAt(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
+/** Its inode, by which namespaces are told apart; 0 where there is no /proc to tell. */
+function ownNamespace(): number {
+  return statSync('/proc/thread-self/ns/net', { throwIfNoEntry: false })?.ino ?? 0;
 }
 
 function rethrow(error: unknown): never {

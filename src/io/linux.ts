@@ -42,6 +42,8 @@ export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
 export const IPV6_PMTUDISC_DONT = 0;
 
+export const SOL_NETLINK = 270;
+
 // linux/udp.h
 export const SOL_UDP = 17;
 export const UDP_SEGMENT = 103;

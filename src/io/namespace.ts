@@ -7,21 +7,19 @@ import { close, errno, open, SystemError, setns, unshare } from './libc.ts';
 import { CLONE_NEWNET, O_CLOEXEC, O_RDONLY } from './linux.ts';
 
 /**
- * Enters the namespace of the descriptor, or a new one in which even the loopback interface is
- * down. Returns the way back, which must be taken before anything else runs, and which throws
- * where it fails: sockets opened later would be in the wrong network.
+ * Enters a new namespace, in which even the loopback interface is down. Returns the way back,
+ * which must be taken before anything else runs, and which throws where it fails: sockets opened
+ * later would be in the wrong network.
  *
  * @throws {SystemError} when it is not permitted; the thread is where it was then
  */
-export function enterNamespace(to: number | 'new'): () => void {
+export function enterNewNamespace(): () => void {
   const home = open('/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
   if (home < 0) throw new SystemError('find the network namespace', 'open', errno());
-  const entered = to === 'new' ? unshare(CLONE_NEWNET) : setns(to, CLONE_NEWNET);
-  if (entered < 0) {
+  if (unshare(CLONE_NEWNET) < 0) {
     const error = errno();
     close(home);
-    const call = to === 'new' ? 'unshare' : 'setns';
-    throw new SystemError('enter another network namespace', call, error);
+    throw new SystemError('enter a new network namespace', 'unshare', error);
   }
   return () => {
     const error = setns(home, CLONE_NEWNET) < 0 ? errno() : 0;

@@ -16,7 +16,15 @@ import {
   setsockopt,
   socket,
 } from './libc.ts';
-import { AF_NETLINK, MSG_TRUNC, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET } from './linux.ts';
+import {
+  AF_NETLINK,
+  MSG_TRUNC,
+  SO_RCVTIMEO,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_NETLINK,
+  SOL_SOCKET,
+} from './linux.ts';
 import {
   isInterrupted,
   type Link,
@@ -26,12 +34,14 @@ import {
   parseAnswer,
   parseLink,
   parseMessages,
+  parseNamespaceNumber,
   parseRoute,
   type Route,
   RTM_DELADDR,
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNSID,
   RTM_NEWROUTE,
 } from './netlinkmessage.ts';
 import {
@@ -47,7 +57,9 @@ import {
   writeGetAddresses,
   writeGetLink,
   writeGetLinks,
+  writeGetNamespaceNumber,
   writeGetRoute,
+  writeNumberNamespace,
   writeRoute,
   writeSetLink,
 } from './netlinkrequest.ts';
@@ -56,7 +68,6 @@ export type { Link, LinkAddress, Route } from './netlinkmessage.ts';
 export type { AddressChange, LinkChange, RouteChange } from './netlinkrequest.ts';
 
 const NETLINK_ROUTE = 0;
-const SOL_NETLINK = 270;
 const NETLINK_EXT_ACK = 11;
 /** More than the kernel puts into one datagram (32 KiB), save for hardware with many functions. */
 const BUFFER_BYTES = 128 * 1024;
@@ -64,7 +75,18 @@ const TIMEOUT_SECONDS = 2;
 /** How often a listing that changed while it was read is read again. */
 const DUMP_ATTEMPTS = 8;
 
-const { EINTR, ENODEV, ENETUNREACH, EHOSTUNREACH, EMSGSIZE, EBUSY, EACCES, EINVAL, ERANGE } = ERRNO;
+const {
+  EINTR,
+  EEXIST,
+  ENODEV,
+  ENETUNREACH,
+  EHOSTUNREACH,
+  EMSGSIZE,
+  EBUSY,
+  EACCES,
+  EINVAL,
+  ERANGE,
+} = ERRNO;
 
 export class Netlink {
   readonly #fd: number;
@@ -94,23 +116,53 @@ export class Netlink {
     return this.#list('list interfaces', writeGetLinks(), RTM_NEWLINK, parseLink);
   }
 
-  /** null when there is none of this name. */
-  linkByName(name: string): Link | null {
-    return this.#link(name);
+  /**
+   * null when there is none of this name.
+   *
+   * @param namespaceNumber looks in this namespace (see `namespaceNumber`) instead of our own
+   */
+  linkByName(name: string, namespaceNumber?: number): Link | null {
+    return this.#link(name, namespaceNumber);
   }
 
   linkByIndex(index: number): Link | null {
     return this.#link(index);
   }
 
-  #link(name: string | number): Link | null {
+  #link(name: string | number, namespaceNumber?: number): Link | null {
     let link: Link | null = null;
-    const error = this.#exchange(writeGetLink(name), ({ type, body }) => {
+    const error = this.#exchange(writeGetLink(name, namespaceNumber), ({ type, body }) => {
       if (type === RTM_NEWLINK) link = parseLink(body);
     });
     // A name that the kernel finds too long is nobody's either.
     if (![ENODEV, ERANGE, EINVAL].includes(error.errno)) refuse(`look up interface ${name}`, error);
     return link;
+  }
+
+  /**
+   * What the network namespace that `fd` is open on is called in our own, so that it can be asked
+   * about from here; given a number if it has none, which takes CAP_NET_ADMIN.
+   *
+   * @throws {SystemError}
+   */
+  namespaceNumber(fd: number): number {
+    const known = this.#namespaceNumber(fd);
+    if (known !== null) return known;
+    const { errno: number, text } = this.#exchange(writeNumberNamespace(fd), () => {});
+    // The kernel itself numbers the namespace to which an interface is moved.
+    if (number !== EEXIST) refuse('number a network namespace', { errno: number, text });
+    const given = this.#namespaceNumber(fd);
+    if (given === null) throw new SystemError('number a network namespace', 'netlink', EINVAL!);
+    return given;
+  }
+
+  #namespaceNumber(fd: number): number | null {
+    let number: number | null = null;
+    const error = this.#exchange(writeGetNamespaceNumber(fd), ({ type, body }) => {
+      if (type === RTM_NEWNSID) number = parseNamespaceNumber(body);
+    });
+    refuse('ask for the number of a network namespace', error);
+    return number;
   }
 
   /** @throws {SystemError} saying which change was refused */

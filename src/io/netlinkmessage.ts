@@ -15,6 +15,7 @@ export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
+export const RTM_NEWNSID = 88;
 
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
@@ -24,11 +25,13 @@ export const NETLINK_HEADER_BYTES = 16;
 export const LINK_BYTES = 16;
 export const ADDRESS_BYTES = 8;
 export const ROUTE_BYTES = 12;
+export const NAMESPACE_BYTES = 4;
 
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
+export const IFLA_TARGET_NETNSID = 46;
 const IFLA_INFO_KIND = 1;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
@@ -41,6 +44,8 @@ export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
 export const RTA_TABLE = 15;
+export const NETNSA_NSID = 1;
+export const NETNSA_FD = 3;
 const NLMSGERR_ATTR_MSG = 1;
 
 /** One message of a buffer; `body` is a view of it. */
@@ -160,6 +165,14 @@ export function parseLink(body: Uint8Array): Link | null {
     alias: alias === undefined ? '' : textOf(alias),
     kind: kind === undefined ? '' : textOf(kind),
   };
+}
+
+/** What a network namespace is called here, of RTM_NEWNSID; null when it has no number yet. */
+export function parseNamespaceNumber(body: Uint8Array): number | null {
+  const value = attributesOf(body, NAMESPACE_BYTES).get(NETNSA_NSID);
+  if (value === undefined || value.length < 4) return null;
+  const number = viewOf(value).getInt32(0, true);
+  return number < 0 ? null : number;
 }
 
 /** An address of RTM_NEWADDR or RTM_DELADDR. */

@@ -13,8 +13,12 @@ import {
   IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_MTU,
+  IFLA_TARGET_NETNSID,
   LINK_BYTES,
+  NAMESPACE_BYTES,
   NETLINK_HEADER_BYTES,
+  NETNSA_FD,
+  NETNSA_NSID,
   ROUTE_BYTES,
   RTA_DST,
   RTA_GATEWAY,
@@ -24,6 +28,7 @@ import {
   RTA_TABLE,
   RTM_DELLINK,
   RTM_NEWLINK,
+  RTM_NEWNSID,
   RTM_NEWROUTE,
   viewOf,
 } from './netlinkmessage.ts';
@@ -31,6 +36,7 @@ import {
 export const RTM_GETLINK = 18;
 export const RTM_GETADDR = 22;
 export const RTM_GETROUTE = 26;
+const RTM_GETNSID = 90;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_REPLACE = 0x100;
@@ -135,11 +141,28 @@ export function writeGetLinks(): MessageWriter {
   return new MessageWriter(RTM_GETLINK, NLM_F_DUMP).fixed(new Uint8Array(LINK_BYTES));
 }
 
-/** By name, or by index where `name` is a number. */
-export function writeGetLink(name: string | number): MessageWriter {
+/** By name, or by index where `name` is a number; of another namespace if it is given. */
+export function writeGetLink(name: string | number, namespaceNumber?: number): MessageWriter {
   const writer = new MessageWriter(RTM_GETLINK, NLM_F_ACK);
   if (typeof name === 'number') return writer.fixed(linkBody(name, 0, 0));
-  return writer.fixed(linkBody(0, 0, 0)).text(IFLA_IFNAME, name);
+  writer.fixed(linkBody(0, 0, 0)).text(IFLA_IFNAME, name);
+  if (namespaceNumber !== undefined) writer.number(IFLA_TARGET_NETNSID, namespaceNumber);
+  return writer;
+}
+
+/** Asks for the number of the network namespace that `fd` is open on. */
+export function writeGetNamespaceNumber(fd: number): MessageWriter {
+  return new MessageWriter(RTM_GETNSID, NLM_F_ACK)
+    .fixed(new Uint8Array(NAMESPACE_BYTES))
+    .number(NETNSA_FD, fd);
+}
+
+/** Has the kernel pick a number for it. */
+export function writeNumberNamespace(fd: number): MessageWriter {
+  return new MessageWriter(RTM_NEWNSID, NLM_F_ACK)
+    .fixed(new Uint8Array(NAMESPACE_BYTES))
+    .number(NETNSA_FD, fd)
+    .number(NETNSA_NSID, 0xffff_ffff);
 }
 
 export function writeSetLink(index: number, change: LinkChange): MessageWriter {

@@ -66,6 +66,7 @@ export type Command =
   | { readonly kind: 'stats'; readonly name: string }
   | { readonly kind: 'destroy'; readonly name: string }
   | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }
+  | { readonly kind: 'netstart'; readonly names: readonly string[]; readonly isDryRun: boolean }
   | { readonly kind: 'genkey' | 'pubkey' | 'genpsk' | 'version' }
   | { readonly kind: 'help'; readonly topic: string | null }
   | { readonly kind: 'completion'; readonly shell: string | null };

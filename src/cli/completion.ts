@@ -50,6 +50,12 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
   if (first === 'completion') {
     return before.length > 1 ? [] : ['bash', 'zsh', 'fish'].map((name) => plain(name, ''));
   }
+  if (first === 'netstart') {
+    const interfaces = facts.interfaces.map((name) => plain(name, 'interface'));
+    return settings.length > 0
+      ? interfaces
+      : [plain('-n', 'print what it would do'), ...interfaces];
+  }
   if (COMMANDS.some((row) => row.word === first)) return [];
 
   let peer: string | null = null;

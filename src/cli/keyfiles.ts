@@ -7,6 +7,7 @@ import {
 } from '../io/secretfile.ts';
 import { parseKey } from './keys.ts';
 import { Refusal } from './refusal.ts';
+import { quoteShellWord } from './shellwords.ts';
 import { visible } from './values.ts';
 
 /** More than any key file holds; the rest is not read. */
@@ -28,11 +29,9 @@ export async function readKeyFile(word: string, path: string): Promise<Uint8Arra
     }
     // First of all it must be a key file: nobody is to be told to chmod /etc/passwd.
     const key = keyIn(file.text, word, shown);
-    if ((file.mode & LOOSE_MODE) === 0) return key;
-    const mode = file.mode.toString(8).padStart(3, '0');
-    throw new Refusal(
-      `${word}: ${shown}: others can get at this file (mode ${mode}); mend it with: chmod 600 ${quote(path)}`,
-    );
+    const loose = looseMistake(path, file.mode);
+    if (loose !== null) throw new Refusal(`${word}: ${shown}: ${loose}`);
+    return key;
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal(`${word}: ${shown}: ${explainFile((error as NodeJS.ErrnoException).code)}`);
@@ -49,7 +48,14 @@ export function keyIn(text: string, word: string, shown: string): Uint8Array {
   );
 }
 
-function explainFile(code: string | undefined): string {
+/** What is wrong with the mode of a file of secrets, and how to mend it; null when nothing is. */
+export function looseMistake(path: string, mode: number): string | null {
+  if ((mode & LOOSE_MODE) === 0) return null;
+  const shown = mode.toString(8).padStart(3, '0');
+  return `others can get at this file (mode ${shown}); mend it with: chmod 600 ${quotePath(path)}`;
+}
+
+export function explainFile(code: string | undefined): string {
   switch (code) {
     case 'ENOENT':
       return 'there is no such file';
@@ -61,10 +67,9 @@ function explainFile(code: string | undefined): string {
   }
 }
 
-/** For a shell, so that the line can be copied; control characters have no place in it. */
-function quote(path: string): string {
-  if (/^[\w./+:@%-]+$/.test(path)) return path.startsWith('-') ? `./${path}` : path;
-  return `'${path.replace(/\p{Cc}/gu, '?').replaceAll("'", "'\\''")}'`;
+/** For a shell, where a path that begins like an option has to say that it is none. */
+function quotePath(path: string): string {
+  return quoteShellWord(path.startsWith('-') ? `./${path}` : path);
 }
 
 /** All of standard input, as far as a key could reach. */

@@ -6,7 +6,7 @@
 import { VERSION } from '../version.ts';
 import type { Command } from './command.ts';
 import { parse } from './parse.ts';
-import { Refusal } from './refusal.ts';
+import { isRefusal } from './refusal.ts';
 
 /** What yargs' completion script asks with. */
 const COMPLETION_REQUEST = '--get-yargs-completions';
@@ -25,9 +25,7 @@ export async function main(
     if (command.kind === 'mistake') return fail(command.text);
     return await run(command, env);
   } catch (error) {
-    // By its name: loading io's SystemError would load koffi.
-    const isRefusal = error instanceof Refusal || (error as Error).name === 'SystemError';
-    if (isRefusal) return fail((error as Error).message);
+    if (isRefusal(error)) return fail(error.message);
     throw error;
   }
 }
@@ -75,6 +73,13 @@ async function run(command: Command, env: Record<string, string | undefined>): P
       const [{ configure }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);
       await configure(command.name, command.draft, system);
       return 0;
+    }
+    case 'netstart': {
+      const [{ netstart }, { openBoot }] = await Promise.all([
+        import('./netstart.ts'),
+        import('./boot.ts'),
+      ]);
+      return netstart(command, openBoot(await openSystem(env), env));
     }
     case 'destroy': {
       const [{ destroy }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);

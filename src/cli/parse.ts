@@ -62,6 +62,8 @@ function parseCommandWord(first: string, rest: readonly string[]): Command | Mis
       return parseHelp(rest);
     case 'completion':
       return parseCompletion(rest);
+    case 'netstart':
+      return parseNetstart(rest);
     default:
       return null;
   }
@@ -86,6 +88,14 @@ function parseCompletion(rest: readonly string[]): Command | Mistake {
     return mistake(`completion: ${visible(shell)}: expected bash, zsh or fish`);
   }
   return rest.length > 1 ? surplus('completion', rest[1]) : { kind: 'completion', shell };
+}
+
+function parseNetstart(rest: readonly string[]): Command | Mistake {
+  const isDryRun = rest[0] === '-n';
+  const names = isDryRun ? rest.slice(1) : rest;
+  const wrong = names.find((name) => !isInterfaceName(name));
+  if (wrong === undefined) return { kind: 'netstart', names, isDryRun };
+  return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
 }
 
 /** `tswg NAME word ...`. */

@@ -329,6 +329,14 @@ export const COMMANDS: readonly Omit<Word, 'place'>[] = [
     example: '(umask 077; tswg genpsk > /etc/wg/berlin.psk)',
   },
   {
+    word: 'netstart',
+    args: ['[-n]', '[INTERFACE...]'],
+    summary: 'set interfaces up as their files /etc/hostname.INTERFACE say',
+    detail:
+      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand behind `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
+    example: 'tswg netstart -n wg0',
+  },
+  {
     word: 'help',
     args: ['[WORD]'],
     summary: 'explain a word, or list them all',

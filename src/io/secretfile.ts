@@ -9,6 +9,8 @@ export interface SmallFile {
   readonly isRegular: boolean;
   /** Permission bits. */
   readonly mode: number;
+  /** Its user's number. */
+  readonly owner: number;
   /** Its first bytes, a character each; empty when it is not a regular file. */
   readonly text: string;
 }
@@ -20,9 +22,10 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<Sma
   try {
     const status = await file.stat();
     const mode = status.mode & 0o7777;
-    if (!status.isFile()) return { isRegular: false, mode, text: '' };
+    const owner = status.uid;
+    if (!status.isFile()) return { isRegular: false, mode, owner, text: '' };
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(maxBytes) });
-    return { isRegular: true, mode, text: buffer.toString('latin1', 0, bytesRead) };
+    return { isRegular: true, mode, owner, text: buffer.toString('latin1', 0, bytesRead) };
   } finally {
     await file.close();
   }

@@ -102,6 +102,8 @@ describe('completion', () => {
     ['help wgkey ', []],
     ['completion ', ['bash', 'zsh', 'fish']],
     ['genkey ', []],
+    ['netstart ', ['-n', 'wg0', 'wg1']],
+    ['netstart -n ', ['wg0', 'wg1']],
   ])('tswg %s', (line, expected) => {
     expect(texts(line)).toEqual(expected);
   });

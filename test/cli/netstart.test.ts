@@ -1,0 +1,277 @@
+import { describe, expect, it } from 'vitest';
+import type { Boot } from '../../src/cli/boot.ts';
+import { HOSTNAME_FILE_BYTES_MAX, netstart } from '../../src/cli/netstart.ts';
+import { parse } from '../../src/cli/parse.ts';
+import { formatAddress } from '../../src/packet/address.ts';
+import { FakeSystem } from './fakesystem.ts';
+
+const KEY = `${'A'.repeat(42)}E=`;
+
+/** A machine with files, whose shell writes down what it is to run and knows one failure. */
+class FakeBoot implements Boot {
+  readonly system = new FakeSystem();
+  readonly files = new Map<string, { text: string; mode?: number; owner?: number }>();
+  readonly printed: string[] = [];
+  readonly complaints: string[] = [];
+
+  constructor(files: Record<string, string> = {}) {
+    for (const [name, text] of Object.entries(files)) this.files.set(name, { text });
+  }
+
+  fileNames(): string[] {
+    return [...this.files.keys()].sort();
+  }
+
+  pathOf(name: string): string {
+    return `/etc/hostname.${name}`;
+  }
+
+  async readFile(path: string, maxBytes: number) {
+    const file = this.files.get(path.slice('/etc/hostname.'.length));
+    if (file === undefined) throw Object.assign(new Error('none'), { code: 'ENOENT' });
+    const { text, mode = 0o600, owner = 0 } = file;
+    const bytes = Buffer.from(text).subarray(0, maxBytes);
+    return { isRegular: text !== 'a folder', mode, owner, text: bytes.toString('latin1') };
+  }
+
+  async runShell(command: string): Promise<string | null> {
+    this.system.log.push(`! ${command}`);
+    return command === 'false' ? 'exit code 1' : null;
+  }
+
+  print(line: string): void {
+    this.printed.push(line);
+  }
+
+  complain(line: string): void {
+    this.complaints.push(line);
+  }
+
+  async run(words = ''): Promise<number> {
+    const command = parse(['netstart', ...words.split(' ').filter((word) => word !== '')]);
+    if (command.kind !== 'netstart') throw new Error(JSON.stringify(command));
+    return netstart(command, this);
+  }
+}
+
+const SITE = `wgport 51820
+inet 10.99.0.1/30
+wgpeer ${KEY} wgdescr 'site B' \\
+  wgaip 10.20.0.0/24
+!ip route replace 10.20.0.0/24 dev $if
+`;
+
+describe('netstart', () => {
+  it('creates the interface and carries out the lines in their order', async () => {
+    const boot = new FakeBoot({ wg0: SITE });
+    expect(await boot.run('wg0')).toBe(0);
+    expect(boot.system.log).toEqual([
+      'start wg0',
+      'set wg0',
+      'add 10.99.0.1/30',
+      'up',
+      'set wg0',
+      '! ip route replace 10.20.0.0/24 dev wg0',
+    ]);
+    expect(boot.system.changes[1].peers[0]).toMatchObject({ description: 'site B' });
+    expect({ printed: boot.printed, complaints: boot.complaints }).toEqual({
+      printed: [],
+      complaints: [],
+    });
+  });
+
+  it('applies the lines once more to an interface that runs, which changes nothing', async () => {
+    const boot = new FakeBoot({
+      wg0: `create descr x\n${SITE}inet alias 10.99.1.1/24\ninet6 fd00::1 64`,
+    });
+    await boot.run();
+    const { log, changes, addressList } = boot.system;
+    const before = addressList.map((one) => formatAddress(one.address));
+    log.length = 0;
+    expect(await boot.run()).toBe(0);
+    expect(log).toEqual([
+      'set wg0',
+      'up',
+      'set wg0',
+      '! ip route replace 10.20.0.0/24 dev wg0',
+      'up',
+      'up',
+    ]);
+    expect(changes[3]).toEqual(changes[1]);
+    expect(boot.system.addressList.map((one) => formatAddress(one.address))).toEqual(before);
+  });
+
+  it('takes all files in order, but none that an editor left', async () => {
+    const names = ['wg1', 'wg0', 'wg10', 'wg0~', 'wg0.bak', 'wg0.1', 'office', '#wg0#', '-wg0'];
+    const boot = new FakeBoot(Object.fromEntries(names.map((name) => [name, 'up'])));
+    expect(await boot.run()).toBe(0);
+    expect(boot.system.log.filter((line) => line !== 'up')).toEqual([
+      'start wg0',
+      'start wg1',
+      'start wg10',
+    ]);
+  });
+
+  it('takes the files that are named, and goes on after those that are not there', async () => {
+    const boot = new FakeBoot({ wg0: 'up', wg1: 'up', wg2: 'up' });
+    expect(await boot.run('wg2 wg9 wg0')).toBe(1);
+    expect(boot.system.log).toEqual(['start wg2', 'up', 'start wg0', 'up']);
+    expect(boot.complaints).toEqual(['/etc/hostname.wg9: there is no such file']);
+  });
+
+  it('says that there is nothing to do', async () => {
+    const boot = new FakeBoot();
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints).toEqual(['netstart: there is no file /etc/hostname.IFNAME']);
+  });
+
+  it('does nothing of a file with a mistake in it, and goes on with the next', async () => {
+    const boot = new FakeBoot({ wg0: 'up\n!true\nwgport x\nmtu 1\n', wg1: 'up' });
+    expect(await boot.run()).toBe(1);
+    expect(boot.system.log).toEqual(['start wg1', 'up']);
+    expect(boot.complaints).toEqual([
+      'hostname.wg0:3: wgport: x: expected 0 to 65535',
+      'hostname.wg0:4: mtu: 1: expected 68 to 65535',
+    ]);
+  });
+
+  it('goes on after a line that is refused', async () => {
+    const boot = new FakeBoot({
+      wg0: `wgport 7\nwgpeer ${KEY} wgendpoint nowhere.example 7\n!false\ninet 10.0.0.1/24\n`,
+    });
+    expect(await boot.run()).toBe(1);
+    expect(boot.system.log).toEqual(['start wg0', 'set wg0', '! false', 'add 10.0.0.1/24', 'up']);
+    expect(boot.complaints).toEqual([
+      'hostname.wg0:2: wgendpoint: nowhere.example: no address of that host is known; check the name, and that DNS works here',
+      'hostname.wg0:3: !false: exit code 1',
+    ]);
+  });
+
+  it('keeps an interface whose first line is refused', async () => {
+    const boot = new FakeBoot({ wg0: 'mtu 1400\ninet 10.0.0.1/24' });
+    boot.system.failing = ['mtu'];
+    expect(await boot.run()).toBe(1);
+    expect(boot.system.log).toEqual(['start wg0', 'mtu 1400', 'add 10.0.0.1/24', 'up']);
+  });
+
+  it('tells once that there can be no interface', async () => {
+    const boot = new FakeBoot({ wg0: 'wgport 1\nup\n!true\n' });
+    boot.system.isRoot = false;
+    expect(await boot.run()).toBe(1);
+    expect(boot.complaints).toEqual(['wg0: only root may change an interface; try it with sudo']);
+    expect(boot.system.log).toEqual([]);
+  });
+
+  it('ends with the interface that a command has removed', async () => {
+    const boot = new FakeBoot({ wg0: '!false\nup' });
+    boot.runShell = async () => {
+      boot.system.deleteLink(1);
+      return 'exit code 1';
+    };
+    expect(await boot.run()).toBe(1);
+    expect(boot.system.log).toEqual(['start wg0', 'delete link wg0']);
+  });
+
+  it('lets its own bugs through', async () => {
+    const boot = new FakeBoot({ wg0: 'inet 10.0.0.1/24' });
+    boot.system.addresses = () => {
+      throw new TypeError('a bug');
+    };
+    await expect(boot.run()).rejects.toThrow('a bug');
+  });
+});
+
+describe('a file that is not for root alone', () => {
+  it.each([
+    [
+      'others may read',
+      { mode: 0o644 },
+      'others can get at this file (mode 644); mend it with: chmod 600 /etc/hostname.wg0',
+    ],
+    [
+      'its group may read',
+      { mode: 0o640 },
+      'others can get at this file (mode 640); mend it with: chmod 600 /etc/hostname.wg0',
+    ],
+    [
+      'others may write',
+      { mode: 0o602 },
+      'others can get at this file (mode 602); mend it with: chmod 600 /etc/hostname.wg0',
+    ],
+    [
+      'is somebody else’s',
+      { owner: 1000 },
+      'it belongs to user 1000; mend it with: chown root /etc/hostname.wg0',
+    ],
+    ['is none', { text: 'a folder' }, 'expected a regular file'],
+    [
+      'is too large to be read to its end',
+      { text: '#'.repeat(HOSTNAME_FILE_BYTES_MAX) },
+      'expected less than 4194304 bytes',
+    ],
+  ])('since it %s is refused, with the way out', async (_, file, reason) => {
+    for (const words of ['', '-n', 'wg0']) {
+      const boot = new FakeBoot();
+      boot.files.set('wg0', { text: 'up', ...file });
+      expect(await boot.run(words)).toBe(1);
+      expect(boot.complaints).toEqual([`/etc/hostname.wg0: ${reason}`]);
+      expect([boot.system.log, boot.printed]).toEqual([[], []]);
+    }
+  });
+});
+
+describe('netstart -n', () => {
+  it('prints what it would do, and does nothing', async () => {
+    const boot = new FakeBoot({ wg0: SITE, wg1: 'create descr "Anna\'s"' });
+    boot.system.addDaemon('wg1');
+    expect(await boot.run('-n')).toBe(0);
+    expect(boot.printed).toEqual([
+      'tswg wg0 create',
+      'tswg wg0 wgport 51820',
+      'tswg wg0 inet 10.99.0.1/30',
+      `tswg wg0 wgpeer ${KEY} wgdescr 'site B' wgaip 10.20.0.0/24`,
+      'ip route replace 10.20.0.0/24 dev wg0',
+      "tswg wg1 descr 'Anna'\\''s'",
+    ]);
+    expect(boot.system.log).toEqual([]);
+  });
+
+  it('prints no secrets', async () => {
+    const boot = new FakeBoot({
+      wg0: `wgkey ${KEY} descr wgkey wgpeer ${KEY} wgpsk ${KEY} wgpka 5`,
+    });
+    await boot.run('-n wg0');
+    expect(boot.printed.slice(1)).toEqual([
+      `tswg wg0 wgkey '(hidden)' descr wgkey wgpeer ${KEY} wgpsk '(hidden)' wgpka 5`,
+    ]);
+  });
+
+  it('tells the same mistakes', async () => {
+    const boot = new FakeBoot({ wg0: 'wgport x', wg1: 'up' });
+    expect(await boot.run('-n')).toBe(1);
+    expect(boot.complaints).toEqual(['hostname.wg0:1: wgport: x: expected 0 to 65535']);
+    expect(boot.printed).toEqual(['tswg wg1 create', 'tswg wg1 up']);
+  });
+});
+
+describe("netstart's command line", () => {
+  it.each([
+    ['', { names: [], isDryRun: false }],
+    ['-n', { names: [], isDryRun: true }],
+    ['-n wg0 wg1', { names: ['wg0', 'wg1'], isDryRun: true }],
+    ['office', { names: ['office'], isDryRun: false }],
+  ])('netstart %s', (words, command) => {
+    const argv = words.split(' ').filter((word) => word !== '');
+    expect(parse(['netstart', ...argv])).toEqual({ kind: 'netstart', ...command });
+  });
+
+  it.each([
+    ['../passwd', '../passwd'],
+    ['wg0 -n', '-n'],
+    ['-x', '-x'],
+  ])('netstart %s is a mistake', (words, word) => {
+    expect(parse(['netstart', ...words.split(' ')])).toMatchObject({
+      text: expect.stringMatching(`^netstart: ${word}: expected the name of an interface`),
+    });
+  });
+});

@@ -74,6 +74,17 @@ export interface DeviceState {
   readonly peers: readonly PeerState[];
 }
 
+/** What must be known of a peer after a restart, beside its configuration, to go on with it. */
+export interface PeerMemory {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Wall clock, ms since 1970; 0 when there was none yet. */
+  readonly lastHandshakeMs: number;
+  /** TAI64N, 12 bytes: that of our last initiation, and the greatest of the peer's; zero for none. */
+  readonly sentTimestamp: Uint8Array;
+  readonly receivedTimestamp: Uint8Array;
+}
+
 /** Named counters in the order they are shown; values are plain counts. */
 export type Counters = Readonly<Record<string, number>>;
 

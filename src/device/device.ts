@@ -12,12 +12,13 @@
  *   nextTimeout       when to call handleTimeout next
  */
 
-import type { DeviceChange, DeviceState, DeviceStats } from './configuration.ts';
+import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions } from './core.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
+import { memories, recall, resume } from './memory.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { sendPacket } from './send.ts';
@@ -122,6 +123,24 @@ export class Device {
   /** A copy of what `get` shows; the keys in it are the caller's to wipe. */
   state(): DeviceState {
     return state(this.core);
+  }
+
+  /** What a successor has to `recall`, beside the state that it is configured with. Copies. */
+  memories(): PeerMemory[] {
+    return memories(this.core);
+  }
+
+  /**
+   * Takes over what a predecessor knew of its peers: after `configure`, before `up`. Peers that are
+   * not configured are passed over. True when the wall clock is behind what was sent then.
+   */
+  recall(remembered: readonly PeerMemory[]): boolean {
+    return recall(this.core, remembered);
+  }
+
+  /** After `up`: begins a session with each peer that may still hold its last one; how many. */
+  resume(now: number): number {
+    return resume(this.core, now);
   }
 
   stats(now: number): DeviceStats {

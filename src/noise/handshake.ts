@@ -38,7 +38,7 @@ import {
   TIMESTAMP_BYTES,
   writeUint32,
 } from './messages.ts';
-import { compareTimestamps, writeTimestamp } from './tai64n.ts';
+import { compareTimestamps, keepLaterThan, writeTimestamp } from './tai64n.ts';
 import { Transcript } from './transcript.ts';
 
 /** Fills the array from a cryptographically secure source. */
@@ -153,6 +153,8 @@ export class Handshake {
   #state: State = NONE;
   /** Greatest timestamp of an initiation consumed; no later one may be as old (whitepaper 5.1). */
   readonly #latestTimestamp = new Uint8Array(TIMESTAMP_BYTES);
+  /** That of our last initiation: the next is later, whatever becomes of the wall clock. */
+  readonly #sentTimestamp = new Uint8Array(TIMESTAMP_BYTES);
   #lastConsumedAt = Number.NEGATIVE_INFINITY;
 
   /** `remoteStatic`, `presharedKey`: 32 bytes each, copied. No key: all zero, as WireGuard has it. */
@@ -208,6 +210,16 @@ export class Handshake {
       this.#latestTimestamp.set(timestamp);
   }
 
+  /** A copy, 12 bytes, for whoever restarts us to carry over. All zero: none yet. */
+  get sentTimestamp(): Uint8Array {
+    return this.#sentTimestamp.slice();
+  }
+
+  /** Carries a timestamp over; an older one than we have is passed over. 12 bytes, copied. */
+  set sentTimestamp(timestamp: Uint8Array) {
+    if (compareTimestamps(timestamp, this.#sentTimestamp) > 0) this.#sentTimestamp.set(timestamp);
+  }
+
   /**
    * Writes the first 116 bytes of an initiation; the MACs behind are CookieMaker.addMacs'. False,
    * and nothing changed, when not usable. A handshake under way is given up, so release its
@@ -242,6 +254,8 @@ export class Handshake {
     // {t}
     const timestamp = new Uint8Array(TIMESTAMP_BYTES);
     writeTimestamp(timestamp, wallClockMs);
+    keepLaterThan(this.#sentTimestamp, timestamp);
+    this.#sentTimestamp.set(timestamp);
     transcript.seal(out, INITIATION_TIMESTAMP, timestamp);
 
     writeUint32(out, 0, INITIATION);

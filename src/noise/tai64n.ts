@@ -35,6 +35,31 @@ export function compareTimestamps(a: Uint8Array, b: Uint8Array): number {
   return 0;
 }
 
+/** Makes the timestamp the next one after `earlier`, unless it is later already. */
+export function keepLaterThan(earlier: Uint8Array, timestamp: Uint8Array): void {
+  if (compareTimestamps(timestamp, earlier) > 0) return;
+  timestamp.set(earlier.subarray(0, TIMESTAMP_BYTES));
+  const nanoseconds = readUint32BigEndian(earlier, 8) + GRAIN_NS;
+  if (nanoseconds >= 1_000_000_000) {
+    addSeconds(timestamp, 1);
+    writeUint32BigEndian(timestamp, 8, 0);
+  } else {
+    writeUint32BigEndian(timestamp, 8, nanoseconds);
+  }
+}
+
+/** Moves the timestamp forward. `seconds`: a whole number below 2^32. */
+export function addSeconds(timestamp: Uint8Array, seconds: number): void {
+  const low = readUint32BigEndian(timestamp, 4) + seconds;
+  const high = readUint32BigEndian(timestamp, 0) + Math.floor(low / 2 ** 32);
+  writeUint32BigEndian(timestamp, 0, high);
+  writeUint32BigEndian(timestamp, 4, low % 2 ** 32);
+}
+
+function readUint32BigEndian(bytes: Uint8Array, offset: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset);
+}
+
 function writeUint32BigEndian(out: Uint8Array, offset: number, value: number): void {
   out[offset] = value >>> 24;
   out[offset + 1] = value >>> 16;

@@ -144,7 +144,8 @@ describe('an initiation', () => {
   ])('with %s than the last gets its verdict', (_, later, verdict) => {
     const { alice, bob } = createPair();
     consume(bob, BOB, initiate(alice, BOB.publicKey), 0);
-    const next = initiate(alice, BOB.publicKey, 9, NOON + later, seeded(6));
+    // Of an Alice who does not remember the last.
+    const next = initiate(createPair().alice, BOB.publicKey, 9, NOON + later, seeded(6));
     expect(consume(bob, BOB, next, 5_000)).toBe(verdict);
   });
 
@@ -180,10 +181,31 @@ describe('an initiation', () => {
     expect(hex(reborn.latestTimestamp)).toBe(hex(bob.latestTimestamp));
   });
 
-  it('hands out its timestamp as a copy', () => {
+  it('hands out its timestamps as copies', () => {
     const { bob } = createPair();
     bob.latestTimestamp.fill(0xff);
+    bob.sentTimestamp.fill(0xff);
     expect(hex(bob.latestTimestamp)).toBe('00'.repeat(12));
+    expect(hex(bob.sentTimestamp)).toBe('00'.repeat(12));
+  });
+
+  it('is newer than the one before though the clock stood still or was set back', () => {
+    const { alice, bob } = createPair();
+    for (const [i, later] of [0, 0, -1e11, -TICK, 1_000, 0].entries()) {
+      const message = initiate(alice, BOB.publicKey, 9, NOON + later, seeded(i + 1));
+      expect(consume(bob, BOB, message, 1_000 * i), `the ${i}th`).toBe('ok');
+      expect(hex(alice.sentTimestamp)).toBe(hex(bob.latestTimestamp));
+    }
+  });
+
+  it('is newer than those of an earlier life, once it knows of them', () => {
+    const { alice, bob } = createPair();
+    consume(bob, BOB, initiate(alice, BOB.publicKey));
+    const reborn = createPair().alice;
+    reborn.sentTimestamp = alice.sentTimestamp;
+    reborn.sentTimestamp = new Uint8Array(12); // older: passed over
+    const message = initiate(reborn, BOB.publicKey, 9, NOON - 1e10, seeded(6));
+    expect(consume(bob, BOB, message, 1_000)).toBe('ok');
   });
 
   it('keeps the greatest timestamp when the keys change', () => {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { compareTimestamps, writeTimestamp } from '../../src/noise/tai64n.ts';
+import {
+  addSeconds,
+  compareTimestamps,
+  keepLaterThan,
+  writeTimestamp,
+} from '../../src/noise/tai64n.ts';
 import { hex, unhex } from './parties.ts';
 
 function stamp(wallClockMs: number): Uint8Array {
@@ -45,6 +50,51 @@ describe('a timestamp', () => {
     const out = new Uint8Array(16).fill(0xee);
     writeTimestamp(out, 0);
     expect(hex(out.subarray(12))).toBe('eeeeeeee');
+  });
+});
+
+describe('a timestamp that is to be later than another', () => {
+  it.each([
+    [
+      'stays when it is',
+      '400000000000000a01000000',
+      '400000000000000a00000000',
+      '400000000000000a01000000',
+    ],
+    [
+      'is the next grain when it is the same',
+      '400000000000000a00000000',
+      '400000000000000a00000000',
+      '400000000000000a01000000',
+    ],
+    [
+      'is the next grain when it is earlier',
+      '3000000000000000ffffffff',
+      '400000000000000a02000000',
+      '400000000000000a03000000',
+    ],
+    [
+      'is the next second behind the last grain',
+      '00'.repeat(12),
+      '400000000000000a3b000000',
+      '400000000000000b00000000',
+    ],
+    [
+      'carries over 32 bits',
+      '00'.repeat(12),
+      '40000000ffffffff3b000000',
+      '400000010000000000000000',
+    ],
+  ])('%s', (_, own, earlier, expected) => {
+    const timestamp = unhex(own);
+    keepLaterThan(unhex(earlier), timestamp);
+    expect(hex(timestamp)).toBe(expected);
+  });
+
+  it('moves by whole seconds', () => {
+    const timestamp = unhex('40000000fffffff001000000');
+    addSeconds(timestamp, 120);
+    expect(hex(timestamp)).toBe('400000010000006801000000');
   });
 });
 

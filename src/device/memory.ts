@@ -1,0 +1,89 @@
+/**
+ * What a Device carries over a restart beside its configuration: the timestamps of handshakes, so
+ * that ours never go back and old initiations of a peer stay refused, and which peers had a
+ * session. The sessions themselves end with the process: their keys are never written down.
+ */
+
+import { INITIATIONS_PER_SECOND, REJECT_AFTER_TIME_MS } from '../noise/constants.ts';
+import { TIMESTAMP_BYTES } from '../noise/messages.ts';
+import { addSeconds, compareTimestamps, writeTimestamp } from '../noise/tai64n.ts';
+import type { PeerMemory } from './configuration.ts';
+import { type Core, peerKey } from './core.ts';
+import { DEADLINE } from './deadlines.ts';
+import type { Peer } from './peer.ts';
+import { sendInitiation } from './send.ts';
+
+/** By how much our last timestamps may be later than the memory of them: it is kept at leisure. */
+const FORGOTTEN_SECONDS = 120;
+
+/**
+ * Whether the other side may still hold a session. Twice its life: a memory knows of a handshake
+ * a minute late, and meanwhile another may have followed it.
+ */
+const SESSION_MEMORY_MS = 2 * REJECT_AFTER_TIME_MS;
+
+/** Initiations that leave together, so that ten thousand peers do not hold the packets up. */
+const RESUMED_TOGETHER = 50;
+const RESUME_INTERVAL_MS = 1_000 / INITIATIONS_PER_SECOND;
+
+/** One entry for every peer that there is something to know of. */
+export function memories(core: Core): PeerMemory[] {
+  return [...core.peers.values()]
+    .map((peer) => ({
+      publicKey: peer.publicKey,
+      lastHandshakeMs: peer.lastHandshakeMs,
+      sentTimestamp: peer.handshake.sentTimestamp,
+      receivedTimestamp: peer.handshake.latestTimestamp,
+    }))
+    .filter(
+      ({ sentTimestamp, receivedTimestamp }) =>
+        sentTimestamp.some((byte) => byte !== 0) || receivedTimestamp.some((byte) => byte !== 0),
+    );
+}
+
+/**
+ * Call after the peers are configured and before the interface is up. True when the wall clock is
+ * behind a timestamp we sent: then initiations carry on from there.
+ */
+export function recall(core: Core, remembered: readonly PeerMemory[]): boolean {
+  const present = new Uint8Array(TIMESTAMP_BYTES);
+  writeTimestamp(present, core.wallClock());
+  let isClockBehind = false;
+  for (const memory of remembered) {
+    const peer = core.peers.get(peerKey(memory.publicKey));
+    if (peer === undefined) continue;
+    peer.lastHandshakeMs = memory.lastHandshakeMs;
+    peer.handshake.latestTimestamp = memory.receivedTimestamp;
+    const sent = memory.sentTimestamp.slice();
+    if (compareTimestamps(sent, present) > 0) {
+      isClockBehind = true;
+      addSeconds(sent, FORGOTTEN_SECONDS);
+    }
+    peer.handshake.sentTimestamp = sent;
+  }
+  return isClockBehind;
+}
+
+/**
+ * Call once the interface is up: those who may still send under sessions that we know nothing of
+ * any more get new ones at once, rather than when they notice our silence (15 s). Returns how many.
+ */
+export function resume(core: Core, now: number): number {
+  const held = [...core.peers.values()].filter((peer) => mayHoldSession(core, peer));
+  for (const [i, peer] of held.entries()) {
+    if (i < RESUMED_TOGETHER) sendInitiation(core, now, peer, false);
+    else {
+      const delay = Math.floor(i / RESUMED_TOGETHER) * RESUME_INTERVAL_MS;
+      core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, now + delay);
+    }
+  }
+  return held.length;
+}
+
+function mayHoldSession(core: Core, peer: Peer): boolean {
+  return (
+    peer.endpoint !== null &&
+    peer.lastHandshakeMs > 0 &&
+    core.wallClock() - peer.lastHandshakeMs < SESSION_MEMORY_MS
+  );
+}

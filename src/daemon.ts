@@ -21,6 +21,7 @@ import { serveUapi, type UapiServer } from './io/uapiserver.ts';
 import { openUdp, type Udp } from './io/udp.ts';
 import { Log, type LogLevel } from './log.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
+import { Persistence } from './persistence.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { formatState } from './uapi/get.ts';
 import type { Request } from './uapi/request.ts';
@@ -41,6 +42,11 @@ export interface DaemonOptions {
   readonly tunFd?: number;
   /** A listening UNIX socket that is open already (WG_UAPI_FD). */
   readonly uapiFd?: number;
+  /**
+   * The daemon is persistent: the interface outlives it, and this is the folder with the state that
+   * its successor restores.
+   */
+  readonly stateDirectory?: string;
   /** Takes the log's lines, without newlines. */
   readonly writeLog: (line: string) => void;
   /** Called when `wg` can be used. */
@@ -80,8 +86,11 @@ class Daemon {
   readonly #path: Datapath;
   readonly #loop: Loop;
   readonly #kernels: Kernels;
+  readonly #persistence: Persistence | undefined;
   #rehearsal: Rehearsal | undefined;
   #finish: (code: number) => void = () => {};
+  /** What it means to a successor; undefined for a stop after which one is expected. */
+  #ending: 'forGood' | 'byBug' | undefined;
 
   #uapi: UapiServer | undefined;
   #monitors: Monitor[] = [];
@@ -103,9 +112,21 @@ class Daemon {
       suite: this.#suite,
       observe: (event) => {
         this.#log.event(event);
+        this.#persistence?.noticed(event);
         drainSoon();
       },
     });
+    const { name, stateDirectory } = options;
+    if (stateDirectory !== undefined) {
+      const { device } = this.#path;
+      this.#persistence = new Persistence({
+        name,
+        directory: stateDirectory,
+        device,
+        log: this.#log,
+        interfaceIndex,
+      });
+    }
     this.#loop = new Loop({
       deadline: () => this.#path.device.nextTimeout(),
       onDeadline: this.#path.handleTimeout,
@@ -118,20 +139,25 @@ class Daemon {
     this.#path.tun = openTun({
       name,
       mtu: DEFAULT_MTU,
+      takeOver: this.#persistence !== undefined,
       arena: this.#arena,
       kernels: this.#kernels,
       offload: this.#offload,
       onDrop: this.#countDrop,
       onNote: this.#note,
-      onGone: () => this.#end('the interface was deleted'),
+      onGone: () => this.#endForGood('the interface was deleted'),
       ...(tunFd === undefined ? {} : { fd: tunFd }),
     });
     this.#uapi = await serveUapi({
       name: this.#path.tun.name,
       handle: this.#handleRequest,
-      onGone: () => this.#end('the control socket was deleted'),
+      onGone: () => this.#endForGood('the control socket was deleted'),
       ...(uapiFd === undefined ? {} : { fd: uapiFd }),
     });
+    if (this.#persistence !== undefined) {
+      this.#persistence.restore(this.#path.now, this.#path.tun.isTakenOver);
+      this.#path.tun.setPersistent(true);
+    }
     this.#tunWatch = this.#loop.watch(this.#path.tun.fd, this.#path.readTun);
     this.#monitors = [
       watchLink(this.#path.tun.fd, this.#path.tun.name, this.#followLink, {
@@ -140,9 +166,17 @@ class Daemon {
       }),
       watchRoutes(this.#forgetPaths, { onBug: this.#surface }),
     ];
+    if (this.#path.device.isUp) this.#resume();
     process.on('SIGTERM', this.#terminate);
     process.on('SIGINT', this.#terminate);
     this.#log.debug(`Started, version ${VERSION}`);
+  }
+
+  /** The interface was taken over and is up: the sessions of before are followed by new ones. */
+  #resume(): void {
+    this.#path.begin();
+    this.#persistence?.resume(this.#path.now);
+    this.#path.end();
   }
 
   /** Warms the packet path up. A machine short of descriptors has a slower start, no more. */
@@ -161,7 +195,7 @@ class Daemon {
     }
   }
 
-  /** Removes the control socket and the interface, and erases every key. */
+  /** Removes the control socket and the interface, unless it is to stay, and erases every key. */
   async close(): Promise<void> {
     this.#rehearsal?.close();
     this.#loop.close();
@@ -170,9 +204,20 @@ class Daemon {
     for (const monitor of this.#monitors) monitor.close();
     this.#closeSockets();
     this.#tunWatch?.close();
+    await this.#leaveState();
     this.#path.device.close();
     await this.#uapi?.close();
     this.#path.tun?.close();
+  }
+
+  async #leaveState(): Promise<void> {
+    if (this.#persistence === undefined) return;
+    if (this.#ending === undefined) await this.#persistence.leave();
+    else if (this.#ending === 'byBug') await this.#persistence.abandon();
+    else {
+      await this.#persistence.end();
+      this.#path.tun?.setPersistent(false);
+    }
   }
 
   readonly #terminate = (signal: NodeJS.Signals): void => this.#end(`received ${signal}`);
@@ -182,8 +227,15 @@ class Daemon {
     this.#finish(0);
   }
 
+  /** Nobody shall take the interface over. */
+  #endForGood(why: string): void {
+    this.#ending ??= 'forGood';
+    this.#end(why);
+  }
+
   /** Our own bug: say so and stop, rather than go on in an unknown state. */
   readonly #surface = (error: unknown): void => {
+    this.#ending ??= 'byBug';
     this.#log.error(`bug in tswgd: ${error instanceof Error ? error.stack : error}`);
     this.#finish(1);
   };
@@ -197,7 +249,7 @@ class Daemon {
 
   readonly #followLink = (link: LinkState): void => {
     if (!link.exists) {
-      this.#end('the interface was deleted');
+      this.#endForGood('the interface was deleted');
       return;
     }
     this.#path.begin();
@@ -286,6 +338,7 @@ class Daemon {
     }
     this.#path.device.configure(this.#path.now, parsed.ok);
     if (this.#path.udp !== undefined) this.#path.device.setListenPort(this.#path.udp.port);
+    this.#persistence?.changed();
     if (parsed.ok.debug !== undefined) this.#log.isDebugging = parsed.ok.debug;
     this.#path.end();
     return acceptSet();
@@ -324,6 +377,7 @@ class Daemon {
       ...stats.facts,
       offload: offloadFact(this.#path.tun, this.#path.udp),
     };
+    if (this.#persistence !== undefined) facts.state = this.#persistence.fact;
     if (this.#socketTrouble !== '') facts.socket = this.#socketTrouble;
     for (const [error, count] of this.#path.udp?.errors ?? [])
       facts[`udp_${error}`] = String(count);

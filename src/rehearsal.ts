@@ -131,7 +131,7 @@ class End {
     const name = 'rehearsal';
     const quiet = { onDrop: () => {}, onNote: () => {}, onGone: () => {} };
     this.path.tun = new Tun(
-      { fd: tunFd, name, hasHeader: true, takesTcp: true, takesUdp: true },
+      { fd: tunFd, name, isTakenOver: false, hasHeader: true, takesTcp: true, takesUdp: true },
       { ...quiet, name, mtu: MTU, arena, kernels, offload: true },
     );
     this.path.udp = udp;

@@ -39,11 +39,15 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   // The daemon's own command line, which is the one that starts it.
   'cli/tswgd.ts': { values: ['cli', 'io', 'daemon.ts', 'log.ts'] },
   'daemon.ts': {
-    values: ['crypto', 'packet', 'uapi', 'io', 'log.ts', 'datapath.ts', 'rehearsal.ts'],
+    values: [
+      ...['crypto', 'packet', 'uapi', 'io', 'log.ts'],
+      ...['datapath.ts', 'rehearsal.ts', 'persistence.ts'],
+    ],
     types: ['device'],
   },
   'datapath.ts': { values: ['device', 'io'], types: ['crypto'] },
   'rehearsal.ts': { values: ['device', 'packet', 'io', 'datapath.ts'], types: ['crypto'] },
+  'persistence.ts': { values: ['crypto', 'uapi', 'io'], types: ['device', 'log.ts'] },
   'index.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'daemon.ts'] },
 };
 /** The ground floor: anybody may stand on it. */

@@ -8,17 +8,23 @@ import { keepsOutput, parseDescriptor, startDaemon, takeReporter } from '../io/l
 import { VERSION } from '../version.ts';
 import { INTERFACE_NAME_RULE, isInterfaceName, visible } from './values.ts';
 
-const USAGE = `usage: tswgd [-f | --foreground] INTERFACE
+const USAGE = `usage: tswgd [-f | --foreground] [--persist] INTERFACE
        tswgd --version | --help
 
 Creates the interface and serves WireGuard on it until the interface or its control
 socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or SIGINT arrives.
 Goes to the background once \`wg\` works, unless -f is given.
 
+With --persist the interface, its addresses and its routes outlive a daemon that is killed or
+stopped, and its state is kept in /var/lib/tswg: started again, the daemon takes both over. Deleting
+the interface or the control socket removes them.
+
 Environment:
   LOG_LEVEL=verbose|debug|error|silent  what is logged (error); in the background without it,
                                         the log goes to the kernel's (dmesg)
   WG_PROCESS_FOREGROUND=1               the same as -f
+  TSWG_PERSIST=1                        the same as --persist
+  STATE_DIRECTORY=PATH                  where the state is kept, instead of /var/lib/tswg
   WG_TUN_FD=N                           use this open TUN descriptor
   WG_UAPI_FD=N                          use this listening control socket
   NOTIFY_SOCKET=/PATH|@NAME             in the foreground, told READY=1 once \`wg\` works and
@@ -30,15 +36,22 @@ Environment:
 export type LogLevel = 'silent' | 'error' | 'debug';
 
 export type DaemonCommand =
-  | { readonly kind: 'run'; readonly name: string; readonly foreground: boolean }
+  | {
+      readonly kind: 'run';
+      readonly name: string;
+      readonly foreground: boolean;
+      readonly persist: boolean;
+    }
   | { readonly kind: 'help' | 'version' }
   | { readonly kind: 'mistake'; readonly text: string };
 
 export function parseDaemonCommand(argv: readonly string[]): DaemonCommand {
   let foreground = false;
+  let persist = false;
   let name: string | null = null;
   for (const word of argv) {
     if (word === '-f' || word === '--foreground') foreground = true;
+    else if (word === '--persist') persist = true;
     else if (word === '-h' || word === '--help') return { kind: 'help' };
     else if (word === '--version') return { kind: 'version' };
     else if (word.startsWith('-')) {
@@ -53,7 +66,7 @@ export function parseDaemonCommand(argv: readonly string[]): DaemonCommand {
   if (!isInterfaceName(name)) {
     return { kind: 'mistake', text: `${visible(name)}: ${INTERFACE_NAME_RULE}` };
   }
-  return { kind: 'run', name, foreground };
+  return { kind: 'run', name, foreground, persist };
 }
 
 /** wireguard-go's names; as there, what is not known means `error`. */
@@ -84,7 +97,9 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     case 'mistake':
       return fail(command.text);
     case 'run': {
-      const { name, foreground } = command;
+      const { name, foreground, persist } = command;
+      // The child in the background is asked the same by its environment, as wg-quick asks us.
+      if (persist) env.TSWG_PERSIST = '1';
       if (foreground || env.WG_PROCESS_FOREGROUND === '1') return runForeground(name, env);
       try {
         await startDaemon(name, env);
@@ -116,6 +131,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       writeLog,
       ...(tunFd === undefined ? {} : { tunFd }),
       ...(uapiFd === undefined ? {} : { uapiFd }),
+      ...(env.TSWG_PERSIST === '1' ? { stateDirectory: await stateDirectory(env) } : {}),
       onReady: () => {
         reporter.ready();
         service.ready();
@@ -126,6 +142,12 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     // Whoever waits for us prints the line.
     return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error));
   }
+}
+
+/** systemd names the folder of a unit with StateDirectory=; the first, when there are several. */
+async function stateDirectory(env: Environment): Promise<string> {
+  const { STATE_DIRECTORY } = await import('../io/statefile.ts');
+  return env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
 }
 
 /** In the background without an output of its own, a daemon still has the kernel's log. */

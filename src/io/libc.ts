@@ -53,6 +53,18 @@ export function open(path: string, flags: number): number {
   return openPath(path, flags, 0);
 }
 
+/** (directory, path in it, flags, mode) */
+export const openat: (directory: number, path: string, flags: number, mode: number) => number =
+  library.func('openat', 'int', ['int', 'str', 'int', 'int']);
+/** (directory, path, directory, path) */
+export const renameat: (from: number, path: string, to: number, newPath: string) => number =
+  library.func('renameat', 'int', ['int', 'str', 'int', 'str']);
+export const unlinkat: (directory: number, path: string, flags: number) => number = library.func(
+  'unlinkat',
+  'int',
+  ['int', 'str', 'int'],
+);
+
 /** The error number of the call that has just returned -1. */
 export const errno: () => number = koffi.errno;
 
@@ -84,6 +96,9 @@ const ERRNO_MEANINGS: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network is unreachable',
   EHOSTUNREACH: 'the host is unreachable',
   ESRCH: 'there is no such route',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
   ENOBUFS: 'the kernel is out of buffer room',
   ENOMEM: 'out of memory',
   EMFILE: 'too many open files in this process',

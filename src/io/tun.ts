@@ -11,7 +11,13 @@ import { createKernels, type Kernels } from '../packet/kernels/kernels.ts';
 import { Segmenter } from '../packet/segment.ts';
 import { GSO_NONE, VIRTIO_FLAGS, VIRTIO_GSO_TYPE, VIRTIO_HEADER_BYTES } from '../packet/virtio.ts';
 import { addressOf, close, ERRNO, errno, errnoName, read, write, writev } from './libc.ts';
-import { openTunDevice, type TunDevice, type TunDeviceOptions, tunName } from './tundevice.ts';
+import {
+  openTunDevice,
+  setTunPersistent,
+  type TunDevice,
+  type TunDeviceOptions,
+  tunName,
+} from './tundevice.ts';
 
 export interface TunOptions extends TunDeviceOptions {
   /** Where packets are read to and written from. */
@@ -95,6 +101,16 @@ export class Tun {
             mergeUdp: device.takesUdp,
           })
         : null;
+  }
+
+  /** Whether the interface was there before, as TunDevice has it. */
+  get isTakenOver(): boolean {
+    return this.#device.isTakenOver;
+  }
+
+  /** Whether the interface stays when it is closed, or when the process dies. @throws {SystemError} */
+  setPersistent(isPersistent: boolean): void {
+    setTunPersistent(this.fd, isPersistent);
   }
 
   /** Whether super-packets are taken and given. */

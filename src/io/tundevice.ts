@@ -10,6 +10,7 @@ import {
   F_SETFL,
   IFF_NO_PI,
   IFF_TUN,
+  IFF_TUN_EXCL,
   IFF_VNET_HDR,
   IFNAMSIZ,
   O_CLOEXEC,
@@ -26,6 +27,7 @@ import {
   TUNGETIFF,
   TUNSETIFF,
   TUNSETOFFLOAD,
+  TUNSETPERSIST,
   TUNSETVNETHDRSZ,
 } from './linux.ts';
 
@@ -36,6 +38,8 @@ export interface TunDeviceOptions {
   readonly mtu: number;
   /** An inherited descriptor (WG_TUN_FD), which the device owns from here on. */
   readonly fd?: number;
+  /** An interface of this name that nobody serves is taken over as it is, with its own MTU. */
+  readonly takeOver?: boolean;
   /** Whether to take segmentation offloads where the kernel has them. */
   readonly offload: boolean;
   /** Gets one line for the log when something works less well than asked. */
@@ -45,6 +49,8 @@ export interface TunDeviceOptions {
 export interface TunDevice {
   readonly fd: number;
   readonly name: string;
+  /** The interface was there before. Known only if it was to be taken over or was inherited. */
+  readonly isTakenOver: boolean;
   /** Every frame begins with a virtio_net_hdr. */
   readonly hasHeader: boolean;
   /** The kernel hands over TCP super-packets and takes them. */
@@ -84,7 +90,7 @@ export function openTunDevice(options: TunDeviceOptions): TunDevice {
 }
 
 function openByName(options: TunDeviceOptions): TunDevice {
-  const { name, mtu, offload, onNote } = options;
+  const { name, mtu, offload, onNote, takeOver = false } = options;
   const nameError = interfaceNameError(name);
   if (nameError !== null) {
     throw new SystemError(`create interface ${JSON.stringify(name)}`, 'open', EINVAL!, nameError);
@@ -93,15 +99,22 @@ function openByName(options: TunDeviceOptions): TunDevice {
   if (fd < 0) throw openError(name, errno());
   try {
     let hasHeader = offload;
-    let error = attach(fd, name, hasHeader);
+    // That it is ours alone is asked for in the same call that creates it: there is no gap in
+    // which it could come to be.
+    let isTakenOver = false;
+    let error = attach(fd, name, hasHeader, takeOver ? IFF_TUN_EXCL : 0);
+    if (error === EBUSY && takeOver) {
+      isTakenOver = true;
+      error = attach(fd, name, hasHeader);
+    }
     if (error === EINVAL && hasHeader) {
       hasHeader = false;
       error = attach(fd, name, hasHeader);
       if (error === 0) onNote(`tun: no IFF_VNET_HDR in this kernel; one packet at a time`);
     }
     if (error !== 0) throw attachError(name, error);
-    setMtu(name, mtu);
-    return settle(fd, nameOf(fd).name, hasHeader, options);
+    if (!isTakenOver) setMtu(name, mtu);
+    return { ...settle(fd, hasHeader, name, options), name: nameOf(fd).name, isTakenOver };
   } catch (error) {
     close(fd);
     throw error;
@@ -123,37 +136,58 @@ function adopt(fd: number, options: TunDeviceOptions): TunDevice {
   if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0) {
     throw new SystemError(`use descriptor ${fd} (${name})`, 'fcntl', errno());
   }
-  return settle(fd, name, (flags & IFF_VNET_HDR) !== 0, options);
+  const framing = settle(fd, (flags & IFF_VNET_HDR) !== 0, name, options);
+  return { ...framing, name, isTakenOver: true };
 }
 
-function attach(fd: number, name: string, hasHeader: boolean): number {
+function attach(fd: number, name: string, hasHeader: boolean, moreFlags = 0): number {
   putName(name);
-  request.view.setUint16(IFNAMSIZ, IFF_TUN | IFF_NO_PI | (hasHeader ? IFF_VNET_HDR : 0), true);
+  const flags = IFF_TUN | IFF_NO_PI | (hasHeader ? IFF_VNET_HDR : 0) | moreFlags;
+  request.view.setUint16(IFNAMSIZ, flags, true);
   return ioctl(fd, TUNSETIFF, request.address) < 0 ? errno() : 0;
 }
+
+type Framing = Omit<TunDevice, 'name' | 'isTakenOver'>;
 
 /** Agrees with the kernel on the header's size and on the offloads. */
 function settle(
   fd: number,
-  name: string,
   hasHeader: boolean,
+  name: string,
   { offload, onNote }: TunDeviceOptions,
-): TunDevice {
-  if (!hasHeader) return { fd, name, hasHeader, takesTcp: false, takesUdp: false };
+): Framing {
+  const setOffloads = (flags: number): boolean => ioctl(fd, TUNSETOFFLOAD, flags) === 0;
+  if (!hasHeader) {
+    // Whoever served the interface before us may have taken super-packets.
+    setOffloads(0);
+    return { fd, hasHeader, takesTcp: false, takesUdp: false };
+  }
   request.view.setInt32(0, VIRTIO_HEADER_BYTES, true);
   if (ioctl(fd, TUNSETVNETHDRSZ, request.address) < 0) {
     throw new SystemError(`set the frame header of ${name}`, 'TUNSETVNETHDRSZ', errno());
   }
-  const setOffloads = (flags: number): boolean => ioctl(fd, TUNSETOFFLOAD, flags) === 0;
   if (offload) {
     if (setOffloads(TCP_OFFLOADS | UDP_OFFLOADS)) {
-      return { fd, name, hasHeader, takesTcp: true, takesUdp: true };
+      return { fd, hasHeader, takesTcp: true, takesUdp: true };
     }
-    if (setOffloads(TCP_OFFLOADS)) return { fd, name, hasHeader, takesTcp: true, takesUdp: false };
+    if (setOffloads(TCP_OFFLOADS)) return { fd, hasHeader, takesTcp: true, takesUdp: false };
     onNote(`tun: the kernel refuses segmentation offloads on ${name}; one packet at a time`);
   }
   setOffloads(0);
-  return { fd, name, hasHeader, takesTcp: false, takesUdp: false };
+  return { fd, hasHeader, takesTcp: false, takesUdp: false };
+}
+
+/**
+ * Whether the interface, with its addresses and routes, stays when the last descriptor is closed.
+ *
+ * @throws {SystemError}
+ */
+export function setTunPersistent(fd: number, isPersistent: boolean): void {
+  if (ioctl(fd, TUNSETPERSIST, isPersistent ? 1 : 0) === 0) return;
+  const error = errno();
+  // It was deleted: there is nothing left to end.
+  if (error === EBADFD && !isPersistent) return;
+  throw new SystemError('keep the interface', 'TUNSETPERSIST', error);
 }
 
 /** The name and flags of an attached descriptor. */

@@ -143,10 +143,11 @@ describe('the reporter', () => {
 
 describe("tswgd's command line", () => {
   it.each([
-    [['wg0'], { kind: 'run', name: 'wg0', foreground: false }],
-    [['-f', 'wg0'], { kind: 'run', name: 'wg0', foreground: true }],
-    [['wg0', '--foreground'], { kind: 'run', name: 'wg0', foreground: true }],
-    [['office'], { kind: 'run', name: 'office', foreground: false }],
+    [['wg0'], { kind: 'run', name: 'wg0', foreground: false, persist: false }],
+    [['-f', 'wg0'], { kind: 'run', name: 'wg0', foreground: true, persist: false }],
+    [['wg0', '--foreground'], { kind: 'run', name: 'wg0', foreground: true, persist: false }],
+    [['--persist', 'wg0'], { kind: 'run', name: 'wg0', foreground: false, persist: true }],
+    [['office'], { kind: 'run', name: 'office', foreground: false, persist: false }],
     [['--version'], { kind: 'version' }],
     [['--help'], { kind: 'help' }],
     [[], { kind: 'mistake', text: 'expected the name of an interface, as in `tswgd wg0`' }],

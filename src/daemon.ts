@@ -130,6 +130,7 @@ class Daemon {
     this.#loop = new Loop({
       deadline: () => this.#path.device.nextTimeout(),
       onDeadline: this.#path.handleTimeout,
+      onPause: this.#path.stayWarm,
       onBug: this.#surface,
     });
   }
@@ -205,7 +206,7 @@ class Daemon {
     this.#closeSockets();
     this.#tunWatch?.close();
     await this.#leaveState();
-    this.#path.device.close();
+    this.#path.close();
     await this.#uapi?.close();
     this.#path.tun?.close();
   }

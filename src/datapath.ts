@@ -7,7 +7,7 @@
  */
 
 import type { Arena } from './arena.ts';
-import type { CryptoSuite } from './crypto/suite.ts';
+import type { CryptoSuite, Opener, Sealer } from './crypto/suite.ts';
 import { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
 import { monotonicMs, random, wallClockMs } from './io/clock.ts';
@@ -17,6 +17,10 @@ import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
 /** Packets a turn takes from one descriptor before the others have theirs. */
 const TUN_BUDGET = 256;
 const UDP_BUDGET = 256;
+
+/** As much as a small packet has, and its authenticator. */
+const PRACTICE_BYTES = 96;
+const PRACTICE_ROOM_BYTES = PRACTICE_BYTES + 16;
 
 export interface DatapathOptions {
   readonly arena: Arena;
@@ -31,11 +35,15 @@ export class Datapath {
   /** Monotonic ms of this turn. */
   now = monotonicMs();
   readonly #arena: Arena;
+  readonly #suite: CryptoSuite;
+  /** Keys for `stayWarm`, and how often they were used. */
+  #practice: { readonly sealer: Sealer; readonly opener: Opener; counter: number } | undefined;
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
   constructor({ arena, suite, observe }: DatapathOptions) {
     this.#arena = arena;
+    this.#suite = suite;
     this.device = new Device({
       arena,
       suite,
@@ -75,6 +83,31 @@ export class Datapath {
     this.end();
   };
 
+  /**
+   * Goes the ways of a packet in vain. A packet that comes some milliseconds after the last one
+   * then finds code and data of its way in the processor's caches (measured: a quarter of an idle
+   * ping's round trip). What came meanwhile is handled as ever.
+   */
+  readonly stayWarm = (): void => {
+    this.readTun();
+    for (const socket of this.udp?.sockets ?? []) this.readUdp(socket);
+    this.#practice ??= createPractice(this.#suite);
+    const { sealer, opener } = this.#practice;
+    const counter = this.#practice.counter++;
+    const offset = this.#arena.allocate(PRACTICE_ROOM_BYTES);
+    sealer.seal(offset, PRACTICE_BYTES, counter);
+    opener.open(offset, PRACTICE_BYTES, counter);
+    this.#arena.reset();
+  };
+
+  /** Erases every key. The interface and the sockets are closed by whoever opened them. */
+  close(): void {
+    this.device.close();
+    this.#practice?.sealer.wipe();
+    this.#practice?.opener.wipe();
+    this.#practice = undefined;
+  }
+
   /** Begins a turn of the caller's own making, which `end` ends. */
   begin(): void {
     this.now = monotonicMs();
@@ -92,4 +125,12 @@ export class Datapath {
 
   readonly #receiveDatagram: DatagramSink = (offset, length, endpoint, trafficClass) =>
     this.device.receiveDatagram(this.now, offset, length, endpoint, trafficClass);
+}
+
+function createPractice(suite: CryptoSuite): { sealer: Sealer; opener: Opener; counter: number } {
+  const key = new Uint8Array(32);
+  random(key);
+  const practice = { sealer: suite.createSealer(key), opener: suite.createOpener(key), counter: 0 };
+  key.fill(0);
+  return practice;
 }

@@ -185,7 +185,7 @@ class End {
 
   close(): void {
     for (const watch of this.#watches) watch.close();
-    this.path.device.close();
+    this.path.close();
     this.#udp.close();
     this.path.tun?.close();
     close(this.#farSide);

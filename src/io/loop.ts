@@ -22,6 +22,11 @@ export interface LoopOptions {
   /** When `onDeadline` is due: ms on monotonicMs' clock; asked before every wait. */
   readonly deadline: () => number;
   readonly onDeadline: () => void;
+  /**
+   * Called every millisecond of a pause: of the time after a descriptor was readable in which the
+   * next packet of a call or a session would come. Whoever uses it keeps caches warm.
+   */
+  readonly onPause: () => void;
   /** Gets whatever a callback throws, at once; the loop goes on unless it is closed. */
   readonly onBug: (error: unknown) => void;
 }
@@ -33,6 +38,10 @@ interface Source {
   restMs: number;
   isResting: boolean;
 }
+
+/** A voice call has a packet every 20 ms. */
+const PAUSE_MS = 25;
+const PAUSE_STEP_MS = 1;
 
 /** How long a descriptor rests after the second error in a row, doubled up to the most. */
 const FIRST_REST_MS = 10;
@@ -54,6 +63,8 @@ export class Loop {
   /** What libuv had handled when we left, and whether nothing else was due then. */
   #eventsSeen = 0;
   #isAlone = false;
+  /** Until when we wait in small steps (ms). */
+  #pauseEndsAt = 0;
   #isClosed = false;
 
   /** Starts at once: the first callbacks come in the next turn of Node's event loop. */
@@ -125,7 +136,12 @@ export class Loop {
       const now = monotonicMs();
       const libuvMs = this.#libuv.timeoutMs(now);
       if (libuvMs <= 0) return;
-      if (this.#round(Math.min(libuvMs, this.#options.deadline() - now))) return;
+      const pauseEndsAt = this.#pauseEndsAt;
+      const isPause = now < pauseEndsAt;
+      const longestMs = isPause ? PAUSE_STEP_MS : libuvMs;
+      if (this.#round(Math.min(libuvMs, longestMs, this.#options.deadline() - now))) return;
+      const wasInVain = this.#pauseEndsAt === pauseEndsAt;
+      if (isPause && wasInVain && !this.#call(this.#options.onPause)) return;
     }
   }
 
@@ -135,20 +151,22 @@ export class Loop {
     const timeout = waitMs > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : Math.max(0, Math.ceil(waitMs));
     const count = poll(this.#pollfds.address, sources.length + 1, timeout);
     let goesOn = true;
+    let hasRead = false;
     if (count > 0) {
       goesOn = this.#foundAt(sources.length) === 0;
       for (let i = 0; i < sources.length; i++) {
         const found = this.#foundAt(i);
         if (found === 0) continue;
+        hasRead = true;
         if (!this.#call(sources[i]!.onReadable)) goesOn = false;
         if (this.#sources !== sources) break;
         if ((found & POLLIN) !== 0) sources[i]!.restMs = 0;
         else if ((found & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#rest(sources[i]!);
       }
     }
-    if (this.#options.deadline() <= monotonicMs() && !this.#call(this.#options.onDeadline)) {
-      goesOn = false;
-    }
+    const now = monotonicMs();
+    if (hasRead) this.#pauseEndsAt = now + PAUSE_MS;
+    if (this.#options.deadline() <= now && !this.#call(this.#options.onDeadline)) goesOn = false;
     return !goesOn;
   }
 

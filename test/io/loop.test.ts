@@ -39,6 +39,7 @@ function startLoop(options: Partial<LoopOptions> = {}): Loop {
   const loop = new Loop({
     deadline: () => Number.POSITIVE_INFINITY,
     onDeadline: () => {},
+    onPause: () => {},
     onBug: (error) => {
       throw error;
     },
@@ -102,6 +103,22 @@ describe('loop', () => {
       expect(time).toBeGreaterThanOrEqual(30 * (i + 1));
       expect(time).toBeLessThan(30 * (i + 1) + 25);
     }
+  });
+
+  it('calls every millisecond of a pause after something was read, and not when it is idle', async () => {
+    const [near, far] = openPair();
+    let pauses = 0;
+    const loop = startLoop({ onPause: () => pauses++ });
+    loop.watch(near, () => drain(near));
+    await sleep(30);
+    expect(pauses).toBe(0);
+    poke(far);
+    await sleep(60);
+    expect(pauses).toBeGreaterThan(8);
+    expect(pauses).toBeLessThan(30);
+    const before = pauses;
+    await sleep(30);
+    expect(pauses).toBe(before);
   });
 
   it('takes a deadline that a callback brought forward', async () => {

@@ -30,6 +30,7 @@ function setUp() {
   const loop = new Loop({
     deadline: () => Number.POSITIVE_INFINITY,
     onDeadline: () => {},
+    onPause: () => {},
     onBug: (error) => {
       throw error;
     },

@@ -74,14 +74,14 @@ export class StateKeeper {
   async close(): Promise<void> {
     this.#stop();
     await this.#save();
-    this.#file?.close();
+    this.#closeFile();
   }
 
   /** Is done without saving: the file stays as it is. */
   async abandon(): Promise<void> {
     this.#stop();
     await this.#saving;
-    this.#file?.close();
+    this.#closeFile();
   }
 
   /** The state's end: removes the file. */
@@ -93,7 +93,12 @@ export class StateKeeper {
     } catch (error) {
       this.#fail(error);
     }
+    this.#closeFile();
+  }
+
+  #closeFile(): void {
     this.#file?.close();
+    this.#file = undefined;
   }
 
   #stop(): void {

@@ -1,0 +1,272 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { StateFile } from '../../src/io/statefile.ts';
+import { StateKeeper } from '../../src/io/statekeeper.ts';
+
+const TEXT = 'set=1\nprivate_key=secret\n\n';
+let directory: string;
+let path: string;
+let files: StateFile[];
+
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), 'tswg-state-')), 'states');
+  path = join(directory, 'wg0.state');
+  files = [];
+});
+afterEach(() => {
+  for (const file of files) file.close();
+  rmSync(join(directory, '..'), { recursive: true });
+});
+
+function open(): StateFile {
+  const file = new StateFile('wg0', directory);
+  files.push(file);
+  return file;
+}
+
+const modeOf = (of: string) => statSync(of).mode & 0o7777;
+const isRoot = process.getuid?.() === 0;
+
+describe('the state file', () => {
+  it('reads back what was written, in a folder and with a mode of its owner alone', async () => {
+    const before = process.umask(0);
+    await open().write(TEXT);
+    process.umask(before);
+    expect(modeOf(path)).toBe(0o600);
+    expect(modeOf(directory)).toBe(0o700);
+    expect(open().read()).toEqual({ kind: 'text', text: TEXT });
+    expect(readdirSync(directory)).toEqual(['wg0.state']);
+  });
+
+  it('begins with its version and a checksum', async () => {
+    await open().write(TEXT);
+    const [head, ...rest] = readFileSync(path, 'utf8').split('\n');
+    expect(head).toMatch(/^tswg-state 1 sha256=[0-9a-f]{64}$/);
+    expect(rest.join('\n')).toBe(TEXT);
+  });
+
+  it('is nothing before the first write and after the last', async () => {
+    const file = open();
+    expect(file.read()).toEqual({ kind: 'nothing' });
+    await file.write(TEXT);
+    file.remove();
+    expect(file.read()).toEqual({ kind: 'nothing' });
+    file.remove();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('is replaced, never rewritten: who has the old one open still reads all of it', async () => {
+    const file = open();
+    await file.write(TEXT);
+    linkSync(path, `${path}.old`);
+    await file.write('another');
+    expect(readFileSync(`${path}.old`, 'utf8')).toContain(TEXT);
+    expect(file.read()).toEqual({ kind: 'text', text: 'another' });
+  });
+
+  it('is written though a crash left half a file behind, which others may have made', async () => {
+    mkdirSync(directory, { mode: 0o700 });
+    writeFileSync(join(directory, '.wg0.state.new'), 'half', { mode: 0o666 });
+    await open().write(TEXT);
+    expect(modeOf(path)).toBe(0o600);
+    expect(readdirSync(directory)).toEqual(['wg0.state']);
+  });
+
+  it('is written by way of the folder’s descriptor, whatever becomes of its path', async () => {
+    const file = open();
+    renameSync(directory, `${directory}.moved`);
+    await file.write(TEXT);
+    expect(readdirSync(`${directory}.moved`)).toEqual(['wg0.state']);
+    expect(existsSync(directory)).toBe(false);
+    file.remove();
+    expect(readdirSync(`${directory}.moved`)).toEqual([]);
+  });
+
+  it.each<[what: string, damage: () => void, why: RegExp]>([
+    ['cut off', () => truncateSync(path, statSync(path).size - 1), /checksum is wrong/],
+    ['cut off to nothing', () => truncateSync(path, 0), /does not begin as/],
+    ['changed by a bit', () => flipBit(100), /checksum is wrong/],
+    ['changed in its checksum', () => flipBit(30), /checksum is wrong|does not begin/],
+    ['of another version', () => replace('tswg-state 1', 'tswg-state 2'), /of version 2, and/],
+    ['another program’s', () => writeFileSync(path, 'hello\n'), /does not begin as/],
+    ['readable for others', () => chmodSync(path, 0o644), /mode is 0644, expected 0600/],
+    ['a folder', () => inItsPlace(() => mkdirSync(path, 0o700)), /not a regular file/],
+    ['a link', () => inItsPlace(() => symlinkSync('nowhere', path)), /a symbolic link/],
+    ...(isRoot ? [foreignOwner()] : []),
+  ])('that is %s is refused and kept aside', async (_, damage, why) => {
+    await open().write(TEXT);
+    damage();
+    const aside = `${path}.corrupt`;
+    const found = open().read();
+    expect(found).toMatchObject({ kind: 'refused', keptAs: aside });
+    expect(found.kind === 'refused' && found.why).toMatch(why);
+    expect(open().read()).toEqual({ kind: 'nothing' });
+    expect(readdirSync(directory)).toEqual(['wg0.state.corrupt']);
+    if (lstatSync(aside).isFile()) expect(modeOf(aside)).toBe(0o600);
+  });
+
+  it('kept aside takes nobody’s place', async () => {
+    for (const name of ['corrupt', 'corrupt.1', 'corrupt.2']) {
+      await open().write(name);
+      expect(open().refuse('a reason')).toMatchObject({ keptAs: `${path}.${name}` });
+    }
+    expect(readFileSync(`${path}.corrupt`, 'utf8')).toMatch(/\ncorrupt$/);
+  });
+
+  it('is not kept where others may exchange it', () => {
+    mkdirSync(directory);
+    chmodSync(directory, 0o777);
+    expect(open).toThrow(/others may write there; `chmod 700` mends it/);
+  });
+
+  it('is not kept where there is no folder to be had, and says so', () => {
+    writeFileSync(directory, '');
+    expect(open).toThrow(`keep the state in ${directory}: exists already (mkdir: EEXIST)`);
+  });
+});
+
+function flipBit(at: number): void {
+  const bytes = readFileSync(path);
+  bytes[at] = bytes[at]! ^ 1;
+  writeFileSync(path, bytes);
+}
+
+function replace(what: string, by: string): void {
+  writeFileSync(path, readFileSync(path, 'utf8').replace(what, by));
+}
+
+function inItsPlace(make: () => void): void {
+  rmSync(path);
+  make();
+}
+
+function foreignOwner(): [string, () => void, RegExp] {
+  return ['somebody else’s', () => chownSync(path, 12345, 0), /user with the id 12345/];
+}
+
+describe('the keeper of the state', () => {
+  let state = '';
+  let notes: string[] = [];
+  let rendered = 0;
+  let keeper: StateKeeper;
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    [state, notes, rendered] = ['', [], 0];
+    keeper = new StateKeeper({
+      name: 'wg0',
+      directory,
+      render: () => {
+        rendered++;
+        return state;
+      },
+      onNote: (note) => notes.push(note),
+    });
+  });
+  afterEach(async () => {
+    await keeper.abandon();
+    vi.useRealTimers();
+  });
+
+  /** Lets time pass, and then the disk do its work. */
+  async function pass(ms: number): Promise<void> {
+    vi.advanceTimersByTime(ms);
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const saved = () => (existsSync(path) ? readFileSync(path, 'utf8').split('\n')[1] : undefined);
+
+  it('saves a second after a change, and many changes once', async () => {
+    for (const change of ['a', 'b', 'c']) {
+      state = change;
+      keeper.changed();
+      await pass(300);
+    }
+    expect(saved()).toBeUndefined();
+    await pass(100);
+    await vi.waitFor(() => expect(saved()).toBe('c'));
+    expect(rendered).toBe(1);
+    expect(keeper.fact).toBe('kept for a restart');
+  });
+
+  it('saves what changes by itself a minute later, or along with a change', async () => {
+    keeper.drifted();
+    await pass(59_000);
+    expect(rendered).toBe(0);
+    await pass(1_000);
+    expect(rendered).toBe(1);
+    keeper.drifted();
+    keeper.changed();
+    await pass(1_100);
+    await vi.waitFor(() => expect(rendered).toBe(2));
+    await pass(120_000);
+    expect(rendered).toBe(2);
+  });
+
+  it('leaves a file alone that says the same', async () => {
+    state = 'a';
+    keeper.changed();
+    await pass(1_000);
+    await vi.waitFor(() => expect(saved()).toBe('a'));
+    const { ino } = statSync(path);
+    keeper.changed();
+    await pass(2_000);
+    await vi.waitFor(() => expect(rendered).toBe(2));
+    expect(statSync(path).ino).toBe(ino);
+  });
+
+  it('saves at the end what no second was left for', async () => {
+    state = 'last';
+    keeper.changed();
+    await keeper.close();
+    expect(saved()).toBe('last');
+    keeper.changed();
+    await pass(100_000);
+    expect(rendered).toBe(1);
+  });
+
+  it('says once that it cannot, in stats as long as that is so, and tries again', async () => {
+    writeFileSync(directory, 'in the way');
+    state = 'a';
+    keeper.changed();
+    await pass(1_000);
+    expect(notes).toEqual([`keep the state in ${directory}: exists already (mkdir: EEXIST)`]);
+    expect(keeper.fact).toBe(notes[0]);
+    await pass(10_000);
+    await pass(10_000);
+    expect(rendered).toBe(3);
+    expect(notes).toHaveLength(1);
+    rmSync(directory);
+    await pass(10_000);
+    await vi.waitFor(() => expect(saved()).toBe('a'));
+    expect(notes[1]).toBe('The state is saved again');
+    expect(keeper.fact).toBe('kept for a restart');
+  });
+
+  it('removes the file at the end of the interface', async () => {
+    state = 'a';
+    keeper.changed();
+    await pass(1_000);
+    await vi.waitFor(() => expect(saved()).toBe('a'));
+    keeper.changed();
+    await keeper.remove();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});

@@ -1,0 +1,181 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { type Child, waitFor } from '../lab/command.ts';
+import { buildHandbook, type Site } from '../lab/handbook.ts';
+import type { Host } from '../lab/host.ts';
+import { NotifySocket } from '../lab/notifysocket.ts';
+import { ping } from '../lab/probes.ts';
+import { REPOSITORY } from '../lab/repository.ts';
+import { describeInLab, withLab } from '../lab/suite.ts';
+import { createKeyPair, type KeyPair, parseDump } from '../lab/tunnel.ts';
+
+const FILE = '/etc/hostname.wg0';
+const SOCKET = '/var/run/wireguard/wg0.sock';
+const WELL = { status: 0, stdout: '', stderr: '' };
+
+function example(name: string): string {
+  return readFileSync(path.join(REPOSITORY, 'examples', name), 'utf8');
+}
+
+/** Site A's file for site A, or with the differences that it names for site B. */
+function hostnameFile(letter: 'a' | 'b', otherPublicKey: string): string {
+  const fileA = example('hostname.wg0').replace('PUBLIC_KEY_OF_SITE_B', otherPublicKey);
+  if (letter === 'a') return fileA;
+  return fileA
+    .replace('inet 10.99.0.1', 'inet 10.99.0.2')
+    .replace("wgdescr 'site B'", "wgdescr 'site A'")
+    .replace('wgendpoint 203.0.113.10', 'wgendpoint 198.51.100.10')
+    .replace('wgaip 10.99.0.2/32', 'wgaip 10.99.0.1/32')
+    .replaceAll(/(wgaip|replace) 10\.20\.0\.0\/24/g, '$1 10.0.0.0/24');
+}
+
+/** What a gateway of the handbook finds when it boots. */
+async function prepare(site: Site, letter: 'a' | 'b', own: KeyPair, other: KeyPair) {
+  await site.gateway.writeFile('/etc/wg/private.key', `${own.privateKey}\n`);
+  await site.gateway.writeFile(FILE, hostnameFile(letter, other.publicKey));
+}
+
+/** The words of a line of the unit file, without systemd's prefix, for the interface wg0. */
+function wordsOf(key: string): string[] {
+  const value = new RegExp(`^${key}=\\+?(.*)$`, 'm').exec(example('tswg@.service'))?.[1] ?? '';
+  return value.replaceAll('%i', 'wg0').split(' ');
+}
+
+/** A gateway on which the unit file's lines are run as systemd would run them. */
+class Service {
+  readonly manager: NotifySocket;
+  readonly daemon: Child;
+  readonly #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+    // The same socket as seen from outside and from inside of the host.
+    this.manager = new NotifySocket(`/proc/${host.pid}/root/run/notify`);
+    const kept = wordsOf('CapabilityBoundingSet').map(
+      (one) => `+${one.toLowerCase().replace('cap_', '')}`,
+    );
+    const limits = ['--no-new-privs', '--bounding-set', ['-all', ...kept].join(',')];
+    this.daemon = host.spawn('setpriv', [...limits, ...wordsOf('ExecStart')], {
+      env: { NOTIFY_SOCKET: '/run/notify', LOG_LEVEL: 'debug' },
+    });
+  }
+
+  async start(): Promise<void> {
+    await waitFor(() => this.manager.states.length > 0, 'READY=1');
+    await this.run('ExecStartPost');
+  }
+
+  async run(key: 'ExecStartPost' | 'ExecReload'): Promise<void> {
+    const [program, ...args] = wordsOf(key);
+    expect(await this.#host.exec(program, args)).toEqual(WELL);
+  }
+}
+
+async function expectAcross(siteA: Site, siteB: Site): Promise<void> {
+  const there = await ping(siteA.host, siteB.hostAddress, { count: 3 });
+  expect(there.received, there.text).toBe(3);
+  const back = await ping(siteB.host, siteA.hostAddress, { count: 3 });
+  expect(back.received, back.text).toBe(3);
+}
+
+/** All that a second run must leave as it is. */
+async function stateOf(host: Host): Promise<unknown> {
+  const { peers, ...device } = parseDump(await host.run('wg', ['show', 'wg0', 'dump']));
+  const addresses = await host.ip('-brief address show dev wg0');
+  const routes = await host.ip('route show dev wg0');
+  return {
+    device,
+    addresses,
+    routes,
+    peers: peers.map((one) => ({ ...one, rxBytes: 0, txBytes: 0 })),
+  };
+}
+
+describeInLab('the systemd unit', ['setpriv', 'wg'], () => {
+  it('brings both sites up, tells systemd so, and reloads without disturbing the tunnel', () =>
+    withLab({}, async (lab) => {
+      const { siteA, siteB } = await buildHandbook(lab);
+      const [keysA, keysB] = [createKeyPair(), createKeyPair()];
+      await prepare(siteA, 'a', keysA, keysB);
+      await prepare(siteB, 'b', keysB, keysA);
+      const services = [siteA, siteB].map((site) => new Service(site.gateway));
+      await Promise.all(services.map((service) => service.start()));
+      await expectAcross(siteA, siteB);
+
+      const before = await stateOf(siteA.gateway);
+      await services[0].run('ExecReload');
+      expect(await stateOf(siteA.gateway)).toEqual(before);
+      await expectAcross(siteA, siteB);
+
+      for (const { daemon, manager } of services) {
+        expect(manager.states).toEqual(['READY=1']);
+        expect(await daemon.stop()).toBe(0);
+        expect(manager.states).toEqual(['READY=1', 'STOPPING=1']);
+        expect(daemon.stderr).not.toMatch(/^error|No rehearsal|EPERM/m);
+        manager.close();
+      }
+      expect((await siteA.gateway.exec('test', ['-e', SOCKET])).status).toBe(1);
+    }));
+});
+
+describeInLab('netstart', [], () => {
+  it('brings both sites up on a system without systemd, and once more', () =>
+    withLab({}, async (lab) => {
+      const { siteA, siteB } = await buildHandbook(lab);
+      const [keysA, keysB] = [createKeyPair(), createKeyPair()];
+      await prepare(siteA, 'a', keysA, keysB);
+      await prepare(siteB, 'b', keysB, keysA);
+      for (const run of ['first', 'second']) {
+        for (const { gateway } of [siteA, siteB]) {
+          expect(await gateway.exec('tswg', ['netstart']), run).toEqual(WELL);
+        }
+        await expectAcross(siteA, siteB);
+      }
+    }));
+
+  it('makes the private key that the file asks for', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('gateway');
+      await host.writeFile(FILE, hostnameFile('a', createKeyPair().publicKey));
+      expect(await host.exec('tswg', ['netstart', 'wg0'])).toEqual(WELL);
+      const made = await host.sh('tswg pubkey </etc/wg/private.key');
+      expect(await host.run('tswg', ['wg0'])).toContain(`wgpubkey ${made.stdout}`);
+      expect((await host.run('stat', ['-c', '%a', '/etc/wg/private.key'])).trim()).toBe('600');
+    }));
+
+  it('-n prints a script that does the same', () =>
+    withLab({}, async (lab) => {
+      const [host, other] = await lab.hosts('one', 'other');
+      await host.writeFile(FILE, hostnameFile('a', createKeyPair().publicKey));
+      const plan = await host.run('tswg', ['netstart', '-n']);
+      expect(await host.run('ip', ['-brief', 'link'])).not.toContain('wg0');
+      expect((await host.exec('test', ['-e', '/etc/wg/private.key'])).status).toBe(1);
+
+      const key = createKeyPair().privateKey;
+      for (const one of [host, other]) await one.writeFile('/etc/wg/private.key', key);
+      expect(await host.exec('tswg', ['netstart'])).toEqual(WELL);
+      expect(await other.sh(plan)).toEqual(WELL);
+      // The kernel makes up a link-local address for each interface.
+      const show = async (one: Host) => (await one.run('tswg', ['wg0'])).replace(/fe80::.*%/, '');
+      const shown = await show(host);
+      expect(shown).toContain('wgendpoint 203.0.113.10 51820');
+      expect(await show(other)).toBe(shown);
+    }));
+
+  it('leaves everything as it is for one mistake, or for a file that others can read', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('gateway');
+      await host.writeFile(FILE, '!touch /run/touched\nup\nwgport x\n');
+      await host.writeFile('/etc/hostname.wg1', '!touch /run/touched\nup\n', '640');
+      expect(await host.exec('tswg', ['netstart'])).toEqual({
+        status: 1,
+        stdout: '',
+        stderr:
+          'tswg: hostname.wg0:3: wgport: x: expected 0 to 65535\n' +
+          'tswg: /etc/hostname.wg1: others can get at this file (mode 640); mend it with: chmod 600 /etc/hostname.wg1\n',
+      });
+      expect(await host.run('ip', ['-brief', 'link'])).not.toContain('wg');
+      expect((await host.exec('test', ['-e', '/run/touched'])).status).toBe(1);
+    }));
+});

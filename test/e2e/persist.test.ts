@@ -1,0 +1,313 @@
+/**
+ * tswgd --persist: what outlives the daemon, how soon its successor carries packets, and what is
+ * said of a state that is of no use.
+ */
+
+import { expect, it } from 'vitest';
+import { type Child, sleep, waitFor } from '../lab/command.ts';
+import type { Host } from '../lab/host.ts';
+import { firstPing, ping } from '../lab/probes.ts';
+import { describeInLab, describeOnBothPaths, withLab } from '../lab/suite.ts';
+import { transfer } from '../lab/transfer.ts';
+import {
+  buildPair,
+  createPresharedKey,
+  INNER,
+  OUR_DAEMON,
+  type Pair,
+  TUNNEL_PORT,
+  waitForControl,
+} from '../lab/tunnel.ts';
+
+const [LEFT, RIGHT] = INNER[4];
+const STATE = '/var/lib/tswg/wg0.state';
+const SOCKET = '/var/run/wireguard/wg0.sock';
+/** What the project promises from the restart to the first packet. */
+const RESTART_MS_MAX = 2_000;
+const PING_INTERVAL_MS = 10;
+
+/** A /var/lib of the host's own, of so many KiB. */
+async function giveStates(host: Host, kib = 1024): Promise<void> {
+  await host.run('mount', ['-t', 'tmpfs', '-o', `size=${kib}k,mode=755`, 'tmpfs', '/var/lib']);
+}
+
+async function start(host: Host, env: Record<string, string> = {}): Promise<Child> {
+  const daemon = host.spawn(OUR_DAEMON, ['-f', '--persist', 'wg0'], {
+    env: { LOG_LEVEL: 'debug', ...env },
+  });
+  await waitForControl(host, 'wg0', daemon);
+  return daemon;
+}
+
+/** A pair whose left end is persistent and has a session that its state knows of. */
+async function buildPersistentPair(lab: Parameters<typeof buildPair>[0]) {
+  const pair = await buildPair(lab, { presharedKey: createPresharedKey(), bothKnow: true });
+  const { host, daemon } = pair.left;
+  await giveStates(host);
+  const configuration = await host.run('wg', ['showconf', 'wg0']);
+  await daemon.stop();
+  const persistent = await start(host);
+  await host.writeFile('/run/lab/wg0.conf', configuration);
+  await host.run('wg', ['setconf', 'wg0', '/run/lab/wg0.conf']);
+  await host.configure('wg0', `${LEFT}/24`, `${INNER[6][0]}/64`);
+  await host.ip('link set wg0 mtu 1380');
+  await host.ip('route add 10.20.0.0/24 dev wg0');
+  await firstPing(host, RIGHT);
+  await waitFor(() => knowsSession(host), 'a state that knows of the session');
+  return { ...pair, configuration, persistent };
+}
+
+async function knowsSession(host: Host): Promise<boolean> {
+  return (await host.sh(`grep -q '^handshake=' ${STATE}`)).status === 0;
+}
+
+/** Index, flags that outlive a daemon, MTU, addresses and routes. */
+async function describeInterface(host: Host): Promise<string> {
+  const { stdout } = await host.sh(`
+    cat /sys/class/net/wg0/ifindex /sys/class/net/wg0/mtu
+    ip -o address show dev wg0
+    ip route show dev wg0; ip -6 route show dev wg0`);
+  return stdout.replaceAll(' linkdown', '').replaceAll(/ +\n/g, '\n');
+}
+
+/** Kills the daemon, starts the next one after `deadMs`, and says how long that took to answer. */
+async function restart(
+  { left, right }: Pair,
+  daemon: Child,
+  arrives: () => Promise<unknown>,
+  env: Record<string, string> = {},
+) {
+  await daemon.stop('SIGKILL');
+  const before = await describeInterface(left.host);
+  await sleep(300);
+  const begun = performance.now();
+  const next = left.host.spawn(OUR_DAEMON, ['-f', '--persist', 'wg0'], {
+    env: { LOG_LEVEL: 'debug', ...env },
+  });
+  await arrives();
+  const elapsedMs = performance.now() - begun;
+  expect(await describeInterface(left.host)).toBe(before);
+  expect(right.daemon.status).toBe(null);
+  return { next, elapsedMs };
+}
+
+describeOnBothPaths('a persistent daemon that is killed', ['wg'], (env) => {
+  it('is followed by one that carries a running ping within two seconds', () =>
+    withLab(env, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const before = await describeInterface(pair.left.host);
+      expect(before).toContain('\n1380\n');
+      // Only the other side speaks: it still seals for a session that nobody here knows of.
+      const train = pair.right.host.spawn('stdbuf', [
+        ...['-oL', 'ping', '-n', '-D', '-i', `${PING_INTERVAL_MS / 1000}`, LEFT],
+      ]);
+      await train.waitForOutput(/icmp_seq=50 /);
+      const { next, elapsedMs } = await restart(pair, pair.persistent, async () => {
+        const answered = train.stdout.length;
+        await waitFor(
+          () => train.stdout.length > answered,
+          'a ping that is answered again',
+          20_000,
+        );
+      });
+      await train.stop('SIGINT');
+      console.info(`restart to first ping: ${(elapsedMs / 1000).toFixed(2)} s`);
+      expect(elapsedMs).toBeLessThan(RESTART_MS_MAX);
+      expect(await describeInterface(pair.left.host)).toBe(before);
+      expect(await pair.left.host.run('wg', ['showconf', 'wg0'])).toBe(pair.configuration);
+      // Once more, since the second life began otherwise than the first.
+      await waitFor(() => next.stderr.includes('Taken over: 1 peers'), 'the line in the log');
+      expect(next.stderr).not.toContain(pair.left.keys.privateKey);
+      const again = await restart(pair, next, () => firstPing(pair.right.host, LEFT, 20_000));
+      expect(again.elapsedMs).toBeLessThan(RESTART_MS_MAX);
+    }));
+
+  it('is followed by one that carries on a download', () =>
+    withLab(env, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const { left, right } = pair;
+      const rx = async () =>
+        Number(await left.host.run('cat', ['/sys/class/net/wg0/statistics/tx_bytes'])) +
+        Number(await left.host.run('cat', ['/sys/class/net/wg0/statistics/rx_bytes']));
+      const arriving = transfer(right.host, left.host, RIGHT, 400_000_000, 50_000);
+      const begun = await rx();
+      await waitFor(async () => (await rx()) > begun + 10_000_000, 'the download', 20_000);
+      const { elapsedMs } = await restart(pair, pair.persistent, async () => {
+        const stood = await rx();
+        await waitFor(async () => (await rx()) > stood + 1_000_000, 'the download again', 20_000);
+      });
+      console.info(`restart to 1 MB of the download: ${(elapsedMs / 1000).toFixed(2)} s`);
+      expect(elapsedMs).toBeLessThan(RESTART_MS_MAX);
+      const report = await arriving;
+      expect(report.receivedDigest).toBe(report.sentDigest);
+    }));
+
+  it('is followed by one on the other data path', () =>
+    withLab(env, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const other = { TSWG_NO_OFFLOAD: env.TSWG_NO_OFFLOAD === '1' ? '0' : '1' };
+      const { next } = await restart(
+        pair,
+        pair.persistent,
+        () => firstPing(pair.right.host, LEFT, 20_000),
+        other,
+      );
+      for (const [from, to, address] of [
+        [pair.left.host, pair.right.host, LEFT],
+        [pair.right.host, pair.left.host, RIGHT],
+      ] as const) {
+        const report = await transfer(from, to, address, 2_000_000);
+        expect(report.receivedDigest).toBe(report.sentDigest);
+      }
+      expect(next.status).toBe(null);
+    }));
+});
+
+describeInLab('the life of a persistent interface', ['wg'], () => {
+  it('goes on after SIGTERM, with what was set just before', () =>
+    withLab({}, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const { host } = pair.left;
+      const before = await describeInterface(host);
+      await host.run('wg', [
+        'set',
+        'wg0',
+        'peer',
+        pair.right.keys.publicKey,
+        'persistent-keepalive',
+        '7',
+      ]);
+      expect(await pair.persistent.stop('SIGTERM')).toBe(0);
+      expect(await describeInterface(host)).toBe(before);
+      expect((await host.sh(`test -e ${SOCKET}`)).status).toBe(1);
+      await start(host);
+      await firstPing(host, RIGHT, 2_000);
+      expect(await host.run('wg', ['show', 'wg0', 'persistent-keepalive'])).toContain('\t7\n');
+    }));
+
+  for (const [what, script] of [
+    ['the interface is deleted', 'ip link delete wg0'],
+    ['the control socket is deleted', `rm ${SOCKET}`],
+    ['tswg destroys it', 'tswg wg0 destroy'],
+  ] as const) {
+    it(`ends when ${what}, and the state with it`, () =>
+      withLab({}, async (lab) => {
+        const host = await lab.host('host');
+        await giveStates(host);
+        // In the background, as most do; the option has to reach the child.
+        await host.run(OUR_DAEMON, ['--persist', 'wg0']);
+        await waitFor(async () => (await host.sh(`test -e ${STATE}`)).status === 0, 'the state');
+        expect(await host.run('stat', ['-c', '%a', STATE, '/var/lib/tswg'])).toBe('600\n700\n');
+        await host.run('sh', ['-c', script]);
+        const gone = `! test -e ${SOCKET} && ! ip link show wg0 && test -z "$(ls -A /var/lib/tswg)"`;
+        await waitFor(async () => (await host.sh(gone)).status === 0, 'the end of everything');
+      }));
+  }
+
+  it('is not disturbed by a second daemon', () =>
+    withLab({}, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const { host } = pair.left;
+      const before = await host.run('cat', [STATE]);
+      const second = await host.exec(OUR_DAEMON, ['-f', '--persist', 'wg0']);
+      expect(second.status).toBe(1);
+      expect(second.stderr).toBe(
+        'tswgd: create interface wg0: another program serves this interface (TUNSETIFF: EBUSY)\n',
+      );
+      expect(await host.run('cat', [STATE])).toBe(before);
+      expect((await ping(host, RIGHT)).received).toBe(1);
+    }));
+
+  for (const [what, damage, why] of [
+    ['is cut off', `truncate -s -5 ${STATE}`, /its checksum is wrong/],
+    ['has a bit flipped', `sed -i s/fwmark=0/fwmark=1/ ${STATE}`, /its checksum is wrong/],
+    ['is of another version', `sed -i 's/^tswg-state 1/tswg-state 9/' ${STATE}`, /of version 9/],
+    ['others can read', `chmod 644 ${STATE}`, /its mode is 0644, expected 0600/],
+    ['belongs to somebody else', `chown 1 ${STATE}`, /the user with the id 1/],
+  ] as const) {
+    it(`a state that ${what} is refused and kept aside`, () =>
+      withLab({}, async (lab) => {
+        const pair = await buildPersistentPair(lab);
+        const { host } = pair.left;
+        await pair.persistent.stop('SIGKILL');
+        await host.run('sh', ['-c', damage]);
+        const next = await start(host);
+        expect(next.stderr).toMatch(
+          /ERROR: .* The state \/var\/lib\/tswg\/wg0\.state is refused, .*: starting without peers; it is kept as \/var\/lib\/tswg\/wg0\.state\.corrupt\n/,
+        );
+        expect(next.stderr).toMatch(why);
+        expect(next.stderr).not.toContain(pair.left.keys.privateKey);
+        expect(await host.run('wg', ['show', 'wg0', 'peers'])).toBe('');
+        expect(await host.run('stat', ['-c', '%a', `${STATE}.corrupt`])).toBe('600\n');
+        await host.run('wg', ['setconf', 'wg0', '/run/lab/wg0.conf']);
+        await firstPing(host, RIGHT);
+      }));
+  }
+
+  it('begins anew, without the peers of before, when it was deleted meanwhile', () =>
+    withLab({}, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const { host } = pair.left;
+      await pair.persistent.stop('SIGKILL');
+      await host.ip('link delete wg0');
+      const next = await start(host);
+      expect(next.stderr).toMatch(/wg0\.state is of an interface that is gone: starting anew\n/);
+      expect(await host.run('wg', ['show', 'wg0', 'peers'])).toBe('');
+    }));
+
+  it('says so when there is no state for it', () =>
+    withLab({}, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const { host } = pair.left;
+      await pair.persistent.stop('SIGKILL');
+      await host.run('rm', [STATE]);
+      const next = await start(host);
+      expect(next.stderr).toMatch(/There is no state .*wg0\.state: starting without peers\n/);
+    }));
+
+  it('carries packets while the disk is full, and is saved when it no longer is', () =>
+    withLab({}, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const { host } = pair.left;
+      const before = await host.run('cat', [STATE]);
+      await host.sh('dd if=/dev/zero of=/var/lib/filler bs=4k');
+      await host.run('wg', ['set', 'wg0', 'fwmark', '7']);
+      const line =
+        /ERROR: .* save the state \/var\/lib\/tswg\/wg0\.state: the disk is full \(\w+: ENOSPC\)\n/g;
+      await pair.persistent.waitForOutput(line);
+      expect(await host.run('tswg', ['wg0', 'stats'])).toMatch(/state: .*the disk is full/);
+      expect(await host.run('cat', [STATE])).toBe(before);
+      expect((await ping(host, RIGHT)).received).toBe(1);
+      await host.run('rm', ['/var/lib/filler']);
+      await waitFor(
+        async () => (await host.run('cat', [STATE])).includes('fwmark=7\n'),
+        'the next attempt',
+        20_000,
+      );
+      expect(pair.persistent.stderr.match(line)).toHaveLength(1);
+      const stats = await host.run('tswg', ['wg0', 'stats']);
+      expect(stats).toContain('state: kept for a restart');
+      expect(stats).not.toContain(pair.left.keys.privateKey);
+      expect(pair.persistent.stderr).not.toContain(pair.left.keys.privateKey);
+    }));
+
+  it('is asked for by the environment, too, and by nothing else', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      await giveStates(host);
+      const plain = host.spawn(OUR_DAEMON, ['-f', 'wg0']);
+      await waitForControl(host, 'wg0', plain);
+      await host.run('wg', ['set', 'wg0', 'listen-port', `${TUNNEL_PORT}`]);
+      await sleep(1_500);
+      await plain.stop('SIGKILL');
+      await waitFor(async () => (await host.sh('! ip link show wg0')).status === 0, 'its end');
+      expect(await host.run('ls', ['-A', '/var/lib'])).toBe('');
+      const persistent = host.spawn(OUR_DAEMON, ['-f', 'wg0'], {
+        env: { TSWG_PERSIST: '1', STATE_DIRECTORY: '/var/lib/elsewhere:/var/lib/more' },
+      });
+      await waitForControl(host, 'wg0', persistent);
+      await persistent.stop('SIGKILL');
+      await host.ip('link show wg0');
+      expect(await host.run('ls', ['-A', '/var/lib'])).toBe('elsewhere\n');
+    }));
+});

@@ -205,9 +205,10 @@ class Daemon {
     for (const monitor of this.#monitors) monitor.close();
     this.#closeSockets();
     this.#tunWatch?.close();
+    // First, since whoever waits for our end looks for the socket.
+    await this.#uapi?.close();
     await this.#leaveState();
     this.#path.close();
-    await this.#uapi?.close();
     this.#path.tun?.close();
   }
 

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { firstPing } from '../lab/probes.ts';
 import { describeOnBothPaths, withLab } from '../lab/suite.ts';
@@ -74,6 +75,45 @@ describeOnBothPaths('wg-quick', ['wg', 'wg-quick', 'nft', 'sysctl'], (env) => {
         }
       }));
   }
+
+  it('up, and down after a persistent daemon was killed and started again', () =>
+    withLab(env, async (lab) => {
+      const host = await lab.host('host');
+      await host.run('mount', ['-t', 'tmpfs', 'tmpfs', '/var/lib']);
+      await withoutKernelWireguard(host);
+      const persistent = { env: { ...quick.env, TSWG_PERSIST: '1' } };
+      const conf = `[Interface]
+        PrivateKey = ${createKeyPair().privateKey}
+        ListenPort = 51820
+        Address = ${LEFT}/24
+        [Peer]
+        PublicKey = ${createKeyPair().publicKey}
+        AllowedIPs = 0.0.0.0/0`;
+      await host.writeFile('/etc/wireguard/wg0.conf', conf);
+      await host.run('wg-quick', ['up', 'wg0'], persistent);
+      const shown = () => host.run('wg', ['showconf', 'wg0']);
+      const before = await shown();
+      expect(before).toContain('FwMark');
+      await waitFor(async () => (await host.sh('ls /var/lib/tswg/*')).status === 0, 'its state');
+      await waitFor(
+        async () => (await host.run('cat', ['/var/lib/tswg/wg0.state'])).includes('allowed_ip'),
+        'all of its state',
+      );
+      // The brackets keep the pattern from finding the shell that looks for it.
+      await host.run('sh', [
+        '-c',
+        `
+        for process in /proc/[0-9]*; do
+          ! tr '\\0' ' ' <$process/cmdline | grep -q '[t]swgd wg0' || kill -9 \${process#/proc/}
+        done`,
+      ]);
+      await waitFor(async () => (await host.exec('wg', ['show', 'wg0'])).status !== 0, 'its end');
+      await host.run(OUR_DAEMON, ['--persist', 'wg0']);
+      expect(await shown()).toBe(before);
+      await host.run('wg-quick', ['down', 'wg0'], quick);
+      const gone = '! ip link show wg0 && test -z "$(ls /var/lib/tswg; ls /var/run/wireguard)"';
+      await waitFor(async () => (await host.sh(gone)).status === 0, 'the end of everything');
+    }));
 
   it('strip and syncconf reload a configuration without dropping a ping', () =>
     withLab(env, async (lab) => {

@@ -10,7 +10,7 @@ describe('a line', () => {
     ['', []],
     ['# a comment', []],
     ['up # a comment', ['up']],
-    ['up#5 a#b', ['up#5', 'a#b']],
+    [`up#5 'a'#b`, ['up#5', 'a#b']],
     [`descr 'site B' x`, ['descr', 'site B', 'x']],
     [`a'b c'"d e"\\ f`, ['ab cd e f']],
     [`'' ""`, ['', '']],

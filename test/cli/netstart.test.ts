@@ -119,6 +119,12 @@ describe('netstart', () => {
     expect(boot.complaints).toEqual(['/etc/hostname.wg9: there is no such file']);
   });
 
+  it('reads text beyond ASCII', async () => {
+    const boot = new FakeBoot({ wg0: "descr 'Büro Köln'" });
+    expect(await boot.run()).toBe(0);
+    expect(boot.system.log).toEqual(['start wg0', 'description Büro Köln']);
+  });
+
   it('says that there is nothing to do', async () => {
     const boot = new FakeBoot();
     expect(await boot.run()).toBe(0);

@@ -22,18 +22,20 @@ import { StateFile } from '../../src/io/statefile.ts';
 import { StateKeeper } from '../../src/io/statekeeper.ts';
 
 const TEXT = 'set=1\nprivate_key=secret\n\n';
+let root: string;
 let directory: string;
 let path: string;
 let files: StateFile[];
 
 beforeEach(() => {
-  directory = join(mkdtempSync(join(tmpdir(), 'tswg-state-')), 'states');
+  root = mkdtempSync(join(tmpdir(), 'tswg-state-'));
+  directory = join(root, 'states');
   path = join(directory, 'wg0.state');
   files = [];
 });
 afterEach(() => {
   for (const file of files) file.close();
-  rmSync(join(directory, '..'), { recursive: true });
+  rmSync(root, { recursive: true });
 });
 
 function open(): StateFile {
@@ -214,6 +216,7 @@ describe('the keeper of the state', () => {
     expect(rendered).toBe(1);
     keeper.drifted();
     keeper.changed();
+    keeper.drifted();
     await pass(1_100);
     await vi.waitFor(() => expect(rendered).toBe(2));
     await pass(120_000);
@@ -225,11 +228,13 @@ describe('the keeper of the state', () => {
     keeper.changed();
     await pass(1_000);
     await vi.waitFor(() => expect(saved()).toBe('a'));
-    const { ino } = statSync(path);
+    // A second name keeps the number of the file from being given to another.
+    linkSync(path, `${path}.same`);
     keeper.changed();
     await pass(2_000);
     await vi.waitFor(() => expect(rendered).toBe(2));
-    expect(statSync(path).ino).toBe(ino);
+    await keeper.close();
+    expect(statSync(path).ino).toBe(statSync(`${path}.same`).ino);
   });
 
   it('saves at the end what no second was left for', async () => {

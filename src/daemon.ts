@@ -5,6 +5,7 @@
  */
 
 import { Arena } from './arena.ts';
+import { wipe } from './crypto/bytes.ts';
 import type { CryptoSuite } from './crypto/suite.ts';
 import { Datapath } from './datapath.ts';
 import type { DeviceChange, DeviceStats } from './device/configuration.ts';
@@ -15,9 +16,11 @@ import { type LinkState, type Monitor, watchLink, watchRoutes } from './io/linkm
 import { Loop } from './io/loop.ts';
 import { Netlink } from './io/netlink.ts';
 import { drainSoon, type Watch } from './io/poller.ts';
+import { enterSandbox, planSandbox, type SandboxPlan } from './io/sandbox.ts';
 import { chooseSuite } from './io/suite.ts';
 import { openTun, type Tun } from './io/tun.ts';
 import { serveUapi, type UapiServer } from './io/uapiserver.ts';
+import { UAPI_DIRECTORY } from './io/uapisocket.ts';
 import { openUdp, type Udp } from './io/udp.ts';
 import { Log, type LogLevel } from './log.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
@@ -67,6 +70,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     await daemon.open();
     options.onReady();
     daemon.rehearse();
+    daemon.confine();
     const code = await daemon.finished;
     options.onStopping?.();
     return code;
@@ -92,6 +96,9 @@ class Daemon {
   /** What it means to a successor; undefined for a stop after which one is expected. */
   #ending: 'forGood' | 'byBug' | undefined;
 
+  readonly #sandbox: SandboxPlan;
+  /** What of the sandbox holds. */
+  #sandboxFacts: Readonly<Record<string, string>> = {};
   #uapi: UapiServer | undefined;
   #monitors: Monitor[] = [];
   #tunWatch: Watch | undefined;
@@ -105,6 +112,7 @@ class Daemon {
       this.#finish = resolve;
     });
     this.#log = new Log(options.name, options.logLevel, options.writeLog, () => new Date());
+    this.#sandbox = planSandbox(options.name, process.env);
     this.#suite = chooseSuite(this.#arena, cryptoPreference(), this.#note);
     this.#kernels = createKernels(this.#arena);
     this.#path = new Datapath({
@@ -194,6 +202,17 @@ class Daemon {
       if (!(error instanceof SystemError)) throw error;
       this.#log.debug(`No rehearsal: ${error.message}`);
     }
+  }
+
+  /** Gives up every right that is not needed any more; before anything comes from the network. */
+  confine(): void {
+    const directory = this.#persistence?.directory;
+    this.#sandboxFacts = enterSandbox(this.#sandbox, {
+      socketDirectory: UAPI_DIRECTORY,
+      writableDirectories: directory === undefined ? [] : [directory],
+      onRefusal: (line) => this.#log.debug(line),
+      onOff: this.#note,
+    });
   }
 
   /** Removes the control socket and the interface, unless it is to stay, and erases every key. */
@@ -317,7 +336,10 @@ class Daemon {
     try {
       if (request.operation === 'set') return this.#set(request.lines);
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
-      return answer(formatState(this.#path.device.state(), VERSION));
+      const state = this.#path.device.state();
+      const text = formatState(state, VERSION);
+      wipeKeys(state);
+      return answer(text);
     } catch (error) {
       this.#surface(error);
       return refuseSet(EIO);
@@ -334,11 +356,13 @@ class Daemon {
     try {
       this.#applyToSockets(parsed.ok);
     } catch (error) {
+      wipeKeys(parsed.ok);
       if (!(error instanceof SystemError)) throw error;
       this.#log.error(`set refused: ${error.message}`);
       return refuseSet(error.errno === 0 ? EIO : error.errno);
     }
     this.#path.device.configure(this.#path.now, parsed.ok);
+    wipeKeys(parsed.ok);
     if (this.#path.udp !== undefined) this.#path.device.setListenPort(this.#path.udp.port);
     this.#persistence?.changed();
     if (parsed.ok.debug !== undefined) this.#log.isDebugging = parsed.ok.debug;
@@ -378,6 +402,7 @@ class Daemon {
       uptime_seconds: String(Math.floor((this.#path.now - this.#startedAt) / 1_000)),
       ...stats.facts,
       offload: offloadFact(this.#path.tun, this.#path.udp),
+      ...this.#sandboxFacts,
     };
     if (this.#persistence !== undefined) facts.state = this.#persistence.fact;
     if (this.#socketTrouble !== '') facts.socket = this.#socketTrouble;
@@ -386,6 +411,19 @@ class Daemon {
     for (const [error, count] of this.#path.tun?.errors ?? [])
       facts[`tun_${error}`] = String(count);
     return { ...stats, facts };
+  }
+}
+
+/** The Device has copies of its own. */
+function wipeKeys({
+  privateKey,
+  peers,
+}: {
+  readonly privateKey?: Uint8Array | null;
+  readonly peers: readonly { readonly presharedKey?: Uint8Array | null }[];
+}): void {
+  for (const key of [privateKey, ...peers.map(({ presharedKey }) => presharedKey)]) {
+    if (key) wipe(key);
   }
 }
 

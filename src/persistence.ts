@@ -13,6 +13,7 @@ import type { DeviceChange } from './device/configuration.ts';
 import type { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
 import { SystemError } from './io/libc.ts';
+import type { WritableDirectory } from './io/sandbox.ts';
 import { StateKeeper } from './io/statekeeper.ts';
 import type { Log } from './log.ts';
 import type { InterfaceIndex } from './uapi/endpoint.ts';
@@ -84,6 +85,11 @@ export class Persistence {
       if (event.peer.counts.handshakesCompleted <= 1) this.#keeper.changed();
       else this.#keeper.drifted();
     }
+  }
+
+  /** Where the daemon goes on writing. */
+  get directory(): WritableDirectory | undefined {
+    return this.#keeper.directory;
   }
 
   /** How it stands, for `stats`. */

@@ -31,6 +31,9 @@ Environment:
                                         STOPPING=1 at the end (systemd's Type=notify)
   TSWG_CRYPTO=auto|openssl|portable     whose cryptography is used (auto)
   TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
+  TSWG_USER=NAME                        become this user once all is open (_tswg, tswg, or else
+                                        ids that are nobody's)
+  TSWG_SANDBOX=off                      keep root and every right, for debugging
 `;
 
 export type LogLevel = 'silent' | 'error' | 'debug';

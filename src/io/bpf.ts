@@ -5,20 +5,9 @@
  * Nothing here throws: a system may have no such thing, or keep it from us.
  */
 
-import koffi from 'koffi';
 import { close, putAddress, Scratch, setIntOption } from './libc.ts';
 import { SOL_SOCKET } from './linux.ts';
-
-/** The call has no wrapper in the C library. */
-const SYSCALL_NUMBERS: Readonly<Record<string, number>> = {
-  x64: 321,
-  arm64: 280,
-  riscv64: 280,
-  loong64: 280,
-};
-const syscall: (number: number, command: number, attributes: number, size: number) => number = koffi
-  .load(null)
-  .func('syscall', 'intptr_t', ['intptr_t', 'intptr_t', 'uintptr_t', 'uintptr_t']);
+import { invoke } from './syscalls.ts';
 
 // sys/socket.h
 const SO_DETACH_FILTER = 27;
@@ -40,9 +29,7 @@ const licence = new Scratch(16);
 licence.bytes.set(new TextEncoder().encode('ISC'));
 
 function call(command: number): number {
-  const number = SYSCALL_NUMBERS[process.arch];
-  if (number === undefined) return -1;
-  return syscall(number, command, attributes.address, ATTRIBUTES_BYTES);
+  return invoke('bpf', command, attributes.address, ATTRIBUTES_BYTES);
 }
 
 export interface MapPlan {

@@ -22,7 +22,8 @@ export interface ServiceNotifier {
 
 /**
  * Takes the socket's name out of `env`, so that no program of ours speaks in our name. Without one
- * nothing is sent.
+ * nothing is sent. The first word opens the connection, and the last goes over it: by then the
+ * daemon has given up the right to open another (sandbox.ts).
  *
  * @param onNote gets a line for the log when the service manager cannot be told
  */
@@ -32,10 +33,14 @@ export function takeServiceNotifier(
 ): ServiceNotifier {
   const name = env[VARIABLE] ?? '';
   delete env[VARIABLE];
+  let fd: number | undefined;
   const tell = (state: string): void => {
     if (name === '') return;
     try {
-      notify(name, state);
+      const what = `tell the service manager ${state} (${VARIABLE}=${name})`;
+      fd ??= connectTo(name, what);
+      const { written } = new TextEncoder().encodeInto(state, message.bytes);
+      if (send(fd, message.address, written, 0) < 0) throw new SystemError(what, 'send', errno());
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       onNote(error.message);
@@ -44,8 +49,7 @@ export function takeServiceNotifier(
   return { ready: () => tell('READY=1'), stopping: () => tell('STOPPING=1') };
 }
 
-function notify(name: string, state: string): void {
-  const what = `tell the service manager ${state} (${VARIABLE}=${name})`;
+function connectTo(name: string, what: string): number {
   // Whoever listens elsewhere, as a virtual machine's host does on AF_VSOCK, is not of our kind.
   if (!/^[/@]./.test(name)) {
     throw new SystemError(what, 'connect', ERRNO.EAFNOSUPPORT, 'expected /PATH or @NAME');
@@ -54,11 +58,8 @@ function notify(name: string, state: string): void {
   if (length === null) throw new SystemError(what, 'connect', ERRNO.ENAMETOOLONG, 'path too long');
   const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw new SystemError(what, 'socket', errno());
-  try {
-    if (connect(fd, address.address, length) < 0) throw new SystemError(what, 'connect', errno());
-    const { written } = new TextEncoder().encodeInto(state, message.bytes);
-    if (send(fd, message.address, written, 0) < 0) throw new SystemError(what, 'send', errno());
-  } finally {
-    close(fd);
-  }
+  if (connect(fd, address.address, length) === 0) return fd;
+  const error = errno();
+  close(fd);
+  throw new SystemError(what, 'connect', error);
 }

@@ -31,6 +31,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ERRNO, errno, openat, renameat, SystemError, unlinkat } from './libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from './linux.ts';
+import type { WritableDirectory } from './sandbox.ts';
 import { systemErrorOf } from './uapisocket.ts';
 
 /** Where states are, unless systemd says otherwise (STATE_DIRECTORY). */
@@ -55,6 +56,7 @@ export type Found =
 
 export class StateFile {
   readonly path: string;
+  readonly directory: WritableDirectory;
   readonly #name: string;
   readonly #directoryFd: number;
 
@@ -67,6 +69,7 @@ export class StateFile {
     this.#name = `${name}.state`;
     this.path = join(directory, this.#name);
     this.#directoryFd = openPrivateDirectory(directory);
+    this.directory = { path: directory, fd: this.#directoryFd };
   }
 
   /**

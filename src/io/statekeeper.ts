@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { monotonicMs } from './clock.ts';
 import { SystemError } from './libc.ts';
+import type { WritableDirectory } from './sandbox.ts';
 import { StateFile } from './statefile.ts';
 
 export interface StateKeeperOptions {
@@ -63,6 +64,11 @@ export class StateKeeper {
   /** Call when something changed by itself: a peer roamed, a session was renewed. */
   drifted(): void {
     this.#schedule(AT_LEISURE_MS);
+  }
+
+  /** The file's; undefined as long as it could not be opened. */
+  get directory(): WritableDirectory | undefined {
+    return this.#file?.directory;
   }
 
   /** How it stands, for `stats`. */

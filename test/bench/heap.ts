@@ -25,7 +25,7 @@ interface Memory {
 export const heap: Scenario = {
   name: 'memory during a long transfer',
   rows: ['heap', 'heap-rss'],
-  implementations: [tswg('tswg', {}, ['--import', PROBE])],
+  implementations: [tswg('tswg', { TSWG_SANDBOX: 'off' }, ['--import', PROBE])],
   rounds: 1,
   measure: (context) =>
     withTunnel(context, (tunnel) =>

@@ -140,7 +140,11 @@ function readCodeMap(pid: number): string {
 }
 
 async function profileWithV8(seconds: number, folder: string): Promise<string> {
-  const implementation = tswg('tswg', {}, ['--cpu-prof', '--cpu-prof-dir', folder]);
+  const implementation = tswg('tswg', { TSWG_SANDBOX: 'off' }, [
+    '--cpu-prof',
+    '--cpu-prof-dir',
+    folder,
+  ]);
   const tunnel = await Tunnel.open(implementation);
   let kernelSeconds = 0;
   let userSeconds = 0;

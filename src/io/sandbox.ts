@@ -1,0 +1,259 @@
+/**
+ * What a daemon gives up once everything is open: core files and debuggers, files, root, most
+ * capabilities, and most system calls. Owns the order of the steps and the account of which hold;
+ * each step is a file of its own.
+ *
+ * A process of Node's has many threads before our first line runs, and several of these things
+ * bind one thread. What covers which:
+ *
+ *   not dumpable, core limit   the process
+ *   user                       every thread (the C library sees to that); but the files that the
+ *                              main thread of a persistent daemon makes are root's
+ *   capabilities               lost by every thread with root; a few kept by the main one, which
+ *                              makes all calls of the data path and of control
+ *   Landlock                   the main thread and those that it starts; all from ABI 8 on
+ *   seccomp, no_new_privs      every thread, by the kernel's own doing, or none
+ *
+ * So seccomp is what holds everywhere and Landlock the second lock on the main thread, where
+ * CAP_DAC_OVERRIDE is: that is kept for removing the control socket at the end, from a directory
+ * that is root's and shared with other programs, and only if Landlock confines it to that.
+ *
+ * A step that the system refuses is no error: it is noted, and `facts` says what does not hold.
+ */
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  becomeUser,
+  type Capability,
+  emptyBoundingSet,
+  keepRootsFiles,
+  limitCapabilities,
+  type User,
+} from './capabilities.ts';
+import { type Confinement, confine, MAKE_REG, REMOVE_FILE, WRITE_FILE } from './landlock.ts';
+import { ERRNO, errno, errnoName, Scratch } from './libc.ts';
+import { permittedCalls } from './permittedcalls.ts';
+import { createFilter, installFilter } from './seccomp.ts';
+import { invoke } from './syscalls.ts';
+
+/** Accounts that are looked for by name, the first that exists. */
+const USER_NAMES = ['_tswg', 'tswg'];
+/** Ids for services without an account of their own (systemd.io/UIDS-GIDS). */
+const DYNAMIC_FIRST = 61_184;
+const DYNAMIC_COUNT = 65_520 - DYNAMIC_FIRST;
+
+/**
+ * net_admin: SO_MARK, buffers beyond the system's limit, and following the interface to another
+ * namespace; net_bind_service: ports below 1024; bpf: the flood gate.
+ */
+const NEEDED: readonly Capability[] = ['net_admin', 'net_bind_service', 'bpf'];
+
+const PR_SET_DUMPABLE = 4;
+const PR_SET_NO_NEW_PRIVS = 38;
+const RLIMIT_CORE = 4;
+
+/** A directory in which the daemon goes on making and replacing files, through a descriptor. */
+export interface WritableDirectory {
+  readonly path: string;
+  readonly fd: number;
+}
+
+export interface SandboxOptions {
+  /** Where the control socket is. */
+  readonly socketDirectory: string;
+  readonly writableDirectories: readonly WritableDirectory[];
+  /** Gets a line for each step that was refused. */
+  readonly onRefusal: (line: string) => void;
+  /** Gets a line when the operator has turned all this off. */
+  readonly onOff: (line: string) => void;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What `TSWG_SANDBOX` and `TSWG_USER` ask for. */
+export type SandboxPlan = { readonly isOff: true } | { readonly isOff: false; readonly user: User };
+
+/**
+ * To be called at start, since it may be a mistake of the operator's.
+ *
+ * @param name the interface's
+ * @throws Error with one line for the operator
+ */
+export function planSandbox(name: string, env: Environment): SandboxPlan {
+  const wish = env.TSWG_SANDBOX ?? '';
+  if (wish === 'off') return { isOff: true };
+  if (wish !== '' && wish !== 'on') throw new Error(`TSWG_SANDBOX: ${wish}: expected on or off`);
+  return { isOff: false, user: chooseUser(name, env.TSWG_USER ?? '') };
+}
+
+/**
+ * The user that the daemon of an interface becomes: the account that was asked for; or `_tswg` or
+ * `tswg`; or else ids that are nobody's, picked by the interface's name, so that they stay the
+ * same. (`nobody` is many programs'.)
+ */
+function chooseUser(name: string, asked: string): User {
+  const accounts = new Map<string, User>();
+  for (const line of readLines('/etc/passwd')) {
+    const [account = '', , uid, gid] = line.split(':');
+    accounts.set(account, { uid: Number(uid), gid: Number(gid) });
+  }
+  if (asked !== '') {
+    const user = accounts.get(asked);
+    if (user === undefined) throw new Error(`TSWG_USER: ${asked}: there is no such user`);
+    return user;
+  }
+  for (const account of USER_NAMES) {
+    const user = accounts.get(account);
+    if (user !== undefined) return user;
+  }
+  let hash = 0;
+  for (const byte of Buffer.from(name)) hash = (Math.imul(hash, 31) + byte) >>> 0;
+  const id = DYNAMIC_FIRST + (hash % DYNAMIC_COUNT);
+  return { uid: id, gid: id };
+}
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n');
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Takes all of it away, in this turn of the event loop. What is opened by path, or loaded, must be
+ * by now; and nothing from the network should have been read. Returns the facts for `stats`.
+ */
+export function enterSandbox(
+  plan: SandboxPlan,
+  options: SandboxOptions,
+): Readonly<Record<string, string>> {
+  if (plan.isOff) {
+    options.onOff('TSWG_SANDBOX=off: the daemon keeps root and every right; for debugging only');
+    return { sandbox: 'off (TSWG_SANDBOX=off)' };
+  }
+  prepare();
+  const hasRing = hasIoUring();
+  const facts: Record<string, string> = {};
+  const account = (name: string, { holds, text }: Step): void => {
+    facts[`sandbox_${name}`] = text;
+    if (!holds) options.onRefusal(`Sandbox: ${name.replaceAll('_', ' ')}: ${text}`);
+  };
+  const noNewPrivileges = invoke('prctl', PR_SET_NO_NEW_PRIVS, 1) === 0;
+  account('no_new_privs', noNewPrivileges ? held('yes') : refused('prctl', errno()));
+  const landlock = confineToDirectories(options);
+  account('landlock', describeLandlock(landlock));
+  const { user, capabilities } = leaveRoot(plan.user, landlock.isHeld, options);
+  account('user', user);
+  account('capabilities', capabilities);
+  // Another user may be dumpable again (fs.suid_dumpable).
+  account('dump', forbidDumps());
+  account('seccomp', filterCalls(options, hasRing));
+  return facts;
+}
+
+interface Step {
+  readonly holds: boolean;
+  readonly text: string;
+}
+
+const held = (text: string): Step => ({ holds: true, text });
+
+function refused(call: string, error: number, consequence = ''): Step {
+  return { holds: false, text: `no (${call}: ${errnoName(error)})${consequence}` };
+}
+
+/** What Node would open files for at its first use. */
+function prepare(): void {
+  void process.stdout;
+  void process.stderr;
+  new Date().getTimezoneOffset();
+}
+
+/** No core file with keys in it, and no debugger but root's with CAP_SYS_PTRACE. */
+function forbidDumps(): Step {
+  const limits = new Scratch(16);
+  if (invoke('prlimit64', 0, RLIMIT_CORE, limits.address, 0) < 0) {
+    return refused('prlimit', errno());
+  }
+  if (invoke('prctl', PR_SET_DUMPABLE, 0) < 0) return refused('prctl', errno());
+  return held('not dumpable, no core files');
+}
+
+function confineToDirectories({
+  socketDirectory,
+  writableDirectories,
+}: SandboxOptions): Confinement {
+  return confine([
+    { directory: socketDirectory, rights: REMOVE_FILE },
+    ...writableDirectories.map(({ path }) => ({
+      directory: path,
+      rights: WRITE_FILE | REMOVE_FILE | MAKE_REG,
+    })),
+  ]);
+}
+
+function describeLandlock(landlock: Confinement): Step {
+  if (!landlock.isHeld) {
+    const consequence = '; a control socket may be left behind';
+    return refused(landlock.call, landlock.errno, consequence);
+  }
+  if (landlock.coversAllThreads) return held('all threads');
+  return held(`the main thread (ABI ${landlock.abi} has nothing for the others)`);
+}
+
+function leaveRoot(
+  wanted: User,
+  isConfined: boolean,
+  { writableDirectories }: SandboxOptions,
+): { user: Step; capabilities: Step } {
+  const isRoot = process.getuid?.() === 0;
+  const keepsFiles = writableDirectories.length > 0;
+  emptyBoundingSet();
+  let user: Step;
+  if (!isRoot) user = held(`${process.getuid?.()}, as started`);
+  else if (wanted.uid === 0) user = { holds: false, text: 'root, as TSWG_USER asks' };
+  // Without Landlock, the right to write to root's directories is the right to write anywhere.
+  else if (keepsFiles && !isConfined) user = { holds: false, text: 'root, for want of Landlock' };
+  else user = becomeOther(wanted, keepsFiles);
+  const hasLeft = isRoot && process.getuid?.() !== 0;
+  const kept = limitCapabilities(isConfined ? [...NEEDED, 'dac_override'] : NEEDED);
+  if (kept === null) return { user, capabilities: refused('capset', errno()) };
+  const others = hasLeft ? 'other threads none' : 'other threads as started';
+  const list = kept.length === 0 ? 'none' : kept.join(' ');
+  return {
+    user,
+    capabilities: { holds: hasLeft || !isRoot, text: `${list} in the main thread; ${others}` },
+  };
+}
+
+function becomeOther(user: User, keepsFiles: boolean): Step {
+  const refusal = becomeUser(user);
+  if (refusal !== null) return refused(refusal.call, refusal.errno, ': still root');
+  const ids = `${user.uid}, group ${user.gid}`;
+  if (!keepsFiles) return held(ids);
+  if (keepRootsFiles()) return held(`${ids}; its files root's`);
+  return refused('setfsuid', ERRNO.EPERM!, `: ${ids}, and so are the files that it keeps`);
+}
+
+function filterCalls({ writableDirectories }: SandboxOptions, hasRing: boolean): Step {
+  const directories = writableDirectories.map(({ fd }) => fd);
+  const filter = createFilter(permittedCalls({ pid: process.pid, directories, hasRing }));
+  if (filter === null) return { holds: false, text: `no (none for ${process.arch})` };
+  const error = installFilter(filter);
+  if (error !== 0) return refused('seccomp', error);
+  if (hasRing) return { holds: false, text: 'all threads, but not what io_uring is asked for' };
+  return held('all threads');
+}
+
+/** A ring's operations pass no filter, and an engine that has begun to use one cannot stop. */
+function hasIoUring(): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('io_uring');
+    } catch {
+      // The listing's own descriptor is gone by now.
+      return false;
+    }
+  });
+}

@@ -36,10 +36,10 @@ async function prepare(site: Site, letter: 'a' | 'b', own: KeyPair, other: KeyPa
   await site.gateway.writeFile(FILE, hostnameFile(letter, other.publicKey));
 }
 
-/** The words of a line of the unit file, without systemd's prefix, for the interface wg0. */
+/** The words of the lines of a directive, without systemd's prefixes, for the interface wg0. */
 function wordsOf(key: string): string[] {
-  const value = new RegExp(`^${key}=\\+?(.*)$`, 'm').exec(example('tswg@.service'))?.[1] ?? '';
-  return value.replaceAll('%i', 'wg0').split(' ');
+  const lines = example('tswg@.service').matchAll(new RegExp(`^${key}=[-+]*(.*)$`, 'gm'));
+  return [...lines].flatMap(([, value]) => value.replaceAll('%i', 'wg0').split(' '));
 }
 
 /** A gateway on which the unit file's lines are run as systemd would run them. */

@@ -85,7 +85,8 @@ describeInLab('the sandbox of a running daemon', ['wg', 'setpriv'], () => {
       expect(new Set(await threads(host, pid, 'NoNewPrivs'))).toEqual(new Set(['1']));
       expect(new Set(await threads(host, pid, 'Seccomp'))).toEqual(new Set(['2']));
       expect(await host.run('cat', [`/proc/${pid}/limits`])).toMatch(/core file size +0 +0 /);
-      // Not even for another process of the same user.
+      // The kernel gives the files of a process that is not dumpable to root.
+      expect(await host.run('stat', ['-c', '%u', `/proc/${pid}/maps`])).toBe('0\n');
       const same = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
       const snoop = await host.exec('setpriv', [...same, 'cat', `/proc/${pid}/maps`]);
       expect(snoop.status).not.toBe(0);

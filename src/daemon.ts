@@ -5,10 +5,9 @@
  */
 
 import { Arena } from './arena.ts';
-import { wipe } from './crypto/bytes.ts';
 import type { CryptoSuite } from './crypto/suite.ts';
 import { Datapath } from './datapath.ts';
-import type { DeviceChange, DeviceStats } from './device/configuration.ts';
+import { type DeviceChange, type DeviceStats, wipeKeys } from './device/configuration.ts';
 import type { DropReason } from './device/drops.ts';
 import { monotonicMs } from './io/clock.ts';
 import { SystemError } from './io/libc.ts';
@@ -411,19 +410,6 @@ class Daemon {
     for (const [error, count] of this.#path.tun?.errors ?? [])
       facts[`tun_${error}`] = String(count);
     return { ...stats, facts };
-  }
-}
-
-/** The Device has copies of its own. */
-function wipeKeys({
-  privateKey,
-  peers,
-}: {
-  readonly privateKey?: Uint8Array | null;
-  readonly peers: readonly { readonly presharedKey?: Uint8Array | null }[];
-}): void {
-  for (const key of [privateKey, ...peers.map(({ presharedKey }) => presharedKey)]) {
-    if (key) wipe(key);
   }
 }
 

@@ -8,8 +8,7 @@
  * longer name them.
  */
 
-import { wipe } from './crypto/bytes.ts';
-import type { DeviceChange } from './device/configuration.ts';
+import { wipeKeys } from './device/configuration.ts';
 import type { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
 import { SystemError } from './io/libc.ts';
@@ -56,7 +55,7 @@ export class Persistence {
     const saved = this.#read(isTakenOver);
     if (saved !== null) {
       device.configure(now, saved.change);
-      for (const secret of secretsOf(saved.change)) wipe(secret);
+      wipeKeys(saved.change);
       if (device.recall(saved.memories)) {
         log.error(
           'The clock is behind the handshakes before the restart: was it set back? Handshakes carry on from their timestamps',
@@ -130,7 +129,7 @@ export class Persistence {
         );
       } else if (!isTakenOver) {
         log.error(`The state ${file.path} is of an interface that is gone: ${consequence}`);
-        for (const secret of secretsOf(saved?.change)) wipe(secret);
+        if (saved !== null) wipeKeys(saved.change);
         return null;
       }
       return saved;
@@ -145,14 +144,7 @@ export class Persistence {
     const { device } = this.#options;
     const state = device.state();
     const text = formatSavedState(state, device.memories());
-    if (state.privateKey !== null) wipe(state.privateKey);
-    for (const { presharedKey } of state.peers) if (presharedKey !== null) wipe(presharedKey);
+    wipeKeys(state);
     return text;
   };
-}
-
-/** The Device has copies of its own. */
-function secretsOf(change: DeviceChange | undefined): Uint8Array[] {
-  const keys = change?.peers.map(({ presharedKey }) => presharedKey) ?? [];
-  return [change?.privateKey, ...keys].filter((key) => key !== undefined);
 }

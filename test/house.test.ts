@@ -41,13 +41,16 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'daemon.ts': {
     values: [
       ...['crypto', 'packet', 'uapi', 'io', 'log.ts'],
-      ...['datapath.ts', 'rehearsal.ts', 'persistence.ts'],
+      ...['datapath.ts', 'rehearsal.ts', 'persistence.ts', 'device/configuration.ts'],
     ],
     types: ['device'],
   },
   'datapath.ts': { values: ['device', 'io'], types: ['crypto'] },
   'rehearsal.ts': { values: ['device', 'packet', 'io', 'datapath.ts'], types: ['crypto'] },
-  'persistence.ts': { values: ['crypto', 'uapi', 'io'], types: ['device', 'log.ts'] },
+  'persistence.ts': {
+    values: ['crypto', 'uapi', 'io', 'device/configuration.ts'],
+    types: ['device', 'log.ts'],
+  },
   'index.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'daemon.ts'] },
 };
 /** The ground floor: anybody may stand on it. */

@@ -3,6 +3,7 @@
  * uapi/ turns text into these and back; cli/ and embedding programs build them directly.
  */
 
+import { wipe } from '../crypto/bytes.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** A prefix of allowed IPs. `address`: 4 or 16 bytes; bits behind `length` are zero. */
@@ -97,4 +98,17 @@ export interface DeviceStats {
     readonly facts: Readonly<Record<string, string>>;
     readonly counters: Counters;
   }[];
+}
+
+/** Erases the keys in a change that was carried out, or in a state that was told: nobody else's. */
+export function wipeKeys({
+  privateKey,
+  peers,
+}: {
+  readonly privateKey?: Uint8Array | null;
+  readonly peers: readonly { readonly presharedKey?: Uint8Array | null }[];
+}): void {
+  for (const key of [privateKey, ...peers.map(({ presharedKey }) => presharedKey)]) {
+    if (key) wipe(key);
+  }
 }

@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import yargs from 'yargs';
+import { closeAllLabs } from '../lab/openlabs.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { unmet } from '../lab/requirements.ts';
 import { drawChart } from './chart.ts';
@@ -21,7 +22,6 @@ import { lookups, peers, prefixes } from './scale.ts';
 import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
 import { formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
-import { closeAllLabs } from './tunnel.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   ...[streams, ...variants, paths, datagrams, latency, handshakes, peers, prefixes],

@@ -8,7 +8,8 @@
 
 import type { Child } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
+import { closeLab, openLab } from '../lab/openlabs.ts';
 import { createKeyPair } from '../lab/tunnel.ts';
 import { IFNAME, type Implementation } from './implementation.ts';
 import { onlyChild } from './processes.ts';
@@ -176,24 +177,6 @@ export async function openResponder(
     await closeLab(lab);
     throw error;
   }
-}
-
-const openLabs = new Set<Lab>();
-
-/** Ends whatever is open; for the end of an interrupted run. */
-export async function closeAllLabs(): Promise<void> {
-  await Promise.all([...openLabs].map(closeLab));
-}
-
-async function openLab(): Promise<Lab> {
-  const lab = await Lab.open();
-  openLabs.add(lab);
-  return lab;
-}
-
-async function closeLab(lab: Lab): Promise<void> {
-  await lab.close();
-  openLabs.delete(lab);
 }
 
 async function cable(lab: Lab): Promise<[left: Host, right: Host]> {

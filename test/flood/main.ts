@@ -13,11 +13,12 @@ import yargs from 'yargs';
 import { TSWG, WIREGUARD_GO } from '../bench/implementation.ts';
 import { describeMachine, formatMachine } from '../bench/machine.ts';
 import type { Side } from '../bench/samples.ts';
+import { closeAllLabs } from '../lab/openlabs.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { unmet } from '../lab/requirements.ts';
 import { KINDS, type Kind } from './ammunition.ts';
 import { formatRecord, formatTable, summarize, type Trials } from './outcome.ts';
-import { closeAllLabs, runTrial, type Trial } from './trial.ts';
+import { runTrial, type Trial } from './trial.ts';
 
 const PUBLISHED = 'test/flood/results';
 const UNPUBLISHED = 'dist/flood';

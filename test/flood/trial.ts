@@ -7,7 +7,7 @@ import type { Implementation } from '../bench/implementation.ts';
 import { gigabitsPerSecond, runLoad } from '../bench/iperf.ts';
 import { rssMb } from '../bench/processes.ts';
 import { sleep } from '../lab/command.ts';
-import { Lab } from '../lab/lab.ts';
+import { closeLab, openLab } from '../lab/openlabs.ts';
 import { KINDS, type Kind } from './ammunition.ts';
 import { type Aim, Site, VICTIM } from './site.ts';
 
@@ -127,22 +127,4 @@ class MemoryWatch {
     clearInterval(this.#timer);
     return { before: this.#before, most: this.#most, after: rssMb(this.#pid) };
   }
-}
-
-const openLabs = new Set<Lab>();
-
-/** Ends whatever is open; for the end of an interrupted run. */
-export async function closeAllLabs(): Promise<void> {
-  await Promise.all([...openLabs].map(closeLab));
-}
-
-async function openLab(): Promise<Lab> {
-  const lab = await Lab.open();
-  openLabs.add(lab);
-  return lab;
-}
-
-async function closeLab(lab: Lab): Promise<void> {
-  await lab.close();
-  openLabs.delete(lab);
 }

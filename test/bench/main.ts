@@ -18,14 +18,14 @@ import { profile } from './profile.ts';
 import { formatRecord } from './record.ts';
 import { HEAP_BYTES, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
 import { Samples } from './samples.ts';
-import { lookups, peers, prefixes } from './scale.ts';
+import { crowd, lookups, peers, prefixes } from './scale.ts';
 import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
 import { formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  ...[streams, ...variants, paths, datagrams, latency, handshakes, peers, prefixes],
-  ...[lookups, heap],
+  ...[streams, ...variants, paths, datagrams, latency, handshakes, peers, crowd],
+  ...[prefixes, lookups, heap],
 ];
 /** Where the README looks. Partial runs write elsewhere, so as not to take its place. */
 const PUBLISHED = 'test/bench/results';

@@ -6,8 +6,8 @@
  *
  * Nothing leaves the process: pairs of sockets stand in for interfaces, and the UDP sockets are
  * real ones in a network namespace of their own, which ends with them. All kinds of packets take
- * part, since code optimized for a part of them is thrown away when the others come. The keys are
- * random and are erased at the end.
+ * part, and the pauses between them, since code optimized for a part of what comes is thrown away
+ * with the first of the rest. The keys are random and are erased at the end.
  */
 
 import type { Arena } from './arena.ts';
@@ -26,11 +26,18 @@ import type { Kernels } from './packet/kernels/kernels.ts';
 import { VIRTIO_HEADER_BYTES } from './packet/virtio.ts';
 
 const ROUND_TRIPS = 4_000;
+/** After so many of them comes a pause. */
+const ROUND_TRIPS_TOGETHER = 32;
+const PAUSE_MS = 4;
+/** After so many pauses, the first among them, sessions end and others begin. */
+const PAUSES_A_SESSION = 8;
 /** A machine that is busy has better things to do. */
 const LONGEST_MS = 2_000;
 const MTU = 1_420;
 const PACKET_BYTES = [84, 1_400] as const;
 const ICMP = 1;
+const NAME = 'rehearsal';
+const QUIET = { name: NAME, onDrop: () => {}, onNote: () => {}, onGone: () => {} };
 const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
 const LOOPBACK6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
@@ -46,6 +53,8 @@ export class Rehearsal {
   readonly #ends: readonly [left: End, right: End];
   readonly #startedAt: number;
   #roundTrips = 0;
+  #meetings = 0;
+  #pause: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   /**
@@ -54,12 +63,12 @@ export class Rehearsal {
    * @throws {SystemError} where namespaces are not permitted, or descriptors are short
    */
   constructor(options: RehearsalOptions) {
+    openAndClose(options);
     const [leftUdp, rightUdp] = openNetwork(options);
     const left = new End(options, 1, leftUdp, () => this.#goOn());
     const right = new End(options, 2, rightUdp, () => right.send(left, this.#roundTrips));
     this.#ends = [left, right];
-    left.meet(right, LOOPBACK6);
-    right.meet(left, LOOPBACK6);
+    this.#meet();
     this.#startedAt = left.path.now;
     left.send(right, 0);
   }
@@ -70,24 +79,55 @@ export class Rehearsal {
 
   /** A round trip is done. */
   #goOn(): void {
-    const [left, right] = this.#ends;
     this.#roundTrips++;
+    const [left, right] = this.#ends;
     const isLate = left.path.now - this.#startedAt > LONGEST_MS;
     if (this.#roundTrips === ROUND_TRIPS || isLate) {
       this.close();
       return;
     }
-    // From IPv6 to IPv4; the other end follows.
-    if (this.#roundTrips === ROUND_TRIPS / 2) left.meet(right, LOOPBACK4);
+    if (this.#roundTrips % ROUND_TRIPS_TOGETHER === 0) {
+      this.#pause = setTimeout(this.#endPause, PAUSE_MS);
+    } else left.send(right, this.#roundTrips);
+  }
+
+  readonly #endPause = (): void => {
+    const [left, right] = this.#ends;
+    for (const end of this.#ends) end.path.stayWarm();
+    const pauses = this.#roundTrips / ROUND_TRIPS_TOGETHER;
+    if (pauses % PAUSES_A_SESSION === 1) this.#meet();
     left.send(right, this.#roundTrips);
+  };
+
+  /** The ends forget each other and meet again, by turns over IPv6 and IPv4. */
+  #meet(): void {
+    const [left, right] = this.#ends;
+    const address = (this.#meetings++ & 1) === 0 ? LOOPBACK6 : LOOPBACK4;
+    left.meet(right, address);
+    right.meet(left, address);
   }
 
   /** Ends it, early if it has not ended yet. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#pause);
     for (const end of this.#ends) end.close();
   }
+}
+
+/**
+ * Optimized code takes a field for a constant that no object of its kind has ever changed, and is
+ * thrown away when one does: so the first interface is closed before there is such code.
+ */
+function openAndClose({ arena }: RehearsalOptions): void {
+  const [fd, farSide] = socketPair();
+  close(farSide);
+  const device = { fd, name: NAME, isTakenOver: false, hasHeader: false };
+  new Tun(
+    { ...device, takesTcp: false, takesUdp: false },
+    { ...QUIET, mtu: MTU, arena, offload: false },
+  ).close();
 }
 
 /** Sockets of two ends in a network of their own. */
@@ -128,11 +168,10 @@ class End {
     this.path = new Datapath({ arena, suite, observe: () => {} });
     const [tunFd, farSide] = socketPair();
     this.#farSide = farSide;
-    const name = 'rehearsal';
-    const quiet = { onDrop: () => {}, onNote: () => {}, onGone: () => {} };
+    const device = { fd: tunFd, name: NAME, isTakenOver: false, hasHeader: true };
     this.path.tun = new Tun(
-      { fd: tunFd, name, isTakenOver: false, hasHeader: true, takesTcp: true, takesUdp: true },
-      { ...quiet, name, mtu: MTU, arena, kernels, offload: true },
+      { ...device, takesTcp: true, takesUdp: true },
+      { ...QUIET, mtu: MTU, arena, kernels, offload: true },
     );
     this.path.udp = udp;
     this.#watches = [
@@ -150,15 +189,20 @@ class End {
     this.path.device.up(this.path.now);
   }
 
-  /** The other end, or its new address. */
+  /** Forgets the other end, if it knows it, and makes it a peer. */
   meet(other: End, address: Uint8Array): void {
     const allowedIps = other.#addresses.map((inner) => ({
       prefix: { address: inner, length: inner.length * 8 },
       remove: false,
     }));
     const endpoint = new Endpoint(address, other.#udp.port);
-    const peer = { publicKey: other.#publicKey, endpoint, allowedIps };
-    this.path.device.configure(this.path.now, { peers: [peer] });
+    const publicKey = other.#publicKey;
+    const peers = [
+      { publicKey, remove: true, allowedIps: [] },
+      { publicKey, endpoint, allowedIps },
+    ];
+    this.path.device.configure(this.path.now, { peers });
+    this.#udp.forgetPaths();
   }
 
   /** The kernel's part: a frame with a packet for the other end, of this kind and that. */

@@ -36,7 +36,8 @@ export class Log {
   }
 
   event(event: DeviceEvent): void {
-    if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', describe(event));
+    if (event.kind === 'clockSetBack') this.error(describe(event));
+    else if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', describe(event));
   }
 
   #line(level: string, text: string): void {
@@ -70,6 +71,10 @@ export function describe(event: DeviceEvent): string {
       return `${peerName(event.peer.publicKey)} - Endpoint moved from ${where(event.from)} to ${where(event.to)}`;
     case 'keysErased':
       return `${peerName(event.peer.publicKey)} - Erased all session keys: nothing new was agreed for too long`;
+    case 'clockSetBack':
+      return `The clock was set back by ${duration(event.ms)}: handshakes carry on from the timestamps sent before`;
+    case 'initiationsStale':
+      return `${peerName(event.peer.publicKey)} - Refused its initiations from ${where(event.endpoint)}: their timestamps are not newer than the last one taken. Was its clock set back?`;
     case 'stranger':
       return `Refused an initiation from ${where(event.endpoint)}: ${base64(event.publicKey)} is no peer of ours`;
     case 'dropped': {
@@ -84,6 +89,17 @@ export function describe(event: DeviceEvent): string {
 function peerName(publicKey: Uint8Array): string {
   const text = base64(publicKey);
   return `peer(${text.slice(0, 4)}…${text.slice(39, 43)})`;
+}
+
+/** In the largest unit of which there are two or more; whole ones. */
+function duration(ms: number): string {
+  const units = [
+    ['days', 86_400_000],
+    ['hours', 3_600_000],
+    ['minutes', 60_000],
+  ] as const;
+  const [name, length] = units.find(([, unit]) => ms >= 2 * unit) ?? (['seconds', 1_000] as const);
+  return `${Math.round(ms / length)} ${name}`;
 }
 
 function where(endpoint: Endpoint): string {

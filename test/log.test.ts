@@ -30,6 +30,18 @@ group('what an event reads like', () => {
       'Refused an initiation from 203.0.113.10:51820: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= is no peer of ours',
     ],
     [
+      { kind: 'clockSetBack', ms: 365 * 86_400_000 },
+      'The clock was set back by 365 days: handshakes carry on from the timestamps sent before',
+    ],
+    [
+      { kind: 'clockSetBack', ms: 90_000 },
+      'The clock was set back by 90 seconds: handshakes carry on from the timestamps sent before',
+    ],
+    [
+      { kind: 'initiationsStale', peer, endpoint },
+      'peer(AQEB…BAQE) - Refused its initiations from 203.0.113.10:51820: their timestamps are not newer than the last one taken. Was its clock set back?',
+    ],
+    [
       { kind: 'dropped', reason: 'stagedOverflow', peer, endpoint: null, packets: 2 },
       'peer(AQEB…BAQE) - Dropped (2 packets): packet waiting for a handshake, pushed out by newer ones',
     ],
@@ -53,6 +65,16 @@ group('levels', () => {
     log.event({ kind: 'responseSent', peer });
     return written;
   };
+
+  it('a clock that was set back is told wherever errors are', () => {
+    const written: string[] = [];
+    const time = () => new Date(0);
+    for (const level of ['silent', 'error', 'debug'] as const) {
+      const log = new Log('wg0', level, () => written.push(level), time);
+      log.event({ kind: 'clockSetBack', ms: 5_000 });
+    }
+    expect(written).toEqual(['error', 'debug']);
+  });
 
   it('each lets its own through, and `debug` all', () => {
     expect(lines('silent', false)).toEqual([]);

@@ -17,6 +17,9 @@ import { IndexTable } from './indextable.ts';
 import type { Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
 
+/** A leap second is a step of one second back, and not worth a line. */
+const TOLD_STEP_BACK_MS = 2_000;
+
 /**
  * The Device's two outputs. Both only append to the current batch: the bytes lie in the arena and
  * stay there until the caller's flush, and neither may call back into the Device.
@@ -78,6 +81,8 @@ export class Core {
   unreachableTokens = 0;
   unreachableTokensAt = Number.NEGATIVE_INFINITY;
 
+  /** The wall clock less the monotonic one when it was last read, ms. */
+  #wallClockLead = Number.NEGATIVE_INFINITY;
   readonly #jitterBytes = new Uint8Array(4);
   readonly #jitterView = new DataView(this.#jitterBytes.buffer);
 
@@ -96,6 +101,20 @@ export class Core {
   jitter(maxMs: number): number {
     this.random(this.#jitterBytes);
     return this.#jitterView.getUint32(0, true) % maxMs;
+  }
+
+  /**
+   * The wall clock for a handshake's timestamp, ms since 1970. Timestamps do not follow it back (see
+   * Handshake); that it was set back since it was last read here is told, since it is a reason for
+   * the peer to refuse us after a restart.
+   */
+  readWallClock(now: number): number {
+    const wallClockMs = this.wallClock();
+    const lead = wallClockMs - now;
+    const ms = this.#wallClockLead - lead;
+    this.#wallClockLead = lead;
+    if (ms >= TOLD_STEP_BACK_MS) this.observe({ kind: 'clockSetBack', ms });
+    return wallClockMs;
   }
 
   /** Counts a dropped packet for the device and, when it is known, for the peer. */

@@ -15,6 +15,10 @@ export type DeviceEvent =
   | { readonly kind: 'cookieReceived'; readonly peer: Peer }
   | { readonly kind: 'roamed'; readonly peer: Peer; readonly from: Endpoint; readonly to: Endpoint }
   | { readonly kind: 'keysErased'; readonly peer: Peer }
+  /** By so many ms since the last initiation that we sent; the next ones stay later than it. */
+  | { readonly kind: 'clockSetBack'; readonly ms: number }
+  /** The second such initiation since the last handshake; the network may double one. */
+  | { readonly kind: 'initiationsStale'; readonly peer: Peer; readonly endpoint: Endpoint }
   | { readonly kind: 'stranger'; readonly publicKey: Uint8Array; readonly endpoint: Endpoint }
   | {
       readonly kind: 'dropped';

@@ -74,6 +74,9 @@ export class PeerCounts {
   rxPackets = 0;
 }
 
+/** One initiation that is not newer than the last may be the network's doing. */
+export const STALE_TIMESTAMPS_TOLD = 2;
+
 /** What speaks for the cause when a handshake does not complete; cleared when one does. */
 export class HandshakeTrouble {
   /** Initiations since the peer last answered, and when the first of them left (monotonic ms). */

@@ -34,7 +34,7 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { Peer } from './peer.ts';
+import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import {
   remoteId,
   sendCookieReply,
@@ -219,8 +219,9 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
   const verdict = peer.handshake.consumeInitiation(opened, now);
   if (verdict !== 'ok') {
     core.handshakeQueue.countFutile(now);
-    if (verdict === 'replayed') peer.trouble.staleTimestamps++;
     core.drop(INITIATION_DROPS[verdict], peer, endpoint);
+    if (verdict === 'replayed' && ++peer.trouble.staleTimestamps === STALE_TIMESTAMPS_TOLD)
+      core.observe({ kind: 'initiationsStale', peer, endpoint });
     return;
   }
   peer.rxBytes += message.length;

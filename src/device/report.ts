@@ -4,7 +4,7 @@ import { isZero } from '../crypto/bytes.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import type { DeviceState, DeviceStats, PeerState } from './configuration.ts';
 import type { Core } from './core.ts';
-import type { Peer } from './peer.ts';
+import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 
 /** A copy; keys in it are the caller's to wipe. */
 export function state(core: Core): DeviceState {
@@ -90,7 +90,7 @@ function handshakeTrouble(core: Core, now: number, peer: Peer): string {
   if (core.identity === null) return 'no private key is set on this side';
   if (trouble.undecipherable > 0)
     return 'the peer answers but its answer does not decrypt: is the preshared key the same on both sides?';
-  if (trouble.staleTimestamps > 1)
+  if (trouble.staleTimestamps >= STALE_TIMESTAMPS_TOLD)
     return 'the peer tries to connect with timestamps older than before: was its clock set back?';
   if (trouble.unconfirmedResponses > 2)
     return `answered ${trouble.unconfirmedResponses} initiations of the peer, but it sends no data: do our answers reach it, and is the preshared key the same?`;

@@ -148,7 +148,12 @@ export function sendInitiation(core: Core, now: number, peer: Peer, isRetry: boo
   peer.handshakeIndex = core.indices.create(peer);
   const message = new Uint8Array(INITIATION_BYTES);
   if (
-    !peer.handshake.createInitiation(message, peer.handshakeIndex, core.wallClock(), core.random)
+    !peer.handshake.createInitiation(
+      message,
+      peer.handshakeIndex,
+      core.readWallClock(now),
+      core.random,
+    )
   ) {
     core.indices.remove(peer.handshakeIndex);
     peer.handshakeIndex = 0;

@@ -27,6 +27,8 @@ const EVENT_KINDS: readonly DeviceEvent['kind'][] = [
   'roamed',
   'keysErased',
   'stranger',
+  'clockSetBack',
+  'initiationsStale',
 ];
 
 /**

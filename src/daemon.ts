@@ -17,6 +17,7 @@ import { Netlink } from './io/netlink.ts';
 import { drainSoon, type Watch } from './io/poller.ts';
 import { enterSandbox, planSandbox, type SandboxPlan } from './io/sandbox.ts';
 import { chooseSuite } from './io/suite.ts';
+import { watchSuspension } from './io/suspension.ts';
 import { openTun, type Tun } from './io/tun.ts';
 import { serveUapi, type UapiServer } from './io/uapiserver.ts';
 import { UAPI_DIRECTORY } from './io/uapisocket.ts';
@@ -173,6 +174,7 @@ class Daemon {
         onBug: this.#surface,
       }),
       watchRoutes(this.#forgetPaths, { onBug: this.#surface }),
+      watchSuspension(this.#note, this.#surface),
     ];
     if (this.#path.device.isUp) this.#resume();
     process.on('SIGTERM', this.#terminate);

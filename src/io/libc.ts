@@ -28,6 +28,11 @@ export const fcntl = bind('fcntl', ['int', 'int', 'intptr_t']);
 export const setns = bind('setns', ['int', 'int']);
 export const unshare = bind('unshare', ['int']);
 export const eventfd = bind('eventfd', ['uint32_t', 'int']);
+export const timerfdCreate = bind('timerfd_create', ['int', 'int']);
+/** (descriptor, flags, new struct itimerspec *, old one or 0) */
+export const timerfdSettime = bind('timerfd_settime', ['int', 'int', 'uintptr_t', 'uintptr_t']);
+/** (clock, struct timespec *) */
+export const clockGettime = bind('clock_gettime', ['int', 'uintptr_t']);
 /** (struct pollfd *, count, timeout in ms) */
 export const poll = bind('poll', ['uintptr_t', 'size_t', 'int']);
 

@@ -49,6 +49,14 @@ export const SOL_UDP = 17;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
+// linux/time.h, sys/timerfd.h
+export const CLOCK_REALTIME = 0;
+export const CLOCK_BOOTTIME = 7;
+export const TFD_NONBLOCK = 0x800;
+export const TFD_CLOEXEC = 0x80000;
+export const TFD_TIMER_ABSTIME = 1;
+export const TFD_TIMER_CANCEL_ON_SET = 2;
+
 // poll.h, fcntl.h
 export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;

@@ -6,31 +6,34 @@
 
 import { Arena } from './arena.ts';
 import type { CryptoSuite } from './crypto/suite.ts';
-import { Datapath } from './datapath.ts';
-import { type DeviceChange, type DeviceStats, wipeKeys } from './device/configuration.ts';
+import { Datapath, pathFacts } from './datapath.ts';
+import { type DeviceStats, wipeKeys } from './device/configuration.ts';
 import type { DropReason } from './device/drops.ts';
+import { packEstate, unpackEstate, useEstate } from './estate.ts';
 import { monotonicMs } from './io/clock.ts';
 import { SystemError } from './io/libc.ts';
 import { type LinkState, type Monitor, watchLink, watchRoutes } from './io/linkmonitor.ts';
 import { Loop } from './io/loop.ts';
-import { Netlink } from './io/netlink.ts';
+import { interfaceIndex } from './io/netlink.ts';
 import { drainSoon, type Watch } from './io/poller.ts';
 import { enterSandbox, planSandbox, type SandboxPlan } from './io/sandbox.ts';
-import { chooseSuite } from './io/suite.ts';
+import type { Predecessor } from './io/succession.ts';
+import { chooseSuite, cryptoPreference } from './io/suite.ts';
 import { watchSuspension } from './io/suspension.ts';
-import { openTun, type Tun } from './io/tun.ts';
+import { openTun } from './io/tun.ts';
 import { serveUapi, type UapiServer } from './io/uapiserver.ts';
 import { UAPI_DIRECTORY } from './io/uapisocket.ts';
-import { openUdp, type Udp } from './io/udp.ts';
 import { Log, type LogLevel } from './log.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
 import { Persistence } from './persistence.ts';
 import { Rehearsal } from './rehearsal.ts';
 import { formatState } from './uapi/get.ts';
 import type { Request } from './uapi/request.ts';
-import { acceptSet, answer, EIO, refuseSet } from './uapi/response.ts';
+import { acceptSet, answer, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
 import { parseSet } from './uapi/set.ts';
 import { formatStats } from './uapi/stats.ts';
+import { Underlay } from './underlay.ts';
+import { openUpgrade, type Successor, type Upgrade } from './upgrade.ts';
 import { VERSION } from './version.ts';
 
 /** Room for the largest batch of either side and for what the Device adds to it. */
@@ -50,30 +53,46 @@ export interface DaemonOptions {
    * its successor restores.
    */
   readonly stateDirectory?: string;
+  /** The daemon that we are to follow, while it runs. */
+  readonly predecessor?: Predecessor;
+  /** How our own successor is started; without it there is no upgrade in place. */
+  readonly successor?: Successor;
   /** Takes the log's lines, without newlines. */
   readonly writeLog: (line: string) => void;
   /** Called when `wg` can be used. */
   readonly onReady: () => void;
   /** Called when its end begins, before anything is closed. */
   readonly onStopping?: () => void;
+  /** Called instead of that when another process goes on in its place. */
+  readonly onSucceeded?: (pid: number) => void;
 }
 
 /**
- * Runs until SIGTERM or SIGINT, or until the interface or the control socket is deleted. Resolves
- * to the exit code.
+ * Runs until SIGTERM or SIGINT, or until the interface or the control socket is deleted, or, after
+ * SIGUSR2, until its successor goes on. Resolves to the exit code.
  *
  * @throws {SystemError} or Error with one line for the operator when it cannot begin
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const daemon = new Daemon(options);
   try {
-    await daemon.open();
-    options.onReady();
-    daemon.rehearse();
+    if (options.predecessor !== undefined) {
+      // All that takes time comes before the one moment in which no packet moves.
+      daemon.prepareUpgrade();
+      await daemon.rehearse();
+      await daemon.open();
+      options.onReady();
+    } else {
+      await daemon.open();
+      options.onReady();
+      daemon.prepareUpgrade();
+      void daemon.rehearse();
+    }
     daemon.confine();
-    const code = await daemon.finished;
-    options.onStopping?.();
-    return code;
+    return await daemon.finished;
+  } catch (error) {
+    options.predecessor?.fail((error as Error).message);
+    throw error;
   } finally {
     await daemon.close();
   }
@@ -83,7 +102,8 @@ class Daemon {
   readonly finished: Promise<number>;
   readonly #options: DaemonOptions;
   readonly #offload = process.env.TSWG_NO_OFFLOAD !== '1';
-  readonly #startedAt = monotonicMs();
+  /** Of the first of all who have followed each other. */
+  #startedAt = monotonicMs();
   readonly #log: Log;
   readonly #arena = new Arena(ARENA_BYTES);
   readonly #suite: CryptoSuite;
@@ -91,10 +111,15 @@ class Daemon {
   readonly #loop: Loop;
   readonly #kernels: Kernels;
   readonly #persistence: Persistence | undefined;
+  readonly #underlay: Underlay;
+  #upgrade: Upgrade | undefined;
   #rehearsal: Rehearsal | undefined;
   #finish: (code: number) => void = () => {};
-  /** What it means to a successor; undefined for a stop after which one is expected. */
-  #ending: 'forGood' | 'byBug' | undefined;
+  /**
+   * What its end means to the interface, the control socket and the state: `notOurs` while they are
+   * another process's, undefined for a stop after which a persistent daemon's successor is expected.
+   */
+  #ending: 'forGood' | 'byBug' | 'notOurs' | undefined;
 
   readonly #sandbox: SandboxPlan;
   /** What of the sandbox holds. */
@@ -102,9 +127,6 @@ class Daemon {
   #uapi: UapiServer | undefined;
   #monitors: Monitor[] = [];
   #tunWatch: Watch | undefined;
-  #udpWatches: Watch[] = [];
-  /** Why there is no socket although the interface is up; '' when all is well. */
-  #socketTrouble = '';
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -113,7 +135,7 @@ class Daemon {
     });
     this.#log = new Log(options.name, options.logLevel, options.writeLog, () => new Date());
     this.#sandbox = planSandbox(options.name, process.env);
-    this.#suite = chooseSuite(this.#arena, cryptoPreference(), this.#note);
+    this.#suite = chooseSuite(this.#arena, cryptoPreference(process.env.TSWG_CRYPTO), this.#note);
     this.#kernels = createKernels(this.#arena);
     this.#path = new Datapath({
       arena: this.#arena,
@@ -141,10 +163,21 @@ class Daemon {
       onPause: this.#path.stayWarm,
       onBug: this.#surface,
     });
+    this.#underlay = new Underlay({
+      path: this.#path,
+      loop: this.#loop,
+      arena: this.#arena,
+      offload: this.#offload,
+      onDrop: this.#countDrop,
+      onNote: this.#note,
+    });
   }
 
   async open(): Promise<void> {
-    const { name, tunFd, uapiFd } = this.#options;
+    const { name, predecessor } = this.#options;
+    if (predecessor !== undefined) this.#ending = 'notOurs';
+    const inherited = predecessor && unpackEstate(predecessor.take());
+    const { tunFd, uapiFd } = inherited ?? this.#options;
     this.#path.tun = openTun({
       name,
       mtu: DEFAULT_MTU,
@@ -158,15 +191,22 @@ class Daemon {
       ...(tunFd === undefined ? {} : { fd: tunFd }),
     });
     this.#uapi = await serveUapi({
-      name: this.#path.tun.name,
+      name: inherited?.bequest.socketName ?? this.#path.tun.name,
       handle: this.#handleRequest,
       onGone: () => this.#endForGood('the control socket was deleted'),
       ...(uapiFd === undefined ? {} : { fd: uapiFd }),
     });
-    if (this.#persistence !== undefined) {
-      this.#persistence.restore(this.#path.now, this.#path.tun.isTakenOver);
-      this.#path.tun.setPersistent(true);
+    if (inherited !== undefined) {
+      this.#startedAt = monotonicMs() - inherited.bequest.uptimeMs;
+      useEstate(inherited, this.#path, this.#underlay, interfaceIndex);
+      this.#log.isDebugging = this.#path.device.core.isDebugging;
     }
+    // From here on all is ours.
+    predecessor?.begin(process.pid, VERSION);
+    this.#ending = undefined;
+    if (inherited !== undefined) this.#persistence?.carryOn();
+    else this.#persistence?.restore(this.#path.now, this.#path.tun.isTakenOver);
+    if (this.#persistence !== undefined) this.#path.tun.setPersistent(true);
     this.#tunWatch = this.#loop.watch(this.#path.tun.fd, this.#path.readTun);
     this.#monitors = [
       watchLink(this.#path.tun.fd, this.#path.tun.name, this.#followLink, {
@@ -176,9 +216,11 @@ class Daemon {
       watchRoutes(this.#forgetPaths, { onBug: this.#surface }),
       watchSuspension(this.#note, this.#surface),
     ];
-    if (this.#path.device.isUp) this.#resume();
+    if (this.#path.device.isUp && inherited === undefined) this.#resume();
     process.on('SIGTERM', this.#terminate);
     process.on('SIGINT', this.#terminate);
+    process.on('SIGUSR2', this.#upgradeBySignal);
+    predecessor?.serve();
     this.#log.debug(`Started, version ${VERSION}`);
   }
 
@@ -190,19 +232,26 @@ class Daemon {
   }
 
   /** Warms the packet path up. A machine short of descriptors has a slower start, no more. */
-  rehearse(): void {
-    try {
-      this.#rehearsal = new Rehearsal({
-        arena: this.#arena,
-        suite: this.#suite,
-        kernels: this.#kernels,
-        loop: this.#loop,
-        offload: this.#offload,
-      });
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      this.#log.debug(`No rehearsal: ${error.message}`);
-    }
+  rehearse(): Promise<void> {
+    return new Promise((resolve) => {
+      try {
+        this.#rehearsal = new Rehearsal({
+          arena: this.#arena,
+          suite: this.#suite,
+          kernels: this.#kernels,
+          loop: this.#loop,
+          offload: this.#offload,
+          onEnd: () => {
+            resolve();
+            drainSoon();
+          },
+        });
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        this.#log.debug(`No rehearsal: ${error.message}`);
+        resolve();
+      }
+    });
   }
 
   /** Gives up every right that is not needed any more; before anything comes from the network. */
@@ -216,26 +265,35 @@ class Daemon {
     });
   }
 
-  /** Removes the control socket and the interface, unless it is to stay, and erases every key. */
+  /** Removes the control socket and the interface, unless they are to stay, and erases every key. */
   async close(): Promise<void> {
     this.#rehearsal?.close();
     this.#loop.close();
+    this.#upgrade?.close();
     process.off('SIGTERM', this.#terminate);
     process.off('SIGINT', this.#terminate);
-    for (const monitor of this.#monitors) monitor.close();
-    this.#closeSockets();
-    this.#tunWatch?.close();
+    process.off('SIGUSR2', this.#upgradeBySignal);
+    this.#stopMoving();
     // First, since whoever waits for our end looks for the socket.
-    await this.#uapi?.close();
+    if (this.#ending === 'notOurs') await this.#uapi?.leave();
+    else await this.#uapi?.close();
     await this.#leaveState();
     this.#path.close();
     this.#path.tun?.close();
   }
 
+  /** No packet moves any more, and nothing that happens to the interface is followed. */
+  #stopMoving(): void {
+    for (const monitor of this.#monitors) monitor.close();
+    this.#monitors = [];
+    this.#underlay.close();
+    this.#tunWatch?.close();
+  }
+
   async #leaveState(): Promise<void> {
     if (this.#persistence === undefined) return;
     if (this.#ending === undefined) await this.#persistence.leave();
-    else if (this.#ending === 'byBug') await this.#persistence.abandon();
+    else if (this.#ending !== 'forGood') await this.#persistence.abandon();
     else {
       await this.#persistence.end();
       this.#path.tun?.setPersistent(false);
@@ -246,6 +304,7 @@ class Daemon {
 
   #end(why: string): void {
     this.#log.debug(`Shutting down: ${why}`);
+    this.#options.onStopping?.();
     this.#finish(0);
   }
 
@@ -267,6 +326,29 @@ class Daemon {
 
   readonly #note = (note: string): void => this.#log.error(note);
 
+  // The predecessor and the successor.
+
+  /** Before the daemon confines itself: afterwards it can start nothing. */
+  prepareUpgrade(): void {
+    const { successor } = this.#options;
+    if (successor === undefined) return;
+    this.#upgrade = openUpgrade({
+      successor,
+      path: this.#path,
+      log: this.#log,
+      pack: () => packEstate(this.#path, this.#uapi!, this.#path.now - this.#startedAt),
+      onHandedOver: (pid) => {
+        this.#ending = 'notOurs';
+        this.#stopMoving();
+        this.#options.onSucceeded?.(pid);
+      },
+      onDone: () => setImmediate(() => this.#finish(0)),
+      onBug: this.#surface,
+    });
+  }
+
+  readonly #upgradeBySignal = (): void => void this.#upgrade?.request();
+
   // The interface and the sockets.
 
   readonly #followLink = (link: LinkState): void => {
@@ -283,12 +365,8 @@ class Daemon {
   };
 
   #bringUp(): void {
-    try {
-      this.#openSockets(this.#path.device.listenPort);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      this.#socketTrouble = error.message;
-      this.#log.error(`Interface is up, but there is no socket: ${error.message}`);
+    if (!this.#underlay.bringUp()) {
+      this.#log.error(`Interface is up, but there is no socket: ${this.#underlay.trouble}`);
       return;
     }
     this.#path.device.up(this.#path.now);
@@ -297,34 +375,8 @@ class Daemon {
 
   #takeDown(): void {
     this.#path.device.down();
-    this.#closeSockets();
+    this.#underlay.close();
     this.#log.debug('Interface down');
-  }
-
-  /** Opens sockets on `port` in place of those there are, which stay when that fails. */
-  #openSockets(port: number, fwmark = this.#path.device.fwmark): void {
-    const udp = openUdp({
-      arena: this.#arena,
-      port,
-      fwmark,
-      offload: this.#offload,
-      onDrop: this.#countDrop,
-      onNote: this.#note,
-    });
-    this.#closeSockets();
-    this.#path.udp = udp;
-    this.#socketTrouble = '';
-    this.#udpWatches = udp.sockets.map((socket) =>
-      this.#loop.watch(socket.fd, () => this.#path.readUdp(socket)),
-    );
-    this.#path.device.setListenPort(udp.port);
-  }
-
-  #closeSockets(): void {
-    for (const udpWatch of this.#udpWatches) udpWatch.close();
-    this.#udpWatches = [];
-    this.#path.udp?.close();
-    this.#path.udp = undefined;
   }
 
   /** Routes or addresses changed: each sticky source is looked up again at its next send. */
@@ -332,9 +384,12 @@ class Daemon {
 
   // The operator.
 
-  readonly #handleRequest = (request: Request): string => {
+  readonly #handleRequest = (request: Request): string | Promise<string> => {
     this.#path.begin();
     try {
+      if (request.operation === 'upgrade') {
+        return this.#upgrade?.request() ?? refuseUpgrade('it was started without the means for it');
+      }
       if (request.operation === 'set') return this.#set(request.lines);
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       const state = this.#path.device.state();
@@ -355,7 +410,7 @@ class Daemon {
       return refuseSet(parsed.error.errno);
     }
     try {
-      this.#applyToSockets(parsed.ok);
+      this.#underlay.apply(parsed.ok, this.#path.now);
     } catch (error) {
       wipeKeys(parsed.ok);
       if (!(error instanceof SystemError)) throw error;
@@ -371,68 +426,19 @@ class Daemon {
     return acceptSet();
   }
 
-  #applyToSockets(change: DeviceChange): void {
-    const port = change.listenPort ?? this.#path.device.listenPort;
-    const fwmark = change.fwmark ?? this.#path.device.fwmark;
-    if (!this.#path.device.isUp && this.#socketTrouble === '') {
-      // No socket is wanted yet, but a port that is taken is better heard of now.
-      if (change.listenPort) this.#tryPort(port, fwmark);
-    } else if (this.#path.udp === undefined || port !== this.#path.udp.port) {
-      this.#openSockets(port, fwmark);
-      if (!this.#path.device.isUp) this.#path.device.up(this.#path.now);
-    } else if (fwmark !== this.#path.device.fwmark) {
-      this.#path.udp.setFwmark(fwmark);
-    }
-  }
-
-  #tryPort(port: number, fwmark: number): void {
-    openUdp({
-      arena: this.#arena,
-      port,
-      fwmark,
-      offload: false,
-      onDrop: () => {},
-      onNote: () => {},
-    }).close();
-  }
-
   #stats(): DeviceStats {
-    const stats = this.#path.device.stats(this.#path.now);
-    const facts: Record<string, string> = {
+    const { device, now } = this.#path;
+    const stats = device.stats(now);
+    const facts = {
       version: VERSION,
-      uptime_seconds: String(Math.floor((this.#path.now - this.#startedAt) / 1_000)),
+      pid: String(process.pid),
+      uptime_seconds: String(Math.floor((now - this.#startedAt) / 1_000)),
       ...stats.facts,
-      offload: offloadFact(this.#path.tun, this.#path.udp),
+      ...pathFacts(this.#path),
       ...this.#sandboxFacts,
+      ...(this.#persistence === undefined ? {} : { state: this.#persistence.fact }),
+      ...(this.#underlay.trouble === '' ? {} : { socket: this.#underlay.trouble }),
     };
-    if (this.#persistence !== undefined) facts.state = this.#persistence.fact;
-    if (this.#socketTrouble !== '') facts.socket = this.#socketTrouble;
-    for (const [error, count] of this.#path.udp?.errors ?? [])
-      facts[`udp_${error}`] = String(count);
-    for (const [error, count] of this.#path.tun?.errors ?? [])
-      facts[`tun_${error}`] = String(count);
     return { ...stats, facts };
   }
-}
-
-function offloadFact(tun: Tun | undefined, udp: Udp | undefined): string {
-  const tunPart = tun?.isOffloading ? 'interface yes' : 'interface no';
-  if (udp === undefined) return tunPart;
-  return `${tunPart}, udp ${udp.isOffloading ? 'yes' : 'no'}`;
-}
-
-/** wg(8) names the link of a link-local endpoint; the kernel wants its number. */
-function interfaceIndex(name: string): number {
-  const netlink = new Netlink();
-  try {
-    return netlink.linkByName(name)?.index ?? 0;
-  } finally {
-    netlink.close();
-  }
-}
-
-function cryptoPreference(): 'auto' | 'openssl' | 'portable' {
-  const value = process.env.TSWG_CRYPTO ?? 'auto';
-  if (value === 'auto' || value === 'openssl' || value === 'portable') return value;
-  throw new Error(`TSWG_CRYPTO: ${value}: expected auto, openssl or portable`);
 }

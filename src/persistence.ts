@@ -65,6 +65,18 @@ export class Persistence {
     this.#keeper.changed();
   }
 
+  /** Instead of `restore`, for a daemon that has everything from a predecessor that was alive. */
+  carryOn(): void {
+    this.#isRestored = true;
+    try {
+      this.#keeper.open();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#options.log.error(error.message);
+    }
+    this.#keeper.changed();
+  }
+
   /** Call once the interface is up: the sessions before the restart are followed by new ones. */
   resume(now: number): void {
     const peers = this.#options.device.resume(now);

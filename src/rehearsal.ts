@@ -47,11 +47,14 @@ export interface RehearsalOptions {
   readonly kernels: Kernels;
   readonly loop: Loop;
   readonly offload: boolean;
+  /** Called when it is over, to its end or not. */
+  readonly onEnd?: () => void;
 }
 
 export class Rehearsal {
   readonly #ends: readonly [left: End, right: End];
   readonly #startedAt: number;
+  readonly #onEnd: () => void;
   #roundTrips = 0;
   #meetings = 0;
   #pause: NodeJS.Timeout | undefined;
@@ -63,6 +66,7 @@ export class Rehearsal {
    * @throws {SystemError} where namespaces are not permitted, or descriptors are short
    */
   constructor(options: RehearsalOptions) {
+    this.#onEnd = options.onEnd ?? (() => {});
     openAndClose(options);
     const [leftUdp, rightUdp] = openNetwork(options);
     const left = new End(options, 1, leftUdp, () => this.#goOn());
@@ -113,6 +117,7 @@ export class Rehearsal {
     this.#isClosed = true;
     clearTimeout(this.#pause);
     for (const end of this.#ends) end.close();
+    this.#onEnd();
   }
 }
 

@@ -26,6 +26,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: ['packet/address.ts', 'device/endpoint.ts'],
     types: ['device/configuration.ts'],
   },
+  // The inside of a Device that travels, and not only what an operator sees of it.
+  'uapi/bequest.ts': {
+    values: ['uapi', 'device/bequest.ts', 'device/deadlines.ts'],
+  },
   'log.ts': { values: ['device', 'uapi'] },
   // Of the Device only the plain values: what is named there never calls back into it.
   io: {
@@ -42,6 +46,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['crypto', 'packet', 'uapi', 'io', 'log.ts'],
       ...['datapath.ts', 'rehearsal.ts', 'persistence.ts', 'device/configuration.ts'],
+      ...['underlay.ts', 'estate.ts', 'upgrade.ts'],
     ],
     types: ['device'],
   },
@@ -51,6 +56,12 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: ['crypto', 'uapi', 'io', 'device/configuration.ts'],
     types: ['device', 'log.ts'],
   },
+  'underlay.ts': { values: ['io', 'datapath.ts'], types: ['device'] },
+  'estate.ts': {
+    values: ['uapi', 'device/bequest.ts', 'device/configuration.ts'],
+    types: ['io', 'datapath.ts', 'underlay.ts'],
+  },
+  'upgrade.ts': { values: ['io', 'uapi'], types: ['datapath.ts', 'log.ts'] },
   'index.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'daemon.ts'] },
 };
 /** The ground floor: anybody may stand on it. */

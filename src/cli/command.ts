@@ -64,7 +64,7 @@ export type Command =
   | { readonly kind: 'list'; readonly json: boolean }
   | { readonly kind: 'show'; readonly name: string; readonly json: boolean }
   | { readonly kind: 'stats'; readonly name: string }
-  | { readonly kind: 'destroy'; readonly name: string }
+  | { readonly kind: 'destroy' | 'upgrade'; readonly name: string }
   | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }
   | { readonly kind: 'netstart'; readonly names: readonly string[]; readonly isDryRun: boolean }
   | { readonly kind: 'genkey' | 'pubkey' | 'genpsk' | 'version' }

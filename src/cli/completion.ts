@@ -71,7 +71,7 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
   return WORDS.filter((row) => {
     if (row.word === 'wgrtable') return false;
     if (row.place === 'peer') return peer !== null;
-    if (row.place === 'view' || row.word === 'destroy') return settings.length === 0;
+    if (row.place === 'view' || row.isAlone) return settings.length === 0;
     if (row.word === 'create') {
       return settings.length === 0 && isCreatableName(first) && !facts.interfaces.includes(first);
     }

@@ -86,6 +86,11 @@ async function run(command: Command, env: Record<string, string | undefined>): P
       await destroy(command.name, system);
       return 0;
     }
+    case 'upgrade': {
+      const [{ upgrade }, system] = await Promise.all([import('./upgrade.ts'), openSystem(env)]);
+      process.stdout.write(`${await upgrade(command.name, system)}\n`);
+      return 0;
+    }
   }
 }
 

@@ -119,7 +119,7 @@ class Reading {
   /** The peer that peer words are about. */
   peer: PeerDraft | null = null;
   readonly addresses = new AddressWords(this.draft.addresses);
-  /** stats, --json or destroy: words that stand alone. */
+  /** stats, --json, destroy or upgrade: words that stand alone. */
   alone: { word: string; command: Command } | null = null;
   readonly name: string;
   readonly #words: readonly string[];
@@ -160,7 +160,7 @@ class Reading {
     }
     const wrong = TAKES[row.word](this, args, typed);
     this.#at += row.args.length;
-    if (row.place !== 'view' && row.word !== 'destroy') this.#settings++;
+    if (row.place !== 'view' && !row.isAlone) this.#settings++;
     return wrong;
   }
 
@@ -179,8 +179,9 @@ class Reading {
 
 function takeAlone(reading: Reading, word: string, command: Command): string | null {
   const before = reading.alone;
-  const isView = command.kind !== 'destroy' && before?.command.kind !== 'destroy';
-  if (before !== null && !isView) return `${word}: expected no other words beside it`;
+  const isView = ({ kind }: Command): boolean => kind === 'show' || kind === 'stats';
+  if (before !== null && !(isView(command) && isView(before.command)))
+    return `${word}: expected no other words beside it`;
   // `stats --json` is the same as --json, which holds the counters too.
   if (before?.command.kind !== 'show') reading.alone = { word, command };
   return null;
@@ -198,6 +199,8 @@ const TAKES: Readonly<Record<string, Take>> = {
   },
   destroy: (reading, _args, word) =>
     takeAlone(reading, word, { kind: 'destroy', name: reading.name }),
+  upgrade: (reading, _args, word) =>
+    takeAlone(reading, word, { kind: 'upgrade', name: reading.name }),
   up: (reading) => set(reading.draft, 'up', true),
   down: (reading) => set(reading.draft, 'up', false),
   mtu: (reading, [text]) => {

@@ -4,7 +4,15 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
-import { keepsOutput, parseDescriptor, startDaemon, takeReporter } from '../io/launch.ts';
+import {
+  daemonCommand,
+  keepsOutput,
+  parseDescriptor,
+  startDaemon,
+  takeReporter,
+  takeStarterSocket,
+} from '../io/launch.ts';
+import type { Predecessor } from '../io/succession.ts';
 import { VERSION } from '../version.ts';
 import { INTERFACE_NAME_RULE, isInterfaceName, visible } from './values.ts';
 
@@ -18,6 +26,9 @@ Goes to the background once \`wg\` works, unless -f is given.
 With --persist the interface, its addresses and its routes outlive a daemon that is killed or
 stopped, and its state is kept in /var/lib/tswg: started again, the daemon takes both over. Deleting
 the interface or the control socket removes them.
+
+SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now and hands the running
+tunnel over to it, sessions and all; if that fails, this one carries on.
 
 Environment:
   LOG_LEVEL=verbose|debug|error|silent  what is logged (error); in the background without it,
@@ -117,15 +128,19 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
 async function runForeground(name: string, env: Environment): Promise<number> {
   const reporter = takeReporter(env);
   try {
+    // First of all, so that whoever is to be followed hears of what goes wrong from here on.
+    const predecessor = await callPredecessor(env);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
     const { setUpEngine } = await import('../io/engine.ts');
     setUpEngine();
     const { runDaemon } = await import('../daemon.ts');
     const { takeServiceNotifier } = await import('../io/servicenotify.ts');
-    const writeLog = await openLog(reporter.isAwaited && !keepsOutput(env));
+    const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
+    const writeLog = await openLog(isBehind && !keepsOutput(env));
+    const successor = { command: daemonCommand(name), env: successorEnvironment(env, isBehind) };
     // In the background we are not the service, even if one of its programs has started us.
-    const service = takeServiceNotifier(reporter.isAwaited ? {} : env, (note) =>
+    const service = takeServiceNotifier(isBehind ? {} : env, (note) =>
       writeLog(`error: (${name}) ${note}`),
     );
     return await runDaemon({
@@ -140,11 +155,35 @@ async function runForeground(name: string, env: Environment): Promise<number> {
         service.ready();
       },
       onStopping: () => service.stopping(),
+      onSucceeded: (pid) => service.succeeded(pid),
+      successor,
+      ...(predecessor === undefined ? {} : { predecessor }),
     });
   } catch (error) {
     // Whoever waits for us prints the line.
     return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error));
   }
+}
+
+/** Tells a successor that its predecessors were started in the background. */
+const BEHIND_VARIABLE = 'TSWG_IN_BACKGROUND';
+
+async function callPredecessor(env: Environment): Promise<Predecessor | undefined> {
+  const socketFd = takeStarterSocket(env);
+  if (socketFd === undefined) return undefined;
+  const { Predecessor } = await import('../io/succession.ts');
+  return new Predecessor(socketFd);
+}
+
+/** What a successor is started with: as we were, but for the descriptors. */
+function successorEnvironment(env: Environment, isBehind: boolean): Environment {
+  const { WG_TUN_FD: _tun, WG_UAPI_FD: _uapi, NOTIFY_SOCKET: notifySocket, ...rest } = env;
+  return {
+    ...rest,
+    WG_PROCESS_FOREGROUND: '1',
+    ...(isBehind ? { [BEHIND_VARIABLE]: '1' } : {}),
+    ...(isBehind || notifySocket === undefined ? {} : { NOTIFY_SOCKET: notifySocket }),
+  };
 }
 
 /** systemd names the folder of a unit with StateDirectory=; the first, when there are several. */

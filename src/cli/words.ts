@@ -16,6 +16,8 @@ export interface Word {
   readonly args: readonly string[];
   /** What may stand behind them as words of its own, for the help. */
   readonly follows?: string;
+  /** It stands alone: no other words beside it. */
+  readonly isAlone?: true;
   /** `peer` words speak of the peer that the last wgpeer named. */
   readonly place: Place;
   readonly summary: string;
@@ -38,9 +40,20 @@ export const WORDS: readonly Word[] = [
   {
     word: 'destroy',
     args: [],
+    isAlone: true,
     place: 'interface',
     summary: 'remove the interface and end its daemon',
     example: 'tswg wg0 destroy',
+  },
+  {
+    word: 'upgrade',
+    args: [],
+    isAlone: true,
+    place: 'interface',
+    summary: 'hand the running tunnel over to the tswgd that is on disk now',
+    detail:
+      'Sessions go on: no packet needs to be lost, and no handshake is made. If the new daemon fails, the old one carries on. SIGUSR2 to the daemon does the same.',
+    example: 'tswg wg0 upgrade',
   },
   {
     word: 'up',

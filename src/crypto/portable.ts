@@ -57,6 +57,11 @@ class PortableCipher implements Sealer, Opener {
     }
   }
 
+  copyKey(out: Uint8Array): void {
+    if (this.#key === null) throw new Error('cipher: used after wipe');
+    out.set(this.#key);
+  }
+
   wipe(): void {
     if (this.#key !== null) wipe(this.#key);
     this.#key = null;

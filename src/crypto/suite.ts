@@ -14,6 +14,8 @@ export interface Sealer {
    * little-endian `counter` (whitepaper 5.4.6, RFC 8439 2.8).
    */
   seal(offset: number, length: number, counter: number): void;
+  /** Copies the key to `out`, 32 bytes, which are the caller's to wipe: for a daemon's successor. */
+  copyKey(out: Uint8Array): void;
   /** Erases the key. Any later `seal` is a bug and throws. */
   wipe(): void;
 }
@@ -25,6 +27,8 @@ export interface Opener {
    * Returns false, and leaves unspecified bytes there, when it does not match.
    */
   open(offset: number, length: number, counter: number): boolean;
+  /** As a Sealer's. */
+  copyKey(out: Uint8Array): void;
   /** Erases the key. Any later `open` is a bug and throws. */
   wipe(): void;
 }

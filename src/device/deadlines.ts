@@ -62,6 +62,11 @@ export class DeadlineTable {
     this.#rowBounds[row] = NEVER;
   }
 
+  /** When a deadline is due; Infinity when it is not armed. */
+  time(row: number, column: number): number {
+    return this.#times[row * COLUMNS + column]!;
+  }
+
   isArmed(row: number, column: number): boolean {
     return this.#times[row * COLUMNS + column] !== NEVER;
   }

@@ -12,6 +12,7 @@
  *   nextTimeout       when to call handleTimeout next
  */
 
+import { bequeath, type DeviceBequest, inherit, reclaim } from './bequest.ts';
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions } from './core.ts';
@@ -141,6 +142,24 @@ export class Device {
   /** After `up`: begins a session with each peer that may still hold its last one; how many. */
   resume(now: number): number {
     return resume(this.core, now);
+  }
+
+  /** All that a successor in another process needs to `inherit`, to go on unnoticed. Copies. */
+  bequeath(now: number): DeviceBequest {
+    return bequeath(this.core, now);
+  }
+
+  /**
+   * Goes on where a predecessor stopped: after `configure` and `recall`, instead of `up`. Erases
+   * the bequest's keys.
+   */
+  inherit(bequest: DeviceBequest): void {
+    inherit(this.core, bequest);
+  }
+
+  /** After a `bequeath` to a successor that then failed: goes on, but with none of the sessions. */
+  reclaim(now: number): number {
+    return reclaim(this.core, now);
   }
 
   stats(now: number): DeviceStats {

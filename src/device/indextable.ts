@@ -34,6 +34,14 @@ export class IndexTable {
     }
   }
 
+  /** An index that a session of `peer` has already. False when it is taken. */
+  adopt(index: number, peer: Peer, keypair: Keypair): boolean {
+    const key = index | 0;
+    if (key === 0 || this.#entries.has(key)) return false;
+    this.#entries.set(key, { peer, keypair });
+    return true;
+  }
+
   lookup(index: number): IndexEntry | undefined {
     return this.#entries.get(index | 0);
   }

@@ -24,6 +24,11 @@ export class StagedPackets {
     return packets;
   }
 
+  /** Oldest first; the queue's own. */
+  get packets(): readonly Uint8Array[] {
+    return this.#packets;
+  }
+
   get length(): number {
     return this.#packets.length;
   }

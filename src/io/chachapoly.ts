@@ -109,6 +109,11 @@ class DirectCipher implements Sealer, Opener {
     return this.#engine.open(this.#state, offset, length, counter);
   }
 
+  copyKey(out: Uint8Array): void {
+    if (this.#state === null) usedAfterWipe();
+    out.set(this.#state.memory.bytes.subarray(0, KEY_BYTES));
+  }
+
   wipe(): void {
     if (this.#state === null) return;
     wipe(this.#state.memory.bytes);

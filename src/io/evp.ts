@@ -83,6 +83,8 @@ class EvpCipher implements Sealer, Opener {
   readonly #arenaBytes: number;
   readonly #calls: CipherCalls;
   readonly #work: Scratch;
+  /** For `copyKey`: OpenSSL does not give it back. */
+  readonly #key = new Scratch(KEY_BYTES);
   #context: number;
 
   constructor(arena: Arena, calls: CipherCalls, work: Scratch, key: Uint8Array, sealing: boolean) {
@@ -94,18 +96,16 @@ class EvpCipher implements Sealer, Opener {
     this.#context = calls.EVP_CIPHER_CTX_new();
     if (this.#context === 0) throw new Error('cipher: OpenSSL is out of memory');
     countCiphers(1);
-    const copy = new Scratch(KEY_BYTES);
-    copy.bytes.set(key);
+    this.#key.bytes.set(key);
     const cipher = calls.EVP_chacha20_poly1305();
     const isSet = calls.EVP_CipherInit_ex(
       this.#context,
       cipher,
       0,
-      copy.address,
+      this.#key.address,
       0,
       Number(sealing),
     );
-    wipe(copy.bytes);
     if (isSet !== 1) {
       this.wipe();
       throw new Error('cipher: OpenSSL has no ChaCha20-Poly1305');
@@ -146,8 +146,14 @@ class EvpCipher implements Sealer, Opener {
     return false;
   }
 
+  copyKey(out: Uint8Array): void {
+    if (this.#context === 0) usedAfterWipe();
+    out.set(this.#key.bytes.subarray(0, KEY_BYTES));
+  }
+
   wipe(): void {
     if (this.#context === 0) return;
+    wipe(this.#key.bytes);
     this.#calls.EVP_CIPHER_CTX_free(this.#context);
     this.#context = 0;
     countCiphers(-1);

@@ -6,11 +6,13 @@
 
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Names the descriptor over which the child reports. */
 const READY_FD_VARIABLE = 'TSWG_READY_FD';
+/** Names the socket of whoever starts a daemon's successor (starter.ts). */
+export const STARTER_FD_VARIABLE = 'TSWG_STARTER_FD';
 const READY = 'ready';
 /** Opening a TUN and a socket takes a fraction of a second; a machine may be busy booting. */
 const START_TIMEOUT_MS = 20_000;
@@ -24,16 +26,29 @@ function packageRoot(): string {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The daemon's program. */
+export const DAEMON_PROGRAM = join(packageRoot(), 'bin', 'tswgd');
+
+/**
+ * How the daemon of `name` is started in the foreground. By the path it was called by, if it was
+ * called itself: that may be a link, which leads to another version tomorrow.
+ */
+export function daemonCommand(name: string, calledBy = process.argv[1]): readonly string[] {
+  const program =
+    calledBy !== undefined && basename(calledBy) === 'tswgd' ? calledBy : DAEMON_PROGRAM;
+  return [process.execPath, ...process.execArgv, program, name];
+}
+
 /**
  * Starts the daemon of `name` and resolves when it answers `wg`.
  *
- * @param program the script to run; tswgd by default.
+ * @param command see daemonCommand
  * @throws Error whose message is one line for the operator.
  */
 export async function startDaemon(
   name: string,
   env: Environment,
-  program = join(packageRoot(), 'bin', 'tswgd'),
+  command = daemonCommand(name),
 ): Promise<void> {
   const childEnv: Record<string, string | undefined> = { ...env, WG_PROCESS_FOREGROUND: '1' };
   const output = keepsOutput(env) ? 'inherit' : 'ignore';
@@ -43,7 +58,8 @@ export async function startDaemon(
     const fd = parseDescriptor(variable, env[variable]);
     if (fd !== undefined) childEnv[variable] = String(stdio.push(fd) - 1);
   }
-  const child = spawn(process.execPath, [...process.execArgv, program, name], {
+  const [program, ...args] = command;
+  const child = spawn(program!, args, {
     cwd: '/',
     detached: true,
     env: childEnv,
@@ -150,4 +166,11 @@ export function takeReporter(env: Record<string, string | undefined>): Reporter 
     ready: () => void report(READY),
     failed: report,
   };
+}
+
+/** Takes the starter's socket out of `env`; undefined for a program that is nobody's successor. */
+export function takeStarterSocket(env: Record<string, string | undefined>): number | undefined {
+  const fd = parseDescriptor(STARTER_FD_VARIABLE, env[STARTER_FD_VARIABLE]);
+  delete env[STARTER_FD_VARIABLE];
+  return fd;
 }

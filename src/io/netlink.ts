@@ -301,3 +301,13 @@ interface Verdict {
 function refuse(what: string, { errno: number, text }: Verdict): void {
   if (number !== 0) throw new SystemError(what, 'netlink', number, text === '' ? undefined : text);
 }
+
+/** wg(8) names the link of a link-local endpoint; the kernel wants its number. */
+export function interfaceIndex(name: string): number {
+  const netlink = new Netlink();
+  try {
+    return netlink.linkByName(name)?.index ?? 0;
+  } finally {
+    netlink.close();
+  }
+}

@@ -45,6 +45,8 @@ const ALWAYS: readonly CallName[] = [
   ...(['rseq', 'set_tid_address', 'restart_syscall', 'arch_prctl', 'sched_yield'] as const),
   ...(['sched_getaffinity', 'sched_getparam', 'sched_getscheduler', 'getcpu'] as const),
   ...(['sched_get_priority_max', 'sched_get_priority_min', 'getpriority'] as const),
+  // Of the only child there is, the starter's shell, when it ends.
+  'wait4',
   ...(['gettid', 'getpid', 'getppid', 'getpgrp', 'getpgid', 'getsid', 'getuid'] as const),
   ...(['geteuid', 'getgid', 'getegid', 'getresuid', 'getresgid', 'getgroups'] as const),
   'capget',

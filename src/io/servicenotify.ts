@@ -18,6 +18,8 @@ export interface ServiceNotifier {
   ready(): void;
   /** It has begun to end. */
   stopping(): void;
+  /** The process of this number goes on with it. */
+  succeeded(pid: number): void;
 }
 
 /**
@@ -46,7 +48,11 @@ export function takeServiceNotifier(
       onNote(error.message);
     }
   };
-  return { ready: () => tell('READY=1'), stopping: () => tell('STOPPING=1') };
+  return {
+    ready: () => tell('READY=1'),
+    stopping: () => tell('STOPPING=1'),
+    succeeded: (pid) => tell(`MAINPID=${pid}`),
+  };
 }
 
 function connectTo(name: string, what: string): number {

@@ -7,6 +7,12 @@ import { createOpensslSuite } from './openssl.ts';
 
 export type CryptoPreference = 'auto' | 'openssl' | 'portable';
 
+/** What the operator's TSWG_CRYPTO asks for. @throws Error with a line for the operator */
+export function cryptoPreference(value = 'auto'): CryptoPreference {
+  if (value === 'auto' || value === 'openssl' || value === 'portable') return value;
+  throw new Error(`TSWG_CRYPTO: ${value}: expected auto, openssl or portable`);
+}
+
 /**
  * @param preference `auto` falls back to the portable suite, and says so; `openssl` does not.
  * @param warn takes one line for the operator, at most once.

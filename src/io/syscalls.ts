@@ -129,6 +129,7 @@ const NUMBERS = {
   rt_sigtimedwait: [128, 137],
   sigaltstack: [131, 132],
   tgkill: [234, 131],
+  wait4: [61, 260],
   clock_gettime: [228, 113],
   clock_getres: [229, 114],
   clock_nanosleep: [230, 115],

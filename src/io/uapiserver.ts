@@ -24,8 +24,11 @@ import { openUapiSocket, systemErrorOf, UAPI_DIRECTORY, uapiPath } from './uapis
 export interface UapiServerOptions {
   /** The interface's name. */
   readonly name: string;
-  /** Answers one request. May not throw: what it throws is our own bug and ends the process. */
-  readonly handle: (request: Request) => string;
+  /**
+   * Answers one request; the client's next one waits for it. May not throw nor reject: what it
+   * throws is our own bug and ends the process.
+   */
+  readonly handle: (request: Request) => string | Promise<string>;
   /** Called once when the socket's file was deleted or replaced. */
   readonly onGone: () => void;
   /** A listening socket at this name's path (WG_UAPI_FD), which the server owns from here on. */
@@ -36,15 +39,25 @@ export interface UapiServerOptions {
 }
 
 export interface UapiServer {
+  readonly name: string;
   readonly path: string;
+  /** The listening socket. */
+  readonly fd: number;
   /** Ends all connections and removes the socket's file, if it is still this server's. */
   close(): Promise<void>;
+  /**
+   * Serves no more, but leaves the file, and the socket, to the process that serves it from now on.
+   * Whoever was answered may read that to its end.
+   */
+  leave(): Promise<void>;
 }
 
 const MAX_CLIENTS = 256;
 const IDLE_TIMEOUT_MS = 60_000;
 const HELD_MAX = 64 * 1024 * 1024;
 const TURN_MS = 1;
+/** How long whoever was answered may take to read it when the server ends. */
+const LAST_READ_MS = 1_000;
 /** What is read away from a client that was refused, so that it learns of the answers before. */
 const IGNORED_MAX = 1024 * 1024;
 /** How often the file is looked for, beside being told by the file system. */
@@ -59,12 +72,20 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
   const server = createServer({ allowHalfOpen: true }, (socket) => clients.add(socket));
   await listen(server, fd, path);
   const file = new SocketFile(path, directory, options.onGone);
+  const end = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
   return {
+    name,
     path,
+    fd,
     close: () => {
-      file.close();
+      file.remove();
       clients.close();
-      return new Promise((resolve) => server.close(() => resolve()));
+      return end();
+    },
+    leave: () => {
+      file.leave();
+      clients.endAll();
+      return end();
     },
   };
 }
@@ -87,14 +108,14 @@ function listen(server: Server, fd: number, path: string): Promise<void> {
 
 /** All connections, those that have stood still longest first. */
 class Clients {
-  readonly #handle: (request: Request) => string;
+  readonly #handle: UapiServerOptions['handle'];
   readonly #idleTimeoutMs: number;
   readonly #clients = new Set<Client>();
   /** Those that have a request to be answered. */
   readonly #waiting = new Set<Client>();
   #turn: NodeJS.Immediate | undefined;
 
-  constructor(handle: (request: Request) => string, idleTimeoutMs: number) {
+  constructor(handle: UapiServerOptions['handle'], idleTimeoutMs: number) {
     this.#handle = handle;
     this.#idleTimeoutMs = idleTimeoutMs;
   }
@@ -153,12 +174,18 @@ class Clients {
     clearImmediate(this.#turn);
     for (const client of this.#clients) client.close();
   }
+
+  endAll(): void {
+    clearImmediate(this.#turn);
+    for (const client of this.#clients) client.end(LAST_READ_MS);
+  }
 }
 
 /** One connection. */
 class Client {
   readonly #socket: Socket;
-  readonly #handle: (request: Request) => string;
+  readonly #handle: UapiServerOptions['handle'];
+  readonly #clients: Clients;
   readonly #reader = new RequestReader();
   /** Requests that wait for their turn, or until the client has read the answers before. */
   #waiting: Request[] = [];
@@ -166,9 +193,10 @@ class Client {
   #isRefused = false;
   #ignoredBytes = 0;
 
-  constructor(socket: Socket, handle: (request: Request) => string, clients: Clients) {
+  constructor(socket: Socket, handle: UapiServerOptions['handle'], clients: Clients) {
     this.#socket = socket;
     this.#handle = handle;
+    this.#clients = clients;
     socket.on('data', (chunk) => {
       if (this.#isRefused) {
         this.#ignoredBytes += chunk.length;
@@ -209,9 +237,26 @@ class Client {
     if (request.operation === 'invalid') {
       this.#isRefused = true;
       this.#isEnding = true;
-    } else {
-      socket.write(this.#handle(request));
+      return this.#goOn();
     }
+    const answer = this.#handle(request);
+    if (typeof answer === 'string') {
+      socket.write(answer);
+      return this.#goOn();
+    }
+    // It may take as long as it takes.
+    socket.setTimeout(0);
+    void answer.then((text) => {
+      if (socket.destroyed) return;
+      socket.write(text);
+      if (this.#goOn()) this.#clients.wait(this);
+    });
+    return false;
+  }
+
+  /** After an answer: true when there is another request to be answered at once. */
+  #goOn(): boolean {
+    const socket = this.#socket;
     if (this.#waiting.length > 0) return !socket.writableNeedDrain;
     if (this.#isEnding) socket.end();
     socket.resume();
@@ -220,6 +265,12 @@ class Client {
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** Ends the connection once what was written is read, or after so many ms. */
+  end(ms: number): void {
+    this.#socket.destroySoon();
+    setTimeout(() => this.#socket.destroy(), ms).unref();
   }
 }
 
@@ -260,7 +311,11 @@ class SocketFile {
     this.#watcher?.close();
   }
 
-  close(): void {
+  leave(): void {
+    this.#stop();
+  }
+
+  remove(): void {
     this.#stop();
     if (this.#identity === '' || identityOf(this.#path) !== this.#identity) return;
     try {

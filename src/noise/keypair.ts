@@ -32,6 +32,8 @@ export interface KeypairOptions {
   /** Both become the Keypair's, which wipes them. */
   readonly sealer: Sealer;
   readonly opener: Opener;
+  /** Of a session that was begun in another process: what it has seen, and its next counter. */
+  readonly continued?: { readonly replay: ReplayWindow; readonly sendCounter: number };
 }
 
 export class Keypair {
@@ -41,9 +43,9 @@ export class Keypair {
   readonly createdAt: number;
   readonly sealer: Sealer;
   readonly opener: Opener;
-  readonly replay = new ReplayWindow();
+  readonly replay: ReplayWindow;
   /** The counter of the next packet we send. Whoever seals takes it and adds one, never less. */
-  sendCounter = 0;
+  sendCounter: number;
   #isWiped = false;
 
   constructor(options: KeypairOptions) {
@@ -53,6 +55,8 @@ export class Keypair {
     this.createdAt = options.createdAt;
     this.sealer = options.sealer;
     this.opener = options.opener;
+    this.replay = options.continued?.replay ?? new ReplayWindow();
+    this.sendCounter = options.continued?.sendCounter ?? 0;
   }
 
   /** Whether one more packet may be sealed: REJECT_AFTER_TIME, REJECT_AFTER_MESSAGES. */

@@ -15,9 +15,30 @@ export const REPLAY_WINDOW_PACKETS = 8_192;
 
 const WORD_BITS = 32;
 
+/** Bytes of the copy that `copySeen` makes. */
+export const REPLAY_WINDOW_BYTES = REPLAY_WINDOW_PACKETS / 8;
+
 export class ReplayWindow {
   readonly #seen = new Int32Array(REPLAY_WINDOW_PACKETS / WORD_BITS);
   #greatest = -1;
+
+  /** A window that goes on where another one, in another process, stopped. `seen`: see copySeen. */
+  static continued(greatest: number, seen: Uint8Array): ReplayWindow {
+    const replay = new ReplayWindow();
+    replay.#greatest = greatest;
+    new Uint8Array(replay.#seen.buffer).set(seen);
+    return replay;
+  }
+
+  /** The greatest counter seen; -1 before the first. */
+  get greatest(): number {
+    return this.#greatest;
+  }
+
+  /** Copies the ring of bits to `out`, REPLAY_WINDOW_BYTES, in this machine's order of bytes. */
+  copySeen(out: Uint8Array): void {
+    out.set(new Uint8Array(this.#seen.buffer));
+  }
 
   /**
    * Marks a counter as seen: true the first time, false when it was seen before, is older than

@@ -4,7 +4,7 @@
  * each connection, which may carry any number of requests.
  */
 
-export type Operation = 'get' | 'set' | 'stats';
+export type Operation = 'get' | 'set' | 'stats' | 'upgrade';
 
 export interface Request {
   /** `invalid`: no request of ours, or one beyond the limits. Close the connection. */
@@ -24,6 +24,7 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
   ['get=1', 'get'],
   ['set=1', 'set'],
   ['stats=1', 'stats'],
+  ['upgrade=1', 'upgrade'],
 ]);
 
 const INVALID: Request = { operation: 'invalid', lines: [] };

@@ -35,6 +35,11 @@ export function refuseSet(errno: number): string {
   return `errno=${-positive(errno)}${END}`;
 }
 
+/** An `upgrade` that was not carried out. `why`: one line for the operator. */
+export function refuseUpgrade(why: string): string {
+  return `reason=${why.replaceAll('\n', ' ')}\n${refuseGet(EIO)}`;
+}
+
 function positive(errno: number): number {
   if (!Number.isInteger(errno) || errno <= 0) throw new Error(`response: errno ${errno}`);
   return errno;

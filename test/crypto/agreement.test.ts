@@ -16,7 +16,11 @@ function sealing(suite: CryptoSuite, seal: (sealer: Sealer) => Sealer['seal']) {
   return {
     createSealer: (key: Uint8Array) => {
       const sealer = suite.createSealer(key);
-      return { seal: seal(sealer), wipe: () => sealer.wipe() };
+      return {
+        seal: seal(sealer),
+        copyKey: (out: Uint8Array) => sealer.copyKey(out),
+        wipe: () => sealer.wipe(),
+      };
     },
   };
 }
@@ -25,7 +29,11 @@ function opening(suite: CryptoSuite, open: (opener: Opener) => Opener['open']) {
   return {
     createOpener: (key: Uint8Array) => {
       const opener = suite.createOpener(key);
-      return { open: open(opener), wipe: () => opener.wipe() };
+      return {
+        open: open(opener),
+        copyKey: (out: Uint8Array) => opener.copyKey(out),
+        wipe: () => opener.wipe(),
+      };
     },
   };
 }

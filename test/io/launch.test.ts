@@ -10,7 +10,8 @@ const pidFile = join(folder, 'pid');
 const seenFile = join(folder, 'seen');
 
 /** A daemon of a few lines, which tells what it was given and then does `act`. */
-function program(act: string): string {
+/** The command of a daemon that does this. */
+function program(act: string): readonly string[] {
   const path = join(folder, 'daemon.mjs');
   writeFileSync(
     path,
@@ -29,7 +30,7 @@ function program(act: string): string {
      const say = (text) => writeSync(Number(env.TSWG_READY_FD), text);
      ${act}`,
   );
-  return path;
+  return [process.execPath, path, 'wg0'];
 }
 
 function seen(): Record<string, unknown> {

@@ -23,6 +23,7 @@ function setUp() {
           opened++;
           return opener.open(offset, length, counter);
         },
+        copyKey: (out: Uint8Array) => opener.copyKey(out),
         wipe: () => opener.wipe(),
       };
     },

@@ -12,8 +12,8 @@ function createKeypair(isInitiator: boolean) {
     remoteIndex: 8,
     isInitiator,
     createdAt: CREATED,
-    sealer: { seal: () => {}, wipe: () => wiped.push('sealer') },
-    opener: { open: () => true, wipe: () => wiped.push('opener') },
+    sealer: { seal: () => {}, copyKey: () => {}, wipe: () => wiped.push('sealer') },
+    opener: { open: () => true, copyKey: () => {}, wipe: () => wiped.push('opener') },
   });
   return { keypair, wiped };
 }

@@ -180,6 +180,10 @@ class AuditedSealer implements Sealer {
     this.#base.seal(offset, length, counter);
   }
 
+  copyKey(out: Uint8Array): void {
+    this.#base.copyKey(out);
+  }
+
   wipe(): void {
     this.isWiped = true;
     this.#base.wipe();
@@ -206,6 +210,10 @@ class AuditedOpener implements Opener {
     session.hasOpened = true;
     owner.opened(session, length);
     return true;
+  }
+
+  copyKey(out: Uint8Array): void {
+    this.#base.copyKey(out);
   }
 
   wipe(): void {

@@ -1,0 +1,224 @@
+/**
+ * What a Device leaves to its successor in another process, so that nobody notices the change:
+ * sessions with their keys, counters and replay windows, what waits, what is due, and what was
+ * counted. The configuration and the memories go with it, but are not in here.
+ *
+ * Two Devices with one session would use a nonce twice. So whoever moves a bequest sees to it that
+ * the old Device sends nothing from the moment the new one may begin; and if the new one fails
+ * after that moment, `reclaim` gives the old one everything back but the sessions.
+ */
+
+import { wipe } from '../crypto/bytes.ts';
+import { Keypair } from '../noise/keypair.ts';
+import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
+import { type Core, peerKey } from './core.ts';
+import { DEADLINE, DEADLINE_NAMES, type DeadlineName } from './deadlines.ts';
+import { DROP_REASON_NAMES, type Drops } from './drops.ts';
+import { resume } from './memory.ts';
+import type { Peer, PeerCounts } from './peer.ts';
+import * as session from './session.ts';
+
+const PLACES = ['previous', 'current', 'next'] as const;
+
+/** Bytes of a session's two keys: the one to send with, then the one to receive with. */
+const KEY_BYTES = 32;
+export const SESSION_KEY_BYTES = 2 * KEY_BYTES;
+export const SESSION_SEEN_BYTES = REPLAY_WINDOW_BYTES;
+
+type Counts = Readonly<Record<string, number>>;
+
+export interface SessionBequest {
+  readonly place: (typeof PLACES)[number];
+  readonly localIndex: number;
+  readonly remoteIndex: number;
+  readonly isInitiator: boolean;
+  readonly ageMs: number;
+  readonly sendCounter: number;
+  /** The greatest counter received; -1 for none. */
+  readonly greatest: number;
+  /** SESSION_KEY_BYTES, the receiver's to wipe. */
+  readonly keys: Uint8Array;
+  /** SESSION_SEEN_BYTES: see ReplayWindow. */
+  readonly seen: Uint8Array;
+}
+
+export interface PeerBequest {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly sessions: readonly SessionBequest[];
+  /** Packets that wait for a session, oldest first; an empty one is a keepalive. */
+  readonly staged: readonly Uint8Array[];
+  /** Our own address towards the peer, 4 or 16 bytes, and its interface; null for the kernel's choice. */
+  readonly source: Uint8Array | null;
+  readonly sourceInterface: number;
+  readonly isAuthenticated: boolean;
+  /** Milliseconds until each deadline that is armed; negative when it is overdue. */
+  readonly deadlines: Readonly<Partial<Record<DeadlineName, number>>>;
+  /** A handshake was under way, which nobody can finish now. */
+  readonly isCalling: boolean;
+  readonly attempts: number;
+  /** Since our last initiation; infinite before the first. */
+  readonly initiationAgeMs: number;
+  readonly needsAnotherKeepalive: boolean;
+  readonly sentLastMinuteHandshake: boolean;
+  readonly txBytes: number;
+  readonly rxBytes: number;
+  readonly drops: Counts;
+  readonly counts: Counts;
+}
+
+export interface DeviceBequest {
+  /** The moment that all ages and times to come are reckoned from (monotonic ms). */
+  readonly at: number;
+  readonly isUp: boolean;
+  readonly mtu: number;
+  readonly drops: Counts;
+  readonly counts: Counts;
+  readonly peers: readonly PeerBequest[];
+}
+
+/** All of it, in copies; the keys in them are the caller's to wipe. The Device stays as it is. */
+export function bequeath(core: Core, now: number): DeviceBequest {
+  return {
+    at: now,
+    isUp: core.isUp,
+    mtu: core.mtu,
+    drops: countsOf(core.drops),
+    counts: { ...core.counts },
+    peers: [...core.peers.values()].map((peer) => bequeathPeer(core, now, peer)),
+  };
+}
+
+function bequeathPeer(core: Core, now: number, peer: Peer): PeerBequest {
+  const { endpoint } = peer;
+  return {
+    publicKey: peer.publicKey,
+    sessions: PLACES.flatMap((place) => bequeathSession(now, place, peer[place])),
+    staged: peer.staged.packets.map((packet) => packet.slice()),
+    source: endpoint?.source?.slice() ?? null,
+    sourceInterface: endpoint?.sourceInterface ?? 0,
+    isAuthenticated: endpoint?.isAuthenticated ?? false,
+    deadlines: Object.fromEntries(
+      DEADLINE_NAMES.map((name) => [name, core.deadlines.time(peer.row, DEADLINE[name]) - now]),
+    ),
+    isCalling: peer.handshake.state === 'createdInitiation',
+    attempts: peer.attempts,
+    initiationAgeMs: now - peer.lastInitiationAt,
+    needsAnotherKeepalive: peer.needsAnotherKeepalive,
+    sentLastMinuteHandshake: peer.sentLastMinuteHandshake,
+    txBytes: peer.txBytes,
+    rxBytes: peer.rxBytes,
+    drops: countsOf(peer.drops),
+    counts: { ...peer.counts },
+  };
+}
+
+function bequeathSession(
+  now: number,
+  place: SessionBequest['place'],
+  keypair: Keypair | null,
+): SessionBequest[] {
+  if (keypair === null || keypair.isWiped) return [];
+  const keys = new Uint8Array(SESSION_KEY_BYTES);
+  keypair.sealer.copyKey(keys.subarray(0, KEY_BYTES));
+  keypair.opener.copyKey(keys.subarray(KEY_BYTES));
+  const seen = new Uint8Array(SESSION_SEEN_BYTES);
+  keypair.replay.copySeen(seen);
+  const { localIndex, remoteIndex, isInitiator, sendCounter } = keypair;
+  const { greatest } = keypair.replay;
+  const ageMs = now - keypair.createdAt;
+  return [
+    { place, localIndex, remoteIndex, isInitiator, ageMs, sendCounter, greatest, keys, seen },
+  ];
+}
+
+function countsOf(drops: Drops): Counts {
+  return Object.fromEntries(DROP_REASON_NAMES.map((reason) => [reason, drops.get(reason)]));
+}
+
+/**
+ * Goes on where the predecessor stopped: after `configure` and `recall`, instead of `up`. Sends
+ * nothing by itself; what is due goes out with the next handleTimeout. Erases the keys. Both
+ * Devices are told the time by the same clock.
+ */
+export function inherit(core: Core, bequest: DeviceBequest): void {
+  core.isUp = bequest.isUp;
+  core.mtu = bequest.mtu;
+  addDrops(core.drops, bequest.drops);
+  Object.assign(core.counts, known(bequest.counts, core.counts));
+  for (const one of bequest.peers) {
+    const peer = core.peers.get(peerKey(one.publicKey));
+    // Our own key may have become the peer's since; whoever is not configured has no session.
+    if (peer !== undefined) inheritPeer(core, bequest.at, peer, one);
+    for (const { keys } of one.sessions) wipe(keys);
+  }
+}
+
+function inheritPeer(core: Core, at: number, peer: Peer, bequest: PeerBequest): void {
+  for (const one of bequest.sessions) inheritSession(core, at, peer, one);
+  for (const packet of bequest.staged) peer.staged.push(packet);
+  if (peer.endpoint !== null) {
+    peer.endpoint.source = bequest.source;
+    peer.endpoint.sourceInterface = bequest.sourceInterface;
+    peer.endpoint.isAuthenticated = bequest.isAuthenticated;
+  }
+  for (const name of DEADLINE_NAMES) {
+    const inMs = bequest.deadlines[name] ?? Number.POSITIVE_INFINITY;
+    if (inMs !== Number.POSITIVE_INFINITY) core.deadlines.arm(peer.row, DEADLINE[name], at + inMs);
+  }
+  peer.lastInitiationAt = at - bequest.initiationAgeMs;
+  if (bequest.isCalling) {
+    // The answer to that call would find nobody who could read it: call again at once.
+    peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
+    core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, at);
+  }
+  peer.attempts = bequest.attempts;
+  peer.needsAnotherKeepalive = bequest.needsAnotherKeepalive;
+  peer.sentLastMinuteHandshake = bequest.sentLastMinuteHandshake;
+  peer.txBytes = bequest.txBytes;
+  peer.rxBytes = bequest.rxBytes;
+  addDrops(peer.drops, bequest.drops);
+  Object.assign(peer.counts, known(bequest.counts, peer.counts));
+}
+
+function inheritSession(core: Core, at: number, peer: Peer, bequest: SessionBequest): void {
+  const { place, localIndex, keys, sendCounter } = bequest;
+  const keypair = new Keypair({
+    localIndex,
+    remoteIndex: bequest.remoteIndex,
+    isInitiator: bequest.isInitiator,
+    createdAt: at - bequest.ageMs,
+    sealer: core.suite.createSealer(keys.subarray(0, KEY_BYTES)),
+    opener: core.suite.createOpener(keys.subarray(KEY_BYTES)),
+    continued: { replay: ReplayWindow.continued(bequest.greatest, bequest.seen), sendCounter },
+  });
+  if (peer[place] === null && core.indices.adopt(localIndex, peer, keypair)) peer[place] = keypair;
+  else keypair.wipe();
+}
+
+function addDrops(drops: Drops, counts: Counts): void {
+  for (const reason of DROP_REASON_NAMES) drops.count(reason, counts[reason] ?? 0);
+}
+
+/** Of the counts, those that we keep too: another version may have others. */
+function known(counts: Counts, ours: Counts | PeerCounts): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([name]) => name in ours));
+}
+
+/**
+ * The successor failed after it might have begun: whatever it has sent, no counter is used again.
+ * The sessions end here, and peers that may hold one are called for a new one; returns how many.
+ */
+export function reclaim(core: Core, now: number): number {
+  for (const peer of core.peers.values()) {
+    session.eraseAll(core, peer);
+    peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
+    peer.sentLastMinuteHandshake = false;
+  }
+  return core.isUp ? resume(core, now) : 0;
+}
+
+/** Erases the keys in a bequest that was passed on. */
+export function wipeBequest({ peers }: DeviceBequest): void {
+  for (const { sessions } of peers) for (const { keys } of sessions) wipe(keys);
+}

@@ -1,0 +1,83 @@
+/**
+ * What a daemon owns, on its way to its successor: the Device's bequest, its configuration, and the
+ * descriptors of the interface, the control socket and the UDP sockets. Joins the Device, the
+ * bequest's bytes (uapi/bequest.ts) and the sockets; the steps of the hand-over are
+ * io/succession.ts'.
+ */
+
+import type { Datapath } from './datapath.ts';
+import { wipeBequest } from './device/bequest.ts';
+import { wipeKeys } from './device/configuration.ts';
+import type { Estate } from './io/succession.ts';
+import type { UapiServer } from './io/uapiserver.ts';
+import { type Bequest, decodeBequest, encodeBequest } from './uapi/bequest.ts';
+import type { InterfaceIndex } from './uapi/endpoint.ts';
+import { formatSavedState, parseSavedState } from './uapi/savedstate.ts';
+import type { Sockets, Underlay } from './underlay.ts';
+
+export interface Inherited {
+  readonly bequest: Bequest;
+  readonly tunFd: number;
+  readonly uapiFd: number;
+  readonly udp: Sockets;
+}
+
+/** All of this moment; `uptimeMs`: see Bequest. */
+export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): Estate {
+  const { device, tun, udp, now } = path;
+  if (tun === undefined) throw new Error('estate: no interface is open');
+  const state = device.state();
+  const bequest = {
+    state: formatSavedState(state, device.memories()),
+    device: device.bequeath(now),
+    uptimeMs,
+    socketName: uapi.name,
+    udpFamilies: udp?.families ?? [],
+    udpPort: udp?.port ?? 0,
+  };
+  const bytes = encodeBequest(bequest);
+  wipeKeys(state);
+  wipeBequest(bequest.device);
+  return { bytes, fds: [tun.fd, uapi.fd, ...(udp?.sockets ?? []).map(({ fd }) => fd)] };
+}
+
+/**
+ * What packEstate has packed, in this or another version. Erases the bytes.
+ *
+ * @throws Error with one line for the operator
+ */
+export function unpackEstate({ bytes, fds }: Estate): Inherited {
+  const bequest = decodeBequest(bytes);
+  bytes.fill(0);
+  const [tunFd, uapiFd, ...udpFds] = fds;
+  if (bequest === null || tunFd === undefined || uapiFd === undefined) {
+    throw new Error('take over from the daemon: expected a bequest of a version known here');
+  }
+  const sockets = bequest.udpFamilies.map((family, i) => ({ family, fd: udpFds[i]! }));
+  return { bequest, tunFd, uapiFd, udp: { port: bequest.udpPort, sockets } };
+}
+
+/**
+ * Becomes what the predecessor was; nothing is sent yet.
+ *
+ * @throws Error with one line for the operator
+ */
+export function useEstate(
+  { bequest, udp }: Inherited,
+  path: Datapath,
+  underlay: Underlay,
+  interfaceIndex: InterfaceIndex,
+): void {
+  const saved = parseSavedState(bequest.state, interfaceIndex);
+  if (saved === null) {
+    throw new Error('take over from the daemon: expected a state of a version known here');
+  }
+  path.begin();
+  const { device, tun } = path;
+  device.configure(path.now, saved.change);
+  wipeKeys(saved.change);
+  device.recall(saved.memories);
+  device.inherit(bequest.device);
+  if (tun !== undefined) tun.mtu = bequest.device.mtu;
+  if (udp.sockets.length > 0) underlay.adopt(udp);
+}

@@ -1,0 +1,229 @@
+/**
+ * A daemon's bequest as bytes, for its successor in another process: JSON, and behind it the keys
+ * and replay windows of the sessions in the JSON's order, so that no key of a session becomes a
+ * string, which could not be erased.
+ *
+ *   4 bytes   length of the JSON, little-endian
+ *             the JSON, in UTF-8
+ *             per session: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
+ *
+ * The successor may be of another version, later or earlier. So a field that is not known is passed
+ * over and one that is missing has a harmless value; `BEQUEST_FORMAT` changes only if that cannot be.
+ */
+
+import {
+  type DeviceBequest,
+  type PeerBequest,
+  SESSION_KEY_BYTES,
+  SESSION_SEEN_BYTES,
+  type SessionBequest,
+} from '../device/bequest.ts';
+import { DEADLINE_NAMES } from '../device/deadlines.ts';
+import { formatHex, formatKey, KEY_BYTES, parseHex } from './key.ts';
+
+const BEQUEST_FORMAT = 1;
+const LENGTH_BYTES = 4;
+const SESSION_BYTES = SESSION_KEY_BYTES + SESSION_SEEN_BYTES;
+const PLACES: readonly string[] = ['previous', 'current', 'next'];
+
+export interface Bequest {
+  /** Configuration and memories: see savedstate.ts. */
+  readonly state: string;
+  readonly device: DeviceBequest;
+  /** How long all of it has been running, over all processes. */
+  readonly uptimeMs: number;
+  /** Under which name the control socket is served: that of the interface when it began. */
+  readonly socketName: string;
+  /** Of the descriptors that go with it, which are UDP sockets, by family; and their port. */
+  readonly udpFamilies: readonly (4 | 6)[];
+  readonly udpPort: number;
+}
+
+/** New bytes, with keys in them that are the caller's to wipe. */
+export function encodeBequest(bequest: Bequest): Uint8Array {
+  const sessions = bequest.device.peers.flatMap((peer) => peer.sessions);
+  const json = new TextEncoder().encode(
+    JSON.stringify({
+      format: BEQUEST_FORMAT,
+      ...bequest,
+      device: { ...bequest.device, peers: bequest.device.peers.map(describePeer) },
+    }),
+  );
+  const bytes = new Uint8Array(LENGTH_BYTES + json.length + sessions.length * SESSION_BYTES);
+  new DataView(bytes.buffer).setUint32(0, json.length, true);
+  bytes.set(json, LENGTH_BYTES);
+  let at = LENGTH_BYTES + json.length;
+  for (const { keys, seen } of sessions) {
+    bytes.set(keys, at);
+    bytes.set(seen, at + SESSION_KEY_BYTES);
+    at += SESSION_BYTES;
+  }
+  return bytes;
+}
+
+/** As JSON has it: no bytes, and Infinity, which becomes null there, left out. */
+function describePeer(peer: PeerBequest): object {
+  const { publicKey, sessions, staged, source, deadlines } = peer;
+  return {
+    ...peer,
+    publicKey: formatKey(publicKey),
+    sessions: sessions.map(({ keys: _keys, seen: _seen, ...rest }) => rest),
+    staged: staged.map(formatHex),
+    source: source === null ? null : formatHex(source),
+    deadlines: Object.fromEntries(
+      Object.entries(deadlines).filter(([, ms]) => Number.isFinite(ms)),
+    ),
+  };
+}
+
+/** Null when it is not what encodeBequest of some version writes. The keys in it are copies. */
+export function decodeBequest(bytes: Uint8Array): Bequest | null {
+  if (bytes.length < LENGTH_BYTES) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const end = LENGTH_BYTES + view.getUint32(0, true);
+  if (end > bytes.length) return null;
+  const read = readJson(bytes.subarray(LENGTH_BYTES, end));
+  if (read === null || read.number('format', 0) !== BEQUEST_FORMAT) return null;
+  const device = read.child('device');
+  const secrets = new Secrets(bytes.subarray(end));
+  const peers = device.children('peers').flatMap((peer) => decodePeer(peer, secrets));
+  return {
+    state: read.text('state'),
+    device: {
+      at: device.number('at', 0),
+      isUp: device.flag('isUp'),
+      mtu: device.number('mtu', 1420),
+      drops: device.numbers('drops'),
+      counts: device.numbers('counts'),
+      peers,
+    },
+    uptimeMs: read.number('uptimeMs', 0),
+    socketName: read.text('socketName'),
+    udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
+    udpPort: read.number('udpPort', 0),
+  };
+}
+
+function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
+  const publicKey = parseHex(peer.text('publicKey'), KEY_BYTES);
+  // Also of a peer that makes no sense, so that those of the next are found.
+  const sessions = peer.children('sessions').flatMap((one) => decodeSession(one, secrets.next()));
+  if (publicKey === null) return [];
+  const source = peer.text('source');
+  const times = peer.numbers('deadlines');
+  return [
+    {
+      publicKey,
+      sessions,
+      staged: peer.list('staged').flatMap((packet) => {
+        const bytes = typeof packet === 'string' ? parseHex(packet, packet.length / 2) : null;
+        return bytes === null ? [] : [bytes];
+      }),
+      source: parseHex(source, 4) ?? parseHex(source, 16),
+      sourceInterface: peer.number('sourceInterface', 0),
+      isAuthenticated: peer.flag('isAuthenticated'),
+      deadlines: Object.fromEntries(
+        DEADLINE_NAMES.flatMap((name) => (name in times ? [[name, times[name]]] : [])),
+      ),
+      isCalling: peer.flag('isCalling'),
+      attempts: peer.number('attempts', 0),
+      initiationAgeMs: peer.number('initiationAgeMs', Number.POSITIVE_INFINITY),
+      needsAnotherKeepalive: peer.flag('needsAnotherKeepalive'),
+      sentLastMinuteHandshake: peer.flag('sentLastMinuteHandshake'),
+      txBytes: peer.number('txBytes', 0),
+      rxBytes: peer.number('rxBytes', 0),
+      drops: peer.numbers('drops'),
+      counts: peer.numbers('counts'),
+    },
+  ];
+}
+
+/** A session of which anything is missing is none: a new handshake takes its place. */
+function decodeSession(session: Reader, secret: Uint8Array | null): SessionBequest[] {
+  const place = session.text('place');
+  const numbers = session.numbers('');
+  const { localIndex, remoteIndex, ageMs, sendCounter, greatest } = numbers;
+  if (secret === null || !PLACES.includes(place)) return [];
+  if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
+  if (sendCounter === undefined || greatest === undefined) return [];
+  return [
+    {
+      place: place as SessionBequest['place'],
+      ...{ localIndex, remoteIndex, ageMs, sendCounter, greatest },
+      isInitiator: session.flag('isInitiator'),
+      keys: secret.slice(0, SESSION_KEY_BYTES),
+      seen: secret.slice(SESSION_KEY_BYTES),
+    },
+  ];
+}
+
+/** What stands behind the JSON, a session after the other. */
+class Secrets {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  next(): Uint8Array | null {
+    const start = this.#at;
+    this.#at += SESSION_BYTES;
+    return this.#at <= this.#bytes.length ? this.#bytes.subarray(start, this.#at) : null;
+  }
+}
+
+function readJson(bytes: Uint8Array): Reader | null {
+  try {
+    return new Reader(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return null;
+  }
+}
+
+/** An object of JSON whose fields may be missing, or of another kind than expected. */
+class Reader {
+  readonly #fields: Readonly<Record<string, unknown>>;
+
+  constructor(value: unknown) {
+    const isObject = typeof value === 'object' && value !== null;
+    this.#fields = isObject ? (value as Record<string, unknown>) : {};
+  }
+
+  text(name: string): string {
+    const value = this.#fields[name];
+    return typeof value === 'string' ? value : '';
+  }
+
+  number(name: string, otherwise: number): number {
+    const value = this.#fields[name];
+    return typeof value === 'number' ? value : otherwise;
+  }
+
+  flag(name: string): boolean {
+    return this.#fields[name] === true;
+  }
+
+  list(name: string): readonly unknown[] {
+    const value = this.#fields[name];
+    return Array.isArray(value) ? value : [];
+  }
+
+  child(name: string): Reader {
+    return new Reader(this.#fields[name]);
+  }
+
+  children(name: string): readonly Reader[] {
+    return this.list(name).map((value) => new Reader(value));
+  }
+
+  /** Those fields of a child, or of this object for '', that are numbers. */
+  numbers(name: string): Readonly<Record<string, number>> {
+    const fields = name === '' ? this.#fields : this.child(name).#fields;
+    return Object.fromEntries(
+      Object.entries(fields).filter(
+        (field): field is [string, number] => typeof field[1] === 'number',
+      ),
+    );
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * A soak as a picture: memory and descriptors of both daemons, the round trips, and the packets that
+ * were lost, over the same time, with what happened. ECharts draws it, as SVG and without a browser.
+ */
+
+import * as echarts from 'echarts';
+import { median } from '../bench/statistics.ts';
+import { livesOf } from './flatness.ts';
+import type { Outcome } from './outcome.ts';
+import { SIDES, type Side } from './site.ts';
+import type { Recording } from './soak.ts';
+
+const WIDTH = 1_040;
+const LEFT = 80;
+const RIGHT = 24;
+const BOTTOM = 56;
+/** The panels, from the top. */
+const PANELS = [
+  { title: 'memory (RSS), MB', top: 112, height: 150 },
+  { title: 'descriptors', top: 302, height: 80 },
+  { title: 'round trip, ms', top: 422, height: 130 },
+  { title: 'packets lost in 5 s', top: 592, height: 80 },
+] as const;
+const HEIGHT = 672 + BOTTOM + 30;
+
+const INK = '#1f2328';
+const FAINT_INK = '#656d76';
+const GRID = '#d8dee4';
+const SIDE_COLORS: Readonly<Record<Side, string>> = { left: '#2f7d4f', right: '#1f5fa8' };
+const MEDIAN_COLOR = '#6e40aa';
+const MOST_COLOR = '#c9a2e8';
+const LOST_COLOR = '#b3423a';
+const FONT = 'system-ui, Helvetica, Arial, sans-serif';
+/** What is marked, and how. */
+const MARKS = { kill: '#b3423a', upgrade: '#9a6700', down: '#656d76', crash: '#000000' } as const;
+type Marked = keyof typeof MARKS;
+
+const MS_PER_MINUTE = 60_000;
+const BUCKET_MS = 5_000;
+/** The scale is logarithmic, and nothing is that fast. */
+const LEAST_MS = 0.1;
+
+type Point = [minutes: number, value: number | null];
+
+export function drawChart(recording: Recording, outcome: Outcome, about: string): string {
+  const chart = echarts.init(null, null, {
+    renderer: 'svg',
+    ssr: true,
+    width: WIDTH,
+    height: HEIGHT,
+  });
+  chart.setOption(options(recording, outcome, about));
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return `${svg}\n`;
+}
+
+function options(recording: Recording, outcome: Outcome, about: string): echarts.EChartsOption {
+  return {
+    animation: false,
+    backgroundColor: '#ffffff',
+    textStyle: { fontFamily: FONT, color: INK },
+    title: [heading(outcome, about), ...PANELS.map(panelTitle)],
+    legend: { bottom: 8, textStyle: { color: INK }, data: legend(recording) },
+    grid: PANELS.map(({ top, height }) => ({ left: LEFT, right: RIGHT, top, height })),
+    xAxis: PANELS.map((_, panel) => timeAxis(panel, outcome.minutes)),
+    yAxis: PANELS.map((_, panel) => valueAxis(panel)),
+    series: [
+      ...SIDES.map((side) => sideSeries(side, 0, recording, ({ rssMb }) => rssMb)),
+      ...SIDES.map((side) => sideSeries(side, 1, recording, ({ descriptors }) => descriptors)),
+      ...roundTripSeries(recording),
+      lossSeries(recording),
+      ...markSeries(recording),
+    ],
+  };
+}
+
+function heading({ minutes, megabytes, sessions, sent, lost }: Outcome, about: string) {
+  return {
+    text: `tswg for ${minutes.toFixed(0)} minutes, reconfigured every ten seconds`,
+    subtext: `${megabytes.toFixed(0)} MB, ${sessions} sessions, ${lost} of ${sent} packets lost. Where a line is broken, another process begins.\n${about}`,
+    left: 16,
+    top: 10,
+    textStyle: { fontSize: 18, color: INK },
+    subtextStyle: { fontSize: 11, color: FAINT_INK, lineHeight: 15 },
+  };
+}
+
+function panelTitle({ title, top }: (typeof PANELS)[number]) {
+  return {
+    text: title,
+    left: LEFT - 4,
+    top: top - 24,
+    textStyle: { fontSize: 12, fontWeight: 'bold' as const, color: INK },
+  };
+}
+
+function legend({ events }: Recording): string[] {
+  const happened = Object.keys(MARKS).filter((kind) => events.some((event) => event.kind === kind));
+  return [...SIDES, 'median', 'most', 'lost', ...happened];
+}
+
+function timeAxis(panel: number, minutes: number): echarts.XAXisComponentOption {
+  return {
+    type: 'value',
+    gridIndex: panel,
+    min: 0,
+    max: minutes,
+    axisLine: { lineStyle: { color: GRID } },
+    axisTick: { show: false },
+    axisLabel: {
+      show: panel === PANELS.length - 1,
+      color: FAINT_INK,
+      showMaxLabel: false,
+      formatter: (value: number) => `${value} min`,
+    },
+    splitLine: { show: false },
+  };
+}
+
+function valueAxis(panel: number): echarts.YAXisComponentOption {
+  const common = {
+    gridIndex: panel,
+    splitNumber: 3,
+    axisLabel: { color: FAINT_INK },
+    splitLine: { lineStyle: { color: GRID } },
+  };
+  if (panel === 2) return { type: 'log', ...common };
+  return { type: 'value', min: 0, ...common };
+}
+
+function sideSeries(
+  side: Side,
+  panel: number,
+  { beginMs, samples }: Recording,
+  value: (sample: Recording['samples'][number]) => number,
+): echarts.LineSeriesOption {
+  const own = samples.filter((sample) => sample.side === side);
+  const data = livesOf(own).flatMap(({ samples: life }): Point[] => [
+    ...life.map((sample): Point => [(sample.atMs - beginMs) / MS_PER_MINUTE, value(sample)]),
+    [(life[life.length - 1].atMs - beginMs) / MS_PER_MINUTE, null],
+  ]);
+  return line(side, panel, SIDE_COLORS[side], data);
+}
+
+function line(
+  name: string,
+  panel: number,
+  color: string,
+  data: readonly Point[],
+): echarts.LineSeriesOption {
+  return {
+    type: 'line',
+    name,
+    silent: true,
+    xAxisIndex: panel,
+    yAxisIndex: panel,
+    showSymbol: false,
+    lineStyle: { color, width: 1.5 },
+    itemStyle: { color },
+    data: [...data],
+  };
+}
+
+function roundTripSeries(recording: Recording): echarts.LineSeriesOption[] {
+  const buckets = new Map<number, number[]>();
+  for (const { sentMs, roundTripMs } of recording.pings) {
+    sentMs.forEach((atMs, i) => {
+      const bucket = Math.floor((atMs - recording.beginMs) / BUCKET_MS);
+      const times = buckets.get(bucket);
+      if (times === undefined) buckets.set(bucket, [roundTripMs[i]]);
+      else times.push(roundTripMs[i]);
+    });
+  }
+  const over = (value: (times: number[]) => number): Point[] =>
+    [...buckets]
+      .sort(([a], [b]) => a - b)
+      .map(([bucket, times]) => [
+        (bucket * BUCKET_MS) / MS_PER_MINUTE,
+        Math.max(LEAST_MS, value(times)),
+      ]);
+  return [
+    line(
+      'most',
+      2,
+      MOST_COLOR,
+      over((times) => Math.max(...times)),
+    ),
+    line('median', 2, MEDIAN_COLOR, over(median)),
+  ];
+}
+
+function lossSeries({ beginMs, pings, traffic }: Recording): echarts.BarSeriesOption {
+  const datagrams = SIDES.flatMap((side) => traffic[side].datagrams);
+  const counts = new Map<number, number>();
+  for (const atMs of [...pings, ...datagrams].flatMap(({ lostMs }) => lostMs)) {
+    const bucket = Math.floor((atMs - beginMs) / BUCKET_MS);
+    counts.set(bucket, (counts.get(bucket) ?? 0) + 1);
+  }
+  return {
+    type: 'bar',
+    name: 'lost',
+    silent: true,
+    xAxisIndex: 3,
+    yAxisIndex: 3,
+    barWidth: 3,
+    itemStyle: { color: LOST_COLOR },
+    data: [...counts].map(([bucket, count]) => [
+      ((bucket + 0.5) * BUCKET_MS) / MS_PER_MINUTE,
+      count,
+    ]),
+  };
+}
+
+/** A line through every panel for each event of the marked kinds, which stand in the legend. */
+function markSeries({ beginMs, events }: Recording): echarts.ScatterSeriesOption[] {
+  return (Object.keys(MARKS) as Marked[]).flatMap((kind) => {
+    const own = events.filter((event) => event.kind === kind);
+    if (own.length === 0) return [];
+    return PANELS.map(
+      (_, panel): echarts.ScatterSeriesOption => ({
+        type: 'scatter',
+        name: kind,
+        silent: true,
+        xAxisIndex: panel,
+        yAxisIndex: panel,
+        symbol: 'rect',
+        itemStyle: { color: MARKS[kind] },
+        data: [],
+        markLine: {
+          silent: true,
+          symbol: 'none',
+          label: { show: false },
+          lineStyle: { color: MARKS[kind], type: 'dashed', width: 1, opacity: 0.6 },
+          data: own.map(({ fromMs }) => ({ xAxis: (fromMs - beginMs) / MS_PER_MINUTE })),
+        },
+      }),
+    );
+  });
+}

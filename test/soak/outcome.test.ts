@@ -1,0 +1,311 @@
+/** Verdicts over recordings that are made up: a good one, and the same with one thing gone wrong. */
+
+import { describe, expect, it } from 'vitest';
+import { Random } from '../simulator/random.ts';
+import { slopeOf } from './flatness.ts';
+import type { SoakEvent } from './losses.ts';
+import { evaluate } from './outcome.ts';
+import { parsePings } from './pings.ts';
+import { RECONFIGURATIONS } from './reconfigurations.ts';
+import type { Sample } from './samples.ts';
+import { planEvents } from './schedule.ts';
+import { Sequence } from './sequence.ts';
+import { SIDES } from './site.ts';
+import type { Recording } from './soak.ts';
+import { Content } from './streamend.ts';
+
+const BEGIN_MS = 5_000_000;
+const MINUTES = 30;
+const MS_PER_MINUTE = 60_000;
+const SAMPLE_MS = 5_000;
+const KILL_MS = 60_000;
+const BURST_MS = 120_000;
+/** The left daemon is killed once, early, so that both processes grow old. */
+const KILLED: SoakEvent = {
+  kind: 'kill',
+  side: 'left',
+  name: 'kill',
+  fromMs: BEGIN_MS + 5 * MS_PER_MINUTE,
+  toMs: BEGIN_MS + 5 * MS_PER_MINUTE + 900,
+  failure: null,
+};
+const BURST: SoakEvent = {
+  ...KILLED,
+  kind: 'burst',
+  name: 'burst',
+  fromMs: BEGIN_MS + BURST_MS,
+  toMs: BEGIN_MS + BURST_MS + 1_500,
+};
+
+/** Nothing is wrong with it. */
+function goodRecording(): Recording {
+  const samples = SIDES.flatMap((side) =>
+    Array.from({ length: (MINUTES * MS_PER_MINUTE) / SAMPLE_MS }, (_, i): Sample => {
+      const atMs = BEGIN_MS + i * SAMPLE_MS;
+      const isSuccessor = side === 'left' && atMs > KILLED.fromMs;
+      return {
+        atMs,
+        side,
+        pid: isSuccessor ? 200 : 100,
+        rssMb: 85 + (i % 3),
+        descriptors: 29 + (i > 6 ? 1 : 0),
+        threads: 11,
+        cpuSeconds: i,
+        isQuiet: true,
+        handshakes: Math.floor(i / 20),
+        drops: { unknownIndex: 2 },
+      };
+    }),
+  );
+  const lostMs = [KILLED.fromMs + 10, KILLED.fromMs + 30];
+  const answeredMs = [BEGIN_MS + 10, KILLED.fromMs + 850];
+  const stream = { bytesReceived: 1e9, stalls: [], broken: null };
+  const datagrams = { sent: 1_000, received: 1_000, duplicates: 0, damaged: 0, lostMs: [] };
+  const traffic = {
+    streams: ['a', 'b'].map((name) => ({ name, ...stream })),
+    datagrams: ['a', 'b'].map((name) => ({ name, ...datagrams })),
+  };
+  return {
+    beginMs: BEGIN_MS,
+    endMs: BEGIN_MS + MINUTES * MS_PER_MINUTE,
+    planned: [
+      { atMs: BURST_MS, kind: 'burst', side: 'left', name: 'burst', turn: 0 },
+      { atMs: KILL_MS, kind: 'kill', side: 'left', name: 'kill', turn: 0 },
+    ],
+    events: [BURST, KILLED],
+    samples,
+    pings: [{ name: 'ping', sent: 4, sentMs: answeredMs, roundTripMs: [0.5, 0.5], lostMs }],
+    traffic: { left: traffic, right: traffic },
+    log: { left: [], right: [] },
+  };
+}
+
+/** With some of the samples changed. */
+function withSamples(change: (sample: Sample, index: number) => Partial<Sample>): Recording {
+  const good = goodRecording();
+  return {
+    ...good,
+    samples: good.samples.map((sample, i) => ({ ...sample, ...change(sample, i) })),
+  };
+}
+
+function withStream(change: object): Recording {
+  const good = goodRecording();
+  const [first, ...rest] = good.traffic.left.streams;
+  const left = { ...good.traffic.left, streams: [{ ...first, ...change }, ...rest] };
+  return { ...good, traffic: { ...good.traffic, left } };
+}
+
+function withDatagrams(change: object): Recording {
+  const good = goodRecording();
+  const [first, ...rest] = good.traffic.right.datagrams;
+  const right = { ...good.traffic.right, datagrams: [{ ...first, ...change }, ...rest] };
+  return { ...good, traffic: { ...good.traffic, right } };
+}
+
+const minutesOf = ({ atMs }: Sample) => (atMs - BEGIN_MS) / MS_PER_MINUTE;
+const failedOf = (recording: Recording): string[] =>
+  evaluate(recording)
+    .verdicts.filter(({ passed }) => passed !== true)
+    .map(({ name }) => name);
+
+describe('the verdicts over a soak', () => {
+  it('are good when nothing is wrong', () => {
+    expect(failedOf(goodRecording())).toEqual([]);
+  });
+
+  it.each<[string, () => Recording, string]>([
+    [
+      'an event that failed',
+      () => ({ ...goodRecording(), events: [BURST, KILLED, { ...BURST, failure: 'status 1' }] }),
+      'every event went well',
+    ],
+    [
+      'an event that did not happen',
+      () => ({ ...goodRecording(), events: [KILLED] }),
+      'every event went well',
+    ],
+    [
+      'a stream that broke off',
+      () => withStream({ broken: 'ECONNRESET' }),
+      'streams last, and all content is what was sent',
+    ],
+    [
+      'a datagram that arrived changed',
+      () => withDatagrams({ damaged: 1 }),
+      'streams last, and all content is what was sent',
+    ],
+    [
+      'a datagram that arrived twice',
+      () => withDatagrams({ duplicates: 1 }),
+      'streams last, and all content is what was sent',
+    ],
+    [
+      'a stream that stood still',
+      () => withStream({ stalls: [{ fromMs: BEGIN_MS + 10_000, toMs: BEGIN_MS + 12_500 }] }),
+      'no stream stands still without an event',
+    ],
+    [
+      'a packet lost in the calm',
+      () => withDatagrams({ lostMs: [BEGIN_MS + 50_000] }),
+      'no loss without a reason',
+    ],
+    [
+      'a packet lost in a burst that nobody counted',
+      () => withDatagrams({ lostMs: [BURST.fromMs + 500] }),
+      'no loss without a reason',
+    ],
+    [
+      'a successor that was late',
+      () => {
+        const good = goodRecording();
+        const sentMs = [good.pings[0].sentMs[0], KILLED.fromMs + 2_600];
+        return { ...good, pings: [{ ...good.pings[0], sentMs }] };
+      },
+      'traffic 2.5 s after a SIGKILL',
+    ],
+    [
+      'one session in half an hour',
+      () => withSamples(() => ({ handshakes: 1 })),
+      'a new session every two minutes',
+    ],
+    [
+      'memory that grows by half a MB a minute',
+      () => withSamples((sample) => ({ rssMb: sample.rssMb + 0.5 * minutesOf(sample) })),
+      'memory is flat within a process',
+    ],
+    [
+      'memory that jumps by 15 MB in the life of a process',
+      () =>
+        withSamples((sample) => ({
+          rssMb: sample.side === 'right' && minutesOf(sample) > 15 ? 101 : 86,
+        })),
+      'memory is flat within a process',
+    ],
+    [
+      'a successor that is 15 MB larger',
+      () => withSamples((sample) => ({ rssMb: sample.pid === 200 ? 101 : 86 })),
+      'successors are no larger than the first',
+    ],
+    [
+      'a descriptor more every five minutes',
+      () => withSamples((sample) => ({ descriptors: 30 + Math.floor(minutesOf(sample) / 5) })),
+      'descriptors are flat',
+    ],
+    [
+      'a process that nobody has ended',
+      () => withSamples((sample) => ({ pid: minutesOf(sample) > 20 ? 300 : sample.pid })),
+      'no process ends by itself',
+    ],
+    [
+      'a line in the log',
+      () => ({ ...goodRecording(), log: { left: [], right: ['ERROR: (wg0) no memory'] } }),
+      'nothing is logged as an error',
+    ],
+  ])('see %s', (_, breakage, name) => {
+    expect(failedOf(breakage())).toContain(name);
+  });
+
+  it('let a packet go of which a daemon says that it dropped it then', () => {
+    const counted = withSamples((sample) => ({
+      drops: sample.atMs > BURST.fromMs ? { receiveOverflow: 1 } : {},
+    }));
+    const lose = (count: number): Recording => {
+      const { traffic } = withDatagrams({ lostMs: Array(count).fill(BURST.fromMs + 500) });
+      return { ...counted, traffic };
+    };
+    // One on either side.
+    expect(failedOf(lose(2))).toEqual([]);
+    expect(evaluate(lose(2)).accounting.byCounter).toEqual({ receiveOverflow: 2 });
+    expect(failedOf(lose(3))).toEqual(['no loss without a reason']);
+  });
+
+  it('do not say of a short run what it cannot tell', () => {
+    const short = withSamples(() => ({}));
+    const samples = short.samples.filter((sample) => minutesOf(sample) < 2);
+    const { verdicts } = evaluate({ ...short, samples });
+    const memory = verdicts.find(({ name }) => name === 'memory is flat within a process');
+    expect(memory?.passed).toBe(null);
+  });
+});
+
+describe('the plan of a soak', () => {
+  const plan = (minutes: number, seed = 1) =>
+    planEvents(minutes * MS_PER_MINUTE, new Random(`soak ${seed}`));
+  const count = (events: ReturnType<typeof plan>, kind: string, side?: string) =>
+    events.filter((event) => event.kind === kind && (side ?? event.side) === event.side).length;
+
+  it('has at least eight kills and eight upgrades in an hour, on both sides', () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const events = plan(60, seed);
+      expect(count(events, 'reconfiguration')).toBe(360);
+      for (const kind of ['kill', 'upgrade']) {
+        expect(count(events, kind)).toBeGreaterThanOrEqual(8);
+        expect(count(events, kind, 'left')).toBeGreaterThanOrEqual(4);
+        expect(count(events, kind, 'right')).toBeGreaterThanOrEqual(4);
+      }
+      expect(count(events, 'down')).toBe(2);
+    }
+  });
+
+  it('has all of them in two minutes', () => {
+    for (const kind of ['reconfiguration', 'burst', 'kill', 'upgrade', 'down']) {
+      expect(count(plan(2), kind)).toBeGreaterThan(0);
+    }
+  });
+
+  it('leaves every process of a long run alone for a third of it', () => {
+    const calm = plan(60).filter(
+      ({ atMs }) => atMs >= 20 * MS_PER_MINUTE && atMs < 40 * MS_PER_MINUTE,
+    );
+    expect(new Set(calm.map(({ kind }) => kind))).toEqual(new Set(['reconfiguration', 'burst']));
+  });
+
+  it('does every reconfiguration once a round, on the sides by turns, in the order of the seed', () => {
+    const names = plan(60).filter(({ kind }) => kind === 'reconfiguration');
+    const round = names.slice(0, RECONFIGURATIONS.length);
+    expect(new Set(round.map(({ name }) => name)).size).toBe(RECONFIGURATIONS.length);
+    expect(new Set(names.map(({ side }) => side)).size).toBe(2);
+    expect(plan(60, 1)).toEqual(plan(60, 1));
+    expect(plan(60, 1)).not.toEqual(plan(60, 2));
+  });
+});
+
+describe('the probes of a soak', () => {
+  it('know what is missing and when it was sent, whatever the order', () => {
+    const sequence = new Sequence(0, 0);
+    for (const number of [0, 1, 4, 3, 3, 6]) sequence.arrived(number, number * 10);
+    sequence.end(8, 80);
+    expect(sequence.received).toBe(5);
+    expect(sequence.duplicates).toBe(1);
+    expect(sequence.lostMs).toEqual([20, 50, 70]);
+  });
+
+  it('read what ping writes, beyond the end of its numbers', () => {
+    const answer = (number: number, seconds: number) =>
+      `[${(1_700_000_000 + seconds).toFixed(6)}] 64 bytes from 10.9.0.2: icmp_seq=${number} ttl=64 time=0.500 ms\n`;
+    let text = '';
+    for (let number = 1; number <= 65_540; number++) {
+      if (number !== 65_537) text += answer(number % 65_536, number);
+    }
+    text += '\n--- 10.9.0.2 ping statistics ---\n65540 packets transmitted, 65539 received\n';
+    const report = parsePings('ping', text, 0, 65_541_000, 1_700_000_000_000);
+    expect(report.sent).toBe(65_540);
+    expect(report.sentMs).toHaveLength(65_539);
+    expect(report.lostMs).toHaveLength(1);
+    expect(report.lostMs[0]).toBeCloseTo(65_537_000 - 0.5, 0);
+  });
+
+  it('expect other bytes at every place and in every direction', () => {
+    const whole = new Content('there').next(1_000);
+    const parts = new Content('there');
+    expect(Buffer.concat([parts.next(1), parts.next(998), parts.next(1)])).toEqual(whole);
+    expect(new Content('back').next(1_000)).not.toEqual(whole);
+    expect(whole.subarray(16, 32)).not.toEqual(whole.subarray(32, 48));
+  });
+
+  it('see a slope in what goes up and down', () => {
+    const points = Array.from({ length: 100 }, (_, i) => [i, 2 * i + 5 * (i % 2)] as const);
+    expect(slopeOf(points)).toBeCloseTo(2, 1);
+  });
+});

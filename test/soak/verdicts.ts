@@ -1,0 +1,187 @@
+/**
+ * What a soak promises, and whether it was kept. Pure. Limits that a machine's speed can change have
+ * room for a busy one of two cores.
+ */
+
+import { livesOf } from './flatness.ts';
+import { lossWindow } from './losses.ts';
+import type { Outcome } from './outcome.ts';
+import { SIDES } from './site.ts';
+import type { Recording } from './soak.ts';
+
+export interface Verdict {
+  readonly name: string;
+  /** null when the run was too short to say. */
+  readonly passed: boolean | null;
+  readonly detail: string;
+}
+
+/** MB that a process may grow from the first third of its life to the last one. */
+const GROWTH_MB = 10;
+/** MB a minute, of a process that is watched for LONG_MINUTES at least. */
+const SLOPE_MB = 0.25;
+const LONG_MINUTES = 10;
+/** MB by which a successor may be larger than the first process of its side. */
+const GENERATION_MB = 12;
+/** By which counts may differ: some are opened when they are first needed. */
+const DESCRIPTORS = 2;
+/** From SIGKILL to traffic: half a second until the restart, and what the project promises. */
+const RECOVERY_MS = 2_500;
+/** What a stream may stand still outside of what may cost packets. */
+const STALL_MS = 2_000;
+/** A session is renewed after two minutes; the last may be under way. */
+const SESSION_MINUTES = 2.1;
+const SHOWN = 3;
+
+type Figures = Omit<Outcome, 'verdicts'>;
+
+export function judge(recording: Recording, figures: Figures): Verdict[] {
+  return [
+    judgeEvents(recording),
+    judgeStreams(recording),
+    judgeStalls(recording, figures),
+    judgeLosses(recording, figures),
+    judgeRecovery(figures),
+    judgeSessions(figures),
+    judgeMemory(figures),
+    judgeGenerations(figures),
+    judgeDescriptors(figures),
+    judgeProcesses(recording, figures),
+    judgeLog(recording),
+  ];
+}
+
+function judgeEvents({ planned, events }: Recording): Verdict {
+  const failed = events.filter(({ failure }) => failure !== null);
+  const happened = events.filter(({ kind }) => kind !== 'start' && kind !== 'crash').length;
+  const lines = failed.map(({ name, side, failure }) => `${name}, ${side}: ${failure}`);
+  if (happened < planned.length) lines.push(`${planned.length - happened} did not happen`);
+  return verdict('every event went well', lines, `${happened} events`);
+}
+
+function judgeStreams({ traffic }: Recording): Verdict {
+  const streams = SIDES.flatMap((side) => traffic[side].streams);
+  const lines = streams
+    .filter(({ broken }) => broken !== null)
+    .map(({ name, broken }) => `${name}: ${broken}`);
+  if (streams.length !== 4) lines.push(`${streams.length} of 4 ends`);
+  for (const { name, bytesReceived } of streams) {
+    if (bytesReceived === 0) lines.push(`${name}: nothing arrived`);
+  }
+  const datagrams = SIDES.flatMap((side) => traffic[side].datagrams);
+  for (const { name, damaged, duplicates } of datagrams) {
+    if (damaged > 0) lines.push(`datagrams ${name}: ${damaged} with other content`);
+    if (duplicates > 0) lines.push(`datagrams ${name}: ${duplicates} arrived twice`);
+  }
+  return verdict('streams last, and all content is what was sent', lines, '2 streams, both ways');
+}
+
+function judgeStalls({ events, beginMs }: Recording, { stalls }: Figures): Verdict {
+  const windows = events.map(lossWindow).filter((window) => window !== null);
+  const strange = stalls.filter(
+    ({ fromMs, toMs }) =>
+      toMs - fromMs > STALL_MS &&
+      !windows.some((window) => fromMs < window.toMs && toMs > window.fromMs),
+  );
+  const lines = strange.map(
+    ({ fromMs, toMs }) => `${(toMs - fromMs).toFixed(0)} ms at ${seconds(fromMs - beginMs)}`,
+  );
+  return verdict('no stream stands still without an event', lines, `none over ${STALL_MS} ms`);
+}
+
+function judgeLosses({ beginMs }: Recording, { accounting, lost, sent }: Figures): Verdict {
+  const lines = accounting.unexplained.map(
+    ({ probe, atMs }) => `${probe} at ${seconds(atMs - beginMs)}`,
+  );
+  const counted = Object.entries(accounting.byCounter).map(([name, count]) => `${count} ${name}`);
+  const kept = `${lost} of ${sent} packets lost, all to events`;
+  return verdict('no loss without a reason', lines, [kept, ...counted].join(', '));
+}
+
+function judgeRecovery({ costs }: Figures): Verdict {
+  const kills = costs.filter(({ event }) => event.kind === 'kill');
+  const slow = kills.filter(({ recoveryMs }) => recoveryMs > RECOVERY_MS);
+  if (kills.length === 0) return { name: 'a SIGKILL is short', passed: null, detail: 'none' };
+  return verdict(
+    `traffic ${seconds(RECOVERY_MS)} after a SIGKILL`,
+    slow.map(({ event, recoveryMs }) => `${event.side}: ${seconds(recoveryMs)}`),
+    `at most ${seconds(Math.max(...kills.map(({ recoveryMs }) => recoveryMs)))}`,
+  );
+}
+
+function judgeSessions({ sessions, minutes }: Figures): Verdict {
+  const expected = Math.floor(minutes / SESSION_MINUTES);
+  const lines = sessions < expected ? [`${sessions} of ${expected} at least`] : [];
+  return verdict('a new session every two minutes', lines, `${sessions} sessions`);
+}
+
+function judgeMemory({ growth }: Figures): Verdict {
+  const name = 'memory is flat within a process';
+  const memories = growth.flatMap((side) => side.memories);
+  if (memories.length === 0) return { name, passed: null, detail: 'no process lived 3 minutes' };
+  const shown = memories.map((memory) => {
+    const { life, minutes, first, last, slope } = memory;
+    const isSteep = minutes >= LONG_MINUTES && slope > SLOPE_MB;
+    const text = `${life.side}: ${first.toFixed(1)} to ${last.toFixed(1)} MB in ${minutes.toFixed(1)} min, ${slope.toFixed(2)} MB/min`;
+    return { memory, text, isGrowing: last - first > GROWTH_MB || isSteep };
+  });
+  const longest = shown.reduce((a, b) => (b.memory.minutes > a.memory.minutes ? b : a));
+  const lines = shown.filter(({ isGrowing }) => isGrowing).map(({ text }) => text);
+  return verdict(name, lines, `longest: ${longest.text}`);
+}
+
+/** Processes of about the same age are compared: the medians of their first thirds. */
+function judgeGenerations({ growth }: Figures): Verdict {
+  const name = 'successors are no larger than the first';
+  const rows = growth.filter(({ memories }) => memories.length > 1);
+  if (rows.length === 0) return { name, passed: null, detail: 'too few processes were judged' };
+  const texts = rows.map(({ side, memories }) => {
+    const [first, last] = [memories[0].first, memories.at(-1)!.first];
+    const text = `${side}: ${first.toFixed(1)} MB, then ${last.toFixed(1)} MB`;
+    return { text, isLarger: last - first > GENERATION_MB };
+  });
+  const lines = texts.filter(({ isLarger }) => isLarger).map(({ text }) => text);
+  return verdict(name, lines, texts.map(({ text }) => text).join('; '));
+}
+
+/** Of all processes of a side: each successor has what the first one had. */
+function judgeDescriptors({ growth }: Figures): Verdict {
+  const name = 'descriptors are flat';
+  const seen = growth.filter(({ descriptors }) => descriptors.length > 0);
+  if (seen.length === 0) return { name, passed: null, detail: 'no quiet moment' };
+  const texts = seen.map(({ side, descriptors }) => {
+    const [least, most] = [descriptors[0], descriptors[descriptors.length - 1]];
+    return { text: `${side}: ${least} to ${most}`, isGrowing: most - least > DESCRIPTORS };
+  });
+  const lines = texts.filter(({ isGrowing }) => isGrowing).map(({ text }) => text);
+  return verdict(name, lines, texts.map(({ text }) => text).join('; '));
+}
+
+/** A process ends by a SIGKILL or an upgrade of ours, and by nothing else. */
+function judgeProcesses({ events, samples }: Recording, { growth }: Figures): Verdict {
+  const lines: string[] = [];
+  for (const { side, processes } of growth) {
+    const ended = events.filter(
+      ({ kind, failure, side: on }) =>
+        on === side && failure === null && (kind === 'kill' || kind === 'upgrade'),
+    ).length;
+    if (processes > ended + 1) lines.push(`${side}: ${processes} processes after ${ended} ends`);
+  }
+  return verdict('no process ends by itself', lines, `${livesOf(samples).length} processes`);
+}
+
+function judgeLog({ log }: Recording): Verdict {
+  const lines = SIDES.flatMap((side) => log[side].map((line) => `${side}: ${line}`));
+  return verdict('nothing is logged as an error', lines, 'no line');
+}
+
+/** Passed when there is nothing to complain of. */
+function verdict(name: string, complaints: readonly string[], detail: string): Verdict {
+  if (complaints.length === 0) return { name, passed: true, detail };
+  const more = complaints.length > SHOWN ? `, and ${complaints.length - SHOWN} more` : '';
+  return { name, passed: false, detail: `${complaints.slice(0, SHOWN).join('; ')}${more}` };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

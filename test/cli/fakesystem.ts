@@ -29,10 +29,13 @@ export class FakeSystem implements System {
   readonly changes: DeviceChange[] = [];
   readonly linkList: Mutable<Link>[] = [];
   addressList: LinkAddress[] = [];
-  /** Answers by the name of the interface; a number is the errno with which `set` is refused. */
+  /**
+   * Answers by the name of the interface; `refuse` is the errno with which `set` is refused,
+   * `upgrade` the answer to that.
+   */
   readonly daemons = new Map<
     string,
-    { state: DeviceState; version: string | null; refuse?: number }
+    { state: DeviceState; version: string | null; refuse?: number; upgrade?: string }
   >();
   /** Sockets without a daemon behind them. */
   readonly staleSockets = new Set<string>();
@@ -135,6 +138,12 @@ export class FakeSystem implements System {
     if (text === 'get=1\n\n') {
       const body = formatState(daemon.state, daemon.version ?? 'none');
       return answer(daemon.version === null ? body.replace(/^tswg_version.*\n/m, '') : body);
+    }
+    if (text === 'upgrade=1\n\n') {
+      // Others end the connection at what they do not know.
+      if (daemon.version === null) throw Object.assign(new Error('no answer'), { code: 'EPROTO' });
+      this.#step(`upgrade ${name}`);
+      return daemon.upgrade ?? answer('version=0.2.0\npid=4711\npause_ms=12\n');
     }
     if (!text.startsWith('set=1\n')) return answer('');
     this.#step(`set ${name}`);

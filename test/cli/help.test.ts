@@ -96,6 +96,8 @@ describe('completion', () => {
     [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 wge`, ['wgendpoint']],
     ['wg0 wgr', []],
     ['wg0 up st', []],
+    ['wg0 upg', ['upgrade']],
+    ['wg0 up upg', []],
     ['wg0 st', ['stats']],
     ['wg0 10.0.0.1/24 al', ['alias']],
     ['help wgk', ['wgkey', 'wgkeyfile']],

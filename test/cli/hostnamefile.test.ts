@@ -88,6 +88,7 @@ describe('a mistake', () => {
     ['inet 10.0.0.1/32\ndest office', 'office: unknown word', 1],
     ['up create', 'create: expected as the first word behind the interface'],
     ['destroy', 'destroy: expected words that set the interface up'],
+    ['upgrade', 'upgrade: expected words that set the interface up'],
     ['stats', 'stats: expected words that set the interface up'],
     ['--json', '--json: expected words that set the interface up'],
     ['-h', '-h: expected words that set the interface up'],

@@ -243,6 +243,25 @@ export function describeKeys(name: string, create: (arena: Arena) => CryptoSuite
       expect(Buffer.compare(arena.bytes, before)).toBe(0);
     });
 
+    it('gives a copy of the key, before packets and after, until it is wiped', () => {
+      for (const cipher of [suite.createSealer(counting(32)), suite.createOpener(counting(32))]) {
+        const copy = new Uint8Array(32);
+        cipher.copyKey(copy);
+        expect(hex(copy)).toBe(hex(counting(32)));
+        arena.bytes.set(reference(counting(32), 5, counting(20)), offset);
+        if ('open' in cipher) expect(cipher.open(offset, 20, 5)).toBe(true);
+        else cipher.seal(offset, 20, 5);
+        // The copy is the caller's.
+        copy.fill(0);
+        cipher.copyKey(copy);
+        expect(hex(copy)).toBe(hex(counting(32)));
+        cipher.wipe();
+        copy.fill(0);
+        expect(() => cipher.copyKey(copy)).toThrow('after wipe');
+        expect(isZero(copy)).toBe(true);
+      }
+    });
+
     it('wiping one key leaves the others', () => {
       const [first, second] = [suite.createSealer(counting(32)), suite.createSealer(counting(32))];
       first.wipe();

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { REJECT_AFTER_MESSAGES } from '../../src/noise/constants.ts';
-import { REPLAY_WINDOW_PACKETS, ReplayWindow } from '../../src/noise/replay.ts';
+import {
+  REPLAY_WINDOW_BYTES,
+  REPLAY_WINDOW_PACKETS,
+  ReplayWindow,
+} from '../../src/noise/replay.ts';
 import { seeded } from './parties.ts';
 
 const W = 8_192;
@@ -176,33 +180,84 @@ class Oracle {
   }
 }
 
-it.each([
+/** Counters about as a network delivers them, from `start` on; `at` names each for a message. */
+function* counters(
+  seed: number,
+  start: number,
+  steps: number,
+): Generator<{ counter: number; at: string }> {
+  const random = seeded(seed);
+  const bytes = new Uint8Array(4);
+  const below = (n: number) => {
+    random(bytes);
+    return (bytes[0] | (bytes[1] << 8) | (bytes[2] << 16)) % n;
+  };
+  let near = start;
+  for (let step = 0; step < steps; step++) {
+    const roll = below(100);
+    if (roll < 60) near += below(3);
+    else if (roll < 70) near += below(80);
+    else if (roll < 72) near += below(2 * W);
+    const back = roll % 2 === 0 ? 0 : below(roll < 50 ? 40 : W + 40);
+    const counter = Math.max(0, near - back);
+    yield { counter, at: `seed ${seed}, step ${step}, counter ${counter}` };
+  }
+}
+
+const STARTS: [name: string, start: number][] = [
   ['0', 0],
   ['2^31', 2 ** 31 - 3 * W],
   ['2^32', 2 ** 32 - 3 * W],
   ['the limit', LIMIT - 40 * W],
-])('random counters from about %s on agree with the oracle', (_, start) => {
+];
+
+it.each(STARTS)('random counters from about %s on agree with the oracle', (_, start) => {
   for (let seed = 1; seed <= 8; seed++) {
-    const random = seeded(seed);
-    const bytes = new Uint8Array(4);
-    const below = (n: number) => {
-      random(bytes);
-      return (bytes[0] | (bytes[1] << 8) | (bytes[2] << 16)) % n;
-    };
     const window = new ReplayWindow();
     const oracle = new Oracle();
-    let near = start;
-    for (let step = 0; step < 5_000; step++) {
-      const roll = below(100);
-      if (roll < 60) near += below(3);
-      else if (roll < 70) near += below(80);
-      else if (roll < 72) near += below(2 * W);
-      const back = roll % 2 === 0 ? 0 : below(roll < 50 ? 40 : W + 40);
-      const counter = Math.max(0, near - back);
-      const at = `seed ${seed}, step ${step}, counter ${counter}`;
+    for (const { counter, at } of counters(seed, start, 5_000)) {
       const isNew = oracle.accept(counter);
       expect(window.isNew(counter), `${at}, asked before`).toBe(isNew);
       expect(window.accept(counter), at).toBe(isNew);
     }
   }
 });
+
+describe('a window continued in another process', () => {
+  it.each(STARTS)('judges random counters from about %s on as the one before', (_, start) => {
+    for (let seed = 1; seed <= 8; seed++) {
+      let window = new ReplayWindow();
+      const oracle = new Oracle();
+      for (const { counter, at } of counters(seed, start, 2_000)) {
+        // Now and then, and also before the first.
+        if (counter % 61 === 0) window = handedOver(window);
+        if (window.accept(counter) !== oracle.accept(counter)) expect.fail(at);
+      }
+    }
+  });
+
+  it('has seen nothing when the other one had not', () => {
+    const window = handedOver(new ReplayWindow());
+    expect(window.greatest).toBe(-1);
+    expect(window.accept(0)).toBe(true);
+  });
+
+  it('is a window of its own, and so is the copy of its bits', () => {
+    const before = new ReplayWindow();
+    before.accept(7);
+    const seen = new Uint8Array(REPLAY_WINDOW_BYTES);
+    before.copySeen(seen);
+    const after = ReplayWindow.continued(before.greatest, seen);
+    seen.fill(0xff);
+    expect(after.accept(7)).toBe(false);
+    expect(after.accept(8)).toBe(true);
+    expect(before.isNew(8)).toBe(true);
+    expect(before.greatest).toBe(7);
+  });
+});
+
+function handedOver(window: ReplayWindow): ReplayWindow {
+  const seen = new Uint8Array(REPLAY_WINDOW_BYTES);
+  window.copySeen(seen);
+  return ReplayWindow.continued(window.greatest, seen);
+}

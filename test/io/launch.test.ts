@@ -3,14 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { parseDaemonCommand, parseLogLevel } from '../../src/cli/tswgd.ts';
-import { startDaemon, takeReporter } from '../../src/io/launch.ts';
+import {
+  DAEMON_PROGRAM,
+  daemonCommand,
+  startDaemon,
+  takeReporter,
+  takeStarterSocket,
+} from '../../src/io/launch.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tswg-launch-'));
 const pidFile = join(folder, 'pid');
 const seenFile = join(folder, 'seen');
 
-/** A daemon of a few lines, which tells what it was given and then does `act`. */
-/** The command of a daemon that does this. */
+/** The command of a daemon of a few lines, which tells what it was given and then does `act`. */
 function program(act: string): readonly string[] {
   const path = join(folder, 'daemon.mjs');
   writeFileSync(
@@ -119,6 +124,53 @@ describe('starting the daemon', () => {
     await expect(startDaemon('wg0', { WG_TUN_FD: 'x' }, program(''))).rejects.toThrow(
       'WG_TUN_FD: x: expected the number of an open file descriptor',
     );
+  });
+});
+
+describe("the daemon's command", () => {
+  it.each([
+    ['the path it was called by, which may be a link', '/opt/wg/bin/tswgd', '/opt/wg/bin/tswgd'],
+    ['that path as it was spelled', './tswgd', './tswgd'],
+    ['our own daemon, called by another program', '/opt/wg/bin/tswg', DAEMON_PROGRAM],
+    ['our own daemon, called by one of a similar name', '/opt/tswgd/run.js', DAEMON_PROGRAM],
+    ['our own daemon, where nobody says', undefined, DAEMON_PROGRAM],
+  ])('is %s', (_, calledBy, program) => {
+    // The default of a parameter stands for undefined, too.
+    const { argv } = process;
+    process.argv = [process.execPath];
+    try {
+      const [node, ...words] = daemonCommand('wg0', calledBy);
+      expect(node).toBe(process.execPath);
+      expect(words).toEqual([...process.execArgv, program, 'wg0']);
+    } finally {
+      process.argv = argv;
+    }
+  });
+
+  it('is what runs now, as it was called', () => {
+    const { argv, execArgv } = process;
+    process.argv = [process.execPath, '/opt/wg/bin/tswgd', 'wg7', '--foreground'];
+    process.execArgv = ['--max-old-space-size=200'];
+    try {
+      const [, ...words] = daemonCommand('wg0');
+      expect(words).toEqual(['--max-old-space-size=200', '/opt/wg/bin/tswgd', 'wg0']);
+    } finally {
+      process.argv = argv;
+      process.execArgv = execArgv;
+    }
+  });
+
+  it('names a program that is there', () => {
+    expect(existsSync(DAEMON_PROGRAM)).toBe(true);
+  });
+});
+
+describe("the starter's socket", () => {
+  it('is taken out of the environment, so that no other program gets it', () => {
+    const env: Record<string, string | undefined> = { TSWG_STARTER_FD: '3', OTHER: 'y' };
+    expect(takeStarterSocket(env)).toBe(3);
+    expect(env).toEqual({ OTHER: 'y' });
+    expect(takeStarterSocket(env)).toBeUndefined();
   });
 });
 

@@ -22,8 +22,9 @@ it.each([
   const service = takeServiceNotifier({ NOTIFY_SOCKET: name }, (note) => notes.push(note));
   expect(manager.states).toEqual([]);
   service.ready();
+  service.succeeded(4711);
   service.stopping();
-  expect(manager.states).toEqual(['READY=1', 'STOPPING=1']);
+  expect(manager.states).toEqual(['READY=1', 'MAINPID=4711', 'STOPPING=1']);
   expect(notes).toEqual([]);
   manager.close();
 });
@@ -43,6 +44,7 @@ it('says nothing outside of a service', () => {
   for (const env of [{}, { NOTIFY_SOCKET: '' }]) {
     const service = takeServiceNotifier(env, (note) => expect.fail(note));
     service.ready();
+    service.succeeded(4711);
     service.stopping();
   }
 });

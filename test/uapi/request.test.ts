@@ -9,6 +9,7 @@ import {
 
 const GET: Request = { operation: 'get', lines: [] };
 const STATS: Request = { operation: 'stats', lines: [] };
+const UPGRADE: Request = { operation: 'upgrade', lines: [] };
 const INVALID: Request = { operation: 'invalid', lines: [] };
 const set = (...lines: string[]): Request => ({ operation: 'set', lines });
 
@@ -21,6 +22,7 @@ describe('requests', () => {
   it.each<[what: string, text: string, requests: Request[]]>([
     ['get', 'get=1\n\n', [GET]],
     ['stats', 'stats=1\n\n', [STATS]],
+    ['upgrade', 'upgrade=1\n\n', [UPGRADE]],
     ['an empty set', 'set=1\n\n', [set()]],
     ['a set', 'set=1\nlisten_port=1\nfwmark=2\n\n', [set('listen_port=1', 'fwmark=2')]],
     ['several on one connection', 'get=1\n\nset=1\na=b\n\nget=1\n\n', [GET, set('a=b'), GET]],

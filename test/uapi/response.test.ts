@@ -12,6 +12,7 @@ import {
   parseErrno,
   refuseGet,
   refuseSet,
+  refuseUpgrade,
 } from '../../src/uapi/response.ts';
 
 describe('the end of an answer', () => {
@@ -22,6 +23,8 @@ describe('the end of an answer', () => {
     // wg(8) negates what set answers, and reads digits only of what get answers.
     [refuseSet(98), 'errno=-98\n\n', 98],
     [refuseGet(5), 'errno=5\n\n', 5],
+    [refuseUpgrade('it failed'), 'reason=it failed\nerrno=5\n\n', 5],
+    [refuseUpgrade('a\n\nb'), 'reason=a  b\nerrno=5\n\n', 5],
   ])('%j', (text, expected, errno) => {
     expect(text).toBe(expected);
     expect(isWholeAnswer(text)).toBe(true);

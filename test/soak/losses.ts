@@ -67,8 +67,13 @@ export function account(
   const rest: Loss[] = [];
   for (const loss of losses) {
     const found = windows.findLast(({ fromMs, toMs }) => loss.atMs >= fromMs && loss.atMs <= toMs);
-    if (found === undefined) rest.push(loss);
-    else byEvent.set(found.event, [...(byEvent.get(found.event) ?? []), loss]);
+    if (found === undefined) {
+      rest.push(loss);
+      continue;
+    }
+    const own = byEvent.get(found.event);
+    if (own === undefined) byEvent.set(found.event, [loss]);
+    else own.push(loss);
   }
   return { byEvent, ...explainByCounters(rest, samples) };
 }

@@ -131,6 +131,14 @@ describe('the verdicts over a soak', () => {
       'streams last, and all content is what was sent',
     ],
     [
+      'a ping that ended by itself',
+      () => {
+        const good = goodRecording();
+        return { ...good, pings: [{ ...good.pings[0], sent: 0 }] };
+      },
+      'streams last, and all content is what was sent',
+    ],
+    [
       'a datagram that arrived changed',
       () => withDatagrams({ damaged: 1 }),
       'streams last, and all content is what was sent',

@@ -3,6 +3,7 @@
 import { median } from '../bench/statistics.ts';
 import { livesOf, type Memory, memoryOf, quietDescriptors } from './flatness.ts';
 import { type Accounting, account, lossWindow, type SoakEvent } from './losses.ts';
+import type { PingReport } from './pings.ts';
 import { growth, type Sample } from './samples.ts';
 import { SIDES, type Side } from './site.ts';
 import type { Recording } from './soak.ts';
@@ -16,8 +17,10 @@ export interface Cost {
   readonly recoveryMs: number;
   readonly lostPings: number;
   readonly lostDatagrams: number;
-  /** The longest time that a stream stood still. */
+  /** The longest time that a stream stood still; 0 when that was within its pace. */
   readonly stallMs: number;
+  /** The longest round trip of a ping that was answered. */
+  readonly slowestMs: number;
 }
 
 /** Of the processes of one side. */
@@ -107,8 +110,19 @@ function costOf(event: SoakEvent, recording: Recording, accounting: Accounting):
       lostPings: lostPings.length,
       lostDatagrams: lost.length - lostPings.length,
       stallMs: Math.max(0, ...stalls.map(({ fromMs, toMs }) => toMs - fromMs)),
+      slowestMs: Math.max(
+        0,
+        ...recording.pings.flatMap((pings) => roundTripsWithin(pings, window)),
+      ),
     },
   ];
+}
+
+function roundTripsWithin(
+  { sentMs, roundTripMs }: PingReport,
+  window: { readonly fromMs: number; readonly toMs: number },
+): number[] {
+  return roundTripMs.filter((_, i) => sentMs[i] >= window.fromMs && sentMs[i] <= window.toMs);
 }
 
 function growthOf(side: Side, samples: readonly Sample[]): Growth {

@@ -57,7 +57,8 @@ function costLines(costs: readonly Cost[]): string[][] {
       `${of(({ recoveryMs }) => recoveryMs)} ms to traffic`,
       `pings lost ${of(({ lostPings }) => lostPings)}`,
       `datagrams lost ${of(({ lostDatagrams }) => lostDatagrams)}`,
-      `stalls of ${of(({ stallMs }) => stallMs)} ms`,
+      `streams stood still ${of(({ stallMs }) => stallMs)} ms`,
+      `slowest ping ${of(({ slowestMs }) => slowestMs)} ms`,
     ];
     return [`${name}: ${own.length}`, parts.join(', ')];
   });

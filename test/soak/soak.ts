@@ -39,6 +39,8 @@ export interface Recording {
   readonly log: Readonly<Record<Side, readonly string[]>>;
 }
 
+/** What was set so shortly before a SIGKILL may be lost with it: the state is saved after a second. */
+const KEPT_MS = 1_500;
 const TRAFFIC_START_MS = 10_000;
 const TRAFFIC_END_MS = 10_000;
 const MS_PER_MINUTE = 60_000;
@@ -121,7 +123,8 @@ class Soak {
 
   async #performAll(): Promise<void> {
     for (const event of this.#planned) {
-      await sleep(Math.max(0, this.#beginMs + event.atMs - machineMs()));
+      const keptMs = event.kind === 'kill' ? this.#quietSinceMs + KEPT_MS : 0;
+      await sleep(Math.max(this.#beginMs + event.atMs, keptMs) - machineMs());
       const fromMs = machineMs();
       this.#isBusy = true;
       const failure = await perform(event, this.#site).then(() => null, lineOf);
@@ -189,8 +192,19 @@ async function finishTraffic(
 ): Promise<Record<Side, TrafficReport>> {
   for (const side of SIDES) traffic[side].closeInput();
   const read = async (side: Side): Promise<TrafficReport> => {
-    const [, json] = await traffic[side].waitForOutput(/^report (.*)$/m, TRAFFIC_END_MS);
-    return JSON.parse(json) as TrafficReport;
+    try {
+      const [, json] = await traffic[side].waitForOutput(/^report (.*)\n/m, TRAFFIC_END_MS);
+      return JSON.parse(json) as TrafficReport;
+    } catch (error) {
+      // An hour's other figures are worth having all the same.
+      const broken = {
+        name: `all at ${side}`,
+        bytesReceived: 0,
+        stalls: [],
+        broken: lineOf(error),
+      };
+      return { streams: [broken], datagrams: [] };
+    }
   };
   const [left, right] = await Promise.all(SIDES.map(read));
   return { left, right };

@@ -29,7 +29,7 @@ const MS_PER_S = 1_000;
 /** What a pause may leave to be caught up on. */
 const BACKLOG_BYTES = 1024 * 1024;
 /** Shorter pauses are the pace and the scheduler. */
-const STALL_MS = 100;
+const STALL_MS = 50;
 
 /** The bytes of one direction, in their order, and different for every direction. */
 export class Content {

@@ -38,7 +38,7 @@ type Figures = Omit<Outcome, 'verdicts'>;
 export function judge(recording: Recording, figures: Figures): Verdict[] {
   return [
     judgeEvents(recording),
-    judgeStreams(recording),
+    judgeProbes(recording),
     judgeStalls(recording, figures),
     judgeLosses(recording, figures),
     judgeRecovery(figures),
@@ -59,7 +59,7 @@ function judgeEvents({ planned, events }: Recording): Verdict {
   return verdict('every event went well', lines, `${happened} events`);
 }
 
-function judgeStreams({ traffic }: Recording): Verdict {
+function judgeProbes({ traffic, pings }: Recording): Verdict {
   const streams = SIDES.flatMap((side) => traffic[side].streams);
   const lines = streams
     .filter(({ broken }) => broken !== null)
@@ -73,6 +73,7 @@ function judgeStreams({ traffic }: Recording): Verdict {
     if (damaged > 0) lines.push(`datagrams ${name}: ${damaged} with other content`);
     if (duplicates > 0) lines.push(`datagrams ${name}: ${duplicates} arrived twice`);
   }
+  for (const { name, sent } of pings) if (sent === 0) lines.push(`${name}: ended by itself`);
   return verdict('streams last, and all content is what was sent', lines, '2 streams, both ways');
 }
 

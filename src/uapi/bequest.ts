@@ -116,7 +116,7 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
       publicKey,
       sessions,
       staged: peer.list('staged').flatMap((packet) => {
-        const bytes = typeof packet === 'string' ? parseHex(packet, packet.length / 2) : null;
+        const bytes = typeof packet === 'string' ? parseHex(packet, packet.length >> 1) : null;
         return bytes === null ? [] : [bytes];
       }),
       source: parseHex(source, 4) ?? parseHex(source, 16),

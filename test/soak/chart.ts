@@ -7,6 +7,7 @@ import * as echarts from 'echarts';
 import { median } from '../bench/statistics.ts';
 import { livesOf } from './flatness.ts';
 import type { Outcome } from './outcome.ts';
+import { inThousands } from './report.ts';
 import { SIDES, type Side } from './site.ts';
 import type { Recording } from './soak.ts';
 
@@ -78,7 +79,7 @@ function options(recording: Recording, outcome: Outcome, about: string): echarts
 function heading({ minutes, megabytes, sessions, sent, lost }: Outcome, about: string) {
   return {
     text: `tswg for ${minutes.toFixed(0)} minutes, reconfigured every ten seconds`,
-    subtext: `${megabytes.toFixed(0)} MB, ${sessions} sessions, ${lost} of ${sent} packets lost. Where a line is broken, another process begins.\n${about}`,
+    subtext: `${inThousands(megabytes)} MB, ${sessions} sessions, ${inThousands(lost)} of ${inThousands(sent)} packets lost. Where a line is broken, another process begins.\n${about}`,
     left: 16,
     top: 10,
     textStyle: { fontSize: 18, color: INK },
@@ -190,25 +191,20 @@ function roundTripSeries(recording: Recording): echarts.LineSeriesOption[] {
   ];
 }
 
-function lossSeries({ beginMs, pings, traffic }: Recording): echarts.BarSeriesOption {
+function lossSeries({ beginMs, endMs, pings, traffic }: Recording): echarts.LineSeriesOption {
   const datagrams = SIDES.flatMap((side) => traffic[side].datagrams);
-  const counts = new Map<number, number>();
+  const counts = Array<number>(Math.ceil((endMs - beginMs) / BUCKET_MS)).fill(0);
   for (const atMs of [...pings, ...datagrams].flatMap(({ lostMs }) => lostMs)) {
-    const bucket = Math.floor((atMs - beginMs) / BUCKET_MS);
-    counts.set(bucket, (counts.get(bucket) ?? 0) + 1);
+    counts[Math.floor((atMs - beginMs) / BUCKET_MS)]++;
   }
+  // Bars would stretch the axis by half of the first one, and it is the same as those above.
+  const points = counts.map(
+    (count, bucket): Point => [(bucket * BUCKET_MS) / MS_PER_MINUTE, count],
+  );
   return {
-    type: 'bar',
-    name: 'lost',
-    silent: true,
-    xAxisIndex: 3,
-    yAxisIndex: 3,
-    barWidth: 3,
-    itemStyle: { color: LOST_COLOR },
-    data: [...counts].map(([bucket, count]) => [
-      ((bucket + 0.5) * BUCKET_MS) / MS_PER_MINUTE,
-      count,
-    ]),
+    ...line('lost', 3, LOST_COLOR, points),
+    step: 'end',
+    areaStyle: { color: LOST_COLOR, opacity: 0.3 },
   };
 }
 

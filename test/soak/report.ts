@@ -19,8 +19,8 @@ function figureLines(outcome: Outcome): string[] {
   const { minutes, megabytes, sent, lost, sessions, roundTripMs, growth } = outcome;
   const lines = [
     ['minutes', minutes.toFixed(1)],
-    ['moved by the streams', `${megabytes.toFixed(0)} MB`],
-    ['pings and datagrams', `${sent}, of which ${lost} were lost`],
+    ['moved by the streams', `${inThousands(megabytes)} MB`],
+    ['pings and datagrams', `${inThousands(sent)}, of which ${inThousands(lost)} were lost`],
     ['round trip', `${roundTripMs.median.toFixed(2)} ms (most ${roundTripMs.max.toFixed(0)} ms)`],
     ['sessions', `${sessions}`],
     ...costLines(outcome.costs),
@@ -70,7 +70,7 @@ function dropLines({ drops, accounting }: Outcome): string[] {
     .map(([reason, count]) => {
       const beside = accounting.byCounter[reason];
       const note = beside === undefined ? '' : ` (${beside} packets of ours lost beside)`;
-      return `${String(count).padStart(10)}  ${reason}${note}`;
+      return `${inThousands(count).padStart(10)}  ${reason}${note}`;
     });
   return ['dropped, by reason, both sides:', ...lines];
 }
@@ -79,6 +79,11 @@ function verdictLines({ verdicts }: Outcome): string[] {
   return verdicts.map(
     ({ name, passed, detail }) => `${MARKS[`${passed}`]}  ${name.padEnd(NAME_WIDTH)}  ${detail}`,
   );
+}
+
+/** 1234567 as 1,234,567. */
+export function inThousands(count: number): string {
+  return Math.round(count).toLocaleString('en-US');
 }
 
 /** Moments are seconds since the begin. */

@@ -68,7 +68,7 @@ const ROUTES_SETTLE_MS = 100;
 /** How often an interface that is on the move is looked for. */
 const LOOK_ATTEMPTS = 8;
 
-const { EINTR, EAGAIN } = ERRNO;
+const { EINTR, EAGAIN, EMFILE, ENFILE } = ERRNO;
 
 const buffer = new Scratch(64 * 1024);
 
@@ -148,7 +148,9 @@ class LinkMonitor implements Monitor {
     if (this.#cannotFollow) return;
     const fd = ioctl(this.#tunFd, TUNGETDEVNETNS, 0);
     if (fd < 0) {
-      this.#giveUp(name, 'TUNGETDEVNETNS', errno());
+      const error = errno();
+      // Without descriptors now, the next event may find one; till then it is where it was.
+      if (error !== EMFILE && error !== ENFILE) this.#giveUp(name, 'TUNGETDEVNETNS', error);
       return;
     }
     try {

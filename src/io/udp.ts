@@ -133,6 +133,7 @@ export class Udp {
   readonly errors = new Map<string, number>();
   readonly sockets: readonly UdpSocket[];
   readonly #onDrop: UdpOptions['onDrop'];
+  readonly #onNote: UdpOptions['onNote'];
   readonly #channels: readonly Channel[];
   readonly #v4: Channel | undefined;
   readonly #v6: Channel | undefined;
@@ -150,6 +151,7 @@ export class Udp {
     this.port = port;
     this.#fwmark = options.fwmark;
     this.#onDrop = options.onDrop;
+    this.#onNote = options.onNote;
     const shared = { errors: this.errors, isSourceCurrent: this.#isSourceCurrent };
     const channels = sockets.map(({ family, fd }) => new Channel(family, fd, options, shared));
     this.sockets = channels;
@@ -177,7 +179,14 @@ export class Udp {
       channel.transmit(offset, length, endpoint, trafficClass);
       return;
     }
-    this.errors.set('EAFNOSUPPORT', (this.errors.get('EAFNOSUPPORT') ?? 0) + 1);
+    const before = this.errors.get('EAFNOSUPPORT') ?? 0;
+    if (before === 0) {
+      const name = `IPv${endpoint.family}`;
+      this.#onNote(
+        `udp: ${name}: cannot send: this machine had no ${name} when the port was opened`,
+      );
+    }
+    this.errors.set('EAFNOSUPPORT', before + 1);
     this.#onDrop('sendFailed', 1);
   }
 

@@ -56,6 +56,18 @@ const IOVEC_WORDS = 4;
 
 const { EAGAIN, EINTR, EIO, EINVAL, EMSGSIZE, ENETUNREACH, EADDRNOTAVAIL, ECONNREFUSED } = ERRNO;
 
+/** What an error of sending tells an operator. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  EPERM: 'a firewall of this machine forbids it',
+  EACCES: 'a route of this machine prohibits it',
+  ENETUNREACH: 'no route leads there',
+  EHOSTUNREACH: 'a route of this machine says that the host is unreachable',
+  EADDRNOTAVAIL: 'this machine has no address to send from',
+  EMSGSIZE: 'the datagram is too large',
+  EAGAIN: 'the buffer of the socket is full',
+  ENOBUFS: 'the kernel is out of buffer room',
+};
+
 export interface SendOptions {
   readonly arena: Arena;
   readonly fd: number;
@@ -63,7 +75,7 @@ export interface SendOptions {
   /** Whether the kernel has UDP_SEGMENT. */
   readonly segmentation: boolean;
   readonly onDrop: (reason: DropReason, packets: number) => void;
-  /** Told once, in one line, when segmentation is given up. */
+  /** Told in one line when segmentation is given up, and of the first error of each kind. */
   readonly onNote: (note: string) => void;
   /** Whether the kernel would still send to this endpoint from its source; asked rarely. */
   readonly isSourceCurrent: (endpoint: Endpoint) => boolean;
@@ -394,9 +406,15 @@ export class SendQueue {
     return lost;
   }
 
+  /** The first time that an error costs something is told; all of them are counted. */
   #drop(error: number, packets: number): void {
     const name = errnoName(error);
-    this.#errors.set(name, (this.#errors.get(name) ?? 0) + packets);
+    const before = this.#errors.get(name) ?? 0;
+    if (before === 0) {
+      const meaning = MEANINGS[name] ?? 'refused by the system';
+      this.#onNote(`udp: IPv${this.#family}: cannot send: ${meaning} (sendmsg: ${name})`);
+    }
+    this.#errors.set(name, before + packets);
     this.#onDrop('sendFailed', packets);
   }
 }

@@ -46,6 +46,7 @@ vi.mock('../../src/io/libc.ts', async (importOriginal) => {
 const EIO = 5;
 const EAGAIN = 11;
 const EINVAL = 22;
+const EMSGSIZE = 90;
 const ENOPROTOOPT = 92;
 const EADDRINUSE = 98;
 const EAFNOSUPPORT = 97;
@@ -147,22 +148,41 @@ describeInNamespace('fallbacks', () => {
     expect(receiveAll(b)).toEqual(upTo(200));
   });
 
-  it('tries a size that was too large for the path no second time, until paths change', () => {
+  it.each([
+    ['EINVAL', EINVAL],
+    ['EMSGSIZE', EMSGSIZE],
+  ])(
+    'tries a size that was too large for the path (%s) no second time, until paths change',
+    (_, error) => {
+      const [a, b] = [open(), open()];
+      const to = loopback(b.port);
+      let segmented = 0;
+      refusals.set('sendmmsg', (_fd, _headers, sends) => {
+        if (sends !== 1) return undefined;
+        segmented++;
+        return error;
+      });
+      for (let round = 0; round < 3; round++) sendRun(a, to, 5);
+      expect(segmented).toBe(1);
+      a.forgetPaths();
+      sendRun(a, to, 5);
+      expect(segmented).toBe(2);
+      expect(receiveAll(b)).toHaveLength(20);
+      expect(drops).toEqual([]);
+    },
+  );
+
+  it('counts a datagram that is too large by itself', () => {
     const [a, b] = [open(), open()];
-    const to = loopback(b.port);
-    let segmented = 0;
-    refusals.set('sendmmsg', (_fd, _headers, sends) => {
-      if (sends !== 1) return undefined;
-      segmented++;
-      return EINVAL;
-    });
-    for (let round = 0; round < 3; round++) sendRun(a, to, 5);
-    expect(segmented).toBe(1);
-    a.forgetPaths();
-    sendRun(a, to, 5);
-    expect(segmented).toBe(2);
-    expect(receiveAll(b)).toHaveLength(20);
-    expect(drops).toEqual([]);
+    refusals.set('sendmmsg', once(EMSGSIZE));
+    sendRun(a, loopback(b.port), 1);
+    expect([...a.errors]).toEqual([['EMSGSIZE', 1]]);
+    expect(drops).toEqual(['sendFailed 1']);
+    expect(notes).toEqual([
+      'udp: IPv4: cannot send: the datagram is too large (sendmsg: EMSGSIZE)',
+    ]);
+    sendRun(a, loopback(b.port), 1);
+    expect(receiveAll(b)).toEqual([0]);
   });
 
   it('sends and receives singly where the kernel has neither UDP_SEGMENT nor UDP_GRO', () => {
@@ -196,9 +216,11 @@ describeInNamespace('fallbacks', () => {
   });
 
   it.each([
-    ['ENOBUFS', ENOBUFS],
-    ['EPERM', 1],
-  ])('counts %s and goes on with the next endpoint', (name, error) => {
+    ['ENOBUFS', ENOBUFS, 'the kernel is out of buffer room'],
+    ['EPERM', 1, 'a firewall of this machine forbids it'],
+    ['ENETUNREACH', 101, 'no route leads there'],
+    ['ENOTCONN', 107, 'refused by the system'],
+  ])('counts %s, tells it once, and goes on with the next endpoint', (name, error, meaning) => {
     const [a, b, c] = [open(), open(), open()];
     refusals.set('sendmmsg', once(error));
     for (const to of [loopback(b.port), loopback(c.port)]) {
@@ -208,6 +230,11 @@ describeInNamespace('fallbacks', () => {
     arena.reset();
     expect([...a.errors]).toEqual([[name, 3]]);
     expect(drops).toEqual(['sendFailed 3']);
+    expect(notes).toEqual([`udp: IPv4: cannot send: ${meaning} (sendmsg: ${name})`]);
+    refusals.set('sendmmsg', once(error));
+    sendRun(a, loopback(b.port), 2);
+    expect([...a.errors]).toEqual([[name, 5]]);
+    expect(notes).toHaveLength(1);
     expect(receiveAll(c)).toHaveLength(3);
   });
 
@@ -247,6 +274,11 @@ describeInNamespace('fallbacks', () => {
     sendRun(a, other, 1);
     expect(drops).toEqual(['sendFailed 1']);
     expect([...a.errors]).toEqual([['EAFNOSUPPORT', 1]]);
+    sendRun(a, other, 1);
+    const family = missing === AF_INET ? 4 : 6;
+    expect(notes).toEqual([
+      `udp: IPv${family}: cannot send: this machine had no IPv${family} when the port was opened`,
+    ]);
   });
 
   it('says so where there is neither family', () => {

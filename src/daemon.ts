@@ -26,10 +26,10 @@ import { UAPI_DIRECTORY } from './io/uapisocket.ts';
 import { Log, type LogLevel } from './log.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
 import { Persistence } from './persistence.ts';
-import { Rehearsal } from './rehearsal.ts';
+import { openRehearsal, type Rehearsal } from './rehearsal.ts';
 import { formatState } from './uapi/get.ts';
 import type { Request } from './uapi/request.ts';
-import { acceptSet, answer, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
+import { acceptSet, answer, EAGAIN, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
 import { parseSet } from './uapi/set.ts';
 import { formatStats } from './uapi/stats.ts';
 import { Underlay } from './underlay.ts';
@@ -89,7 +89,9 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       void daemon.rehearse();
     }
     daemon.confine();
-    return await daemon.finished;
+    const code = await daemon.finished;
+    if (!daemon.isSucceeded) options.onStopping?.();
+    return code;
   } catch (error) {
     options.predecessor?.fail((error as Error).message);
     throw error;
@@ -173,6 +175,11 @@ class Daemon {
     });
   }
 
+  /** Another process goes on in its place. */
+  get isSucceeded(): boolean {
+    return this.#ending === 'notOurs';
+  }
+
   async open(): Promise<void> {
     const { name, predecessor } = this.#options;
     if (predecessor !== undefined) this.#ending = 'notOurs';
@@ -231,26 +238,16 @@ class Daemon {
     this.#path.end();
   }
 
-  /** Warms the packet path up. A machine short of descriptors has a slower start, no more. */
+  /** Warms the packet path up; resolves when that is over. */
   rehearse(): Promise<void> {
+    const [arena, suite, kernels, loop] = [this.#arena, this.#suite, this.#kernels, this.#loop];
     return new Promise((resolve) => {
-      try {
-        this.#rehearsal = new Rehearsal({
-          arena: this.#arena,
-          suite: this.#suite,
-          kernels: this.#kernels,
-          loop: this.#loop,
-          offload: this.#offload,
-          onEnd: () => {
-            resolve();
-            drainSoon();
-          },
-        });
-      } catch (error) {
-        if (!(error instanceof SystemError)) throw error;
-        this.#log.debug(`No rehearsal: ${error.message}`);
+      const onEnd = (): void => {
         resolve();
-      }
+        drainSoon();
+      };
+      const options = { arena, suite, kernels, loop, offload: this.#offload, onEnd };
+      this.#rehearsal = openRehearsal(options, (line) => this.#log.debug(line));
     });
   }
 
@@ -275,8 +272,10 @@ class Daemon {
     process.off('SIGUSR2', this.#upgradeBySignal);
     this.#stopMoving();
     // First, since whoever waits for our end looks for the socket.
-    if (this.#ending === 'notOurs') await this.#uapi?.leave();
-    else await this.#uapi?.close();
+    if (this.#ending === 'notOurs') {
+      this.#uapi?.leave();
+      await this.#uapi?.finish();
+    } else await this.#uapi?.close();
     await this.#leaveState();
     this.#path.close();
     this.#path.tun?.close();
@@ -304,7 +303,6 @@ class Daemon {
 
   #end(why: string): void {
     this.#log.debug(`Shutting down: ${why}`);
-    this.#options.onStopping?.();
     this.#finish(0);
   }
 
@@ -339,6 +337,7 @@ class Daemon {
       pack: () => packEstate(this.#path, this.#uapi!, this.#path.now - this.#startedAt),
       onHandedOver: (pid) => {
         this.#ending = 'notOurs';
+        this.#uapi?.leave();
         this.#stopMoving();
         this.#options.onSucceeded?.(pid);
       },
@@ -385,6 +384,8 @@ class Daemon {
   // The operator.
 
   readonly #handleRequest = (request: Request): string | Promise<string> => {
+    // What was asked just before another process took over: it will know.
+    if (this.#ending === 'notOurs') return refuseSet(EAGAIN);
     this.#path.begin();
     try {
       if (request.operation === 'upgrade') {

@@ -15,7 +15,7 @@ import type { CryptoSuite } from './crypto/suite.ts';
 import { Datapath } from './datapath.ts';
 import { Endpoint } from './device/endpoint.ts';
 import { random } from './io/clock.ts';
-import { close, read, Scratch, socketPair, write } from './io/libc.ts';
+import { close, read, Scratch, SystemError, socketPair, write } from './io/libc.ts';
 import type { Loop } from './io/loop.ts';
 import { enterNewNamespace } from './io/namespace.ts';
 import { Netlink } from './io/netlink.ts';
@@ -118,6 +118,21 @@ export class Rehearsal {
     clearTimeout(this.#pause);
     for (const end of this.#ends) end.close();
     this.#onEnd();
+  }
+}
+
+/** Where there can be none the start is slower, no more: `onRefusal` gets a line for the log. */
+export function openRehearsal(
+  options: RehearsalOptions,
+  onRefusal: (line: string) => void,
+): Rehearsal | undefined {
+  try {
+    return new Rehearsal(options);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    onRefusal(`No rehearsal: ${error.message}`);
+    options.onEnd?.();
+    return undefined;
   }
 }
 

@@ -194,7 +194,11 @@ async function stateDirectory(env: Environment): Promise<string> {
 
 /** In the background without an output of its own, a daemon still has the kernel's log. */
 async function openLog(isUnseen: boolean): Promise<(line: string) => void> {
-  if (!isUnseen) return (line) => void process.stderr.write(`${line}\n`);
+  if (!isUnseen) {
+    // Whoever read the log may go away before the tunnel does.
+    process.stderr.on('error', () => {});
+    return (line) => void process.stderr.write(`${line}\n`);
+  }
   const { openKernelLog } = await import('../io/kernellog.ts');
   return openKernelLog('tswgd');
 }

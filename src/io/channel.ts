@@ -68,7 +68,7 @@ export class Channel {
 
   /** Sends a message. False when the other side is gone, or does not read for `timeoutMs`. */
   send(bytes: Uint8Array, fds: readonly number[], timeoutMs: number): boolean {
-    if (!sendDescriptors(this.fd, bytes.length, fds, timeoutMs)) return false;
+    if (this.#isClosed || !sendDescriptors(this.fd, bytes.length, fds, timeoutMs)) return false;
     const piece = this.#piece;
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       const part = bytes.subarray(at, at + PIECE_BYTES);

@@ -45,11 +45,10 @@ export interface UapiServer {
   readonly fd: number;
   /** Ends all connections and removes the socket's file, if it is still this server's. */
   close(): Promise<void>;
-  /**
-   * Serves no more, but leaves the file, and the socket, to the process that serves it from now on.
-   * Whoever was answered may read that to its end.
-   */
-  leave(): Promise<void>;
+  /** Leaves the file, and the socket, to the process that serves it from now on: takes nobody in. */
+  leave(): void;
+  /** After `leave`: ends all connections; whoever was answered may read that to its end. */
+  finish(): Promise<void>;
 }
 
 const MAX_CLIENTS = 256;
@@ -72,7 +71,11 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
   const server = createServer({ allowHalfOpen: true }, (socket) => clients.add(socket));
   await listen(server, fd, path);
   const file = new SocketFile(path, directory, options.onGone);
-  const end = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+  let ended: Promise<void> | undefined;
+  const end = (): Promise<void> => {
+    ended ??= new Promise((resolve) => server.close(() => resolve()));
+    return ended;
+  };
   return {
     name,
     path,
@@ -84,6 +87,9 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
     },
     leave: () => {
       file.leave();
+      void end();
+    },
+    finish: () => {
       clients.endAll();
       return end();
     },

@@ -1,0 +1,360 @@
+/**
+ * Upgrade in place: what a user of the tunnel notices of it, from which version to which, and what
+ * happens when the new program fails, wherever it does.
+ */
+
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Capture, type CapturedPacket } from '../lab/capture.ts';
+import { type Child, sleep, waitFor } from '../lab/command.ts';
+import type { Host } from '../lab/host.ts';
+import { NotifySocket } from '../lab/notifysocket.ts';
+import { firstPing, PingTrain, ping } from '../lab/probes.ts';
+import { REPOSITORY } from '../lab/repository.ts';
+import { describeInLab, describeOnBothPaths, withLab } from '../lab/suite.ts';
+import { transfer } from '../lab/transfer.ts';
+import {
+  buildPair,
+  createPresharedKey,
+  INNER,
+  OUR_DAEMON,
+  type Pair,
+  TUNNEL_PORT,
+  waitForControl,
+} from '../lab/tunnel.ts';
+
+const [LEFT, RIGHT] = INNER[4];
+const PING_INTERVAL_MS = 10;
+/** Of a hand-over between two idle cores, 15 ms; the machine may be busy with other tests. */
+const LOST_PINGS_MAX = 20;
+const DATA = 4;
+/** A second installation, of another version, stands here. */
+const NEXT_VERSION = '98.7.6';
+
+async function upgrade(host: Host): Promise<string> {
+  return host.run('tswg', ['wg0', 'upgrade'], { timeoutMs: 40_000 });
+}
+
+async function fact(host: Host, name: string): Promise<string> {
+  const stats = await host.run('tswg', ['wg0', 'stats']);
+  return new RegExp(`^\\t${name}: (.*)$`, 'm').exec(stats)?.[1] ?? '';
+}
+
+async function handshakes(host: Host): Promise<string> {
+  return /(\d+) {2}handshakes completed/.exec(await host.run('tswg', ['wg0', 'stats']))?.[1] ?? '';
+}
+
+/** Sessions and counters of the data messages in a capture, and which of them came twice. */
+function nonces(packets: readonly CapturedPacket[]): { sessions: number; repeated: string[] } {
+  const seen = new Set<string>();
+  const sessions = new Set<string>();
+  const repeated: string[] = [];
+  for (const { source, payload } of packets) {
+    if (payload[0] !== DATA) continue;
+    const session = `${source} ${payload.readUInt32LE(4)}`;
+    const nonce = `${session} ${payload.readBigUInt64LE(8)}`;
+    if (seen.has(nonce)) repeated.push(nonce);
+    seen.add(nonce);
+    sessions.add(session);
+  }
+  return { sessions: sessions.size, repeated };
+}
+
+describeOnBothPaths('an upgrade in place', ['wg', 'tcpdump'], (env) => {
+  it('is not noticed: no ping, no stream and no session ends, and no nonce is used twice', () =>
+    withLab(env, async (lab) => {
+      const pair = await buildPair(lab, { presharedKey: createPresharedKey(), bothKnow: true });
+      const { left, right } = pair;
+      await firstPing(left.host, RIGHT);
+      const configuration = await left.host.run('wg', ['showconf', 'wg0']);
+      const capture = await Capture.start(left.host, 'wan', `udp port ${TUNNEL_PORT}`, 64);
+      const train = new PingTrain(right.host, LEFT, PING_INTERVAL_MS);
+      const arriving = transfer(right.host, left.host, RIGHT, 60_000_000, 50_000);
+      await waitFor(() => train.received > 10, 'the first pings');
+      const pids = [await fact(left.host, 'pid')];
+      const { latestHandshake } = await left.peerDump();
+      for (let i = 0; i < 2; i++) {
+        const said = await upgrade(left.host);
+        const found = /^wg0: version \S+ goes on as process (\d+); packets waited for (\d+) ms\n$/;
+        expect(said).toMatch(found);
+        const [, pid, pauseMs] = found.exec(said) ?? [];
+        pids.push(pid!);
+        expect(await fact(left.host, 'pid')).toBe(pid);
+        console.info(`upgrade: packets waited for ${pauseMs} ms`);
+      }
+      const pid = await fact(right.host, 'pid');
+      await right.host.run('kill', ['-USR2', pid]);
+      await waitFor(async () => (await fact(right.host, 'pid')) !== pid, 'the successor', 20_000);
+      const report = await arriving;
+      expect(report.receivedDigest).toBe(report.sentDigest);
+      const pings = await train.stop();
+      const lost = pings.sent - pings.received;
+      console.info(`three upgrades: ${lost} of ${pings.sent} pings lost`);
+      expect(lost).toBeLessThanOrEqual(LOST_PINGS_MAX);
+      expect(new Set(pids).size).toBe(3);
+      expect(await left.host.run('wg', ['showconf', 'wg0'])).toBe(configuration);
+      expect((await left.peerDump()).latestHandshake).toBe(latestHandshake);
+      expect([await handshakes(left.host), await handshakes(right.host)]).toEqual(['1', '1']);
+      expect(await left.daemon.exited).toBe(0);
+      const { sessions, repeated } = nonces(await capture.stop());
+      expect(repeated).toEqual([]);
+      expect(sessions).toBe(2);
+      const log = left.daemon.stderr + right.daemon.stderr;
+      expect(log).not.toMatch(/ERROR/);
+      expect(log).not.toContain(left.keys.privateKey);
+    }));
+});
+
+describeInLab('a tunnel that was upgraded', ['wg'], () => {
+  it('does all that it did before: down, up, another port, another mark, the end', () =>
+    withLab({}, async (lab) => {
+      const { left, right } = await buildPair(lab, { bothKnow: true });
+      const { host } = left;
+      await firstPing(host, RIGHT);
+      await host.ip('link set wg0 down');
+      await upgrade(host);
+      await host.ip('link set wg0 up');
+      await firstPing(host, RIGHT);
+      await upgrade(host);
+      await left.set('listen-port 51999 fwmark 0x7');
+      await firstPing(host, RIGHT);
+      expect(await right.host.run('wg', ['show', 'wg0', 'endpoints'])).toContain(':51999\n');
+      await upgrade(host);
+      expect(await host.run('wg', ['show', 'wg0', 'listen-port'])).toBe('51999\n');
+      expect(await host.run('wg', ['show', 'wg0', 'fwmark'])).toBe('0x7\n');
+      expect((await ping(host, RIGHT)).received).toBe(1);
+      const sandbox = await host.run('tswg', ['wg0', 'stats']);
+      expect(sandbox).toMatch(/sandbox seccomp: all threads\n/);
+      expect(sandbox).toMatch(/sandbox no new privs: yes\n/);
+      await host.run('tswg', ['wg0', 'destroy']);
+      const gone = '! ip link show wg0 && ! test -e /run/wireguard/wg0.sock && ! pgrep -f [t]swgd';
+      await waitFor(async () => (await host.sh(gone)).status === 0, 'the end of everything');
+    }));
+
+  it('keeps a thousand peers', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const daemon = host.spawn(OUR_DAEMON, ['-f', 'wg0']);
+      await waitForControl(host, 'wg0', daemon);
+      const peers = Array.from({ length: 1_000 }, (_, i) => {
+        const key = Buffer.from(`${i}`.padStart(32, 'k')).toString('base64');
+        return `[Peer]\nPublicKey = ${key}\nAllowedIPs = 10.${i >> 8}.${i & 255}.0/24\n`;
+      });
+      const key = Buffer.alloc(32, 8).toString('base64');
+      await host.writeFile('/run/lab/c', `[Interface]\nPrivateKey = ${key}\n${peers.join('')}`);
+      await host.run('wg', ['setconf', 'wg0', '/run/lab/c']);
+      await host.ip('link set wg0 up');
+      const before = await host.run('wg', ['showconf', 'wg0']);
+      console.info(`a thousand peers: ${(await upgrade(host)).trim()}`);
+      expect(await host.run('wg', ['showconf', 'wg0'])).toBe(before);
+    }));
+
+  it('answers wg all the time', () =>
+    withLab({}, async (lab) => {
+      const { left } = await buildPair(lab, { bothKnow: true });
+      const asking = left.host.run('bash', [
+        '-euc',
+        'for i in $(seq 150); do wg show wg0 >/dev/null; wg set wg0 fwmark $i; done; wg show wg0 fwmark',
+      ]);
+      const upgrades = (async () => {
+        for (let i = 0; i < 2; i++) await upgrade(left.host);
+      })();
+      expect(await asking).toBe('0x96\n');
+      await upgrades;
+    }));
+
+  it('goes on in the background, and as a service', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      await host.run(OUR_DAEMON, ['wg0']);
+      await upgrade(host);
+      expect(await host.run('wg', ['show', 'wg0', 'fwmark'])).toBe('off\n');
+      await host.run('rm', ['/run/wireguard/wg0.sock']);
+      await waitFor(async () => (await host.sh('! ip link show wg0')).status === 0, 'its end');
+      const folder = mkdtempSync(path.join(tmpdir(), 'tswg-notify-'));
+      const manager = new NotifySocket(path.join(folder, 'socket'));
+      try {
+        const env = { NOTIFY_SOCKET: path.join(folder, 'socket') };
+        const daemon = host.spawn(OUR_DAEMON, ['-f', 'wg0'], { env });
+        await waitForControl(host, 'wg0', daemon);
+        await upgrade(host);
+        const pid = await fact(host, 'pid');
+        await host.run('tswg', ['wg0', 'destroy']);
+        await waitFor(() => manager.states.includes('STOPPING=1'), 'the end of the service');
+        expect([...manager.states].sort()).toEqual(
+          [`MAINPID=${pid}`, 'READY=1', 'READY=1', 'STOPPING=1'].sort(),
+        );
+      } finally {
+        manager.close();
+        rmSync(folder, { recursive: true });
+      }
+    }));
+
+  it('survives a SIGKILL of the successor when it is persistent', () =>
+    withLab({}, async (lab) => {
+      const pair = await buildPair(lab, { bothKnow: true });
+      const { host } = pair.left;
+      await host.run('mount', ['-t', 'tmpfs', 'tmpfs', '/var/lib']);
+      const configuration = await host.run('wg', ['showconf', 'wg0']);
+      await pair.left.daemon.stop();
+      const start = async (): Promise<void> => {
+        const daemon = host.spawn(OUR_DAEMON, ['-f', '--persist', 'wg0']);
+        await waitForControl(host, 'wg0', daemon);
+      };
+      await start();
+      await host.writeFile('/run/lab/c', configuration);
+      await host.run('wg', ['setconf', 'wg0', '/run/lab/c']);
+      await host.configure('wg0', `${LEFT}/24`);
+      await firstPing(host, RIGHT);
+      await upgrade(host);
+      await pair.left.set('fwmark 0x9');
+      const state = 'grep -q ^fwmark=9 /var/lib/tswg/wg0.state';
+      await waitFor(async () => (await host.sh(state)).status === 0, 'the state');
+      await host.run('kill', ['-KILL', await fact(host, 'pid')]);
+      await start();
+      expect(await host.run('wg', ['show', 'wg0', 'fwmark'])).toBe('0x9\n');
+      await firstPing(host, RIGHT, 2_000);
+    }));
+});
+
+describe('the program on disk', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'tswg-upgrade-'));
+  const current = path.join(folder, 'current');
+  const next = path.join(folder, 'next');
+  const broken = path.join(folder, 'broken');
+
+  /** Makes `current`, where the daemon is started from, lead there. */
+  const install = (target: string): void => {
+    rmSync(current, { force: true });
+    symlinkSync(target, current);
+  };
+
+  /** A program that acts as a successor as far as `act` goes. */
+  const breakWith = (act: string): void => {
+    writeFileSync(
+      path.join(broken, 'bin', 'tswgd'),
+      `import { Predecessor } from '${REPOSITORY}/dist/src/io/succession.js';
+       import { unpackEstate } from '${REPOSITORY}/dist/src/estate.js';
+       const predecessor = new Predecessor(Number(process.env.TSWG_STARTER_FD));
+       ${act}`,
+    );
+    install(broken);
+  };
+
+  const start = async (pair: Pair): Promise<Child> => {
+    const { host } = pair.left;
+    await pair.left.daemon.stop();
+    const daemon = host.spawn(path.join(current, 'bin', 'tswgd'), ['-f', 'wg0'], {
+      env: { LOG_LEVEL: 'debug' },
+    });
+    await waitForControl(host, 'wg0', daemon);
+    await host.run('wg', ['setconf', 'wg0', '/run/lab/wg0.conf']);
+    await host.configure('wg0', `${LEFT}/24`);
+    await firstPing(host, RIGHT);
+    return daemon;
+  };
+
+  const build = async (lab: Parameters<typeof buildPair>[0]): Promise<Pair> => {
+    const pair = await buildPair(lab, { bothKnow: true });
+    const { host } = pair.left;
+    await host.writeFile('/run/lab/wg0.conf', await host.run('wg', ['showconf', 'wg0']));
+    return pair;
+  };
+
+  beforeAll(() => {
+    mkdirSync(path.join(next, 'dist'), { recursive: true });
+    mkdirSync(path.join(broken, 'bin'), { recursive: true });
+    for (const part of ['package.json', 'bin', 'dist/src']) {
+      cpSync(path.join(REPOSITORY, part), path.join(next, part), { recursive: true });
+    }
+    symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(next, 'node_modules'));
+    const version = `export const VERSION = '${NEXT_VERSION}';\n`;
+    writeFileSync(path.join(next, 'dist', 'src', 'version.js'), version);
+    writeFileSync(path.join(broken, 'package.json'), '{ "type": "module" }');
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  describeInLab('of the next version', ['wg'], () => {
+    it('takes over, and gives back to the one before', () =>
+      withLab({}, async (lab) => {
+        install(REPOSITORY);
+        const pair = await build(lab);
+        const { host } = pair.left;
+        await start(pair);
+        const version = await fact(host, 'version');
+        const { latestHandshake } = await pair.left.peerDump();
+        install(next);
+        expect(await upgrade(host)).toContain(`version ${NEXT_VERSION} goes on`);
+        expect(await fact(host, 'version')).toBe(NEXT_VERSION);
+        expect((await ping(host, RIGHT)).received).toBe(1);
+        install(REPOSITORY);
+        expect(await upgrade(host)).toContain(`version ${version} goes on`);
+        expect(await fact(host, 'version')).toBe(version);
+        expect((await ping(host, RIGHT)).received).toBe(1);
+        expect((await pair.left.peerDump()).latestHandshake).toBe(latestHandshake);
+      }));
+  });
+
+  describeInLab('when it fails', ['wg', 'tcpdump'], () => {
+    it.each([
+      ['before it asks', 'process.exit(3);', /the new program ended before it was ready/, 1],
+      [
+        'and says why',
+        "predecessor.fail('no room');",
+        /the new program failed: no room; the daemon carries on as it was/,
+        1,
+      ],
+      [
+        'with all in its hands',
+        'predecessor.take(); process.exit(3);',
+        /the new program ended before it was ready/,
+        1,
+      ],
+      [
+        'by answering nonsense',
+        "predecessor.take(); predecessor.fail('x'); ",
+        /the new program failed: x/,
+        1,
+      ],
+      [
+        'once it may begin',
+        "unpackEstate(predecessor.take()); predecessor.begin(process.pid, '6.6.6'); process.exit(3);",
+        /the new program ended when it was to begin/,
+        2,
+      ],
+    ])('%s, the old one carries on', (_, act, why, sessions) =>
+      withLab({ TSWG_NO_OFFLOAD: '1' }, async (lab) => {
+        install(REPOSITORY);
+        const pair = await build(lab);
+        const { host } = pair.left;
+        const daemon = await start(pair);
+        const pid = await fact(host, 'pid');
+        const capture = await Capture.start(host, 'wan', `udp port ${TUNNEL_PORT}`, 64);
+        const train = new PingTrain(pair.right.host, LEFT, PING_INTERVAL_MS);
+        await waitFor(() => train.received > 10, 'the first pings');
+        breakWith(act);
+        const failed = await host.exec('tswg', ['wg0', 'upgrade'], { timeoutMs: 40_000 });
+        expect(failed.status).toBe(1);
+        expect(failed.stderr).toMatch(/^tswg: wg0: upgrade: [^\n]*\n$/);
+        expect(failed.stderr).toMatch(why);
+        expect(await fact(host, 'pid')).toBe(pid);
+        const received = train.received;
+        await waitFor(() => train.received > received + 10, 'pings again');
+        const pings = await train.stop();
+        expect(pings.sent - pings.received).toBeLessThanOrEqual(LOST_PINGS_MAX);
+        const found = nonces(await capture.stop());
+        expect(found.repeated).toEqual([]);
+        // Each side of a session has an index of its own.
+        expect(found.sessions).toBe(2 * sessions);
+        expect(daemon.stderr).toMatch(/ERROR: .* Upgrade failed: /);
+        // It is no worse for it.
+        install(REPOSITORY);
+        await upgrade(host);
+        await sleep(100);
+        expect((await ping(host, RIGHT)).received).toBe(1);
+      }),
+    );
+  });
+});

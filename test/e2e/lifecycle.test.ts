@@ -13,6 +13,8 @@ const UDP_IPV4_BYTES = 42;
 /** A data message's header and authenticator. */
 const DATA_OVERHEAD_BYTES = 32;
 const SOCKET = '/var/run/wireguard/wg0.sock';
+const SERVED_BY_ANOTHER =
+  'tswgd: create interface wg0: another program serves this interface (TUNSETIFF: EBUSY)\n';
 
 describeOnBothPaths('a running tunnel', ['wg', 'tcpdump'], (env) => {
   it('comes back within the protocol’s time when the peer was restarted', () =>
@@ -112,7 +114,7 @@ describeOnBothPaths('a running tunnel', ['wg', 'tcpdump'], (env) => {
 
 describeInLab('the life of a daemon', ['wg'], () => {
   const startDaemon = async (host: Host): Promise<Child> => {
-    const daemon = host.spawn(OUR_DAEMON, ['-f', 'wg0']);
+    const daemon = host.spawn(OUR_DAEMON, ['-f', 'wg0'], { env: { LOG_LEVEL: 'debug' } });
     await waitForControl(host, 'wg0', daemon);
     return daemon;
   };
@@ -152,6 +154,7 @@ describeInLab('the life of a daemon', ['wg'], () => {
       const daemon = await startDaemon(host);
       await host.ip('link delete wg0');
       expect(await daemon.exited).toBe(0);
+      expectCause(daemon, 'the interface was deleted');
       await expectNoTrace(host);
     }));
 
@@ -161,6 +164,7 @@ describeInLab('the life of a daemon', ['wg'], () => {
       const daemon = await startDaemon(host);
       await host.run('rm', [SOCKET]);
       expect(await daemon.exited).toBe(0);
+      expectCause(daemon, 'the control socket was deleted');
       await expectNoTrace(host);
     }));
 
@@ -182,6 +186,7 @@ describeInLab('the life of a daemon', ['wg'], () => {
       expect(second.status).toBe(1);
       expect(second.stderr).toMatch(/wg0/);
       expect(second.stderr.trim().split('\n')).toHaveLength(1);
+      if (OUR_DAEMON === 'tswgd') expect(second.stderr).toBe(SERVED_BY_ANOTHER);
       expect(daemon.status).toBe(null);
       expect(await host.run('wg', ['show', 'wg0'])).toContain('interface: wg0');
     }));
@@ -198,6 +203,11 @@ describeInLab('the life of a daemon', ['wg'], () => {
       await firstPing(right.host, LEFT);
     }));
 });
+
+/** What the daemon's last line says of its end; wireguard-go has words of its own. */
+function expectCause(daemon: Child, cause: string): void {
+  if (OUR_DAEMON === 'tswgd') expect(daemon.stderr).toContain(`Shutting down: ${cause}\n`);
+}
 
 /** Whether anything on the host listens on the tunnel's port. */
 async function listens(host: Host): Promise<boolean> {

@@ -3,6 +3,7 @@
  * said of a state that is of no use.
  */
 
+import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { type Child, sleep, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
@@ -25,6 +26,7 @@ const SOCKET = '/var/run/wireguard/wg0.sock';
 /** What the project promises from the restart to the first packet. */
 const RESTART_MS_MAX = 2_000;
 const PING_INTERVAL_MS = 10;
+const SECONDS_IN_A_YEAR = 31_536_000n;
 
 /** A /var/lib of the host's own, of so many KiB. */
 async function giveStates(host: Host, kib = 1024): Promise<void> {
@@ -59,6 +61,16 @@ async function buildPersistentPair(lab: Parameters<typeof buildPair>[0]) {
 
 async function knowsSession(host: Host): Promise<boolean> {
   return (await host.sh(`grep -q '^handshake=' ${STATE}`)).status === 0;
+}
+
+/** A state of which we have sent our last initiation in a year from now. */
+function aYearLater(state: string): string {
+  const body = state
+    .slice(state.indexOf('\n') + 1)
+    .replace(/(?<=^handshake=\S+ \d+ )[0-9a-f]{16}/m, (seconds) =>
+      (BigInt(`0x${seconds}`) + SECONDS_IN_A_YEAR).toString(16).padStart(16, '0'),
+    );
+  return `tswg-state 1 sha256=${createHash('sha256').update(body).digest('hex')}\n${body}`;
 }
 
 /** Index, flags that outlive a daemon, MTU, addresses and routes. */
@@ -253,6 +265,28 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       const next = await start(host);
       expect(next.stderr).toMatch(/wg0\.state is of an interface that is gone: starting anew\n/);
       expect(await host.run('wg', ['show', 'wg0', 'peers'])).toBe('');
+    }));
+
+  it('is answered though the clock was set back by a year, twice, and says why one might doubt it', () =>
+    withLab({}, async (lab) => {
+      const { left, persistent } = await buildPersistentPair(lab);
+      const { host } = left;
+      await persistent.stop('SIGKILL');
+      let state = aYearLater(await host.run('cat', [STATE]));
+      await host.writeFile(STATE, state);
+      for (const _ of ['with the first timestamp of the future', 'with one after it']) {
+        const next = await start(host);
+        expect(next.stderr).toMatch(
+          /ERROR: .* The clock is behind the handshakes .*: was it set back\?/,
+        );
+        expect(await firstPing(host, RIGHT)).toBeLessThan(RESTART_MS_MAX);
+        const before = state;
+        await waitFor(async () => {
+          state = await host.run('cat', [STATE]);
+          return state !== before;
+        }, 'a state that knows of the session');
+        await next.stop('SIGKILL');
+      }
     }));
 
   it('says so when there is no state for it', () =>

@@ -7,6 +7,7 @@ import { expect, it } from 'vitest';
 import { waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { firstPing, ping } from '../lab/probes.ts';
+import { compiledProgram } from '../lab/repository.ts';
 import { describeInLab, withLab } from '../lab/suite.ts';
 import { transfer } from '../lab/transfer.ts';
 import { buildPair, INNER, OUTER_LEFT, OUTER_RIGHT, TUNNEL_PORT } from '../lab/tunnel.ts';
@@ -158,6 +159,23 @@ describeInLab('a running tunnel', ['wg', 'nft'], () => {
       expect(await stats(host)).not.toContain('socket:');
       // It still knows where its interface is, and would follow it.
       expect(daemon.stderr).not.toContain('namespace');
+    }));
+});
+
+describeInLab('a machine that was suspended for longer than a session lasts', ['wg'], () => {
+  const preload = `--import=${compiledProgram('test/e2e/suspendprobe.ts')}`;
+
+  it('sends under a new session at once, and says that it resumed', () =>
+    withLab({ NODE_OPTIONS: preload }, async (lab) => {
+      const { left } = await buildPair(lab);
+      const { host, daemon } = left;
+      await firstPing(host, RIGHT);
+      await host.run('kill', ['-USR2', `${await counted(host, 'pid')}`]);
+      await daemon.waitForOutput(/ERROR: .* Resumed after 200 s of suspend: /);
+      // The keepalive that was due meanwhile asks for a session already.
+      expect((await ping(host, RIGHT, { count: 3, intervalMs: 50 })).received).toBe(3);
+      expect(await counted(host, 'handshakes completed')).toBe(2);
+      expect(daemon.stderr.match(/Resumed/g)).toHaveLength(1);
     }));
 });
 

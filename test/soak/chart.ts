@@ -62,7 +62,7 @@ function options(recording: Recording, outcome: Outcome, about: string): echarts
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: FONT, color: INK },
     title: [heading(outcome, about), ...PANELS.map(panelTitle)],
-    legend: { bottom: 8, textStyle: { color: INK }, data: legend(recording) },
+    legend: { bottom: 8, textStyle: { color: INK } },
     grid: PANELS.map(({ top, height }) => ({ left: LEFT, right: RIGHT, top, height })),
     xAxis: PANELS.map((_, panel) => timeAxis(panel, outcome.minutes)),
     yAxis: PANELS.map((_, panel) => valueAxis(panel)),
@@ -94,11 +94,6 @@ function panelTitle({ title, top }: (typeof PANELS)[number]) {
     top: top - 24,
     textStyle: { fontSize: 12, fontWeight: 'bold' as const, color: INK },
   };
-}
-
-function legend({ events }: Recording): string[] {
-  const happened = Object.keys(MARKS).filter((kind) => events.some((event) => event.kind === kind));
-  return [...SIDES, 'median', 'most', 'lost', ...happened];
 }
 
 function timeAxis(panel: number, minutes: number): echarts.XAXisComponentOption {

@@ -25,10 +25,10 @@ export interface Memory {
   readonly slope: number;
 }
 
-/** Until compiled code and the pools are there. */
-const WARM_UP_MS = 60_000;
+/** Until all code is compiled, and what that has left behind is collected. */
+const WARM_UP_MS = 120_000;
 /** Less than this, and a trend is chance. */
-const JUDGED_MS = 120_000;
+const JUDGED_MS = 90_000;
 const MS_PER_MINUTE = 60_000;
 
 export function livesOf(samples: readonly Sample[]): Life[] {

@@ -7,7 +7,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { request } from '../../src/io/uapiclient.ts';
 import { parseStats, type ReportedStats } from '../../src/uapi/stats.ts';
-import { onlyChild } from '../bench/processes.ts';
 import { type Child, sleep, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { OUR_DAEMON, waitForControl } from '../lab/tunnel.ts';
@@ -56,7 +55,6 @@ export class Keeper {
 
   /** The same, of what it has answered. */
   pidOf({ facts }: ReportedStats): number {
-    if (facts.pid === undefined) return onlyChild(this.#child.pid);
     const inner = Number(facts.pid);
     if (this.#pid?.inner !== inner) this.#pid = { inner, outer: outerPid(this.host, inner) };
     return this.#pid.outer;

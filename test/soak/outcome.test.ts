@@ -97,6 +97,11 @@ describe('the verdicts over a soak', () => {
       'no loss without a reason',
     ],
     [
+      'a packet lost long after a SIGKILL',
+      () => withDatagrams({ lostMs: [KILLED.toMs + 5_000] }),
+      'no loss without a reason',
+    ],
+    [
       'a successor that was late',
       () => {
         const good = goodRecording();
@@ -121,6 +126,15 @@ describe('the verdicts over a soak', () => {
         withSamples((sample) => ({
           rssMb: sample.side === 'right' && minutesOf(sample) > 15 ? 101 : 86,
         })),
+      'memory is flat within a process',
+    ],
+    [
+      'memory that jumps in a life that is too short for a slope',
+      () => {
+        const jumping = withSamples((sample) => ({ rssMb: minutesOf(sample) > 7 ? 101 : 86 }));
+        const samples = jumping.samples.filter((sample) => minutesOf(sample) < 9);
+        return { ...jumping, samples };
+      },
       'memory is flat within a process',
     ],
     [

@@ -2,7 +2,10 @@
 
 import { formatJson } from '../bench/record.ts';
 import { median } from '../bench/statistics.ts';
+import type { SoakEvent } from './losses.ts';
 import type { Cost, Outcome } from './outcome.ts';
+import type { Sample } from './samples.ts';
+import { SIDES } from './site.ts';
 import type { Recording, Settings } from './soak.ts';
 
 const MS_PER_S = 1_000;
@@ -113,13 +116,45 @@ export function formatRecord(
       lostBesideCounters: outcome.accounting.byCounter,
     },
     verdicts: outcome.verdicts,
-    events: recording.events.map(({ fromMs, toMs, ...event }) => ({
-      atS: since(fromMs),
-      seconds: (toMs - fromMs) / MS_PER_S,
-      ...event,
+    reconfigurations: countNames(recording.events.filter(isRoutine)),
+    events: recording.events
+      .filter((event) => !isRoutine(event))
+      .map(({ fromMs, toMs, ...event }) => ({
+        atS: since(fromMs),
+        seconds: (toMs - fromMs) / MS_PER_S,
+        ...event,
+      })),
+    costs: outcome.costs.map(({ event, ...cost }) => ({
+      atS: since(event.fromMs),
+      name: event.name,
+      ...cost,
     })),
-    costs: outcome.costs.map(({ event, ...cost }) => ({ atS: since(event.fromMs), ...cost })),
-    samples: recording.samples.map(({ atMs, ...sample }) => ({ atS: since(atMs), ...sample })),
+    samples: Object.fromEntries(
+      SIDES.map((side) => {
+        const own = recording.samples.filter((sample) => sample.side === side);
+        const column = (of: (sample: Sample) => number): number[] => own.map(of);
+        const columns = {
+          atS: column(({ atMs }) => since(atMs)),
+          pid: column(({ pid }) => pid),
+          rssMb: column(({ rssMb }) => rssMb),
+          descriptors: column(({ descriptors }) => descriptors),
+          threads: column(({ threads }) => threads),
+          cpuSeconds: column(({ cpuSeconds }) => cpuSeconds),
+          handshakes: column(({ handshakes }) => handshakes),
+        };
+        return [side, columns];
+      }),
+    ),
     log: recording.log,
   });
+}
+
+function isRoutine({ kind, failure }: SoakEvent): boolean {
+  return kind === 'reconfiguration' && failure === null;
+}
+
+function countNames(events: readonly SoakEvent[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { name } of events) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }

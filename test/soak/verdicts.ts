@@ -119,7 +119,8 @@ function judgeSessions({ sessions, minutes }: Figures): Verdict {
 function judgeMemory({ growth }: Figures): Verdict {
   const name = 'memory is flat within a process';
   const memories = growth.flatMap((side) => side.memories);
-  if (memories.length === 0) return { name, passed: null, detail: 'no process lived 3 minutes' };
+  if (memories.length === 0)
+    return { name, passed: null, detail: 'no process lived for four minutes' };
   const shown = memories.map((memory) => {
     const { life, minutes, first, last, slope } = memory;
     const isSteep = minutes >= LONG_MINUTES && slope > SLOPE_MB;

@@ -15,6 +15,8 @@ it('shows both daemons, the panels over one time, and what happened', () => {
   expect(texts).toContain('kill');
   expect(texts).not.toContain('upgrade');
   expect(texts.some((text) => text.endsWith('a machine'))).toBe(true);
+  // The right daemon, one process, in two panels; the legend has a line and a symbol.
+  expect(svg.match(/stroke="#1f5fa8"/g)).toHaveLength(4);
   // A dashed line for the kill in each panel.
   expect(svg.match(/stroke-dasharray/g)).toHaveLength(4);
 });

@@ -54,25 +54,31 @@ export function lossWindow(event: SoakEvent): { fromMs: number; toMs: number } |
   return mayLose ? { fromMs: fromMs - LEAD_MS, toMs: toMs + GRACE_MS[kind] } : null;
 }
 
+/** Tells of a moment which event it was lost to: of several, the last one. */
+export function findCauses(events: readonly SoakEvent[]): (atMs: number) => SoakEvent | undefined {
+  const windows = events.flatMap((event) => {
+    const window = lossWindow(event);
+    return window === null ? [] : [{ event, ...window }];
+  });
+  return (atMs) => windows.findLast(({ fromMs, toMs }) => atMs >= fromMs && atMs <= toMs)?.event;
+}
+
 export function account(
   losses: readonly Loss[],
   events: readonly SoakEvent[],
   samples: readonly Sample[],
 ): Accounting {
-  const windows = events.flatMap((event) => {
-    const window = lossWindow(event);
-    return window === null ? [] : [{ event, ...window }];
-  });
+  const causeOf = findCauses(events);
   const byEvent = new Map<SoakEvent, Loss[]>();
   const rest: Loss[] = [];
   for (const loss of losses) {
-    const found = windows.findLast(({ fromMs, toMs }) => loss.atMs >= fromMs && loss.atMs <= toMs);
-    if (found === undefined) {
+    const cause = causeOf(loss.atMs);
+    if (cause === undefined) {
       rest.push(loss);
       continue;
     }
-    const own = byEvent.get(found.event);
-    if (own === undefined) byEvent.set(found.event, [loss]);
+    const own = byEvent.get(cause);
+    if (own === undefined) byEvent.set(cause, [loss]);
     else own.push(loss);
   }
   return { byEvent, ...explainByCounters(rest, samples) };

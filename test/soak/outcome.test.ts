@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../simulator/random.ts';
 import { slopeOf } from './flatness.ts';
+import type { SoakEvent } from './losses.ts';
 import { evaluate } from './outcome.ts';
 import { parsePings } from './pings.ts';
 import { RECONFIGURATIONS } from './reconfigurations.ts';
@@ -173,6 +174,20 @@ describe('the verdicts over a soak', () => {
     expect(failedOf(lose(2))).toEqual([]);
     expect(evaluate(lose(2)).accounting.byCounter).toEqual({ receiveOverflow: 2 });
     expect(failedOf(lose(3))).toEqual(['no loss without a reason']);
+  });
+
+  it('give a stall to the event that it began with, and know the slowest ping beside it', () => {
+    const later: SoakEvent = { ...KILLED, kind: 'upgrade', name: 'upgrade' };
+    const events = [KILLED, { ...later, fromMs: KILLED.toMs + 1_000, toMs: KILLED.toMs + 2_000 }];
+    const stalls = [
+      { fromMs: KILLED.fromMs + 1, toMs: KILLED.toMs + 1_500 },
+      { fromMs: KILLED.toMs + 1_010, toMs: KILLED.toMs + 1_080 },
+    ];
+    const { costs } = evaluate({ ...withStream({ stalls }), events });
+    expect(costs.map(({ stallMs }) => stallMs)).toEqual([2_399, 70]);
+    expect(costs.map(({ slowestMs }) => slowestMs)).toEqual([0.5, 0]);
+    expect(costs.map(({ lostPings }) => lostPings)).toEqual([2, 0]);
+    expect(costs[0].recoveryMs).toBeCloseTo(850.5);
   });
 
   it('do not say of a short run what it cannot tell', () => {

@@ -2,7 +2,7 @@
 
 import { median } from '../bench/statistics.ts';
 import { livesOf, type Memory, memoryOf, quietDescriptors } from './flatness.ts';
-import { type Accounting, account, lossWindow, type SoakEvent } from './losses.ts';
+import { type Accounting, account, findCauses, lossWindow, type SoakEvent } from './losses.ts';
 import type { PingReport } from './pings.ts';
 import { growth, type Sample } from './samples.ts';
 import { SIDES, type Side } from './site.ts';
@@ -66,10 +66,11 @@ export function evaluate(recording: Recording): Outcome {
     probes.flatMap(({ name, lostMs }) => lostMs.map((atMs) => ({ probe: name, atMs })));
   const losses = [...lossesOf(pings), ...lossesOf(datagrams)].sort((a, b) => a.atMs - b.atMs);
   const accounting = account(losses, events, samples);
+  const causeOf = findCauses(events);
   const roundTrips = pings.flatMap(({ roundTripMs }) => roundTripMs);
   const figures = {
     minutes: (recording.endMs - recording.beginMs) / MS_PER_MINUTE,
-    costs: events.flatMap((event) => costOf(event, recording, accounting)),
+    costs: events.flatMap((event) => costOf(event, recording, accounting, causeOf)),
     growth: SIDES.map((side) => growthOf(side, samples)),
     accounting,
     stalls: streams.flatMap(({ stalls }) => stalls),
@@ -87,14 +88,19 @@ export function evaluate(recording: Recording): Outcome {
   return { ...figures, verdicts: judge(recording, figures) };
 }
 
-function costOf(event: SoakEvent, recording: Recording, accounting: Accounting): Cost[] {
+function costOf(
+  event: SoakEvent,
+  recording: Recording,
+  accounting: Accounting,
+  causeOf: ReturnType<typeof findCauses>,
+): Cost[] {
   const window = lossWindow(event);
   if (window === null) return [];
   const lost = accounting.byEvent.get(event) ?? [];
   const streams = SIDES.flatMap((side) => recording.traffic[side].streams);
   const stalls = streams
     .flatMap((stream) => stream.stalls)
-    .filter(({ fromMs, toMs }) => toMs > window.fromMs && fromMs < window.toMs);
+    .filter(({ fromMs }) => causeOf(fromMs) === event);
   const recoveries = recording.pings.map(({ name, sentMs, roundTripMs }) => {
     const first = lost.find(({ probe }) => probe === name);
     if (first === undefined) return 0;

@@ -94,8 +94,11 @@ function judgeLosses({ beginMs }: Recording, { accounting, lost, sent }: Figures
   const lines = accounting.unexplained.map(
     ({ probe, atMs }) => `${probe} at ${seconds(atMs - beginMs)}`,
   );
-  const counted = Object.entries(accounting.byCounter).map(([name, count]) => `${count} ${name}`);
-  const kept = `${lost} of ${sent} packets lost, all to events`;
+  const counted = Object.entries(accounting.byCounter).map(
+    ([name, count]) => `${count} beside ${name}`,
+  );
+  const toEvents = [...accounting.byEvent.values()].reduce((sum, list) => sum + list.length, 0);
+  const kept = `${lost} of ${sent} packets lost, ${toEvents} to events`;
   return verdict('no loss without a reason', lines, [kept, ...counted].join(', '));
 }
 

@@ -69,6 +69,12 @@ export class Channel {
   /** Sends a message. False when the other side is gone, or does not read for `timeoutMs`. */
   send(bytes: Uint8Array, fds: readonly number[], timeoutMs: number): boolean {
     if (this.#isClosed || !sendDescriptors(this.fd, bytes.length, fds, timeoutMs)) return false;
+    const isSent = this.#sendPieces(bytes, timeoutMs);
+    this.#piece.bytes.fill(0);
+    return isSent;
+  }
+
+  #sendPieces(bytes: Uint8Array, timeoutMs: number): boolean {
     const piece = this.#piece;
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       const part = bytes.subarray(at, at + PIECE_BYTES);
@@ -78,7 +84,6 @@ export class Channel {
       );
       if (isSent <= 0) return false;
     }
-    piece.bytes.fill(0);
     return true;
   }
 
@@ -95,6 +100,8 @@ export class Channel {
       );
       if (got <= 0) {
         for (const fd of fds) close(fd);
+        bytes.fill(0);
+        piece.bytes.fill(0);
         return { kind: got === LATE ? 'late' : 'closed' };
       }
       bytes.set(piece.bytes.subarray(0, Math.min(got, length - at)), at);

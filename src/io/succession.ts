@@ -23,12 +23,18 @@ import { ERRNO, SystemError } from './libc.ts';
 import { drainSoon, type Watch, watch } from './poller.ts';
 import { call, Starter } from './starter.ts';
 
-/** Node needs a tenth of a second to start, and seconds on a machine that is busy. */
-const CALL_TIMEOUT_MS = 8_000;
-/** To load, to rehearse, and to test the ciphers. */
-const PREPARE_TIMEOUT_MS = 12_000;
-/** While no packet moves. */
-const ANSWER_TIMEOUT_MS = 5_000;
+/** How long one side waits for the other, in ms. */
+export interface SuccessionTimeouts {
+  /** Node needs a tenth of a second to start, and seconds on a machine that is busy. */
+  readonly callMs: number;
+  /** To load, to rehearse, and to test the ciphers. */
+  readonly prepareMs: number;
+  /** While no packet moves. */
+  readonly answerMs: number;
+}
+
+const TIMEOUTS: SuccessionTimeouts = { callMs: 8_000, prepareMs: 12_000, answerMs: 5_000 };
+const ANSWER_TIMEOUT_MS = TIMEOUTS.answerMs;
 
 export interface Estate {
   /** Erased once it is sent. */
@@ -58,11 +64,14 @@ export interface SuccessionOptions {
   /** Told of the outcome in the same turn, before anything else happens. */
   readonly onOutcome: (outcome: Outcome) => void;
   readonly onBug: (error: unknown) => void;
+  /** Those of a daemon by default. */
+  readonly timeouts?: SuccessionTimeouts;
 }
 
 /** The old daemon's side, open from its start on. */
 export class Succession {
   readonly #options: SuccessionOptions;
+  readonly #timeouts: SuccessionTimeouts;
   readonly #starter: Starter;
   #channel: Channel | undefined;
   #watch: Watch | undefined;
@@ -73,6 +82,7 @@ export class Succession {
   /** Starts the shell that waits; before the daemon confines itself. @throws {SystemError} */
   constructor(options: SuccessionOptions) {
     this.#options = options;
+    this.#timeouts = options.timeouts ?? TIMEOUTS;
     const { command, env, onBug } = options;
     this.#starter = new Starter({ command, env, onCall: this.#answer, onBug });
   }
@@ -84,9 +94,10 @@ export class Succession {
     }
     const why = this.#starter.start();
     if (why !== '') return Promise.resolve({ kind: 'kept', why });
+    const { callMs } = this.#timeouts;
     this.#expect(
-      CALL_TIMEOUT_MS,
-      `the new program did not call within ${CALL_TIMEOUT_MS / 1_000} s; does \`tswgd --version\` work?`,
+      callMs,
+      `the new program did not call within ${callMs / 1_000} s; does \`tswgd --version\` work?`,
     );
     return new Promise((resolve) => {
       this.#settle = resolve;
@@ -105,10 +116,8 @@ export class Succession {
       return;
     }
     this.#channel = channel;
-    this.#expect(
-      PREPARE_TIMEOUT_MS,
-      `the new program was not prepared within ${PREPARE_TIMEOUT_MS / 1_000} s`,
-    );
+    const { prepareMs } = this.#timeouts;
+    this.#expect(prepareMs, `the new program was not prepared within ${prepareMs / 1_000} s`);
     this.#watch = watch(channel.fd, () => this.#heard(channel), this.#options.onBug);
   };
 
@@ -120,17 +129,18 @@ export class Succession {
   }
 
   #handOver(channel: Channel): Outcome {
+    const { answerMs } = this.#timeouts;
     const begun = monotonicMs();
     const { bytes, fds } = this.#options.bequeath();
-    const isTaken = channel.send(bytes, fds, ANSWER_TIMEOUT_MS);
+    const isTaken = channel.send(bytes, fds, answerMs);
     bytes.fill(0);
     if (!isTaken) return { kind: 'kept', why: 'the new program did not take what it was given' };
-    const answer = channel.receive(ANSWER_TIMEOUT_MS);
+    const answer = channel.receive(answerMs);
     const ready = /^ready (\d+) (\S+)$/.exec(wordOf(answer));
-    if (ready === null || !channel.send(encode('go'), [], ANSWER_TIMEOUT_MS)) {
+    if (ready === null || !channel.send(encode('go'), [], answerMs)) {
       return { kind: 'kept', why: failureOf(answer, 'before it was ready') };
     }
-    const last = channel.receive(ANSWER_TIMEOUT_MS);
+    const last = channel.receive(answerMs);
     // Late, it is alive all the same, and has had the word.
     if (wordOf(last) !== 'serving' && last.kind !== 'late') {
       return { kind: 'lost', why: failureOf(last, 'when it was to begin') };

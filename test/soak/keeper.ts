@@ -7,7 +7,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { request } from '../../src/io/uapiclient.ts';
 import { parseStats, type ReportedStats } from '../../src/uapi/stats.ts';
-import { type Child, sleep, waitFor } from '../lab/command.ts';
+import { sleep, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { OUR_DAEMON, waitForControl } from '../lab/tunnel.ts';
 
@@ -27,19 +27,16 @@ const UPGRADE_MS = 30_000;
 
 export class Keeper {
   readonly host: Host;
-  #child: Child;
   /** The daemon's PID on its host, and the same here. */
   #pid: { readonly inner: number; readonly outer: number } | null = null;
 
-  private constructor(host: Host, child: Child) {
+  private constructor(host: Host) {
     this.host = host;
-    this.#child = child;
   }
 
   static async start(host: Host): Promise<Keeper> {
-    const child = launch(host);
-    await waitForControl(host, IFNAME, child);
-    return new Keeper(host, child);
+    await launch(host);
+    return new Keeper(host);
   }
 
   async stats(): Promise<ReportedStats> {
@@ -69,9 +66,9 @@ export class Keeper {
     await this.restart();
   }
 
-  async restart(): Promise<void> {
-    this.#child = launch(this.host);
-    await waitForControl(this.host, IFNAME, this.#child);
+  /** For a daemon that has ended. */
+  restart(): Promise<void> {
+    return launch(this.host);
   }
 
   /** @throws {Error} with the line of the tool when the daemon was not replaced */
@@ -92,9 +89,11 @@ export class Keeper {
   }
 }
 
-function launch(host: Host): Child {
+/** Resolves when the daemon answers. */
+async function launch(host: Host): Promise<void> {
   const script = `exec ${OUR_DAEMON} -f ${IFNAME} >>${LOG} 2>&1`;
-  return host.spawn('sh', ['-c', script], { env: ENVIRONMENT });
+  const child = host.spawn('sh', ['-c', script], { env: ENVIRONMENT });
+  await waitForControl(host, IFNAME, child);
 }
 
 /** A zombie has ended. */

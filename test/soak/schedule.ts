@@ -19,6 +19,9 @@ export interface PlannedEvent {
   readonly turn: number;
 }
 
+/** The same, before it is known how long a beat is. */
+type BeatEvent = Omit<PlannedEvent, 'atMs'> & { readonly beat: number };
+
 export const BEAT_MS = 10_000;
 /** Parts of a beat: nothing else happens while processes are looked at, in quiet. */
 const RECONFIGURE_AT = 0.5;
@@ -49,56 +52,56 @@ export function planEvents(durationMs: number, random: Random, beatMs = BEAT_MS)
     ...planDowns(beats),
   ];
   return events
-    .map((event) => ({ ...event, atMs: event.atMs * beatMs }))
+    .map(({ beat, ...event }) => ({ atMs: beat * beatMs, ...event }))
     .sort((a, b) => a.atMs - b.atMs);
 }
 
-/** All of them in turn, each round in another order and on the other side. `atMs` is in beats. */
-function planReconfigurations(beats: number, random: Random): PlannedEvent[] {
-  const events: PlannedEvent[] = [];
+/** All of them in turn, each round in another order and on the other side. */
+function planReconfigurations(beats: number, random: Random): BeatEvent[] {
+  const events: BeatEvent[] = [];
   for (let turn = 0; events.length < beats; turn++) {
     for (const { name } of shuffled(RECONFIGURATIONS, random)) {
       if (events.length === beats) break;
       const side = turn % 2 === 0 ? 'left' : 'right';
-      const atMs = events.length + RECONFIGURE_AT;
-      events.push({ atMs, kind: 'reconfiguration', side, name, turn });
+      const beat = events.length + RECONFIGURE_AT;
+      events.push({ beat, kind: 'reconfiguration', side, name, turn });
     }
   }
   return events;
 }
 
-function planBursts(beats: number): PlannedEvent[] {
-  const events: PlannedEvent[] = [];
+function planBursts(beats: number): BeatEvent[] {
+  const events: BeatEvent[] = [];
   for (let beat = FIRST_BURST_BEAT; beat < beats - 1; beat += BEATS_PER_BURST) {
     const turn = events.length;
-    events.push({ atMs: beat + BURST_AT, kind: 'burst', side: 'left', name: 'burst', turn });
+    events.push({ beat: beat + BURST_AT, kind: 'burst', side: 'left', name: 'burst', turn });
   }
   return events;
 }
 
-function planDisruptions(beats: number, random: Random): PlannedEvent[] {
+function planDisruptions(beats: number, random: Random): BeatEvent[] {
   const step = Math.min(BEATS_PER_DISRUPTION, Math.max(2, Math.floor(beats / DISRUPTIONS_PER_RUN)));
   const isCalm = (beat: number): boolean =>
     beats >= CALM_BEATS_MIN && beat >= beats / 3 && beat < (2 * beats) / 3;
-  const events: PlannedEvent[] = [];
+  const events: BeatEvent[] = [];
   let order = shuffled(DISRUPTIONS, random);
   for (let beat = step; beat <= beats - 2; beat += step) {
     if (isCalm(beat)) continue;
     const turn = events.length;
     if (turn > 0 && turn % DISRUPTIONS.length === 0) order = shuffled(DISRUPTIONS, random);
     const [kind, side] = order[turn % order.length];
-    events.push({ atMs: beat, kind, side, name: kind, turn });
+    events.push({ beat, kind, side, name: kind, turn });
   }
   return events;
 }
 
 /** Twice in a long run, once in a short one. */
-function planDowns(beats: number): PlannedEvent[] {
+function planDowns(beats: number): BeatEvent[] {
   const shares = beats >= CALM_BEATS_MIN ? [0.25, 0.75] : [0.75];
   return shares.map((share, turn) => {
     const side = turn % 2 === 0 ? 'right' : 'left';
-    const atMs = Math.floor(beats * share) + DOWN_AT;
-    return { atMs, kind: 'down', side, name: 'down', turn };
+    const beat = Math.floor(beats * share) + DOWN_AT;
+    return { beat, kind: 'down', side, name: 'down', turn };
   });
 }
 

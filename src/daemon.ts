@@ -246,7 +246,8 @@ class Daemon {
         resolve();
         drainSoon();
       };
-      const options = { arena, suite, kernels, loop, offload: this.#offload, onEnd };
+      const moved = (): number => this.#path.moved;
+      const options = { arena, suite, kernels, loop, offload: this.#offload, moved, onEnd };
       this.#rehearsal = openRehearsal(options, (line) => this.#log.debug(line));
     });
   }

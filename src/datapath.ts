@@ -11,6 +11,7 @@ import type { CryptoSuite, Opener, Sealer } from './crypto/suite.ts';
 import { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
 import { monotonicMs, random, wallClockMs } from './io/clock.ts';
+import { releaseSecret, takeSecret } from './io/secretmemory.ts';
 import type { Tun } from './io/tun.ts';
 import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
 
@@ -36,8 +37,11 @@ export class Datapath {
   now = monotonicMs();
   readonly #arena: Arena;
   readonly #suite: CryptoSuite;
+  readonly #privateKey = takeSecret();
   /** Keys for `stayWarm`, and how often they were used. */
   #practice: { readonly sealer: Sealer; readonly opener: Opener; counter: number } | undefined;
+  /** Packets and datagrams read so far. */
+  moved = 0;
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
@@ -49,6 +53,7 @@ export class Datapath {
       suite,
       random,
       wallClock: wallClockMs,
+      privateKeyMemory: this.#privateKey.bytes.subarray(0, 32),
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.udp?.transmit(offset, length, endpoint, trafficClass),
@@ -63,14 +68,14 @@ export class Datapath {
 
   readonly readTun = (): void => {
     this.begin();
-    this.tun?.read(this.#sendPacket, TUN_BUDGET);
+    this.moved += this.tun?.read(this.#sendPacket, TUN_BUDGET) ?? 0;
     this.end();
   };
 
   readUdp(socket: UdpSocket): void {
     this.begin();
     this.#hasDelivered = false;
-    socket.receive(this.#receiveDatagram, UDP_BUDGET);
+    this.moved += socket.receive(this.#receiveDatagram, UDP_BUDGET);
     this.end();
     // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
     // and need not wait until the descriptors have been polled again.
@@ -103,6 +108,7 @@ export class Datapath {
   /** Erases every key. The interface and the sockets are closed by whoever opened them. */
   close(): void {
     this.device.close();
+    releaseSecret(this.#privateKey);
     this.#practice?.sealer.wipe();
     this.#practice?.opener.wipe();
     this.#practice = undefined;

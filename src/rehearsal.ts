@@ -33,6 +33,7 @@ const PAUSE_MS = 4;
 const PAUSES_A_SESSION = 8;
 /** A machine that is busy has better things to do. */
 const LONGEST_MS = 2_000;
+const MANY_PACKETS = 1_000;
 const MTU = 1_420;
 const PACKET_BYTES = [84, 1_400] as const;
 const ICMP = 1;
@@ -47,6 +48,8 @@ export interface RehearsalOptions {
   readonly kernels: Kernels;
   readonly loop: Loop;
   readonly offload: boolean;
+  /** Packets that the real path has moved: once they are many it needs no rehearsal. */
+  readonly moved?: () => number;
   /** Called when it is over, to its end or not. */
   readonly onEnd?: () => void;
 }
@@ -54,6 +57,7 @@ export interface RehearsalOptions {
 export class Rehearsal {
   readonly #ends: readonly [left: End, right: End];
   readonly #startedAt: number;
+  readonly #moved: () => number;
   readonly #onEnd: () => void;
   #roundTrips = 0;
   #meetings = 0;
@@ -66,6 +70,7 @@ export class Rehearsal {
    * @throws {SystemError} where namespaces are not permitted, or descriptors are short
    */
   constructor(options: RehearsalOptions) {
+    this.#moved = options.moved ?? (() => 0);
     this.#onEnd = options.onEnd ?? (() => {});
     openAndClose(options);
     const [leftUdp, rightUdp] = openNetwork(options);
@@ -86,7 +91,7 @@ export class Rehearsal {
     this.#roundTrips++;
     const [left, right] = this.#ends;
     const isLate = left.path.now - this.#startedAt > LONGEST_MS;
-    if (this.#roundTrips === ROUND_TRIPS || isLate) {
+    if (this.#roundTrips === ROUND_TRIPS || isLate || this.#moved() > MANY_PACKETS) {
       this.close();
       return;
     }

@@ -26,6 +26,8 @@ export function configure(core: Core, now: number, change: DeviceChange): void {
 function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   const old = core.identity;
   if (old !== null && equalConstantTime(old.privateKey, privateKey)) return;
+  // The new one takes its place.
+  wipe(core.privateKeyMemory);
   core.identity = isZero(privateKey) ? null : createIdentity(core, privateKey);
   core.cookieChecker.setPublicKey(core.identity?.publicKey ?? null);
   if (core.identity !== null) {
@@ -41,12 +43,12 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
     // What waited for want of a key waits for a handshake now, which nothing else would begin.
     if (core.isUp) sendStaged(core, now, peer);
   }
-  if (old !== null) wipe(old.privateKey);
 }
 
 /** Clamped as RFC 7748 5 says, so that `get` shows the key in the form in which it is used. */
 function createIdentity(core: Core, privateKey: Uint8Array): Identity {
-  const clamped = privateKey.slice();
+  const clamped = core.privateKeyMemory;
+  clamped.set(privateKey);
   clamped[0] &= 248;
   clamped[31] = (clamped[31] & 127) | 64;
   return { privateKey: clamped, publicKey: core.suite.publicKey(clamped) };

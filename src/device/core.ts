@@ -39,6 +39,8 @@ export interface DeviceOptions {
   /** ms since 1970; may step back. */
   readonly wallClock: () => number;
   readonly outlet: Outlet;
+  /** 32 bytes, zero, where our private key is kept as long as the Device lives. */
+  readonly privateKeyMemory?: Uint8Array;
   /** Told of rare events (handshakes, roaming) and, while `debug` is on, of every drop. */
   readonly observe?: (event: DeviceEvent) => void;
 }
@@ -71,6 +73,7 @@ export class Core {
     readonly at: number;
   } | null = null;
 
+  readonly privateKeyMemory: Uint8Array;
   identity: Identity | null = null;
   isUp = false;
   isDebugging = false;
@@ -92,6 +95,8 @@ export class Core {
     this.random = options.random;
     this.wallClock = options.wallClock;
     this.outlet = options.outlet;
+    // One of its own, not in the heap, where the collector would copy it about.
+    this.privateKeyMemory = options.privateKeyMemory ?? new Uint8Array(new ArrayBuffer(32));
     this.observe = options.observe ?? (() => {});
     this.indices = new IndexTable(options.random);
     this.cookieChecker = new CookieChecker(options.random);

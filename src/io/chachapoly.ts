@@ -25,6 +25,7 @@ import {
   usedAfterWipe,
 } from './ciphers.ts';
 import { addressOf, Scratch } from './libc.ts';
+import { releaseSecret, takeSecret } from './secretmemory.ts';
 
 const CHACHA_BLOCK_BYTES = 64;
 /** Zeros up to the next 16 bytes, and two 64-bit lengths (RFC 8439 2.8). */
@@ -73,7 +74,7 @@ export function createChaChaPoly(arena: Arena): Ciphers | null {
 
 /** A key, and the counter block it is used with, where ChaCha20_ctr32 can read them. */
 class CipherState {
-  readonly memory = new Scratch(KEY_BYTES + 16);
+  readonly memory = takeSecret();
   readonly keyAddress = this.memory.address;
   readonly counterAddress = this.memory.address + COUNTER;
   readonly #words = this.memory.words;
@@ -116,7 +117,7 @@ class DirectCipher implements Sealer, Opener {
 
   wipe(): void {
     if (this.#state === null) return;
-    wipe(this.#state.memory.bytes);
+    releaseSecret(this.#state.memory);
     this.#engine.wipe();
     this.#state = null;
     countCiphers(-1);

@@ -24,6 +24,7 @@ import {
   type X25519,
 } from './ciphers.ts';
 import { addressOf, putAddress, Scratch } from './libc.ts';
+import { releaseSecret, takeSecret } from './secretmemory.ts';
 
 /** <openssl/evp.h>, <openssl/obj_mac.h>, <openssl/core.h> */
 const EVP_CTRL_AEAD_SET_TAG = 0x11;
@@ -84,7 +85,7 @@ class EvpCipher implements Sealer, Opener {
   readonly #calls: CipherCalls;
   readonly #work: Scratch;
   /** For `copyKey`: OpenSSL does not give it back. */
-  readonly #key = new Scratch(KEY_BYTES);
+  readonly #key = takeSecret();
   #context: number;
 
   constructor(arena: Arena, calls: CipherCalls, work: Scratch, key: Uint8Array, sealing: boolean) {
@@ -153,7 +154,7 @@ class EvpCipher implements Sealer, Opener {
 
   wipe(): void {
     if (this.#context === 0) return;
-    wipe(this.#key.bytes);
+    releaseSecret(this.#key);
     this.#calls.EVP_CIPHER_CTX_free(this.#context);
     this.#context = 0;
     countCiphers(-1);

@@ -34,6 +34,7 @@ import { type Confinement, confine, MAKE_REG, REMOVE_FILE, WRITE_FILE } from './
 import { ERRNO, errno, errnoName, Scratch } from './libc.ts';
 import { permittedCalls } from './permittedcalls.ts';
 import { createFilter, installFilter } from './seccomp.ts';
+import { secretMemoryFact } from './secretmemory.ts';
 import { invoke } from './syscalls.ts';
 
 /** Accounts that are looked for by name, the first that exists. */
@@ -146,6 +147,7 @@ export function enterSandbox(
   const { user, capabilities } = leaveRoot(plan.user, landlock.isHeld, options);
   account('user', user);
   account('capabilities', capabilities);
+  account('key_memory', secretMemoryFact());
   // Another user may be dumpable again (fs.suid_dumpable).
   account('dump', forbidDumps());
   account('seccomp', filterCalls(options, hasRing));

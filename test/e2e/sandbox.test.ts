@@ -92,6 +92,7 @@ describeInLab('the sandbox of a running daemon', ['wg', 'setpriv'], () => {
       expect(snoop.status).not.toBe(0);
       expect(await stats(host)).toEqual({
         'sandbox dump': 'not dumpable, no core files',
+        'sandbox key memory': expect.stringMatching(/^locked \(\d+ KiB\)$/),
         'sandbox no new privs': 'yes',
         'sandbox landlock': expect.stringMatching(/^(the main thread|all threads)/),
         'sandbox user': `${uid}, group ${uid}`,

@@ -10,7 +10,7 @@ import { describeInNamespace, eventually } from './namespace.ts';
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
 
-function setUp() {
+function setUp(moved = () => 0) {
   const arena = new Arena(6 * 1024 * 1024);
   const suite = chooseSuite(arena, 'auto', () => {});
   let opened = 0;
@@ -38,7 +38,7 @@ function setUp() {
   });
   const kernels = createKernels(arena);
   const before = { ciphers: liveCiphers(), descriptors: openDescriptors() };
-  const rehearsal = new Rehearsal({ arena, suite: counting, kernels, loop, offload: true });
+  const rehearsal = new Rehearsal({ arena, suite: counting, kernels, loop, offload: true, moved });
   const expectNothingLeft = (): void => {
     expect(liveCiphers()).toBe(before.ciphers);
     expect(openDescriptors()).toBe(before.descriptors);
@@ -52,6 +52,16 @@ describeInNamespace('rehearsal', () => {
     const { rehearsal, opened, expectNothingLeft } = setUp();
     await eventually(() => rehearsal.isClosed, 'the end of the rehearsal');
     expect(opened()).toBeGreaterThanOrEqual(8_000);
+    expectNothingLeft();
+  });
+
+  it('ends when the real path has moved packets enough', async () => {
+    let moved = 0;
+    const { rehearsal, opened, expectNothingLeft } = setUp(() => moved);
+    await eventually(() => opened() > 100, 'some packets');
+    moved = 1_001;
+    await eventually(() => rehearsal.isClosed, 'the end of the rehearsal');
+    expect(opened()).toBeLessThan(4_000);
     expectNothingLeft();
   });
 

@@ -195,6 +195,8 @@ class Client {
   readonly #reader = new RequestReader();
   /** Requests that wait for their turn, or until the client has read the answers before. */
   #waiting: Request[] = [];
+  /** Its answer takes time. */
+  #isAwaited = false;
   #isEnding = false;
   #isRefused = false;
   #ignoredBytes = 0;
@@ -222,7 +224,7 @@ class Client {
     });
     socket.on('end', () => {
       this.#isEnding = true;
-      if (this.#waiting.length === 0) socket.end();
+      if (this.#waiting.length === 0 && !this.#isAwaited) socket.end();
     });
     // The client has gone away: nobody is left to be told.
     socket.on('error', () => {});
@@ -251,9 +253,13 @@ class Client {
       return this.#goOn();
     }
     // It may take as long as it takes.
+    const { timeout = 0 } = socket;
     socket.setTimeout(0);
+    this.#isAwaited = true;
     void answer.then((text) => {
+      this.#isAwaited = false;
       if (socket.destroyed) return;
+      socket.setTimeout(timeout);
       socket.write(text);
       if (this.#goOn()) this.#clients.wait(this);
     });

@@ -152,7 +152,8 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       ...(env.TSWG_PERSIST === '1' ? { stateDirectory: await stateDirectory(env) } : {}),
       onReady: () => {
         reporter.ready();
-        service.ready();
+        if (predecessor === undefined) service.ready();
+        else service.goOn();
       },
       onStopping: () => service.stopping(),
       onSucceeded: (pid) => service.succeeded(pid),

@@ -16,6 +16,8 @@ const message = new Scratch(128);
 export interface ServiceNotifier {
   /** What the service is for can be had from now on. */
   ready(): void;
+  /** It can be had already, by a process before us: says nothing, but opens the way for later. */
+  goOn(): void;
   /** It has begun to end. */
   stopping(): void;
   /** The process of this number goes on with it. */
@@ -41,6 +43,7 @@ export function takeServiceNotifier(
     try {
       const what = `tell the service manager ${state} (${VARIABLE}=${name})`;
       fd ??= connectTo(name, what);
+      if (state === '') return;
       const { written } = new TextEncoder().encodeInto(state, message.bytes);
       if (send(fd, message.address, written, 0) < 0) throw new SystemError(what, 'send', errno());
     } catch (error) {
@@ -50,6 +53,7 @@ export function takeServiceNotifier(
   };
   return {
     ready: () => tell('READY=1'),
+    goOn: () => tell(''),
     stopping: () => tell('STOPPING=1'),
     succeeded: (pid) => tell(`MAINPID=${pid}`),
   };

@@ -215,6 +215,20 @@ describe('a successor', () => {
     expect(successor.device.core.mtu).toBe(1_280);
   });
 
+  it('knows what was counted, and what was asked for already', () => {
+    const { world, a } = connected();
+    a.device.core.counts.cookiesSent = 4;
+    a.device.core.counts.unreachablesSent = 5;
+    a.device.core.drop('replayedPacket', only(a), null, 3);
+    a.device.core.drop('arenaExhausted', null, null, 2);
+    only(a).sentLastMinuteHandshake = true;
+    const successor = handOver(world, a);
+    expect(counted(successor)).toEqual(counted(a));
+    expect(successor.device.core.drops.entries()).toEqual(a.device.core.drops.entries());
+    expect(only(successor).drops.entries()).toEqual([['drop_replayedPacket', 3]]);
+    expect(only(successor).sentLastMinuteHandshake).toBe(true);
+  });
+
   it('is down when its predecessor was', () => {
     const { world, a, b } = connected();
     setPeer(a, b, { persistentKeepalive: 25 });

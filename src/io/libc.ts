@@ -40,6 +40,8 @@ export const socket = bind('socket', ['int', 'int', 'int']);
 const socketpair = bind('socketpair', ['int', 'int', 'int', 'uintptr_t']);
 export const bindSocket = bind('bind', ['int', 'uintptr_t', 'uint32_t']);
 export const listen = bind('listen', ['int', 'int']);
+/** accept4(2): (socket, address or 0, its length or 0, flags) */
+export const accept = bind('accept4', ['int', 'uintptr_t', 'uintptr_t', 'int']);
 export const connect = bind('connect', ['int', 'uintptr_t', 'uint32_t']);
 export const setsockopt = bind('setsockopt', ['int', 'int', 'int', 'uintptr_t', 'uint32_t']);
 export const getsockopt = bind('getsockopt', ['int', 'int', 'int', 'uintptr_t', 'uintptr_t']);

@@ -9,6 +9,7 @@
  *   ends the connection, after the answers to the requests before it
  *   256 connections; one more takes the place of the one that has stood still longest
  *   a minute without a byte either way
+ *   when there are no more file descriptors, one connection at a time
  *   64 Mi held for all clients together, requests half received and answers not yet read; beyond,
  *   those that have stood still longest are closed
  *   a millisecond a turn of the event loop for all answers together, or one answer if that takes
@@ -16,10 +17,11 @@
  */
 
 import { type FSWatcher, statSync, unlinkSync, watch } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { type Request, RequestReader } from '../uapi/request.ts';
 import { monotonicMs } from './clock.ts';
-import { openUapiSocket, systemErrorOf, UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
+import { openUapiSocket, UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
+import { UnixListener } from './unixlistener.ts';
 
 export interface UapiServerOptions {
   /** The interface's name. */
@@ -68,48 +70,32 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
   const path = uapiPath(name, directory);
   const fd = options.fd ?? openUapiSocket(name, directory);
   const clients = new Clients(options.handle, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
-  const server = createServer({ allowHalfOpen: true }, (socket) => clients.add(socket));
-  await listen(server, fd, path);
+  const listener = new UnixListener({
+    fd,
+    path,
+    onConnection: (socket) => clients.add(socket),
+    closeOne: () => clients.closeStillest(),
+  });
   const file = new SocketFile(path, directory, options.onGone);
-  let ended: Promise<void> | undefined;
-  const end = (): Promise<void> => {
-    ended ??= new Promise((resolve) => server.close(() => resolve()));
-    return ended;
-  };
   return {
     name,
     path,
     fd,
     close: () => {
       file.remove();
+      listener.close();
       clients.close();
-      return end();
+      return clients.whenGone();
     },
     leave: () => {
       file.leave();
-      void end();
+      listener.close();
     },
     finish: () => {
       clients.endAll();
-      return end();
+      return clients.whenGone();
     },
   };
-}
-
-function listen(server: Server, fd: number, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const what = `serve the control socket ${path}`;
-    server.once('error', (error) => {
-      const hint = `expected descriptor ${fd} to be a listening UNIX socket`;
-      reject(systemErrorOf(what, 'listen', error, hint));
-    });
-    server.listen({ fd }, () => {
-      server.removeAllListeners('error');
-      // A connection that fails in accept(2), for want of descriptors, must not end the daemon.
-      server.on('error', () => {});
-      resolve();
-    });
-  });
 }
 
 /** All connections, those that have stood still longest first. */
@@ -119,6 +105,7 @@ class Clients {
   readonly #clients = new Set<Client>();
   /** Those that have a request to be answered. */
   readonly #waiting = new Set<Client>();
+  readonly #waitingForAll: (() => void)[] = [];
   #turn: NodeJS.Immediate | undefined;
 
   constructor(handle: UapiServerOptions['handle'], idleTimeoutMs: number) {
@@ -127,10 +114,7 @@ class Clients {
   }
 
   add(socket: Socket): void {
-    if (this.#clients.size >= MAX_CLIENTS) {
-      const [stillest] = this.#clients;
-      stillest?.close();
-    }
+    if (this.#clients.size >= MAX_CLIENTS) this.closeStillest();
     const client = new Client(socket, this.#handle, this);
     this.#clients.add(client);
     socket.setTimeout(this.#idleTimeoutMs, () => client.close());
@@ -139,6 +123,15 @@ class Clients {
   remove(client: Client): void {
     this.#clients.delete(client);
     this.#waiting.delete(client);
+    if (this.#clients.size > 0) return;
+    for (const resolve of this.#waitingForAll.splice(0)) resolve();
+  }
+
+  /** False when there is none. */
+  closeStillest(): boolean {
+    const [stillest] = this.#clients;
+    stillest?.close();
+    return stillest !== undefined;
   }
 
   /** Call when bytes came from it, or when it took some. */
@@ -184,6 +177,14 @@ class Clients {
   endAll(): void {
     clearImmediate(this.#turn);
     for (const client of this.#clients) client.end(LAST_READ_MS);
+  }
+
+  /** Resolves when all connections are closed. */
+  whenGone(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#clients.size === 0) resolve();
+      else this.#waitingForAll.push(resolve);
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Preloaded into a daemon (`node --import`): SIGUSR2 makes it believe that the machine has just
+ * Preloaded into a daemon (`node --import`): SIGWINCH makes it believe that the machine has just
  * resumed from a suspension. The clock that goes on meanwhile is SUSPENDED_S later from then on, and
  * the timer that the kernel cancels on a resumption, which is an event descriptor here, is readable.
  */
@@ -55,7 +55,7 @@ koffi.load = (...args) => {
   });
 };
 
-process.on('SIGUSR2', () => {
+process.on('SIGWINCH', () => {
   suspendedS += BigInt(SUSPENDED_S);
   words[0] = 1n;
   write(timer, address, 8);

@@ -210,10 +210,10 @@ describe('control socket', () => {
     const answer = await request('wg0', 'get=1\n\n', directory);
     expect(answer.length).toBe((10 << 20) + 10);
     for (const socket of deaf) socket.resume();
-    await sleep(300);
-    const whole = deaf.map(({ text }) => text.endsWith('errno=0\n\n'));
-    expect(whole.slice(0, 6)).toEqual(new Array(6).fill(false));
-    expect(whole.at(-1)).toBe(true);
+    const isWhole = ({ text }: { text: string }): boolean => text.endsWith('errno=0\n\n');
+    await eventually(() => isWhole(deaf.at(-1)!), 'the last answer');
+    expect(deaf.slice(0, 6).map(isWhole)).toEqual(new Array(6).fill(false));
+    for (const socket of deaf.slice(0, 6)) expect(socket.closed).toBe(true);
     for (const socket of deaf) socket.destroy();
   });
 

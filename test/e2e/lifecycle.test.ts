@@ -131,9 +131,11 @@ describeInLab('the life of a daemon', ['wg'], () => {
       const { stdout } = await host.sh(`
         for process in /proc/[0-9]*; do
           tr '\\0' ' ' <$process/cmdline | grep -q '${pattern}' || continue
-          readlink $process/fd/0 $process/fd/1 $process/fd/2
+          readlink $process/fd/1 $process/fd/2
+          # The shell that would start a successor reads from the daemon.
+          grep -qx sh $process/comm || readlink $process/fd/0
         done`);
-      expect(stdout).toBe('/dev/null\n'.repeat(3));
+      expect(new Set(stdout.trim().split('\n'))).toEqual(new Set(['/dev/null']));
       await host.ip('link delete wg0');
       await expectNoTrace(host);
     }));

@@ -37,7 +37,7 @@ interface Recorded {
   readonly bytes: Uint8Array;
   readonly from: number;
   readonly to: number;
-  /** The receiver's record of the sender, for an initiation: a new record knows no timestamp. */
+  /** The receiver's record of the sender, for an initiation: a new one knows no timestamp (Site.originOf). */
   readonly peer: Peer | null;
 }
 
@@ -91,7 +91,7 @@ export class Attacker {
   record(flight: Flight, to: Site): void {
     if (flight.from === NOBODY || flight.isAltered) return;
     const isInitiation = flight.bytes[0] === INITIATION;
-    const peer = isInitiation ? (to.record(flight.from) ?? null) : null;
+    const peer = isInitiation ? originOf(to, flight.from) : null;
     let list = this.#recorded.get(to.number);
     if (list === undefined) {
       list = [];
@@ -174,7 +174,7 @@ export class Attacker {
     const recorded = list[list.length - back];
     const isSpoofed = random.chance(0.3);
     if (recorded === undefined) return;
-    const isForgotten = recorded.peer !== null && target.record(recorded.from) !== recorded.peer;
+    const isForgotten = recorded.peer !== null && originOf(target, recorded.from) !== recorded.peer;
     const name = this.#host.network.addressOf(recorded.from);
     // A receiver that was started anew takes an old initiation, and answers it (whitepaper 5.1).
     if (isForgotten) this.#host.provoke(recorded.from, target);
@@ -262,4 +262,9 @@ export class Attacker {
     writeUint32(bytes, 0, type);
     return bytes;
   }
+}
+
+function originOf(at: Site, number: number): Peer | null {
+  const peer = at.record(number);
+  return peer === undefined ? null : at.originOf(peer);
 }

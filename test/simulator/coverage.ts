@@ -1,9 +1,11 @@
 /** What a run has visited and how often: drop reasons, events, expiries, states, troubles. */
 
-import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
+import { DEADLINE, DEADLINE_NAMES } from '../../src/device/deadlines.ts';
+import type { Device } from '../../src/device/device.ts';
 import { DROP_REASON_NAMES, type DropReason } from '../../src/device/drops.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
+import { REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
 import type { Keypair } from '../../src/noise/keypair.ts';
 import { TROUBLE_KINDS } from './scenario.ts';
 import { hold } from './violation.ts';
@@ -49,6 +51,10 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   load: ['cookie required', 'admitted with a cookie', 'too fast with a cookie'],
   handshake: ['none', 'createdInitiation'],
   session: SESSION_STATES,
+  upgrade: [
+    ...['in calm', 'handshake under way', 'packets waiting', 'unconfirmed session', 'near rekey'],
+    ...['keepalive due', 'handshakes queued', 'interface down', 'without a session'],
+  ],
   recovery: ['at once', 'after an attempt', 'after noticing silence', 'later'],
 };
 
@@ -68,6 +74,25 @@ export class Coverage {
     });
     this.visit('session', state);
     this.visit('handshake', peer.handshake.state);
+  }
+
+  /** In which states a Device is when it is replaced. */
+  visitUpgrade({ core }: Device, now: number): void {
+    const peers = [...core.peers.values()];
+    const age = ({ current }: Peer) => (current === null ? 0 : now - current.createdAt);
+    const isArmed = ({ row }: Peer) => core.deadlines.isArmed(row, DEADLINE.sendKeepalive);
+    const states = {
+      'handshake under way': peers.some(({ handshake }) => handshake.state !== 'none'),
+      'packets waiting': peers.some(({ staged }) => staged.length > 0),
+      'unconfirmed session': peers.some(({ next }) => next !== null),
+      'near rekey': peers.some((peer) => Math.abs(age(peer) - REKEY_AFTER_TIME_MS) < 5_000),
+      'keepalive due': peers.some(isArmed),
+      'handshakes queued': core.handshakeQueue.length > 0,
+      'interface down': !core.isUp,
+      'without a session': peers.every(({ current }) => current === null),
+    };
+    const names = Object.entries(states).flatMap(([name, isSo]) => (isSo ? [name] : []));
+    for (const name of names.length === 0 ? ['in calm'] : names) this.visit('upgrade', name);
   }
 
   add(other: Coverage): void {

@@ -4,7 +4,7 @@
  * the invariants of the simulator.
  */
 
-import { DEADLINE } from '../../src/device/deadlines.ts';
+import { DEADLINE, DEADLINE_NAMES } from '../../src/device/deadlines.ts';
 import type { Device } from '../../src/device/device.ts';
 import { MAX_QUEUED_HANDSHAKES } from '../../src/device/handshakequeue.ts';
 import type { Peer } from '../../src/device/peer.ts';
@@ -13,10 +13,13 @@ import {
   KEEPALIVE_TIMEOUT_MS,
   MAX_TIMER_HANDSHAKES,
   REJECT_AFTER_TIME_MS,
+  REKEY_AFTER_TIME_MS,
   REKEY_TIMEOUT_JITTER_MAX_MS,
   REKEY_TIMEOUT_MS,
 } from '../../src/noise/constants.ts';
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../../src/packet/ip.ts';
+import { formatSavedState } from '../../src/uapi/savedstate.ts';
+import type { Generation } from './generation.ts';
 import { DELAY_MAX_MS } from './network.ts';
 import type { Site } from './site.ts';
 import type { AuditedSession } from './suite.ts';
@@ -25,6 +28,9 @@ import { hold } from './violation.ts';
 
 /** Whitepaper 6.3: keys are erased when no new ones were agreed on for so long. */
 export const KEY_LIFE_MS = 3 * REJECT_AFTER_TIME_MS;
+
+/** Whitepaper 6.2: a keepalive and one attempt still fit in before the session is refused. */
+const REKEY_ON_RECEIVE_AFTER_MS = REJECT_AFTER_TIME_MS - KEEPALIVE_TIMEOUT_MS - REKEY_TIMEOUT_MS;
 
 /** Entries that the rate limiter may hold (src/device/ratelimiter.ts), a bound of ours. */
 const RATE_LIMITER_ENTRIES_MAX = 8_192;
@@ -119,7 +125,7 @@ function checkNextTimeout(site: Site, device: Device): void {
  */
 export function checkExpiry(site: Site, session: AuditedSession): void {
   if (!site.sessions.has(session)) return;
-  hold('keysErased', site.newest.get(session.peer) !== session, () => {
+  hold('keysErased', site.generation!.newest.get(session.peer) !== session, () => {
     return `${site.name} still has the keys of a session ${KEY_LIFE_MS} ms old, the newest of its peer`;
   });
 }
@@ -129,6 +135,77 @@ export function checkKeysGone(site: Site, occasion: 'down' | 'close'): void {
   hold('keysErased', site.sessions.size === 0, () => {
     return `${site.name} still has the keys of ${site.sessions.size} sessions after ${occasion}`;
   });
+}
+
+/** Why a Device may be about to speak: in the turn that is under way. */
+export interface Reasons {
+  /** The deadline that is acted upon. */
+  expiring: { readonly peer: Peer; readonly column: number } | null;
+  /** The session under which the datagram was opened. */
+  opened: AuditedSession | null;
+}
+
+/**
+ * Whitepaper 6.1 to 6.4: nobody begins a handshake while the session is young and confirmed, unless
+ * the peer is silent, does not answer, or still speaks under a session that is about to end.
+ */
+export function checkReason(site: Site, peer: Peer, { expiring, opened }: Reasons): void {
+  const { current } = peer;
+  if (current === null) return;
+  const column = expiring?.peer === peer ? expiring.column : undefined;
+  if (column === DEADLINE.newHandshake || column === DEADLINE.retransmitHandshake) return;
+  const ageOf = ({ history }: AuditedSession) => site.now() - history.derivedAt;
+  if (opened !== null && ageOf(opened) >= REKEY_ON_RECEIVE_AFTER_MS) return;
+  const session = [...site.sessions].find(({ sealer }) => sealer === current.sealer)!;
+  hold('handshakeHasReason', ageOf(session) >= REKEY_AFTER_TIME_MS, () => {
+    return `${site.name} begins a handshake though its session is ${Math.round(ageOf(session))} ms old`;
+  });
+}
+
+/**
+ * Upgrade in place: whoever inherits is what its predecessor was, to the operator and to the peers;
+ * nothing but a handshake under way is begun anew. `bequeathedAt`: monotonic ms.
+ */
+export function checkInheritance(
+  site: Site,
+  old: Generation,
+  heir: Generation,
+  bequeathedAt: number,
+): void {
+  const before = describe(site, old.device);
+  const after = describe(site, heir.device);
+  for (let i = 0; i < Math.max(before.length, after.length); i++)
+    hold('nothingForgotten', after[i] === before[i], () => {
+      return `${site.name} shows ${after[i]} after an upgrade, and ${before[i]} before`;
+    });
+  const inherited = new Set([...heir.sessions].map(({ history }) => history));
+  const isWhole = [...old.sessions].every(({ history }) => inherited.has(history));
+  hold('nothingForgotten', isWhole && inherited.size === old.sessions.size, () => {
+    return `${site.name} has ${inherited.size} sessions after an upgrade, and ${old.sessions.size} before`;
+  });
+  for (const [key, peer] of old.device.core.peers) {
+    const isCalling = peer.handshake.state === 'createdInitiation';
+    const { row } = heir.device.core.peers.get(key)!;
+    for (const column of Object.values(DEADLINE)) {
+      const isCall = isCalling && column === DEADLINE.retransmitHandshake;
+      const due = isCall ? bequeathedAt : old.device.core.deadlines.time(peer.row, column);
+      const time = heir.device.core.deadlines.time(row, column);
+      hold('nothingForgotten', time === due, () => {
+        return `${site.name}: ${DEADLINE_NAMES[column]} is due in ${time - bequeathedAt} ms after an upgrade, not in ${due - bequeathedAt}`;
+      });
+    }
+  }
+}
+
+/** A line for all that an operator can ask for, and that an upgrade leaves as it is. */
+function describe(site: Site, device: Device): string[] {
+  const { counters, peers } = device.stats(site.now());
+  // The queue of handshakes is not inherited: whoever sent them will send them again.
+  const all = [{ ...counters, handshakes_waiting: 0 }, ...peers.map((peer) => peer.counters)];
+  const named = all.flatMap((some, i) =>
+    Object.entries(some).map(([name, count]) => `${name}=${count} (${i})`),
+  );
+  return [...formatSavedState(device.state(), []).split('\n'), ...named];
 }
 
 /**
@@ -154,16 +231,18 @@ export function checkDelivery(
     return null;
   }
   const { source } = packet.template;
-  hold('deliveredOnce', packet.fate !== 'delivered', () => {
+  const isCopy = packet.fate !== 'sealed' && packet.copies > 0;
+  hold('deliveredOnce', isCopy || packet.fate !== 'delivered', () => {
     return `${site.name} delivers packet ${number} a second time`;
   });
-  hold('deliveredWasSent', packet.fate === 'sealed', () => {
+  hold('deliveredWasSent', isCopy || packet.fate === 'sealed', () => {
     return `${site.name} delivers packet ${number}, which never left: it is ${packet.fate}`;
   });
   hold('sourceAllowed', site.route(source) === packet.from, () => {
     return `${site.name} delivers packet ${number} of site ${packet.from} from the ${source.range} range of site ${source.site}, which it allows to ${site.route(source)}`;
   });
-  packet.fate = 'delivered';
+  if (isCopy) packet.copies--;
+  else packet.fate = 'delivered';
   traffic.delivered++;
   return packet;
 }

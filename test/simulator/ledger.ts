@@ -4,7 +4,7 @@
  * was dropped for a reason; and what waits is, packet by packet, what should wait.
  */
 
-import type { Core } from '../../src/device/core.ts';
+import { type Core, peerKey } from '../../src/device/core.ts';
 import { DROP_REASON_NAMES, type DropReason } from '../../src/device/drops.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
@@ -80,6 +80,35 @@ export class Ledger {
     this.#core = core;
     this.#traffic = traffic;
     this.#judged = judged;
+  }
+
+  /**
+   * The books of a Device that has inherited go on where its predecessor's stopped. What was in the
+   * queue of handshakes is lost: whoever sent it will send it again.
+   */
+  continue(predecessor: Ledger): void {
+    for (const [peer, waiting] of predecessor.#waiting) {
+      const own = this.#core.peers.get(peerKey(peer.publicKey));
+      if (own !== undefined && waiting.length > 0) this.#waiting.set(own, [...waiting]);
+    }
+    for (const [reason, packets] of predecessor.#dropped) this.#dropped.set(reason, packets);
+  }
+
+  /** A successor acts for the Device, and will fail. */
+  keepWaiting(): void {
+    for (const packet of this.#packetsWaiting()) packet.isHeld = true;
+  }
+
+  /**
+   * The Device goes on after its successor has failed, whose books are abandoned: what waited then
+   * waits again, and leaves a second time if the successor has sent it.
+   */
+  takeBack(): void {
+    for (const packet of this.#packetsWaiting()) {
+      packet.isHeld = false;
+      if (packet.fate === 'sealed') packet.copies++;
+      packet.fate = 'waiting';
+    }
   }
 
   /** With the packet or the datagram that comes in. */
@@ -163,9 +192,11 @@ export class Ledger {
 
   /** The Device is gone, and with it what waited. */
   abandon(): void {
-    for (const waiting of this.#waiting.values())
-      for (const number of waiting)
-        if (number !== KEEPALIVE) this.#traffic.get(number)!.fate = 'gone';
+    for (const packet of this.#packetsWaiting()) {
+      packet.isHeld = false;
+      // What waits on a predecessor may have left by its successor.
+      if (packet.fate === 'waiting') packet.fate = 'gone';
+    }
   }
 
   /** Whether the oldest that waits on the peer is an empty packet. */
@@ -182,6 +213,12 @@ export class Ledger {
         return `${this.#name} counts ${counted} drops as ${reason} but told of ${told}`;
       });
     }
+  }
+
+  #packetsWaiting(): Packet[] {
+    return [...this.#waiting.values()].flatMap((waiting) =>
+      waiting.filter((number) => number !== KEEPALIVE).map((number) => this.#traffic.get(number)!),
+    );
   }
 
   #waitingOf(peer: Peer): number[] {

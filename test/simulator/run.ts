@@ -158,6 +158,7 @@ class Run {
   arrive(number: number, flight: Flight): boolean {
     const site = this.sites[number];
     if (site.device === null) return false;
+    if (site.waits(() => this.arrive(number, flight))) return true;
     site.receive(flight);
     const isHandshake = flight.bytes[0] < COOKIE_REPLY;
     if (!isHandshake && site.ledger.wasAuthentic) this.attacker.record(flight, site);
@@ -266,6 +267,11 @@ class Run {
 
   touch(link: LinkPlan): void {
     this.#giveCause(link, this.#now);
+  }
+
+  upgrading(site: Site): void {
+    this.coverage.visitUpgrade(site.device!, site.now());
+    if (this.trace.isKept) this.trace.line(this.#now, `${site.name}  is upgraded`);
   }
 
   keyChanged(site: Site): void {

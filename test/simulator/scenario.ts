@@ -63,6 +63,9 @@ export const TROUBLES = {
   natRebinding: 'the NAT before a site gives it another port',
   roaming: 'a site has another address',
   restart: 'a site starts anew with the same keys',
+  upgrade: 'a site is upgraded in place, up to three times in a row',
+  upgradeInVain: 'a site is upgraded, but the successor fails before it begins',
+  upgradeForAWhile: 'a site is upgraded, but the successor fails after it has begun',
   interfaceDown: 'the interface of a site goes down, and up again',
   clockStep: "a site's wall clock steps",
   clockDrift: "a site's wall clock runs fast or slow",
@@ -130,7 +133,11 @@ export function createScenario(seed: number, hours: number, devices?: number): S
   );
   const flows = links.flatMap((link) => drawFlows(random, link, durationMs));
   flows.sort((a, b) => a.from - b.from || a.number - b.number);
-  const troubles = drawTroubles(random.fork('troubles'), sites, links, durationMs);
+  const troubles = [
+    ...drawTroubles(random.fork('troubles'), sites, links, durationMs),
+    ...drawUpgrades(random.fork('upgrades'), sites, durationMs),
+  ];
+  troubles.sort((a, b) => a.from - b.from || a.number - b.number);
   return { seed, durationMs, topology, sites, links, flows, troubles };
 }
 
@@ -256,7 +263,10 @@ function drawFlows(parent: Random, link: LinkPlan, durationMs: number): FlowPlan
 
 type Place = 'site' | 'link';
 
-/** Whom a kind befalls, how likely it is, how long it lasts and how much of it there may be. */
+/**
+ * Whom a kind befalls, how likely it is, how long it lasts and how much of it there may be. Upgrades
+ * are drawn by themselves.
+ */
 const DRAWS: Record<
   TroubleKind,
   {
@@ -280,6 +290,9 @@ const DRAWS: Record<
   natRebinding: { place: 'site', weight: 5, duration: [0, 0], amount: [0, 0] },
   roaming: { place: 'site', weight: 5, duration: [1_000, 300_000], amount: [0, 0] },
   restart: { place: 'site', weight: 6, duration: [100, 60_000], amount: [0, 1] },
+  upgrade: { place: 'site', weight: 0, duration: [0, 180_000], amount: [1, 4] },
+  upgradeInVain: { place: 'site', weight: 0, duration: [0, 180_000], amount: [0, 0] },
+  upgradeForAWhile: { place: 'site', weight: 0, duration: [0, 180_000], amount: [0, 5_000] },
   interfaceDown: { place: 'site', weight: 4, duration: [10, 60_000], amount: [0, 0] },
   clockStep: { place: 'site', weight: 3, duration: [0, 0], amount: [-200_000, 60_000] },
   clockDrift: { place: 'site', weight: 2, duration: [60_000, 600_000], amount: [-0.01, 0.01] },
@@ -301,6 +314,9 @@ const DRAWS: Record<
   cookieTheft: { place: 'site', weight: 2, duration: [1_000, 4_000], amount: [66, 80] },
   flood: { place: 'site', weight: 1, duration: [100, 3_000], amount: [520, 700] },
 };
+
+/** Of a site, if it were alone. */
+const UPGRADE_EVERY_MS = 400_000;
 
 /** Episodes of one to four troubles at once, and calm between them in which all has to recover. */
 function drawTroubles(
@@ -337,6 +353,34 @@ function drawTroubles(
     at = end + random.between(least, most);
   }
   return troubles.filter(({ from }) => from < durationMs);
+}
+
+const UPGRADE_KINDS = { upgrade: 5, upgradeInVain: 2, upgradeForAWhile: 2 } as const;
+/** Their numbers begin here. */
+const FIRST_UPGRADE = 1_000_000;
+
+/**
+ * On their own, because an upgrade may happen at any time and disturbs nobody: in calm, in which
+ * nobody may notice it, and in the midst of all other trouble. The duration is how long a moment is
+ * waited for that is worth it (upgrades.ts).
+ */
+function drawUpgrades(random: Random, sites: readonly SitePlan[], durationMs: number): Trouble[] {
+  const troubles: Trouble[] = [];
+  const everyMs = UPGRADE_EVERY_MS / Math.sqrt(sites.length);
+  for (let at = random.between(0, everyMs); at < durationMs; at += random.between(0, 2 * everyMs)) {
+    const kind = random.weighted(UPGRADE_KINDS);
+    const { duration, amount } = DRAWS[kind];
+    troubles.push({
+      number: FIRST_UPGRADE + troubles.length,
+      kind,
+      from: Math.floor(at),
+      duration: Math.floor(random.between(...duration)),
+      place: random.below(sites.length),
+      end: random.chance(0.5) ? 1 : 0,
+      amount: random.between(...amount),
+    });
+  }
+  return troubles;
 }
 
 export function isOfLink(kind: TroubleKind): boolean {

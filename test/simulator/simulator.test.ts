@@ -54,7 +54,7 @@ describe('every invariant holds', () => {
     expect(result.delivered).toBeGreaterThan(0);
   });
 
-  it.each(['trouble', 'drop', 'event', 'expiry', 'load', 'session', 'recovery'])(
+  it.each(['trouble', 'drop', 'event', 'expiry', 'load', 'session', 'upgrade', 'recovery'])(
     'and together they have visited every %s',
     (group) => {
       expect(coverage.missing(group)).toEqual([]);

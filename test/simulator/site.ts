@@ -1,6 +1,6 @@
 /**
- * One site: a Device, its clocks, its keys and its configuration, which outlive the Device when it
- * is started anew. Every input goes through `turn`, which balances the books and checks the
+ * One site: its clocks, its keys and its configuration, which outlive the process that has its
+ * Device (generation.ts). Every input goes through `turn`, which balances the books and checks the
  * invariants afterwards. Owns no network and no plan of what happens.
  */
 
@@ -8,31 +8,20 @@ import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
 import type { AllowedIpChange, DeviceChange, PeerChange } from '../../src/device/configuration.ts';
 import { peerKey } from '../../src/device/core.ts';
-import { Device } from '../../src/device/device.ts';
+import type { Device } from '../../src/device/device.ts';
 import type { Endpoint } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
-import { DATA } from '../../src/noise/messages.ts';
 import { parsePrefix } from '../../src/packet/address.ts';
-import { checkDelivery, checkExpiry, checkKeysGone, checkTurn, KEY_LIFE_MS } from './invariants.ts';
-import { type Input, Ledger } from './ledger.ts';
+import { Generation } from './generation.ts';
+import { checkKeysGone, checkTurn } from './invariants.ts';
+import type { Input, Ledger } from './ledger.ts';
 import type { Flight } from './network.ts';
 import type { Random } from './random.ts';
 import type { SitePlan } from './scenario.ts';
-import {
-  type AuditedSession,
-  createAuditedSuite,
-  type KeyOwner,
-  type KeyRegistry,
-} from './suite.ts';
-import {
-  type Address,
-  type Packet,
-  prefixText,
-  readNumber,
-  type Template,
-  type Traffic,
-} from './traffic.ts';
+import { reclaim } from './succession.ts';
+import type { AuditedSession, KeyRegistry } from './suite.ts';
+import { type Address, type Packet, prefixText, type Template, type Traffic } from './traffic.ts';
 
 /** What a site asks of the run, and tells it. */
 export interface SiteHost {
@@ -66,9 +55,10 @@ export interface Acquaintance {
   endpoint: Endpoint | null;
 }
 
+const NO_SESSIONS: ReadonlySet<AuditedSession> = new Set();
 const WALL_START_MS = Date.UTC(2026, 0, 1);
 
-export class Site implements KeyOwner {
+export class Site {
   readonly plan: SitePlan;
   readonly number: number;
   readonly name: string;
@@ -77,22 +67,22 @@ export class Site implements KeyOwner {
   privateKey = new Uint8Array(32);
   publicKey = new Uint8Array(32);
   /** null while the site is not running. */
-  device: Device | null = null;
-  ledger!: Ledger;
+  generation: Generation | null = null;
+  /** An upgrade is under way that fails later: who waits to take everything back. */
+  predecessor: Generation | null = null;
   /** Configured peers, by the number of their site. */
   readonly acquaintances = new Map<number, Acquaintance>();
   /** Which peer has a range of inner addresses, by `rangeName`: the oracle of allowed IPs. */
   readonly routes = new Map<string, number>();
-  /** Sessions whose keys are not yet erased, and the newest of each peer. */
-  readonly sessions = new Set<AuditedSession>();
-  readonly newest = new Map<Peer, AuditedSession>();
   /** Bytes of packet memory that a turn has; Infinity for all. */
   arenaBytes = Number.POSITIVE_INFINITY;
   /** What `record` found since the last change of the configuration. */
   readonly #records = new Map<number, Peer>();
-  /** Derived in this turn. */
-  readonly #fresh: AuditedSession[] = [];
-  #starts = 0;
+  /** What a record was first: a successor's are its predecessor's. */
+  readonly #origins = new WeakMap<Peer, Peer>();
+  #generations = 0;
+  #pause: { readonly end: () => void; readonly inputs: (() => void)[] } | null = null;
+  #awaited: { readonly isMoment: () => boolean; readonly act: () => void } | null = null;
   #wakeAt = Number.POSITIVE_INFINITY;
   #wall: { readonly at: number; readonly shows: number; readonly rate: number };
 
@@ -132,52 +122,81 @@ export class Site implements KeyOwner {
     return this.#wall.rate;
   }
 
+  get device(): Device | null {
+    return this.generation?.device ?? null;
+  }
+
+  /** Of a site that runs. */
+  get ledger(): Ledger {
+    return this.generation!.ledger;
+  }
+
+  get sessions(): ReadonlySet<AuditedSession> {
+    return this.generation?.sessions ?? NO_SESSIONS;
+  }
+
+  /** An empty Device, which is nobody's yet. */
+  createGeneration(): Generation {
+    return new Generation(this, this.random.fork(`generation ${this.#generations++}`));
+  }
+
+  /** That process acts for the site from now on. */
+  give(generation: Generation): void {
+    this.generation = generation;
+    this.#records.clear();
+  }
+
   /** Starts a Device with the site's keys and peers, as after a boot. */
   start(): void {
-    const { host } = this;
-    const { arena } = host;
-    const random = this.random.fork(`start ${this.#starts++}`);
-    const device = new Device({
-      arena,
-      suite: createAuditedSuite(host.suite, host.registry, this),
-      random: random.fill,
-      wallClock: () => this.wallClock(),
-      outlet: {
-        transmit: (offset, length, endpoint, trafficClass) => {
-          const bytes = arena.bytes.slice(offset, offset + length);
-          this.ledger.transmitted(bytes[0] === DATA);
-          host.transmit(this, endpoint, bytes, trafficClass);
-        },
-        deliver: (offset, length) => this.#delivered(offset, length),
-      },
-      observe: (event) => {
-        this.ledger.event(event);
-        host.event(this, event);
-      },
-    });
-    this.device = device;
-    this.ledger = new Ledger(this.name, device.core, host.traffic, (flight, event, isUnderLoad) =>
-      host.judged(this, flight, event, isUnderLoad),
-    );
-    this.#watchDeadlines(device);
+    this.give(this.createGeneration());
     const peers = [...this.acquaintances.keys()].map((site) => this.peerChange(site));
     this.configure({ debug: true, privateKey: this.privateKey, peers });
-    this.turn('configuration', (now) => device.up(now));
+    this.turn('configuration', (now, device) => device.up(now));
   }
 
   /** Ends the Device: in order, with every key erased, or by a power cut. */
   stop(isOrderly: boolean): void {
-    const { device } = this;
-    if (device === null) return;
+    if (this.generation === null) return;
     if (isOrderly) {
-      this.turn('configuration', () => device.close());
+      this.turn('configuration', (_now, device) => device.close());
       checkKeysGone(this, 'close');
     }
     this.ledger.abandon();
-    this.sessions.clear();
-    this.newest.clear();
+    this.predecessor?.ledger.abandon();
+    this.predecessor = null;
+    this.generation = null;
+    this.#pause = null;
     this.#records.clear();
-    this.device = null;
+  }
+
+  /** The site is handing over: until the pause ends nothing reaches a Device. `end`: what comes first then. */
+  pause(ms: number, end: () => void): void {
+    const pause = { end, inputs: [] };
+    this.#pause = pause;
+    this.host.later(ms, () => {
+      if (this.#pause === pause) this.#endPause();
+    });
+  }
+
+  get isPaused(): boolean {
+    return this.#pause !== null;
+  }
+
+  /** Whether an input has to wait for the end of a pause, as in the kernel's buffers; it is made then. */
+  waits(input: () => void): boolean {
+    this.#pause?.inputs.push(input);
+    return this.isPaused;
+  }
+
+  /** Acts after the first turn that brings the moment about, or when the time is over. One at a time. */
+  await(isMoment: () => boolean, patienceMs: number, act: () => void): void {
+    const awaited = { isMoment, act };
+    this.#awaited = awaited;
+    this.host.later(patienceMs, () => {
+      if (this.#awaited !== awaited) return;
+      this.#awaited = null;
+      act();
+    });
   }
 
   /** One input of the Device: what it needs of the arena is allocated within `work`. */
@@ -187,24 +206,34 @@ export class Site implements KeyOwner {
     packet: Packet | null = null,
     flight: Flight | null = null,
   ): void {
-    const { device } = this;
-    if (device === null) return;
+    if (input === 'configuration') {
+      // The operator's word is for whoever lives on.
+      this.#endPause();
+      reclaim(this);
+    }
+    const { generation } = this;
+    if (generation === null || (this.isPaused && input === 'timeout')) return;
+    const { device, ledger } = generation;
     const { arena } = this.host;
-    this.ledger.begin(input, this.now(), packet, flight);
+    ledger.begin(input, this.now(), packet, flight);
     if (input === 'configuration') this.#records.clear();
     if (arena.available > this.arenaBytes) arena.allocate(arena.available - this.arenaBytes);
     work(this.now(), device);
     arena.reset();
-    for (const session of this.#fresh.splice(0)) if (!session.isWiped) this.#follow(session);
-    this.ledger.close(packet === null ? undefined : this.#peerFor(packet.template.destination));
+    generation.endTurn();
+    ledger.close(packet === null ? undefined : this.#peerFor(packet.template.destination));
     checkTurn(this, device);
     this.#schedule(device);
+    if (this.#awaited?.isMoment()) {
+      this.host.later(0, this.#awaited.act);
+      this.#awaited = null;
+    }
   }
 
   /** A packet of a host behind the site. */
   send(template: Template): Packet | null {
     const { arena, traffic } = this.host;
-    if (this.device === null) return null;
+    if (this.device === null || this.waits(() => this.send(template))) return null;
     this.host.offering(this, template.destination);
     const { length } = template.bytes;
     const slot = arena.allocate(HEADROOM_BYTES + length + TAILROOM_BYTES);
@@ -270,63 +299,28 @@ export class Site implements KeyOwner {
     return inner ?? this.routes.get(rangeName(site, 'main'));
   }
 
-  // What follows is asked and told by the audited suite.
-
-  findPeer(session: AuditedSession): Peer {
-    for (const peer of this.device!.core.peers.values()) {
-      for (const keypair of [peer.current, peer.next, peer.previous])
-        if (keypair !== null && keypair.sealer === session.sealer) return peer;
-    }
-    throw new Error(`${this.name}: a session that no peer has`);
+  /** Stays the same when the site is upgraded: whoever has it knows what was taken of the peer. */
+  originOf(peer: Peer): Peer {
+    return this.#origins.get(peer) ?? peer;
   }
 
-  derived(session: AuditedSession): void {
-    this.sessions.add(session);
-    this.#fresh.push(session);
+  /** The record of a successor goes on with what its predecessor's knew. */
+  continueRecord(peer: Peer, predecessor: Peer): void {
+    this.#origins.set(peer, this.originOf(predecessor));
   }
 
-  wiped(session: AuditedSession): void {
-    if (session.isWiped) this.sessions.delete(session);
-  }
-
-  sealed(session: AuditedSession, offset: number, length: number): void {
-    this.ledger.sealed(session, length === 0 ? 0 : readNumber(this.host.arena.bytes, offset));
-  }
-
-  opened(session: AuditedSession, length: number): void {
-    this.ledger.opened(length);
-    this.host.heard(this, session.peer);
-  }
-
-  #follow(session: AuditedSession): void {
-    this.newest.set(session.peer, session);
-    this.host.later(KEY_LIFE_MS + 1, () => checkExpiry(this, session));
+  #endPause(): void {
+    if (this.#pause === null) return;
+    const { end, inputs } = this.#pause;
+    this.#pause = null;
+    end();
+    this.turn('timeout', (now, device) => device.handleTimeout(now));
+    for (const input of inputs) input();
   }
 
   #peerFor(destination: Address): Peer | undefined {
     const site = this.route(destination);
     return site === undefined ? undefined : this.record(site);
-  }
-
-  #delivered(offset: number, length: number): void {
-    const { bytes } = this.host.arena;
-    const packet = checkDelivery(this, bytes, offset, length);
-    this.ledger.delivered(packet === null);
-    // The room before a packet is the outlet's, as a frame's header uses it.
-    bytes.fill(0xdd, offset - HEADROOM_BYTES, offset);
-    if (packet !== null) this.host.delivered(this, packet);
-  }
-
-  /** Looks on as deadlines pass; changes nothing. */
-  #watchDeadlines(device: Device): void {
-    const { core } = device;
-    const { deadlines } = core;
-    const expire = deadlines.expire.bind(deadlines);
-    deadlines.expire = (now, act) =>
-      expire(now, (row, column) => {
-        this.host.expired(this, core.rows[row]!, column);
-        act(row, column);
-      });
   }
 
   /** Wakes the Device when it asked to be, a turn's length later while handshakes wait. */

@@ -1,7 +1,7 @@
 /**
  * A CryptoSuite that watches another one: every key a Device is given is followed from its
- * derivation to its erasure, and every use of it is checked. Owns what is known of keys; the
- * ciphers below are the shipping ones.
+ * derivation to its erasure, over as many processes as may have it, and every use of it is checked.
+ * Owns what is known of keys; the ciphers below are the shipping ones.
  */
 
 import type { Arena } from '../../src/arena.ts';
@@ -51,6 +51,8 @@ function isLess(a: Uint8Array, b: Uint8Array): boolean {
 /** What the audit asks of the Device's owner, and tells it. */
 export interface KeyOwner {
   readonly name: string;
+  /** The keys it is given are those of its predecessor in another process. */
+  readonly isInheriting: boolean;
   /** Monotonic ms of the site. */
   now(): number;
   /** Whose session has this sealer or opener; asked once for each session. */
@@ -62,31 +64,59 @@ export interface KeyOwner {
   opened(session: AuditedSession, length: number): void;
 }
 
+/**
+ * What is true of a session in whichever process it is: a successor that inherits it, and a
+ * predecessor that goes on after all, are held to what either has done under its keys.
+ */
+export class SessionHistory {
+  readonly site: string;
+  /** Monotonic ms of the site. */
+  readonly derivedAt: number;
+  /** The responder derives first, before anybody can have opened anything (whitepaper 5.4.6). */
+  isResponder = false;
+  hasOpened = false;
+  /** The greatest counter sealed with. */
+  greatest = -1;
+
+  constructor(site: string, derivedAt: number) {
+    this.site = site;
+    this.derivedAt = derivedAt;
+  }
+}
+
 /** How many keys are remembered after their end, to recognize one that comes again. */
 const REMEMBERED_KEYS = 20_000;
 
 /** All keys of one run, at all sites: which site seals under one, and which opens. */
 export class KeyRegistry {
-  readonly #sealers = new Map<string, string>();
+  readonly #sealers = new Map<string, SessionHistory>();
 
-  /** Call when a site got a key to seal with; no other site and no other session may have it. */
-  registerSealer(key: Uint8Array, site: string): string {
+  /**
+   * Call when a site got a key to seal with: no other site and no other session may have it. Only
+   * who inherits has one that was there before, and goes on with its history.
+   */
+  registerSealer(key: Uint8Array, owner: KeyOwner): SessionHistory {
     const name = keyName(key);
-    const other = this.#sealers.get(name);
-    hold('nonceUsedOnce', other === undefined, () =>
-      other === site
-        ? `${site} was given a key to send under that it had before`
-        : `${site} sends under a key under which ${other} sends, too`,
+    const known = this.#sealers.get(name);
+    if (owner.isInheriting && known?.site === owner.name) return known;
+    hold('nonceUsedOnce', known === undefined, () =>
+      known?.site === owner.name
+        ? `${owner.name} was given a key to send under that it had before`
+        : `${owner.name} sends under a key under which ${known?.site} sends, too`,
     );
-    this.#sealers.set(name, site);
+    hold('nothingForgotten', !owner.isInheriting, () => {
+      return `${owner.name} inherits a session that its predecessor never had`;
+    });
+    const history = new SessionHistory(owner.name, owner.now());
+    this.#sealers.set(name, history);
     if (this.#sealers.size > REMEMBERED_KEYS)
       this.#sealers.delete(this.#sealers.keys().next().value!);
-    return name;
+    return history;
   }
 
   /** Who sends under the key; undefined when nobody has derived it for sending yet. */
   sealerOf(key: Uint8Array): string | undefined {
-    return this.#sealers.get(keyName(key));
+    return this.#sealers.get(keyName(key))?.site;
   }
 }
 
@@ -94,20 +124,17 @@ function keyName(key: Uint8Array): string {
   return String.fromCharCode(...key.subarray(0, 16));
 }
 
-/** One end of a session: the two ciphers that the Device made of its keys, in one step. */
+/** One end of a session in one process: the two ciphers that the Device made of its keys, in one step. */
 export class AuditedSession {
   readonly owner: KeyOwner;
-  readonly derivedAt: number;
-  /** The responder derives first, before anybody can have opened anything (whitepaper 5.4.6). */
-  isResponder = false;
+  readonly history: SessionHistory;
   sealer: AuditedSealer | null = null;
   opener: AuditedOpener | null = null;
-  hasOpened = false;
   #peer: Peer | null = null;
 
-  constructor(owner: KeyOwner) {
+  constructor(owner: KeyOwner, history: SessionHistory) {
     this.owner = owner;
-    this.derivedAt = owner.now();
+    this.history = history;
   }
 
   get peer(): Peer {
@@ -132,9 +159,8 @@ export function createAuditedSuite(
     publicKey: (privateKey) => base.publicKey(privateKey),
     sharedSecret: (out, privateKey, publicKey) => base.sharedSecret(out, privateKey, publicKey),
     createSealer: (key) => {
-      begun = new AuditedSession(owner);
+      begun = new AuditedSession(owner, registry.registerSealer(key, owner));
       begun.sealer = new AuditedSealer(begun, base.createSealer(key));
-      registry.registerSealer(key, owner.name);
       return begun.sealer;
     },
     createOpener: (key) => {
@@ -142,7 +168,7 @@ export function createAuditedSuite(
       begun = null;
       session.opener = new AuditedOpener(session, base.createOpener(key));
       // The initiator derives second: the other side sends under this key already.
-      session.isResponder = registry.sealerOf(key) === undefined;
+      if (!owner.isInheriting) session.history.isResponder = registry.sealerOf(key) === undefined;
       owner.derived(session);
       return session.opener;
     },
@@ -152,7 +178,6 @@ export function createAuditedSuite(
 class AuditedSealer implements Sealer {
   readonly #session: AuditedSession;
   readonly #base: Sealer;
-  #greatest = -1;
   isWiped = false;
 
   constructor(session: AuditedSession, base: Sealer) {
@@ -163,19 +188,19 @@ class AuditedSealer implements Sealer {
   /** Whitepaper 5.4.6: a counter once; 6.1: not past its time or number; 5.4.6: confirmed first. */
   seal(offset: number, length: number, counter: number): void {
     const session = this.#session;
-    const { owner } = session;
+    const { owner, history } = session;
     hold('nothingAfterWipe', !this.isWiped, () => `${owner.name} seals under a wiped key`);
     hold(
       'nonceUsedOnce',
-      counter > this.#greatest,
-      () => `${owner.name} seals with counter ${counter} after ${this.#greatest}`,
+      counter > history.greatest,
+      () => `${owner.name} seals with counter ${counter} after ${history.greatest}`,
     );
-    hold('confirmedFirst', !session.isResponder || session.hasOpened, () => {
-      const age = Math.round(owner.now() - session.derivedAt);
+    hold('confirmedFirst', !history.isResponder || history.hasOpened, () => {
+      const age = Math.round(owner.now() - history.derivedAt);
       return `${owner.name} sends under a session ${age} ms after answering, before it heard of the initiator`;
     });
     checkAge(session, counter, 'seals');
-    this.#greatest = counter;
+    history.greatest = counter;
     owner.sealed(session, offset, length);
     this.#base.seal(offset, length, counter);
   }
@@ -207,7 +232,7 @@ class AuditedOpener implements Opener {
     hold('nothingAfterWipe', !this.isWiped, () => `${owner.name} opens under a wiped key`);
     checkAge(session, counter, 'opens');
     if (!this.#base.open(offset, length, counter)) return false;
-    session.hasOpened = true;
+    session.history.hasOpened = true;
     owner.opened(session, length);
     return true;
   }
@@ -225,8 +250,8 @@ class AuditedOpener implements Opener {
 
 /** Whitepaper 6.1, 6.2: REJECT_AFTER_TIME and REJECT_AFTER_MESSAGES bound every use of a key. */
 function checkAge(session: AuditedSession, counter: number, verb: string): void {
-  const { owner } = session;
-  const age = owner.now() - session.derivedAt;
+  const { owner, history } = session;
+  const age = owner.now() - history.derivedAt;
   hold(
     'keyWithinLimits',
     age < REJECT_AFTER_TIME_MS && counter < REJECT_AFTER_MESSAGES,

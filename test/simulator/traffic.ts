@@ -46,6 +46,10 @@ export interface Packet {
   readonly template: Template;
   readonly offeredAt: number;
   fate: Fate;
+  /** How many times it may arrive beside: sent by a failed successor, and then by its predecessor. */
+  copies: number;
+  /** It waits on a Device whose successor acts for it, and may come back. */
+  isHeld: boolean;
 }
 
 /** The least payload: the number of the packet. */
@@ -95,6 +99,8 @@ export class Traffic {
       template,
       offeredAt: now,
       fate: 'offered',
+      copies: 0,
+      isHeld: false,
     };
     bytes.set(template.bytes, offset);
     for (let i = 0; i < NUMBER_BYTES; i++)
@@ -131,7 +137,7 @@ export class Traffic {
     while (this.#oldestAt < this.#oldest.length) {
       const { packet, since } = this.#oldest[this.#oldestAt];
       if (now - since < REMEMBERED_MS) break;
-      if (packet.fate === 'waiting') this.#oldest.push({ packet, since: now });
+      if (packet.fate === 'waiting' || packet.isHeld) this.#oldest.push({ packet, since: now });
       else this.#packets.delete(packet.number);
       this.#oldestAt++;
     }

@@ -19,6 +19,7 @@ import {
 } from './scenario.ts';
 import { rangeName, type Site } from './site.ts';
 import { createTemplate, prefixText } from './traffic.ts';
+import { strike } from './upgrades.ts';
 
 /** What the troubles act upon. */
 export interface Stage {
@@ -33,12 +34,17 @@ export interface Stage {
   disturb(link: LinkPlan, until: number): void;
   /** Something happened to the link that its ends may speak about. */
   touch(link: LinkPlan): void;
+  /** The site is about to be upgraded. */
+  upgrading(site: Site): void;
   /** The site has another public key from now on. */
   keyChanged(site: Site): void;
 }
 
-/** Whose links are disturbed, and how long: as long as it lasts, at its beginning, or not at all. */
-type Disturbance = 'whole' | 'begin' | 'none';
+/**
+ * Whose links are disturbed, and how long: as long as it lasts, at its beginning, or not at all. An
+ * unnoticed one is not even a reason to speak.
+ */
+type Disturbance = 'whole' | 'begin' | 'none' | 'unnoticed';
 
 interface Rule {
   readonly disturbs: Disturbance;
@@ -69,6 +75,16 @@ const harmless: Rule = { ...ofNetwork, disturbs: 'none' };
 const ofAttacker: Rule = {
   disturbs: 'none',
   begin: ({ attacker }, trouble) => attacker.strike(trouble),
+};
+
+/** Whom nobody may notice; only a successor that fails disturbs, and from when it is tried. */
+const ofUpgrade: Rule = {
+  disturbs: 'unnoticed',
+  begin: (stage, trouble) =>
+    strike(stage, trouble, (ms) => {
+      for (const link of linksTouched(stage, trouble))
+        stage.disturb(link, stage.now() + ms + AFTERMATH_MS);
+    }),
 };
 
 const RULES: Record<TroubleKind, Rule> = {
@@ -123,6 +139,9 @@ const RULES: Record<TroubleKind, Rule> = {
       if (site.device === null && site.acquaintances.size > 0) site.start();
     },
   },
+  upgrade: ofUpgrade,
+  upgradeInVain: ofUpgrade,
+  upgradeForAWhile: ofUpgrade,
   interfaceDown: {
     disturbs: 'whole',
     begin: (stage, trouble) => {
@@ -241,8 +260,8 @@ const RULES: Record<TroubleKind, Rule> = {
 export function begin(stage: Stage, trouble: Trouble): void {
   const rule = RULES[trouble.kind];
   const links = linksTouched(stage, trouble);
-  for (const link of links) stage.touch(link);
-  if (rule.disturbs !== 'none') {
+  if (rule.disturbs !== 'unnoticed') for (const link of links) stage.touch(link);
+  if (rule.disturbs === 'whole' || rule.disturbs === 'begin') {
     const lasts = rule.disturbs === 'begin' ? 0 : trouble.duration;
     for (const link of links) stage.disturb(link, stage.now() + lasts + AFTERMATH_MS);
   }

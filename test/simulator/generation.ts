@@ -1,0 +1,139 @@
+/**
+ * One process of a site: a Device, its books, and the sessions that it has the keys of. A site goes
+ * through many: each start begins one, and so does each upgrade in place (succession.ts). Clocks,
+ * keys and configuration are the site's.
+ */
+
+import { HEADROOM_BYTES } from '../../src/arena.ts';
+import { Device } from '../../src/device/device.ts';
+import type { Peer } from '../../src/device/peer.ts';
+import { DATA } from '../../src/noise/messages.ts';
+import {
+  checkDelivery,
+  checkExpiry,
+  checkReason,
+  KEY_LIFE_MS,
+  type Reasons,
+} from './invariants.ts';
+import { Ledger } from './ledger.ts';
+import type { Random } from './random.ts';
+import type { Site } from './site.ts';
+import { type AuditedSession, createAuditedSuite, type KeyOwner } from './suite.ts';
+import { readNumber } from './traffic.ts';
+
+export class Generation implements KeyOwner {
+  readonly name: string;
+  readonly device: Device;
+  readonly ledger: Ledger;
+  /** Sessions whose keys are not yet erased, and the newest of each peer. */
+  readonly sessions = new Set<AuditedSession>();
+  readonly newest = new Map<Peer, AuditedSession>();
+  isInheriting = false;
+  readonly #site: Site;
+  /** Derived in this turn. */
+  readonly #fresh: AuditedSession[] = [];
+  readonly #reasons: Reasons = { expiring: null, opened: null };
+
+  constructor(site: Site, random: Random) {
+    const { host, name } = site;
+    this.#site = site;
+    this.name = name;
+    this.device = new Device({
+      arena: host.arena,
+      suite: createAuditedSuite(host.suite, host.registry, this),
+      random: random.fill,
+      wallClock: () => site.wallClock(),
+      outlet: {
+        transmit: (offset, length, endpoint, trafficClass) => {
+          const bytes = host.arena.bytes.slice(offset, offset + length);
+          this.ledger.transmitted(bytes[0] === DATA);
+          host.transmit(site, endpoint, bytes, trafficClass);
+        },
+        deliver: (offset, length) => this.#delivered(offset, length),
+      },
+      observe: (event) => {
+        this.ledger.event(event);
+        if (event.kind === 'initiationSent') checkReason(site, event.peer, this.#reasons);
+        host.event(site, event);
+      },
+    });
+    this.ledger = new Ledger(name, this.device.core, host.traffic, (flight, event, isUnderLoad) =>
+      host.judged(site, flight, event, isUnderLoad),
+    );
+    this.#watchDeadlines();
+  }
+
+  /** What was derived in the turn, or inherited, has to come to an end. */
+  endTurn(): void {
+    this.#reasons.opened = null;
+    for (const session of this.#fresh.splice(0)) if (!session.isWiped) this.#follow(session);
+  }
+
+  // What follows is asked and told by the audited suite.
+
+  now(): number {
+    return this.#site.now();
+  }
+
+  findPeer(session: AuditedSession): Peer {
+    for (const peer of this.device.core.peers.values()) {
+      for (const keypair of [peer.current, peer.next, peer.previous])
+        if (keypair !== null && keypair.sealer === session.sealer) return peer;
+    }
+    throw new Error(`${this.name}: a session that no peer has`);
+  }
+
+  derived(session: AuditedSession): void {
+    this.sessions.add(session);
+    this.#fresh.push(session);
+  }
+
+  wiped(session: AuditedSession): void {
+    if (session.isWiped) this.sessions.delete(session);
+  }
+
+  sealed(session: AuditedSession, offset: number, length: number): void {
+    const { bytes } = this.#site.host.arena;
+    this.ledger.sealed(session, length === 0 ? 0 : readNumber(bytes, offset));
+  }
+
+  opened(session: AuditedSession, length: number): void {
+    this.#reasons.opened = session;
+    this.ledger.opened(length);
+    this.#site.host.heard(this.#site, session.peer);
+  }
+
+  #follow(session: AuditedSession): void {
+    const { peer, history } = session;
+    // Inherited ones come in the order of their places, which is that of their ages.
+    this.newest.set(peer, session);
+    const left = history.derivedAt + KEY_LIFE_MS - this.now();
+    const check = () => {
+      if (!this.#site.waits(check)) checkExpiry(this.#site, session);
+    };
+    this.#site.host.later(Math.max(0, left) + 1, check);
+  }
+
+  #delivered(offset: number, length: number): void {
+    const { bytes } = this.#site.host.arena;
+    const packet = checkDelivery(this.#site, bytes, offset, length);
+    this.ledger.delivered(packet === null);
+    // The room before a packet is the outlet's, as a frame's header uses it.
+    bytes.fill(0xdd, offset - HEADROOM_BYTES, offset);
+    if (packet !== null) this.#site.host.delivered(this.#site, packet);
+  }
+
+  /** Looks on as deadlines pass; changes nothing. */
+  #watchDeadlines(): void {
+    const { core } = this.device;
+    const { deadlines } = core;
+    const expire = deadlines.expire.bind(deadlines);
+    deadlines.expire = (now, act) =>
+      expire(now, (row, column) => {
+        this.#reasons.expiring = { peer: core.rows[row]!, column };
+        this.#site.host.expired(this.#site, core.rows[row]!, column);
+        act(row, column);
+        this.#reasons.expiring = null;
+      });
+  }
+}

@@ -88,6 +88,11 @@ describe('the verdicts over a soak', () => {
       'no stream stands still without an event',
     ],
     [
+      'a stream that does not go on after a SIGKILL',
+      () => withStream({ stalls: [{ fromMs: KILLED.fromMs, toMs: KILLED.toMs + 12_000 }] }),
+      'no stream stands still without an event',
+    ],
+    [
       'a packet lost in the calm',
       () => withDatagrams({ lostMs: [BEGIN_MS + 50_000] }),
       'no loss without a reason',

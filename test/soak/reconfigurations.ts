@@ -3,6 +3,7 @@
  * undone by the next of its kind, or by itself, so that the tunnel is after hours what it was.
  */
 
+import { sleep } from '../lab/command.ts';
 import { createKeyPair, createPresharedKey, TUNNEL_PORT } from '../lab/tunnel.ts';
 import { IFNAME } from './keeper.ts';
 import { type End, SIDES, type Site } from './site.ts';
@@ -16,6 +17,8 @@ export interface Reconfiguration {
 }
 
 const OTHER_PORT = TUNNEL_PORT + 1;
+/** Plenty for the first packet from a new port. */
+const FOLLOW_MS = 500;
 const MARK = '0x50a';
 const KEEPALIVE_S = 25;
 const MTUS = [1_380, 1_420] as const;
@@ -50,11 +53,17 @@ export const RECONFIGURATIONS: readonly Reconfiguration[] = [
       end.set(`peer ${end.bystanderKey} allowed-ips 10.77.${turn % 256}.0/24,fd00:77::/64`),
   },
   {
-    // The other side follows the first packet from there.
+    // The other side follows the first packet from there. Its state knows that after a minute, or
+    // with the next change by the operator, such as one that changes nothing; a daemon killed before
+    // that calls the old port, and the README says so.
     name: 'port',
     mayLose: true,
-    apply: (end, _, turn) =>
-      end.set(`listen-port ${(turn >> 1) % 2 === 0 ? OTHER_PORT : TUNNEL_PORT}`),
+    apply: async (end, site, turn) => {
+      await end.set(`listen-port ${(turn >> 1) % 2 === 0 ? OTHER_PORT : TUNNEL_PORT}`);
+      await sleep(FOLLOW_MS);
+      const other = site[end.side === 'left' ? 'right' : 'left'];
+      await other.set(`peer ${other.bystanderKey} persistent-keepalive off`);
+    },
   },
   {
     name: 'mark',

@@ -5,7 +5,7 @@
 
 import { median } from '../bench/statistics.ts';
 import { livesOf } from './flatness.ts';
-import { lossWindow } from './losses.ts';
+import { findCauses } from './losses.ts';
 import type { Outcome } from './outcome.ts';
 import { SIDES } from './site.ts';
 import type { Recording } from './soak.ts';
@@ -32,6 +32,8 @@ const RECOVERY_MS = 2_500;
 const RECOVERY_MOST_MS = 5_000;
 /** What a stream may stand still outside of what may cost packets. */
 const STALL_MS = 2_000;
+/** And in such an event: TCP itself waits as long again as nothing came through. */
+const OUTAGE_MS = 10_000;
 /** A session is renewed after two minutes; the last may be under way. */
 const SESSION_MINUTES = 2.1;
 const SHOWN = 3;
@@ -81,14 +83,13 @@ function judgeProbes({ traffic, pings }: Recording): Verdict {
 }
 
 function judgeStalls({ events, beginMs }: Recording, { stalls }: Figures): Verdict {
-  const windows = events.map(lossWindow).filter((window) => window !== null);
-  const strange = stalls.filter(
-    ({ fromMs, toMs }) =>
-      toMs - fromMs > STALL_MS &&
-      !windows.some((window) => fromMs < window.toMs && toMs > window.fromMs),
-  );
+  const causeOf = findCauses(events);
+  const strange = stalls.filter(({ fromMs, toMs }) => {
+    const limitMs = causeOf(fromMs) === undefined ? STALL_MS : OUTAGE_MS;
+    return toMs - fromMs > limitMs;
+  });
   const lines = strange.map(
-    ({ fromMs, toMs }) => `${(toMs - fromMs).toFixed(0)} ms at ${seconds(fromMs - beginMs)}`,
+    ({ fromMs, toMs }) => `${seconds(toMs - fromMs)} at ${seconds(fromMs - beginMs)}`,
   );
   return verdict('no stream stands still without an event', lines, `none over ${STALL_MS} ms`);
 }

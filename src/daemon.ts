@@ -360,7 +360,9 @@ class Daemon {
     this.#path.device.setMtu(link.mtu);
     if (this.#path.tun !== undefined) this.#path.tun.mtu = link.mtu;
     if (link.isUp && !this.#path.device.isUp) this.#bringUp();
-    else if (!link.isUp && this.#path.device.isUp) this.#takeDown();
+    else if (!link.isUp && (this.#path.device.isUp || this.#underlay.trouble !== '')) {
+      this.#takeDown();
+    }
     this.#path.end();
   };
 

@@ -83,6 +83,7 @@ export class Underlay {
     this.#watches = [];
     this.#options.path.udp?.close();
     this.#options.path.udp = undefined;
+    this.trouble = '';
   }
 
   /** Opens sockets on `port` in place of those there are, which stay when that fails. */
@@ -94,7 +95,6 @@ export class Underlay {
     const { path, loop } = this.#options;
     this.close();
     path.udp = udp;
-    this.trouble = '';
     this.#watches = udp.sockets.map((socket) => loop.watch(socket.fd, () => path.readUdp(socket)));
     path.device.setListenPort(udp.port);
   }

@@ -17,6 +17,7 @@ const FIREWALL = `table inet t {
   chain o { type filter hook output priority 0; udp dport ${TUNNEL_PORT} drop; }
 }`;
 
+const HEX_PORT_51821 = 'CA6D';
 const PORT_THIEF = `
   require('dgram').createSocket('udp4').bind(${TUNNEL_PORT}, () => console.log('bound'))`;
 
@@ -128,8 +129,14 @@ describeInLab('a running tunnel', ['wg', 'nft'], () => {
       await daemon.waitForOutput(/ERROR: .* Interface is up, but there is no socket: .*\n/);
       expect(daemon.stderr).toContain(`Interface is up, but there is no socket: ${cause}\n`);
       expect(await stats(host)).toContain(`\tsocket: ${cause}\n`);
+      // Down again it wants none, and a port that is set is only for later.
+      await host.ip('link set wg0 down');
+      await waitFor(async () => !(await stats(host)).includes('socket:'), 'the end of the trouble');
       await left.set('listen-port 51821');
+      expect(await host.run('cat', ['/proc/net/udp'])).not.toContain(`:${HEX_PORT_51821} `);
+      await host.ip('link set wg0 up');
       await firstPing(host, RIGHT);
+      expect(await host.run('cat', ['/proc/net/udp'])).toContain(`:${HEX_PORT_51821} `);
       expect(await stats(host)).not.toContain('socket:');
     }));
 
@@ -163,8 +170,7 @@ describeInLab('a running tunnel', ['wg', 'nft'], () => {
       await daemon.waitForOutput(/ERROR: .* Interface is up, but there is no socket: /);
       expect(await stats(host)).toContain(`\tsocket: ${cause}\n`);
       await limit(host, pid, 1024);
-      await host.ip('link set wg0 down');
-      await host.ip('link set wg0 up');
+      await left.set('listen-port 51821');
       await firstPing(host, RIGHT);
       expect(await stats(host)).not.toContain('socket:');
       // It still knows where its interface is, and would follow it.

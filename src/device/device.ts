@@ -2,8 +2,8 @@
  * The Device: many peers behind one interface, without sockets, clocks or randomness of its own.
  *
  * Every input takes `now`, monotonic milliseconds that go on while the machine is suspended, since
- * sessions age then, too; every output goes to the outlet given at the start. The same Device runs in the daemon, in a program with its own transport, and in a
- * simulator on a virtual clock.
+ * sessions age then, too; every output goes to the outlet given at the start. The same Device runs
+ * in the daemon, in a program with its own transport, and in a simulator on a virtual clock.
  *
  *   sendPacket        one IP packet from the interface  -> transmit
  *   receiveDatagram   one UDP datagram                  -> deliver, transmit

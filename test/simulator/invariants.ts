@@ -162,6 +162,9 @@ export function checkReason(site: Site, peer: Peer, { expiring, opened }: Reason
   });
 }
 
+/** What is known of a peer beside its sessions, its deadlines and what an operator is shown. */
+const CARRIED = ['attempts', 'needsAnotherKeepalive', 'sentLastMinuteHandshake'] as const;
+
 /**
  * Upgrade in place: whoever inherits is what its predecessor was, to the operator and to the peers;
  * nothing but a handshake under way is begun anew. `bequeathedAt`: monotonic ms.
@@ -185,11 +188,15 @@ export function checkInheritance(
   });
   for (const [key, peer] of old.device.core.peers) {
     const isCalling = peer.handshake.state === 'createdInitiation';
-    const { row } = heir.device.core.peers.get(key)!;
+    const own = heir.device.core.peers.get(key)!;
+    for (const name of isCalling ? CARRIED : ([...CARRIED, 'lastInitiationAt'] as const))
+      hold('nothingForgotten', own[name] === peer[name], () => {
+        return `${site.name} has ${name} ${own[name]} of a peer after an upgrade, not ${peer[name]}`;
+      });
     for (const column of Object.values(DEADLINE)) {
       const isCall = isCalling && column === DEADLINE.retransmitHandshake;
       const due = isCall ? bequeathedAt : old.device.core.deadlines.time(peer.row, column);
-      const time = heir.device.core.deadlines.time(row, column);
+      const time = heir.device.core.deadlines.time(own.row, column);
       hold('nothingForgotten', time === due, () => {
         return `${site.name}: ${DEADLINE_NAMES[column]} is due in ${time - bequeathedAt} ms after an upgrade, not in ${due - bequeathedAt}`;
       });

@@ -89,6 +89,7 @@ export class Channel {
 
   /** The next message, waiting at most `timeoutMs` for it to begin. */
   receive(timeoutMs: number): Received {
+    if (this.#isClosed) return { kind: 'closed' };
     const first = receiveDescriptors(this.fd, timeoutMs);
     if (first.kind !== 'message') return first;
     const { fds, length } = first;

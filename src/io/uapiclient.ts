@@ -7,8 +7,11 @@ import { connect } from 'node:net';
 import { ERRNO, SystemError } from './libc.ts';
 import { systemErrorOf, UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
 
-/** How long a daemon may be silent: one with many peers takes a while over a large `set`. */
-const TIMEOUT_MS = 30_000;
+/**
+ * How long a daemon may be silent: one with many peers takes a while over a large `set`, and an
+ * upgrade that fails as late as it can takes 35 s (succession.ts).
+ */
+const TIMEOUT_MS = 40_000;
 
 /** Every answer ends with an empty line, and has none before. */
 const END = Buffer.from('\n\n');

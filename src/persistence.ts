@@ -90,7 +90,7 @@ export class Persistence {
 
   /** Call with every event of the Device. */
   noticed(event: DeviceEvent): void {
-    if (event.kind === 'roamed') this.#keeper.drifted();
+    if (event.kind === 'roamed') this.#keeper.moved();
     else if (event.kind === 'responseReceived' || event.kind === 'sessionConfirmed') {
       // Of a session that the file does not know of, the successor could not know to call.
       if (event.peer.counts.handshakesCompleted <= 1) this.#keeper.changed();

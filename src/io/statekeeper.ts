@@ -21,6 +21,8 @@ export interface StateKeeperOptions {
 }
 
 const SOON_MS = 1_000;
+/** A peer that moves about moves often. */
+const MOVED_MS = 5_000;
 const AT_LEISURE_MS = 60_000;
 const RETRY_MS = 10_000;
 /** Of the event loop's time, what making the text may take: with many peers there are fewer texts. */
@@ -61,7 +63,12 @@ export class StateKeeper {
     this.#schedule(SOON_MS);
   }
 
-  /** Call when something changed by itself: a peer roamed, a session was renewed. */
+  /** Call when a peer is elsewhere: a successor that calls it where it was is not heard. */
+  moved(): void {
+    this.#schedule(MOVED_MS);
+  }
+
+  /** Call when something changed by itself that can wait: a session was renewed. */
   drifted(): void {
     this.#schedule(AT_LEISURE_MS);
   }

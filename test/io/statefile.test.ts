@@ -223,6 +223,15 @@ describe('the keeper of the state', () => {
     expect(rendered).toBe(2);
   });
 
+  it('saves where a peer has moved to after five seconds', async () => {
+    keeper.drifted();
+    keeper.moved();
+    await pass(4_900);
+    expect(rendered).toBe(0);
+    await pass(200);
+    await vi.waitFor(() => expect(rendered).toBe(1));
+  });
+
   it('leaves a file alone that says the same', async () => {
     state = 'a';
     keeper.changed();

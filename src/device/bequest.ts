@@ -14,7 +14,7 @@ import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE, DEADLINE_NAMES, type DeadlineName } from './deadlines.ts';
 import { DROP_REASON_NAMES, type Drops } from './drops.ts';
-import { resume } from './memory.ts';
+import { memories, recall, resume } from './memory.ts';
 import type { Peer, PeerCounts } from './peer.ts';
 import * as session from './session.ts';
 
@@ -215,6 +215,9 @@ export function reclaim(core: Core, now: number): number {
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     peer.sentLastMinuteHandshake = false;
   }
+  // Where our clock is behind, recall moved the successor's timestamps on, and each of its calls once
+  // more: ours have to be later than those, or the peers would refuse them.
+  for (let i = 0; i < 2; i++) recall(core, memories(core));
   return core.isUp ? resume(core, now) : 0;
 }
 

@@ -17,6 +17,9 @@ import {
   REKEY_TIMEOUT_JITTER_MAX_MS,
   REKEY_TIMEOUT_MS,
 } from '../../src/noise/constants.ts';
+import type { Keypair } from '../../src/noise/keypair.ts';
+import { TIMESTAMP_BYTES } from '../../src/noise/messages.ts';
+import { compareTimestamps, writeTimestamp } from '../../src/noise/tai64n.ts';
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../../src/packet/ip.ts';
 import { formatSavedState } from '../../src/uapi/savedstate.ts';
 import type { Generation } from './generation.ts';
@@ -193,6 +196,10 @@ export function checkInheritance(
       hold('nothingForgotten', own[name] === peer[name], () => {
         return `${site.name} has ${name} ${own[name]} of a peer after an upgrade, not ${peer[name]}`;
       });
+    for (const place of ['previous', 'current', 'next'] as const)
+      hold('nothingForgotten', isSameSession(own[place], peer[place]), () => {
+        return `${site.name} has another ${place} session of a peer after an upgrade`;
+      });
     for (const column of Object.values(DEADLINE)) {
       const isCall = isCalling && column === DEADLINE.retransmitHandshake;
       const due = isCall ? bequeathedAt : old.device.core.deadlines.time(peer.row, column);
@@ -201,6 +208,43 @@ export function checkInheritance(
         return `${site.name}: ${DEADLINE_NAMES[column]} is due in ${time - bequeathedAt} ms after an upgrade, not in ${due - bequeathedAt}`;
       });
     }
+  }
+}
+
+/** In which role, and under which indices: that the counters go on is shown by their use. */
+function isSameSession(a: Keypair | null, b: Keypair | null): boolean {
+  return (
+    a?.localIndex === b?.localIndex &&
+    a?.remoteIndex === b?.remoteIndex &&
+    a?.isInitiator === b?.isInitiator
+  );
+}
+
+/**
+ * After a successor has failed: whoever may still speak under the sessions that ended is called. That
+ * they have ended is shown by nonceUsedOnce: the successor's counters count. And whom the successor
+ * has called does not take the calls that follow for old ones (whitepaper 5.1).
+ */
+export function checkReclaimed(site: Site, heir: Generation, called: readonly Peer[]): void {
+  const { peers } = site.device!.core;
+  const present = new Uint8Array(TIMESTAMP_BYTES);
+  // Calls of the same moment are told apart by a grain; the clock is soon past that.
+  writeTimestamp(present, site.wallClock() + 1_000);
+  for (const [key, { handshake }] of heir.device.core.peers) {
+    const { sentTimestamp } = peers.get(key)!.handshake;
+    const isLater = [sentTimestamp, present].some(
+      (timestamp) => compareTimestamps(timestamp, handshake.sentTimestamp) >= 0,
+    );
+    hold('timestampsGoOn', isLater, () => {
+      return `${site.name} calls with older timestamps than its successor that failed`;
+    });
+  }
+  for (const { current, endpoint, handshake } of called) {
+    const isCallable = site.device!.isUp && endpoint !== null && handshake.isUsable;
+    const isLost = current === null && isCallable;
+    hold('callsAfterFailure', !isLost || handshake.state === 'createdInitiation', () => {
+      return `${site.name} has lost its session by an upgrade, but begins no other`;
+    });
   }
 }
 

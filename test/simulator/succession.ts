@@ -9,7 +9,7 @@ import { wipeKeys } from '../../src/device/configuration.ts';
 import { decodeBequest, encodeBequest } from '../../src/uapi/bequest.ts';
 import { formatSavedState, parseSavedState } from '../../src/uapi/savedstate.ts';
 import type { Generation } from './generation.ts';
-import { checkInheritance } from './invariants.ts';
+import { checkInheritance, checkReclaimed } from './invariants.ts';
 import type { Site } from './site.ts';
 import { hold } from './violation.ts';
 
@@ -54,13 +54,16 @@ export function upgradeForAWhile(site: Site, pauseMs: number, onBegun: () => voi
 
 /** The successor has failed, if there is one that will, and has done what it has done. */
 export function reclaim(site: Site): void {
-  const { predecessor } = site;
-  if (predecessor === null) return;
+  const { predecessor, generation: heir } = site;
+  if (predecessor === null || heir === null) return;
   site.predecessor = null;
-  site.ledger.abandon();
+  heir.ledger.abandon();
   predecessor.ledger.takeBack();
   site.give(predecessor);
-  site.turn('configuration', (now, device) => device.reclaim(now));
+  const now = site.now();
+  const held = [...site.device!.core.peers.values()].filter(({ current }) => current?.canSend(now));
+  site.turn('configuration', (_now, device) => device.reclaim(now));
+  checkReclaimed(site, heir, held);
 }
 
 function encode(site: Site, { device }: Generation): Uint8Array {

@@ -55,13 +55,13 @@ export function strike(stage: Stage, trouble: Trouble, disturb: (ms: number) => 
       return;
     }
     stage.upgrading(site);
-    const pauseMs = random.between(0, PAUSE_IN_VAIN_MAX_MS);
+    const pauseMs = random.chance(0.5) ? 0 : random.between(0, PAUSE_IN_VAIN_MAX_MS);
     if (trouble.kind === 'upgradeInVain') {
       disturb(pauseMs);
       upgradeInVain(site, pauseMs, random.chance(0.5));
       return;
     }
-    const lifeMs = random.chance(0.2) ? 0 : trouble.amount;
+    const lifeMs = random.chance(0.4) ? 0 : trouble.amount;
     disturb(pauseMs + lifeMs);
     upgradeForAWhile(site, pauseMs, () => failLater(stage, site, random, lifeMs));
   });

@@ -17,6 +17,11 @@ const ALIGNMENT = 16;
 export const HEADROOM_BYTES = 16;
 /** Bytes that are free behind it: up to 15 of padding and the 16 of the authenticator. */
 export const TAILROOM_BYTES = 31;
+/**
+ * What readers leave free for what comes of their packets in the same turn: handshakes, and a full
+ * queue of packets that waited for one.
+ */
+export const TURN_RESERVE_BYTES = 256 * 1024;
 
 export class Arena {
   readonly memory: WebAssembly.Memory;

@@ -4,7 +4,7 @@
  * of path (offloads or one packet at a time) and the device's errors; it knows nothing of peers.
  */
 
-import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../arena.ts';
+import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES, TURN_RESERVE_BYTES } from '../arena.ts';
 import type { DropReason } from '../device/drops.ts';
 import { Coalescer } from '../packet/coalesce.ts';
 import { createKernels, type Kernels } from '../packet/kernels/kernels.ts';
@@ -46,7 +46,7 @@ const FRAME_ROOM_BYTES = HEADROOM_BYTES + PACKET_BYTES_MAX + TAILROOM_BYTES;
  * What must be free in the arena before a read. A super-packet of tiny segments grows severalfold
  * in the cutting; one of 256-byte segments fits.
  */
-export const READ_ROOM_BYTES = 4 * FRAME_ROOM_BYTES;
+export const READ_ROOM_BYTES = 4 * FRAME_ROOM_BYTES + TURN_RESERVE_BYTES;
 /** Packets between two flushes; more flush early. */
 const BATCH_PACKETS = 1024;
 

@@ -4,7 +4,7 @@
  * carries a run of alike datagrams, which are handed on one by one. Knows no protocol.
  */
 
-import type { Arena } from '../arena.ts';
+import { type Arena, TURN_RESERVE_BYTES } from '../arena.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { EndpointCache } from './endpointcache.ts';
@@ -116,9 +116,9 @@ export class ReceiveQueue {
     let handed = 0;
     let errors = 0;
     while (handed < budget && errors < MAX_ERRORS) {
-      const room = Math.floor(this.#arena.available / SLOT_BYTES);
+      const room = Math.floor((this.#arena.available - TURN_RESERVE_BYTES) / SLOT_BYTES);
       const wanted = Math.min(this.#messages, budget - handed, room);
-      if (wanted === 0) break;
+      if (wanted <= 0) break;
       const start = this.#arena.allocate(wanted * SLOT_BYTES);
       const got = this.#take(start, wanted);
       if (got < 0) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeAll, expect, it } from 'vitest';
-import { Arena } from '../../src/arena.ts';
+import { Arena, TURN_RESERVE_BYTES } from '../../src/arena.ts';
 import type { DropReason } from '../../src/device/drops.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { ERRNO, SystemError } from '../../src/io/libc.ts';
@@ -332,6 +332,20 @@ describeInNamespace('udp', () => {
     b.arena.shrink(held, 0);
     expect(socket!.receive(sink, 100)).toBe(90);
     expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => datagram(1, i)[0]));
+  });
+
+  it('leaves room for what comes of a turn full of datagrams', () => {
+    const a = new Station({ offload: false });
+    const b = new Station({ offload: false });
+    for (let i = 0; i < 250; i++) a.put(datagram(32, i), v4(b.udp.port));
+    a.udp.flush();
+    let least = Number.POSITIVE_INFINITY;
+    const sink = () => {
+      least = Math.min(least, b.arena.available);
+    };
+    expect(b.udp.sockets[0]!.receive(sink, 250)).toBeGreaterThan(50);
+    expect(least).toBeGreaterThanOrEqual(TURN_RESERVE_BYTES);
+    expect(least).toBeLessThan(2 * TURN_RESERVE_BYTES);
   });
 
   it('lets its sink allocate behind what was received', () => {

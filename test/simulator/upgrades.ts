@@ -17,6 +17,8 @@ const PAUSE_MAX_MS = 200;
 const PAUSE_IN_VAIN_MAX_MS = 5_000;
 /** Between two upgrades in a row. */
 const AGAIN_MAX_MS = 30;
+/** The clock may have been set back before: then calls are later than it says. */
+const SET_BACK_MS = 20_000;
 /** What a successor that will fail sends at most, beside what it has to. */
 const DOOMED_PACKETS = 4;
 /** What a successor does not know to be old it takes again. */
@@ -61,6 +63,7 @@ export function strike(stage: Stage, trouble: Trouble, disturb: (ms: number) => 
       upgradeInVain(site, pauseMs, random.chance(0.5));
       return;
     }
+    if (random.chance(0.2)) site.setWallClock(-SET_BACK_MS, site.wallRate);
     const lifeMs = random.chance(0.4) ? 0 : trouble.amount;
     disturb(pauseMs + lifeMs);
     upgradeForAWhile(site, pauseMs, () => failLater(stage, site, random, lifeMs));

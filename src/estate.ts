@@ -76,8 +76,7 @@ export function useEstate(
   const { device, tun } = path;
   device.configure(path.now, saved.change);
   wipeKeys(saved.change);
-  device.recall(saved.memories);
-  device.inherit(bequest.device);
+  device.inherit(bequest.device, saved.memories);
   if (tun !== undefined) tun.mtu = bequest.device.mtu;
   if (udp.sockets.length > 0) underlay.adopt(udp);
 }

@@ -11,10 +11,11 @@
 import { wipe } from '../crypto/bytes.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
+import type { PeerMemory } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE, DEADLINE_NAMES, type DeadlineName } from './deadlines.ts';
 import { DROP_REASON_NAMES, type Drops } from './drops.ts';
-import { memories, recall, resume } from './memory.ts';
+import { memories, recall, remember, resume } from './memory.ts';
 import type { Peer, PeerCounts } from './peer.ts';
 import * as session from './session.ts';
 
@@ -137,11 +138,16 @@ function countsOf(drops: Drops): Counts {
 }
 
 /**
- * Goes on where the predecessor stopped: after `configure` and `recall`, instead of `up`. Sends
+ * Goes on where the predecessor stopped: after `configure`, instead of `recall` and `up`. Sends
  * nothing by itself; what is due goes out with the next handleTimeout. Erases the keys. Both
  * Devices are told the time by the same clock.
  */
-export function inherit(core: Core, bequest: DeviceBequest): void {
+export function inherit(
+  core: Core,
+  bequest: DeviceBequest,
+  remembered: readonly PeerMemory[],
+): void {
+  remember(core, remembered);
   core.isUp = bequest.isUp;
   core.mtu = bequest.mtu;
   addDrops(core.drops, bequest.drops);
@@ -215,9 +221,9 @@ export function reclaim(core: Core, now: number): number {
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     peer.sentLastMinuteHandshake = false;
   }
-  // Where our clock is behind, recall moved the successor's timestamps on, and each of its calls once
-  // more: ours have to be later than those, or the peers would refuse them.
-  for (let i = 0; i < 2; i++) recall(core, memories(core));
+  // Where our clock is behind, the successor's calls carried on from our timestamps: ours have to be
+  // later than those, or the peers would refuse them.
+  recall(core, memories(core));
   return core.isUp ? resume(core, now) : 0;
 }
 

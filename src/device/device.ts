@@ -150,11 +150,11 @@ export class Device {
   }
 
   /**
-   * Goes on where a predecessor stopped: after `configure` and `recall`, instead of `up`. Erases
+   * Goes on where a predecessor stopped: after `configure`, instead of `recall` and `up`. Erases
    * the bequest's keys.
    */
-  inherit(bequest: DeviceBequest): void {
-    inherit(this.core, bequest);
+  inherit(bequest: DeviceBequest, remembered: readonly PeerMemory[]): void {
+    inherit(this.core, bequest, remembered);
   }
 
   /** After a `bequeath` to a successor that then failed: goes on, but with none of the sessions. */

@@ -41,24 +41,34 @@ export function memories(core: Core): PeerMemory[] {
     );
 }
 
+/** Takes over what another Device knew at this very moment. */
+export function remember(core: Core, remembered: readonly PeerMemory[]): void {
+  for (const { publicKey, lastHandshakeMs, sentTimestamp, receivedTimestamp } of remembered) {
+    const peer = core.peers.get(peerKey(publicKey));
+    if (peer === undefined) continue;
+    peer.lastHandshakeMs = lastHandshakeMs;
+    peer.handshake.latestTimestamp = receivedTimestamp;
+    peer.handshake.sentTimestamp = sentTimestamp;
+  }
+}
+
 /**
- * Call after the peers are configured and before the interface is up. True when the wall clock is
- * behind a timestamp we sent: then initiations carry on from there.
+ * Takes over what another Device knew at some time before its end. Call after the peers are
+ * configured and before the interface is up. True when the wall clock is behind a timestamp we
+ * sent: then initiations carry on from there.
  */
 export function recall(core: Core, remembered: readonly PeerMemory[]): boolean {
+  remember(core, remembered);
   const present = new Uint8Array(TIMESTAMP_BYTES);
   writeTimestamp(present, core.wallClock());
   let isClockBehind = false;
   for (const memory of remembered) {
     const peer = core.peers.get(peerKey(memory.publicKey));
     if (peer === undefined) continue;
-    peer.lastHandshakeMs = memory.lastHandshakeMs;
-    peer.handshake.latestTimestamp = memory.receivedTimestamp;
+    if (compareTimestamps(memory.sentTimestamp, present) <= 0) continue;
+    isClockBehind = true;
     const sent = memory.sentTimestamp.slice();
-    if (compareTimestamps(sent, present) > 0) {
-      isClockBehind = true;
-      addSeconds(sent, FORGOTTEN_SECONDS);
-    }
+    addSeconds(sent, FORGOTTEN_SECONDS);
     peer.handshake.sentTimestamp = sent;
   }
   return isClockBehind;

@@ -180,8 +180,7 @@ describe('a successor', () => {
         other.device.down();
         const { change, memories, inherited } = inAnotherProcess(a, bequest);
         other.configure(change);
-        other.device.recall(memories);
-        other.device.inherit(inherited);
+        other.device.inherit(inherited, memories);
         expect(counted(other), at).toEqual(counted(a));
         const { txBytes, rxBytes, lastHandshakeMs } = a.device.state().peers[0]!;
         const [known] = other.device.state().peers;
@@ -250,8 +249,8 @@ describe('a successor', () => {
     };
     const successor = replace(world, a);
     successor.configure(saved.change);
-    successor.device.recall(saved.memories);
-    successor.device.inherit({ ...saved.inherited, peers: [stranger, known!] });
+    const inherited = { ...saved.inherited, peers: [stranger, known!] };
+    successor.device.inherit(inherited, saved.memories);
     expect(successor.device.core.peers.size).toBe(1);
     b.send(B_TO_A(1));
     world.run(10);

@@ -105,8 +105,7 @@ describe('timers', () => {
     const successor = replace(world, a);
     world.now += 30 * SECOND;
     successor.configure(saved.change);
-    successor.device.recall(saved.memories);
-    successor.device.inherit(saved.inherited);
+    successor.device.inherit(saved.inherited, saved.memories);
     expect(successor.sent(DATA)).toEqual([]);
     expect(successor.device.nextTimeout()).toBeLessThanOrEqual(world.now);
     world.run(0);

@@ -51,8 +51,7 @@ export function handOver(
   const saved = inAnotherProcess(site, change(site.device.bequeath(world.now)));
   const successor = replace(world, site);
   successor.configure(saved.change);
-  successor.device.recall(saved.memories);
-  successor.device.inherit(saved.inherited);
+  successor.device.inherit(saved.inherited, saved.memories);
   return successor;
 }
 

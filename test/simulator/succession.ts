@@ -88,9 +88,8 @@ function createHeir(site: Site, old: Generation, bytes: Uint8Array): Generation 
   const { device } = heir;
   device.configure(site.now(), saved.change);
   wipeKeys(saved.change);
-  device.recall(saved.memories);
   heir.isInheriting = true;
-  device.inherit(bequest.device);
+  device.inherit(bequest.device, saved.memories);
   heir.isInheriting = false;
   heir.ledger.continue(old.ledger);
   checkInheritance(site, old, heir, bequest.device.at);

@@ -102,7 +102,10 @@ function bequeathPeer(core: Core, now: number, peer: Peer): PeerBequest {
     deadlines: Object.fromEntries(
       DEADLINE_NAMES.map((name) => [name, core.deadlines.time(peer.row, DEADLINE[name]) - now]),
     ),
-    isCalling: peer.handshake.state === 'createdInitiation',
+    // One that was given up is left lying.
+    isCalling:
+      peer.handshake.state === 'createdInitiation' &&
+      core.deadlines.isArmed(peer.row, DEADLINE.retransmitHandshake),
     attempts: peer.attempts,
     initiationAgeMs: now - peer.lastInitiationAt,
     needsAnotherKeepalive: peer.needsAnotherKeepalive,

@@ -190,7 +190,10 @@ export function checkInheritance(
     return `${site.name} has ${inherited.size} sessions after an upgrade, and ${old.sessions.size} before`;
   });
   for (const [key, peer] of old.device.core.peers) {
-    const isCalling = peer.handshake.state === 'createdInitiation';
+    const { deadlines } = old.device.core;
+    const isCalling =
+      peer.handshake.state === 'createdInitiation' &&
+      deadlines.isArmed(peer.row, DEADLINE.retransmitHandshake);
     const own = heir.device.core.peers.get(key)!;
     for (const name of isCalling ? CARRIED : ([...CARRIED, 'lastInitiationAt'] as const))
       hold('nothingForgotten', own[name] === peer[name], () => {
@@ -202,7 +205,7 @@ export function checkInheritance(
       });
     for (const column of Object.values(DEADLINE)) {
       const isCall = isCalling && column === DEADLINE.retransmitHandshake;
-      const due = isCall ? bequeathedAt : old.device.core.deadlines.time(peer.row, column);
+      const due = isCall ? bequeathedAt : deadlines.time(peer.row, column);
       const time = heir.device.core.deadlines.time(own.row, column);
       hold('nothingForgotten', time === due, () => {
         return `${site.name}: ${DEADLINE_NAMES[column]} is due in ${time - bequeathedAt} ms after an upgrade, not in ${due - bequeathedAt}`;

@@ -22,6 +22,7 @@ import type { Finding } from './hunt.ts';
 
 const execute = promisify(execFile);
 
+const NAME_WIDTH = 36;
 const FOLDER = path.join(REPOSITORY, 'test/simulator/faults');
 /** What the simulator is made of, besides packages. */
 const COPIED = [
@@ -89,8 +90,8 @@ async function compile(root: string): Promise<string> {
 /** One line a fault: what it is, how many seeds it took, and what found it. */
 export function formatFinding(name: string, finding: Finding): string {
   const { seeds, invariant, sentence, deviceHours } = finding;
-  if (invariant === null) return `${name.padEnd(32)} NOT FOUND in ${seeds} seeds`;
+  if (invariant === null) return `${name.padEnd(NAME_WIDTH)} NOT FOUND in ${seeds} seeds`;
   const count = `${seeds} ${seeds === 1 ? 'seed' : 'seeds'}`.padStart(9);
   const hours = `${deviceHours.toFixed(1)} device-hours`.padStart(20);
-  return `${name.padEnd(32)}${count}${hours}  ${invariant}: ${sentence.split('\n')[0]}`;
+  return `${name.padEnd(NAME_WIDTH)}${count}${hours}  ${invariant}: ${sentence.split('\n')[0]}`;
 }

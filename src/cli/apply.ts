@@ -235,7 +235,12 @@ export async function destroy(name: string, system: System): Promise<void> {
 }
 
 async function removeLink(link: Link, system: System): Promise<void> {
+  const isLeftBehind = await hasLostDaemon(link.name, system);
   step('destroy', '', () => system.deleteLink(link.index));
+  if (isLeftBehind) {
+    await system.forget(link.name);
+    return;
+  }
   for (let waited = 0; system.sockets().includes(link.name); waited += DESTROY_POLL_MS) {
     if (waited >= DESTROY_TIMEOUT_MS) {
       throw new Refusal(
@@ -243,5 +248,16 @@ async function removeLink(link: Link, system: System): Promise<void> {
       );
     }
     await system.sleep(DESTROY_POLL_MS);
+  }
+}
+
+/** Whether a persistent interface has outlived its daemon, so that nobody cleans up behind it. */
+async function hasLostDaemon(name: string, system: System): Promise<boolean> {
+  if (!system.sockets().includes(name)) return false;
+  try {
+    await system.request(name, 'get=1\n\n');
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === 'ECONNREFUSED';
   }
 }

@@ -29,7 +29,7 @@ export function explainSocket(link: Pick<Link, 'name' | 'kind'>, error: unknown)
   if (code === 'EACCES' || code === 'EPERM')
     return 'only root may ask its daemon; try it with sudo';
   if (code === 'ECONNREFUSED') {
-    return 'its daemon does not run any more; destroy the interface and create it anew';
+    return `its daemon does not run any more: \`tswgd --persist ${link.name}\` takes it over, \`tswg ${link.name} destroy\` removes it`;
   }
   return `its daemon does not answer: ${systemReason(error)}`;
 }

@@ -5,7 +5,7 @@
 
 import { Netlink } from '../io/netlink.ts';
 import { request } from '../io/uapiclient.ts';
-import { uapiSocketNames } from '../io/uapisocket.ts';
+import { removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
 import type { System } from './system.ts';
 import type { AddressView } from './view.ts';
 
@@ -31,6 +31,11 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
     deleteLink: (index) => netlink.deleteLink(index),
     sockets: uapiSocketNames,
     request: (name, text) => request(name, text),
+    forget: async (name) => {
+      const { removeState, stateDirectory } = await import('../io/statefile.ts');
+      removeStaleSocket(name);
+      removeState(name, stateDirectory(env));
+    },
     startDaemon: async (name) => (await import('../io/launch.ts')).startDaemon(name, env),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     lookup: async (host) => (await import('../io/resolver.ts')).lookup(host),

@@ -42,6 +42,8 @@ export interface System extends Surroundings {
   sockets(): string[];
   /** One request on the control socket of `name`; rejects with a `code` such as ECONNREFUSED. */
   request(name: string, text: string): Promise<string>;
+  /** Removes what a daemon of `name` that is gone has left: its control socket and its state. */
+  forget(name: string): Promise<void>;
   /** Starts tswgd; resolves once `wg` works. */
   startDaemon(name: string): Promise<void>;
   sleep(ms: number): Promise<void>;

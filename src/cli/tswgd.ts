@@ -149,7 +149,9 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       writeLog,
       ...(tunFd === undefined ? {} : { tunFd }),
       ...(uapiFd === undefined ? {} : { uapiFd }),
-      ...(env.TSWG_PERSIST === '1' ? { stateDirectory: await stateDirectory(env) } : {}),
+      ...(env.TSWG_PERSIST === '1'
+        ? { stateDirectory: (await import('../io/statefile.ts')).stateDirectory(env) }
+        : {}),
       onReady: () => {
         reporter.ready();
         if (predecessor === undefined) service.ready();
@@ -185,12 +187,6 @@ function successorEnvironment(env: Environment, isBehind: boolean): Environment 
     ...(isBehind ? { [BEHIND_VARIABLE]: '1' } : {}),
     ...(isBehind || notifySocket === undefined ? {} : { NOTIFY_SOCKET: notifySocket }),
   };
-}
-
-/** systemd names the folder of a unit with StateDirectory=; the first, when there are several. */
-async function stateDirectory(env: Environment): Promise<string> {
-  const { STATE_DIRECTORY } = await import('../io/statefile.ts');
-  return env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
 }
 
 /** In the background without an output of its own, a daemon still has the kernel's log. */

@@ -24,6 +24,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   type Stats,
   writeSync,
 } from 'node:fs';
@@ -34,8 +35,18 @@ import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from './linux.ts';
 import type { WritableDirectory } from './sandbox.ts';
 import { systemErrorOf } from './uapisocket.ts';
 
-/** Where states are, unless systemd says otherwise (STATE_DIRECTORY). */
-export const STATE_DIRECTORY = '/var/lib/tswg';
+const STATE_DIRECTORY = '/var/lib/tswg';
+const STATE_SUFFIX = '.state';
+
+/** Where states are, unless systemd names the folder of a unit with StateDirectory= (the first). */
+export function stateDirectory(env: Readonly<Record<string, string | undefined>>): string {
+  return env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
+}
+
+/** Removes the state of an interface that is gone, with its daemon gone before; or nothing. */
+export function removeState(name: string, directory: string): void {
+  rmSync(`${directory}/${name}${STATE_SUFFIX}`, { force: true });
+}
 
 const VERSION = 1;
 const HEAD = /^tswg-state (\d{1,9}) sha256=([0-9a-f]{64})$/;
@@ -66,7 +77,7 @@ export class StateFile {
    * @throws {SystemError} in one line for an operator
    */
   constructor(name: string, directory: string) {
-    this.#name = `${name}.state`;
+    this.#name = `${name}${STATE_SUFFIX}`;
     this.path = join(directory, this.#name);
     this.#directoryFd = openPrivateDirectory(directory);
     this.directory = { path: directory, fd: this.#directoryFd };

@@ -107,6 +107,11 @@ function makeDirectory(directory: string): void {
   }
 }
 
+/** Removes the control socket of `name` that nobody serves. @throws {SystemError} when one does */
+export function removeStaleSocket(name: string, directory = UAPI_DIRECTORY): void {
+  removeStale(name, uapiPath(name, directory));
+}
+
 function removeStale(name: string, path: string): void {
   let isSocket: boolean;
   try {

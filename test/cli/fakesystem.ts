@@ -154,6 +154,11 @@ export class FakeSystem implements System {
     return acceptSet();
   }
 
+  async forget(name: string): Promise<void> {
+    this.log.push(`forget ${name}`);
+    this.staleSockets.delete(name);
+  }
+
   async startDaemon(name: string): Promise<void> {
     this.#step(`start ${name}`);
     this.addDaemon(name);

@@ -334,7 +334,7 @@ describe('gathering', () => {
     ]);
     system.staleSockets.add('wgx');
     expect((await gather('wgx', system)).notes).toEqual([
-      'wgx: its daemon does not run any more; destroy the interface and create it anew',
+      'wgx: its daemon does not run any more: `tswgd --persist wgx` takes it over, `tswg wgx destroy` removes it',
     ]);
     system.request = async () => {
       throw Object.assign(new Error('denied'), { code: 'EACCES' });

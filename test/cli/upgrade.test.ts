@@ -59,7 +59,11 @@ describe('tswg wg0 upgrade', () => {
   });
 
   it.each([
-    ['tun', true, 'its daemon does not run any more; destroy the interface and create it anew'],
+    [
+      'tun',
+      true,
+      'its daemon does not run any more: `tswgd --persist wg0` takes it over, `tswg wg0 destroy` removes it',
+    ],
     ['', false, 'not a WireGuard interface: it has no control socket in /var/run/wireguard'],
     [
       'wireguard',

@@ -201,6 +201,10 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
     ['the interface is deleted', 'ip link delete wg0'],
     ['the control socket is deleted', `rm ${SOCKET}`],
     ['tswg destroys it', 'tswg wg0 destroy'],
+    [
+      'tswg destroys it after its daemon was killed',
+      'kill -KILL $(tswg wg0 stats | sed -n "s/.*pid: //p"); sleep 0.3; tswg wg0 destroy',
+    ],
   ] as const) {
     it(`ends when ${what}, and the state with it`, () =>
       withLab({}, async (lab) => {

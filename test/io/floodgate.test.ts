@@ -27,8 +27,8 @@ vi.mock('../../src/io/bpf.ts', async (importOriginal) => {
   };
 });
 
-/** More than a turn's worth of strangers, which is a flood. */
-const FLOOD = 1_200;
+/** A turn's worth of strangers (as many as the arena takes), and a thousand more: a flood. */
+const FLOOD = 1_600;
 const REOPENING_MS = 6_000;
 
 let notes: string[];

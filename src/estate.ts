@@ -10,16 +10,17 @@ import { wipeBequest } from './device/bequest.ts';
 import { wipeKeys } from './device/configuration.ts';
 import type { Estate } from './io/succession.ts';
 import type { UapiServer } from './io/uapiserver.ts';
+import type { BoundSockets } from './io/udp.ts';
 import { type Bequest, decodeBequest, encodeBequest } from './uapi/bequest.ts';
 import type { InterfaceIndex } from './uapi/endpoint.ts';
 import { formatSavedState, parseSavedState } from './uapi/savedstate.ts';
-import type { Sockets, Underlay } from './underlay.ts';
+import type { Underlay } from './underlay.ts';
 
 export interface Inherited {
   readonly bequest: Bequest;
   readonly tunFd: number;
   readonly uapiFd: number;
-  readonly udp: Sockets;
+  readonly udp: BoundSockets;
 }
 
 /** All of this moment; `uptimeMs`: see Bequest. */

@@ -10,7 +10,7 @@ import type { DropReason } from './device/drops.ts';
 import { SystemError } from './io/libc.ts';
 import type { Loop } from './io/loop.ts';
 import type { Watch } from './io/poller.ts';
-import { openUdp, Udp, type UdpOptions } from './io/udp.ts';
+import { adoptUdp, type BoundSockets, openUdp, type Udp, type UdpOptions } from './io/udp.ts';
 
 export interface UnderlayOptions {
   readonly path: Datapath;
@@ -19,12 +19,6 @@ export interface UnderlayOptions {
   readonly offload: boolean;
   readonly onDrop: (reason: DropReason, packets: number) => void;
   readonly onNote: (note: string) => void;
-}
-
-/** Bound sockets with their options set, from another process. */
-export interface Sockets {
-  readonly port: number;
-  readonly sockets: readonly { readonly family: 4 | 6; readonly fd: number }[];
 }
 
 export class Underlay {
@@ -51,9 +45,9 @@ export class Underlay {
   }
 
   /** Goes on with the sockets of a predecessor. */
-  adopt({ port, sockets }: Sockets): void {
+  adopt(bound: BoundSockets): void {
     const { fwmark } = this.#options.path.device;
-    this.#use(new Udp(port, sockets, this.#udpOptions(port, fwmark)));
+    this.#use(adoptUdp(bound, this.#udpOptions(bound.port, fwmark)));
   }
 
   /**

@@ -6,6 +6,7 @@
 import type { Arena } from '../arena.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
+import { detachFilter } from './bpf.ts';
 import {
   bindSocket,
   close,
@@ -234,6 +235,18 @@ export class Udp {
     for (const channel of this.#channels) channel.close();
     this.#netlink?.close();
   }
+}
+
+/** Bound sockets with their options set. */
+export interface BoundSockets {
+  readonly port: number;
+  readonly sockets: readonly { readonly family: 4 | 6; readonly fd: number }[];
+}
+
+/** Goes on with the sockets of another process; a gate that it has shut before them is taken away. */
+export function adoptUdp({ port, sockets }: BoundSockets, options: Omit<UdpOptions, 'port'>): Udp {
+  for (const { fd } of sockets) detachFilter(fd);
+  return new Udp(port, sockets, { ...options, port });
 }
 
 /**

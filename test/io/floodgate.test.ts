@@ -8,7 +8,7 @@ import { Arena } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { attachFilter, createMap, detachFilter } from '../../src/io/bpf.ts';
 import { close } from '../../src/io/libc.ts';
-import { type DatagramSink, openUdp, type Udp } from '../../src/io/udp.ts';
+import { adoptUdp, type DatagramSink, openUdp, type Udp } from '../../src/io/udp.ts';
 import { openDescriptors } from './namespace.ts';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
@@ -225,6 +225,19 @@ describe.skipIf(!isPossible)('the gate before a socket (needs root and bpf(2))',
       receive();
     }
     expect(notes).toHaveLength(1);
+  });
+
+  it('is not left shut behind by a daemon that hands its sockets over', () => {
+    flood();
+    receive();
+    const { port, sockets } = victim;
+    const options = { arena, fwmark: 0, offload: false, onDrop: () => {}, onNote: () => {} };
+    const old = victim;
+    victim = adoptUdp({ port, sockets }, options);
+    send('127.0.0.2', 5);
+    expect(receive()).toBe(5);
+    // Only now: both have the same descriptors here.
+    old.close();
   });
 
   it('leaves no descriptor behind when the socket is closed', () => {

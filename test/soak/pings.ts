@@ -65,7 +65,7 @@ export function parsePings(
   let last = 0;
   for (const [, seconds, shown, time] of text.matchAll(ANSWER)) {
     // The numbers begin again at 0; answers may overtake each other by less than half of them.
-    const ahead = (Number(shown) - last + NUMBERS) % NUMBERS;
+    const ahead = (((Number(shown) - last) % NUMBERS) + NUMBERS) % NUMBERS;
     const number = last + (ahead < NUMBERS / 2 ? ahead : ahead - NUMBERS);
     last = Math.max(last, number);
     const roundTrip = Number(time);

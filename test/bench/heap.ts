@@ -45,7 +45,7 @@ export const heap: Scenario = {
 
 async function look(daemon: Daemon): Promise<Memory> {
   const seen = daemon.child.stdout.length;
-  process.kill(daemon.pid, 'SIGUSR2');
+  process.kill(daemon.pid, 'SIGHUP');
   const match = await waitFor(
     () => /heap (\d+) rss (\d+)\n/.exec(daemon.child.stdout.slice(seen)),
     'an answer of the heap probe',

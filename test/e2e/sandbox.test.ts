@@ -42,7 +42,7 @@ async function start(
 }
 
 async function probe(host: Host, daemon: Child, pid: number): Promise<Report> {
-  await host.run('kill', ['-USR2', `${pid}`]);
+  await host.run('kill', ['-HUP', `${pid}`]);
   const [, line] = await daemon.waitForOutput(/probe (\{.*\})\n/);
   return JSON.parse(line);
 }

@@ -1,5 +1,5 @@
 /**
- * Preloaded into a daemon (`node --import`): on SIGUSR2 it tries what an intruder would, on the
+ * Preloaded into a daemon (`node --import`): on SIGHUP it tries what an intruder would, on the
  * main thread and on one of the pool, and prints a line `probe {...}` with what became of each:
  * the error's name, or `done`.
  */
@@ -87,7 +87,7 @@ async function onPoolThread(): Promise<Record<string, string>> {
   return outcomes;
 }
 
-process.on('SIGUSR2', async () => {
+process.on('SIGHUP', async () => {
   const thread = await onPool(gettid, []);
   const line = { pid: process.pid, thread, main: onMainThread(), pool: await onPoolThread() };
   process.stdout.write(`probe ${JSON.stringify(line)}\n`);

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import yargs from 'yargs';
-import { closeAllLabs } from '../lab/openlabs.ts';
+import { runCommand } from '../lab/openlabs.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { unmet } from '../lab/requirements.ts';
 import { drawChart } from './chart.ts';
@@ -35,7 +35,6 @@ const QUICK = { rounds: 1, seconds: 1, largest: 1_000, heapBytes: 5e8 } as const
 const DEFAULT_ROUNDS = 3;
 const DEFAULT_SECONDS = 2;
 const MS_PER_S = 1_000;
-const INTERRUPTED_STATUS = 130;
 const OFFLOADS_SINCE = 20230223;
 const NAME_WIDTH = 56;
 
@@ -155,16 +154,4 @@ async function main(words: readonly string[]): Promise<number> {
   return failures.length === 0 ? 0 : 1;
 }
 
-async function interrupt(): Promise<never> {
-  console.log('\nbench: interrupted; cleaning up');
-  await closeAllLabs();
-  process.exit(INTERRUPTED_STATUS);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, interrupt);
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  console.error(`bench: ${(error as Error).message}`);
-  process.exitCode = 1;
-}
+await runCommand('bench', main);

@@ -13,7 +13,7 @@ import yargs from 'yargs';
 import { TSWG, WIREGUARD_GO } from '../bench/implementation.ts';
 import { describeMachine, formatMachine } from '../bench/machine.ts';
 import type { Side } from '../bench/samples.ts';
-import { closeAllLabs } from '../lab/openlabs.ts';
+import { runCommand } from '../lab/openlabs.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { unmet } from '../lab/requirements.ts';
 import { KINDS, type Kind } from './ammunition.ts';
@@ -24,10 +24,9 @@ const PUBLISHED = 'test/flood/results';
 const UNPUBLISHED = 'dist/flood';
 const DEFAULT_ROUNDS = 3;
 const DEFAULT_SECONDS = 1.5;
-const INTERRUPTED_STATUS = 130;
 const MS_PER_S = 1_000;
 
-async function main(words: readonly string[]): Promise<void> {
+async function main(words: readonly string[]): Promise<number> {
   const options = await yargs([...words])
     .scriptName('npm run flood --')
     .usage('$0 [OPTIONS]\n\nFloods tswg and wireguard-go (WIREGUARD_GO=PATH, or the one on PATH).')
@@ -45,6 +44,13 @@ async function main(words: readonly string[]): Promise<void> {
   const machine = await describeMachine();
   console.log(`flood: ${formatMachine(machine)}`);
   const { rounds, seconds, only } = options;
+  for (const [option, value] of [
+    ['--rounds', rounds],
+    ['--seconds', seconds],
+  ] as const) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new Error(`${option}: ${value}: expected a whole number from 1 on`);
+  }
   const kinds = KINDS.filter((kind: Kind) => options.kinds.includes(kind));
   const isWhole = only === undefined && kinds.length === KINDS.length;
   const folder = options.out ?? path.join(REPOSITORY, isWhole ? PUBLISHED : UNPUBLISHED);
@@ -68,17 +74,7 @@ async function main(words: readonly string[]): Promise<void> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, formatRecord({ machine, settings: { seconds } }, trials, outcomes));
   console.log(`\n${formatTable(outcomes)}\n\nwritten: ${file}`);
+  return 0;
 }
 
-async function interrupt(): Promise<never> {
-  await closeAllLabs();
-  process.exit(INTERRUPTED_STATUS);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, interrupt);
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  console.error(`flood: ${(error as Error).message}`);
-  process.exitCode = 1;
-}
+await runCommand('flood', main);

@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import yargs from 'yargs';
 import { VERSION } from '../../src/version.ts';
-import { closeAllLabs } from '../lab/openlabs.ts';
+import { runCommand } from '../lab/openlabs.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { unmet } from '../lab/requirements.ts';
 import { drawChart } from './chart.ts';
@@ -23,7 +23,6 @@ const PUBLISHED_MINUTES = 60;
 const UNPUBLISHED = 'dist/soak';
 const DEFAULT_MINUTES = 10;
 const MS_PER_MINUTE = 60_000;
-const INTERRUPTED_STATUS = 130;
 
 async function main(words: readonly string[]): Promise<number> {
   const options = await yargs([...words])
@@ -63,16 +62,4 @@ function describe(): string {
   return `${cpus.length} cores of ${cpus[0].model.trim()}, ${os.type()} ${os.release()}, Node.js ${process.version}; tswg ${VERSION}`;
 }
 
-async function interrupt(): Promise<never> {
-  console.log('\nsoak: interrupted; cleaning up');
-  await closeAllLabs();
-  process.exit(INTERRUPTED_STATUS);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, interrupt);
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  console.error(`soak: ${(error as Error).message}`);
-  process.exitCode = 1;
-}
+await runCommand('soak', main);

@@ -11,7 +11,7 @@ import type { CryptoSuite, Opener, Sealer } from './crypto/suite.ts';
 import { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
 import { monotonicMs, random, wallClockMs } from './io/clock.ts';
-import { releaseSecret, takeSecret } from './io/secretmemory.ts';
+import { takeSecret } from './io/secretmemory.ts';
 import type { Tun } from './io/tun.ts';
 import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
 
@@ -37,7 +37,6 @@ export class Datapath {
   now = monotonicMs();
   readonly #arena: Arena;
   readonly #suite: CryptoSuite;
-  readonly #privateKey = takeSecret();
   /** Keys for `stayWarm`, and how often they were used. */
   #practice: { readonly sealer: Sealer; readonly opener: Opener; counter: number } | undefined;
   /** Packets and datagrams read so far. */
@@ -53,7 +52,7 @@ export class Datapath {
       suite,
       random,
       wallClock: wallClockMs,
-      privateKeyMemory: this.#privateKey.bytes.subarray(0, 32),
+      takeSecret,
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.udp?.transmit(offset, length, endpoint, trafficClass),
@@ -108,7 +107,6 @@ export class Datapath {
   /** Erases every key. The interface and the sockets are closed by whoever opened them. */
   close(): void {
     this.device.close();
-    releaseSecret(this.#privateKey);
     this.#practice?.sealer.wipe();
     this.#practice?.opener.wipe();
     this.#practice = undefined;

@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   },
   // The inside of a Device that travels, and not only what an operator sees of it.
   'uapi/bequest.ts': {
-    values: ['uapi', 'device/bequest.ts', 'device/deadlines.ts'],
+    values: ['uapi', 'crypto/bytes.ts', 'device/bequest.ts', 'device/deadlines.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
   // Of the Device only the plain values: what is named there never calls back into it.

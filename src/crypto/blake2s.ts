@@ -6,10 +6,11 @@
  * and 1.4 us in @noble/hashes, which is the oracle of the tests. It has no branch and no index that depends
  * on data.
  *
- * Inputs are borrowed for the call. What is returned is new and the caller's to wipe.
+ * Inputs are borrowed for the call. What is returned is new and the caller's to wipe; keys lie
+ * outside the engine's heap (see secretBytes).
  */
 
-import { wipe } from './bytes.ts';
+import { secretBytes, wipe } from './bytes.ts';
 
 export const HASH_BYTES = 32;
 export const MAC_BYTES = 16;
@@ -49,6 +50,7 @@ const outerPad = new Uint8Array(BLOCK_BYTES);
 const innerKeyed = new Int32Array(8);
 const outerKeyed = new Int32Array(8);
 const innerDigest = new Uint8Array(HASH_BYTES);
+const extracted = new Uint8Array(HASH_BYTES);
 const step = new Uint8Array(HASH_BYTES + 1);
 const stepCount = step.subarray(HASH_BYTES);
 
@@ -87,13 +89,17 @@ export function macInto(out: Uint8Array, key: Uint8Array, data: Uint8Array): voi
 
 /** Hmac(key, parts, one behind the other), RFC 2104 over BLAKE2s: 32 bytes. `key`: at most 64. */
 export function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(HASH_BYTES);
+  const out = secretBytes(HASH_BYTES);
+  hmacInto(out, key, ...parts);
+  return out;
+}
+
+function hmacInto(out: Uint8Array, key: Uint8Array, ...parts: readonly Uint8Array[]): void {
   setHmacKey(key);
   beginHmac();
   for (const part of parts) absorb(part);
   finishHmac(out);
   forgetHmacKey();
-  return out;
 }
 
 /** KDF_1(key, input) of whitepaper 5.4: the new chaining key, 32 bytes. */
@@ -115,11 +121,12 @@ export function kdf3(key: Uint8Array, input: Uint8Array): [Uint8Array, Uint8Arra
 
 /** HKDF (RFC 5869) with an empty info. */
 function derive(count: number, key: Uint8Array, input: Uint8Array): Uint8Array[] {
-  const extracted = hmac(key, input); // t0 := Hmac(key, input)
+  hmacInto(extracted, key, input); // t0 := Hmac(key, input)
   setHmacKey(extracted);
+  const memory = secretBytes(count * HASH_BYTES);
   const outputs: Uint8Array[] = [];
   for (let i = 1; i <= count; i++) {
-    const out = new Uint8Array(HASH_BYTES);
+    const out = memory.subarray((i - 1) * HASH_BYTES, i * HASH_BYTES);
     step[HASH_BYTES] = i;
     beginHmac();
     absorb(i === 1 ? stepCount : step); // t1 := Hmac(t0, 0x1), ti := Hmac(t0, t(i-1) || i)

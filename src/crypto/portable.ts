@@ -11,7 +11,7 @@ import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import type { Arena } from '../arena.ts';
 import { counterNonce, TAG_BYTES } from './aead.ts';
-import { wipe } from './bytes.ts';
+import { secretBytes, wipe } from './bytes.ts';
 import type { CryptoSuite, Opener, Sealer } from './suite.ts';
 
 const KEY_BYTES = 32;
@@ -34,9 +34,7 @@ class PortableCipher implements Sealer, Opener {
   constructor(arena: Arena, key: Uint8Array) {
     if (key.length !== KEY_BYTES) throw new Error(`cipher: key of ${key.length} bytes`);
     this.#arena = arena;
-    // Small typed arrays live in the heap, where the collector copies them about; a buffer of its
-    // own stays in one place, to be erased there.
-    this.#key = new Uint8Array(new ArrayBuffer(KEY_BYTES));
+    this.#key = secretBytes(KEY_BYTES);
     this.#key.set(key);
   }
 

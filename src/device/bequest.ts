@@ -8,7 +8,7 @@
  * after that moment, `reclaim` gives the old one everything back but the sessions.
  */
 
-import { wipe } from '../crypto/bytes.ts';
+import { secretBytes, wipe } from '../crypto/bytes.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
 import type { PeerMemory } from './configuration.ts';
@@ -123,7 +123,7 @@ function bequeathSession(
   keypair: Keypair | null,
 ): SessionBequest[] {
   if (keypair === null || keypair.isWiped) return [];
-  const keys = new Uint8Array(SESSION_KEY_BYTES);
+  const keys = secretBytes(SESSION_KEY_BYTES);
   keypair.sealer.copyKey(keys.subarray(0, KEY_BYTES));
   keypair.opener.copyKey(keys.subarray(KEY_BYTES));
   const seen = new Uint8Array(SESSION_SEEN_BYTES);

@@ -5,7 +5,9 @@
  */
 
 import { equalConstantTime, isZero, wipe } from '../crypto/bytes.ts';
-import { Handshake, type Identity } from '../noise/handshake.ts';
+import { Handshake } from '../noise/handshake.ts';
+import type { Identity } from '../noise/identity.ts';
+import { KEY_BYTES } from '../noise/messages.ts';
 import type { DeviceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
@@ -27,7 +29,7 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   const old = core.identity;
   if (old !== null && equalConstantTime(old.privateKey, privateKey)) return;
   // The new one takes its place.
-  wipe(core.privateKeyMemory);
+  wipe(core.privateKeyPlace.bytes);
   core.identity = isZero(privateKey) ? null : createIdentity(core, privateKey);
   core.cookieChecker.setPublicKey(core.identity?.publicKey ?? null);
   if (core.identity !== null) {
@@ -47,7 +49,7 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
 
 /** Clamped as RFC 7748 5 says, so that `get` shows the key in the form in which it is used. */
 function createIdentity(core: Core, privateKey: Uint8Array): Identity {
-  const clamped = core.privateKeyMemory;
+  const clamped = core.privateKeyPlace.bytes.subarray(0, KEY_BYTES);
   clamped.set(privateKey);
   clamped[0] &= 248;
   clamped[31] = (clamped[31] & 127) | 64;
@@ -66,10 +68,7 @@ function configurePeer(core: Core, now: number, change: PeerChange): void {
     if (change.updateOnly) return;
     peer = addPeer(core, change.publicKey);
   }
-  if (change.presharedKey !== undefined) {
-    peer.presharedKey.set(change.presharedKey);
-    peer.handshake.setPresharedKey(change.presharedKey);
-  }
+  if (change.presharedKey !== undefined) peer.handshake.setPresharedKey(change.presharedKey);
   if (change.endpoint !== undefined) peer.endpoint = change.endpoint;
   if (change.description !== undefined) peer.description = change.description;
   if (change.replaceAllowedIps) core.allowedIps.removeOwner(peer);
@@ -93,7 +92,7 @@ function addPeer(core: Core, publicKey: Uint8Array): Peer {
   const row = core.deadlines.addRow();
   const peer = new Peer(
     publicKey.slice(),
-    new Handshake(core.suite, core.identity, publicKey.slice()),
+    new Handshake(core.suite, core.identity, publicKey, core.takeSecret),
     row,
   );
   core.rows[row] = peer;
@@ -108,7 +107,6 @@ function removePeer(core: Core, peer: Peer): void {
   core.rows[peer.row] = undefined;
   core.peers.delete(peerKey(peer.publicKey));
   peer.endpoint = null;
-  wipe(peer.presharedKey);
   peer.handshake.wipe();
 }
 

@@ -4,9 +4,10 @@
  */
 
 import type { Arena } from '../arena.ts';
+import { ordinarySecrets, type SecretPlace, type SecretSource } from '../crypto/bytes.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { CookieChecker } from '../noise/cookie.ts';
-import type { Identity } from '../noise/handshake.ts';
+import type { Identity } from '../noise/identity.ts';
 import { AllowedIps } from './allowedips.ts';
 import { DeadlineTable } from './deadlines.ts';
 import { type DropReason, Drops } from './drops.ts';
@@ -39,8 +40,8 @@ export interface DeviceOptions {
   /** ms since 1970; may step back. */
   readonly wallClock: () => number;
   readonly outlet: Outlet;
-  /** 32 bytes, zero, where our private key is kept as long as the Device lives. */
-  readonly privateKeyMemory?: Uint8Array;
+  /** Where keys lie that last as long as the Device or a peer. */
+  readonly takeSecret?: SecretSource;
   /** Told of rare events (handshakes, roaming) and, while `debug` is on, of every drop. */
   readonly observe?: (event: DeviceEvent) => void;
 }
@@ -73,7 +74,8 @@ export class Core {
     readonly at: number;
   } | null = null;
 
-  readonly privateKeyMemory: Uint8Array;
+  readonly takeSecret: SecretSource;
+  readonly privateKeyPlace: SecretPlace;
   identity: Identity | null = null;
   isUp = false;
   isDebugging = false;
@@ -95,8 +97,8 @@ export class Core {
     this.random = options.random;
     this.wallClock = options.wallClock;
     this.outlet = options.outlet;
-    // One of its own, not in the heap, where the collector would copy it about.
-    this.privateKeyMemory = options.privateKeyMemory ?? new Uint8Array(new ArrayBuffer(32));
+    this.takeSecret = options.takeSecret ?? ordinarySecrets;
+    this.privateKeyPlace = this.takeSecret();
     this.observe = options.observe ?? (() => {});
     this.indices = new IndexTable(options.random);
     this.cookieChecker = new CookieChecker(options.random);

@@ -170,5 +170,6 @@ export class Device {
   close(): void {
     takeAllDown(this.core);
     configure(this.core, 0, { replacePeers: true, privateKey: new Uint8Array(32), peers: [] });
+    this.core.privateKeyPlace.release();
   }
 }

@@ -18,8 +18,6 @@ export class Peer {
   /** Row of the Device's deadline table. */
   readonly row: number;
 
-  /** Kept for `get`; all zero when there is none. */
-  readonly presharedKey = new Uint8Array(32);
   description = '';
   endpoint: Endpoint | null = null;
   /** Seconds; 0 is off. */

@@ -6,7 +6,6 @@
  * Everything here is hostile until it decrypts: whatever is wrong ends in a counted drop.
  */
 
-import { openInitiation } from '../noise/handshake.ts';
 import {
   COOKIE_REPLY,
   COOKIE_REPLY_RECEIVER,
@@ -21,6 +20,7 @@ import {
   readUint32,
   TAG_BYTES,
 } from '../noise/messages.ts';
+import { openInitiation } from '../noise/openedinitiation.ts';
 import {
   decapsulateEcn,
   ECN_DROP,

@@ -1,6 +1,5 @@
 /** What a Device says of itself: the state that `get` shows, and counters with a word on trouble. */
 
-import { isZero } from '../crypto/bytes.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import type { DeviceState, DeviceStats, PeerState } from './configuration.ts';
 import type { Core } from './core.ts';
@@ -20,7 +19,7 @@ export function state(core: Core): DeviceState {
 function peerState(core: Core, peer: Peer): PeerState {
   return {
     publicKey: peer.publicKey,
-    presharedKey: isZero(peer.presharedKey) ? null : peer.presharedKey.slice(),
+    presharedKey: peer.handshake.copyPresharedKey(),
     endpoint: peer.endpoint,
     lastHandshakeMs: peer.lastHandshakeMs,
     txBytes: peer.txBytes,

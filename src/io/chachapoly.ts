@@ -25,7 +25,7 @@ import {
   usedAfterWipe,
 } from './ciphers.ts';
 import { addressOf, Scratch } from './libc.ts';
-import { releaseSecret, takeSecret } from './secretmemory.ts';
+import { takeSecret } from './secretmemory.ts';
 
 const CHACHA_BLOCK_BYTES = 64;
 /** Zeros up to the next 16 bytes, and two 64-bit lengths (RFC 8439 2.8). */
@@ -117,7 +117,7 @@ class DirectCipher implements Sealer, Opener {
 
   wipe(): void {
     if (this.#state === null) return;
-    releaseSecret(this.#state.memory);
+    this.#state.memory.release();
     this.#engine.wipe();
     this.#state = null;
     countCiphers(-1);

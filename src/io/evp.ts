@@ -24,7 +24,7 @@ import {
   type X25519,
 } from './ciphers.ts';
 import { addressOf, putAddress, Scratch } from './libc.ts';
-import { releaseSecret, takeSecret } from './secretmemory.ts';
+import { takeSecret } from './secretmemory.ts';
 
 /** <openssl/evp.h>, <openssl/obj_mac.h>, <openssl/core.h> */
 const EVP_CTRL_AEAD_SET_TAG = 0x11;
@@ -154,7 +154,7 @@ class EvpCipher implements Sealer, Opener {
 
   wipe(): void {
     if (this.#context === 0) return;
-    releaseSecret(this.#key);
+    this.#key.release();
     this.#calls.EVP_CIPHER_CTX_free(this.#context);
     this.#context = 0;
     countCiphers(-1);

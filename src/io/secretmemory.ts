@@ -5,23 +5,48 @@
  */
 
 import koffi from 'koffi';
-import { wipe } from '../crypto/bytes.ts';
+import { SECRET_BYTES, type SecretPlace, wipe } from '../crypto/bytes.ts';
 import { errno, errnoName, Scratch } from './libc.ts';
 
-/** A key of 32 bytes and the counter block it is used with. */
-export const SECRET_BYTES = 64;
-/** A thousand peers' sessions, with what else there is; small enough for every system's limit. */
-const SECRETS = 2_048 - 1;
+/**
+ * For a thousand peers: two keys of the present session, two of the one before, and what the
+ * handshake keeps. Much less than systems permit (8 MiB).
+ */
+const SECRETS = 5 * 1_024 - 1;
 const PAGE_BYTES = 4_096;
 
-/** A piece, zeroed; at a fixed address. */
-export interface Secret {
+const mlock = koffi.load(null).func('mlock', 'int', ['uintptr_t', 'size_t']);
+
+/** A piece, zeroed; at a fixed address. Room for a key and the counter block it is used with. */
+export class Secret implements SecretPlace {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
   readonly address: number;
-}
+  readonly #isOfBlock: boolean;
+  #isTaken = true;
 
-const mlock = koffi.load(null).func('mlock', 'int', ['uintptr_t', 'size_t']);
+  constructor(buffer: ArrayBuffer, offset: number, address: number, isOfBlock: boolean) {
+    this.bytes = new Uint8Array(buffer, offset, SECRET_BYTES);
+    this.words = new Int32Array(buffer, offset, SECRET_BYTES / 4);
+    this.address = address;
+    this.#isOfBlock = isOfBlock;
+  }
+
+  take(): this {
+    this.#isTaken = true;
+    return this;
+  }
+
+  /** Erases it; the caller shall not use it any more. */
+  release(): void {
+    // Else it would have two owners soon, with two keys.
+    if (!this.#isTaken) throw new Error('secret memory: released twice');
+    this.#isTaken = false;
+    wipe(this.bytes);
+    // Ordinary memory is the collector's.
+    if (this.#isOfBlock) free?.push(this);
+  }
+}
 
 /** The pieces of the block that nobody has. */
 let free: Secret[] | undefined;
@@ -33,17 +58,13 @@ export function secretMemoryFact(): { readonly holds: boolean; readonly text: st
   return { holds: fact.startsWith('locked'), text: fact };
 }
 
-/** A piece, which is the caller's until `releaseSecret`. */
+/** A piece, which is the caller's until its `release`. */
 export function takeSecret(): Secret {
   free ??= openBlock();
-  return free.pop() ?? new Scratch(SECRET_BYTES);
-}
-
-/** Erases it; the caller shall not use it any more. */
-export function releaseSecret(secret: Secret): void {
-  wipe(secret.bytes);
-  // Ordinary memory is the collector's.
-  if (!(secret instanceof Scratch)) free?.push(secret);
+  const secret = free.pop();
+  if (secret !== undefined) return secret.take();
+  const { bytes, address } = new Scratch(SECRET_BYTES);
+  return new Secret(bytes.buffer as ArrayBuffer, 0, address, false);
 }
 
 function openBlock(): Secret[] {
@@ -56,10 +77,6 @@ function openBlock(): Secret[] {
   fact = isLocked ? `locked (${length >> 10} KiB)` : `no (mlock: ${errnoName(errno())})`;
   return Array.from({ length: Math.floor(length / SECRET_BYTES) }, (_, i) => {
     const offset = skipped + i * SECRET_BYTES;
-    return {
-      bytes: new Uint8Array(buffer, offset, SECRET_BYTES),
-      words: new Int32Array(buffer, offset, SECRET_BYTES / 4),
-      address: start + offset,
-    };
+    return new Secret(buffer, offset, start + offset, true);
   });
 }

@@ -17,13 +17,21 @@
  * here before has changed.
  */
 
-import { equalConstantTime, wipe } from '../crypto/bytes.ts';
+import {
+  equalConstantTime,
+  isZero,
+  ordinarySecrets,
+  type SecretPlace,
+  type SecretSource,
+  secretBytes,
+  wipe,
+} from '../crypto/bytes.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { INITIATIONS_PER_SECOND } from './constants.ts';
+import type { Identity } from './identity.ts';
 import {
   INITIATION,
   INITIATION_EPHEMERAL,
-  INITIATION_MAC1,
   INITIATION_SENDER,
   INITIATION_STATIC,
   INITIATION_TIMESTAMP,
@@ -38,17 +46,12 @@ import {
   TIMESTAMP_BYTES,
   writeUint32,
 } from './messages.ts';
+import type { OpenedInitiation } from './openedinitiation.ts';
 import { compareTimestamps, keepLaterThan, writeTimestamp } from './tai64n.ts';
-import { Transcript } from './transcript.ts';
+import { agree, Transcript } from './transcript.ts';
 
 /** Fills the array from a cryptographically secure source. */
 export type Random = (out: Uint8Array) => void;
-
-/** Our static key pair, 32 bytes each. Shared by all handshakes, and the Device's to wipe. */
-export interface Identity {
-  readonly privateKey: Uint8Array;
-  readonly publicKey: Uint8Array;
-}
 
 /** What a finished handshake yields. The keys are 32 bytes each and the receiver's to wipe. */
 export interface Session {
@@ -93,63 +96,16 @@ const NONE: State = { kind: 'none', localIndex: 0 };
 
 const LEAST_INITIATION_INTERVAL_MS = 1_000 / INITIATIONS_PER_SECOND;
 
-/**
- * An initiation read as far as one can without knowing its sender: enough to learn who that claims
- * to be. It proves nothing before `consumeInitiation` of that peer's Handshake has said so.
- */
-export class OpenedInitiation {
-  /** 32 bytes; stays when the rest is wiped. */
-  readonly remoteStatic: Uint8Array;
-  readonly remoteEphemeral: Uint8Array;
-  readonly senderIndex: number;
-  readonly encryptedTimestamp: Uint8Array;
-  readonly transcript: Transcript;
-
-  constructor(message: Uint8Array, remoteStatic: Uint8Array, transcript: Transcript) {
-    this.remoteStatic = remoteStatic;
-    this.remoteEphemeral = message.slice(INITIATION_EPHEMERAL, INITIATION_STATIC);
-    this.senderIndex = readUint32(message, INITIATION_SENDER);
-    this.encryptedTimestamp = message.slice(INITIATION_TIMESTAMP, INITIATION_MAC1);
-    this.transcript = transcript;
-  }
-
-  /** Call when no peer has this static key; `consumeInitiation` does it itself. */
-  wipe(): void {
-    this.transcript.wipe();
-  }
-}
-
-/**
- * First half of the responder's reading: who is it? Null when it does not decrypt or the ephemeral
- * key is degenerate. `message`: 148 bytes, borrowed, classified as an initiation, mac1 verified.
- */
-export function openInitiation(
-  suite: CryptoSuite,
-  identity: Identity,
-  message: Uint8Array,
-): OpenedInitiation | null {
-  const transcript = Transcript.begin(identity.publicKey);
-  const remoteEphemeral = message.slice(INITIATION_EPHEMERAL, INITIATION_STATIC);
-  // e
-  transcript.mixEphemeral(remoteEphemeral);
-  // es
-  if (agree(suite, identity.privateKey, remoteEphemeral, (es) => transcript.mixSecretAndKey(es))) {
-    // s
-    const remoteStatic = transcript.open(message.subarray(INITIATION_STATIC, INITIATION_TIMESTAMP));
-    if (remoteStatic !== null) return new OpenedInitiation(message, remoteStatic, transcript);
-  }
-  transcript.wipe();
-  return null;
-}
-
 export class Handshake {
   readonly #suite: CryptoSuite;
   readonly #remoteStatic: Uint8Array;
   #identity: Identity | null = null;
+  /** What is kept for life; null after `wipe`. */
+  #place: SecretPlace | null;
   /** ss never changes while both keys stay, so it is reckoned once. */
-  readonly #staticSecret = new Uint8Array(KEY_BYTES);
+  readonly #staticSecret: Uint8Array;
+  readonly #presharedKey: Uint8Array;
   #isUsable = false;
-  readonly #presharedKey = new Uint8Array(KEY_BYTES);
   #state: State = NONE;
   /** Greatest timestamp of an initiation consumed; no later one may be as old (whitepaper 5.1). */
   readonly #latestTimestamp = new Uint8Array(TIMESTAMP_BYTES);
@@ -157,21 +113,24 @@ export class Handshake {
   readonly #sentTimestamp = new Uint8Array(TIMESTAMP_BYTES);
   #lastConsumedAt = Number.NEGATIVE_INFINITY;
 
-  /** `remoteStatic`, `presharedKey`: 32 bytes each, copied. No key: all zero, as WireGuard has it. */
+  /** `remoteStatic`: 32 bytes, copied. `takeSecret`: for what is kept until `wipe`. */
   constructor(
     suite: CryptoSuite,
     identity: Identity | null,
     remoteStatic: Uint8Array,
-    presharedKey?: Uint8Array,
+    takeSecret: SecretSource = ordinarySecrets,
   ) {
     this.#suite = suite;
     this.#remoteStatic = remoteStatic.slice();
-    if (presharedKey !== undefined) this.setPresharedKey(presharedKey);
+    this.#place = takeSecret();
+    this.#staticSecret = this.#place.bytes.subarray(0, KEY_BYTES);
+    this.#presharedKey = this.#place.bytes.subarray(KEY_BYTES, 2 * KEY_BYTES);
     this.setIdentity(identity);
   }
 
   /** Call when our own key changed; a handshake under way was the old key's, and is given up. */
   setIdentity(identity: Identity | null): void {
+    if (this.#place === null) throw new Error('handshake: used after wipe');
     this.clear();
     this.#identity = identity;
     wipe(this.#staticSecret);
@@ -182,7 +141,16 @@ export class Handshake {
 
   /** 32 bytes, copied; all zero for none. It holds from the next response on, either way. */
   setPresharedKey(presharedKey: Uint8Array): void {
+    if (this.#place === null) throw new Error('handshake: used after wipe');
     this.#presharedKey.set(presharedKey);
+  }
+
+  /** A copy, 32 bytes, the caller's to wipe; null when there is none. */
+  copyPresharedKey(): Uint8Array | null {
+    if (this.#place === null || isZero(this.#presharedKey)) return null;
+    const copy = secretBytes(KEY_BYTES);
+    copy.set(this.#presharedKey);
+    return copy;
   }
 
   /** False without a private key, or with a peer's key of small order: no handshake is possible. */
@@ -233,7 +201,7 @@ export class Handshake {
   ): boolean {
     if (this.#identity === null || !this.#isUsable) return false;
     const transcript = Transcript.begin(this.#remoteStatic);
-    const ephemeralPrivate = new Uint8Array(KEY_BYTES);
+    const ephemeralPrivate = secretBytes(KEY_BYTES);
     random(ephemeralPrivate);
     // e
     const ephemeralPublic = this.#suite.publicKey(ephemeralPrivate);
@@ -306,7 +274,7 @@ export class Handshake {
     const state = this.#state;
     if (state.kind !== 'consumedInitiation') return false;
     const transcript = state.transcript.copy();
-    const ephemeralPrivate = new Uint8Array(KEY_BYTES);
+    const ephemeralPrivate = secretBytes(KEY_BYTES);
     random(ephemeralPrivate);
     // e
     const ephemeralPublic = this.#suite.publicKey(ephemeralPrivate);
@@ -394,10 +362,11 @@ export class Handshake {
     this.#become(NONE);
   }
 
-  /** Call when the peer is removed: erases what `clear` keeps, the preshared key among it. */
+  /** Call when the peer is removed: erases what `clear` keeps, too. Of no use afterwards. */
   wipe(): void {
     this.setIdentity(null);
-    wipe(this.#presharedKey);
+    this.#place?.release();
+    this.#place = null;
   }
 
   /** `timestamp`: null when it did not decrypt. */
@@ -416,21 +385,4 @@ export class Handshake {
     old.transcript.wipe();
     if (old.kind === 'createdInitiation') wipe(old.ephemeralPrivate);
   }
-}
-
-/**
- * One Diffie-Hellman token: false, and nothing mixed, when the shared secret is degenerate, which
- * Noise must refuse.
- */
-function agree(
-  suite: CryptoSuite,
-  privateKey: Uint8Array,
-  publicKey: Uint8Array,
-  mix: (secret: Uint8Array) => void,
-): boolean {
-  const secret = new Uint8Array(KEY_BYTES);
-  const isSound = suite.sharedSecret(secret, privateKey, publicKey);
-  if (isSound) mix(secret);
-  wipe(secret);
-  return isSound;
 }

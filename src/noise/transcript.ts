@@ -7,7 +7,8 @@
 
 import { openAead, sealAead } from '../crypto/aead.ts';
 import { hash, hashInto, kdf1, kdf2, kdf3 } from '../crypto/blake2s.ts';
-import { wipe } from '../crypto/bytes.ts';
+import { secretBytes, wipe } from '../crypto/bytes.ts';
+import type { CryptoSuite } from '../crypto/suite.ts';
 import { KEY_BYTES } from './messages.ts';
 
 const encoder = new TextEncoder();
@@ -22,10 +23,11 @@ const INITIAL_HASH = hash(
 );
 
 export class Transcript {
-  readonly #chainingKey = new Uint8Array(KEY_BYTES);
-  readonly #hash = new Uint8Array(KEY_BYTES);
+  readonly #memory = secretBytes(3 * KEY_BYTES);
+  readonly #chainingKey = this.#memory.subarray(0, KEY_BYTES);
+  readonly #hash = this.#memory.subarray(KEY_BYTES, 2 * KEY_BYTES);
   /** Good for one field: every key is used once, with nonce 0. */
-  readonly #key = new Uint8Array(KEY_BYTES);
+  readonly #key = this.#memory.subarray(2 * KEY_BYTES);
 
   /** The beginning, for a handshake with this responder. Pre-message `<- s`. */
   static begin(responderStatic: Uint8Array): Transcript {
@@ -39,9 +41,7 @@ export class Transcript {
   /** An independent copy, to compute on until the last check has passed. */
   copy(): Transcript {
     const transcript = new Transcript();
-    transcript.#chainingKey.set(this.#chainingKey);
-    transcript.#hash.set(this.#hash);
-    transcript.#key.set(this.#key);
+    transcript.#memory.set(this.#memory);
     return transcript;
   }
 
@@ -96,10 +96,27 @@ export class Transcript {
   }
 
   wipe(): void {
-    wipe(this.#chainingKey, this.#hash, this.#key);
+    wipe(this.#memory);
   }
 
   #mixHash(data: Uint8Array): void {
     hashInto(this.#hash, this.#hash, data);
   }
+}
+
+/**
+ * One Diffie-Hellman token, for a transcript to `mix`: false, and nothing mixed, when the shared secret is degenerate, which
+ * Noise must refuse.
+ */
+export function agree(
+  suite: CryptoSuite,
+  privateKey: Uint8Array,
+  publicKey: Uint8Array,
+  mix: (secret: Uint8Array) => void,
+): boolean {
+  const secret = secretBytes(KEY_BYTES);
+  const isSound = suite.sharedSecret(secret, privateKey, publicKey);
+  if (isSound) mix(secret);
+  wipe(secret);
+  return isSound;
 }

@@ -11,6 +11,7 @@
  * over and one that is missing has a harmless value; `BEQUEST_FORMAT` changes only if that cannot be.
  */
 
+import { secretBytes } from '../crypto/bytes.ts';
 import {
   type DeviceBequest,
   type PeerBequest,
@@ -146,12 +147,14 @@ function decodeSession(session: Reader, secret: Uint8Array | null): SessionBeque
   if (secret === null || !PLACES.includes(place)) return [];
   if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
   if (sendCounter === undefined || greatest === undefined) return [];
+  const keys = secretBytes(SESSION_KEY_BYTES);
+  keys.set(secret.subarray(0, SESSION_KEY_BYTES));
   return [
     {
       place: place as SessionBequest['place'],
       ...{ localIndex, remoteIndex, ageMs, sendCounter, greatest },
       isInitiator: session.flag('isInitiator'),
-      keys: secret.slice(0, SESSION_KEY_BYTES),
+      keys,
       seen: secret.slice(SESSION_KEY_BYTES),
     },
   ];

@@ -216,38 +216,53 @@ describeInLab('the keys of a running daemon', ['wg'], () => {
     withLab({}, async (lab) => {
       const host = await lab.host('host');
       const { pid } = await start(host);
-      const { privateKey } = createKeyPair();
-      const script = 'printf %s "$1" >/run/key; wg set wg0 private-key /run/key';
-      await host.run('sh', ['-euc', script, 'sh', privateKey]);
-      const copies = () => countInMemory(host, pid, Buffer.from(privateKey, 'base64'));
-      expect(await copies()).toBeGreaterThan(0);
-      await host.run('wg', ['set', 'wg0', 'private-key', '/dev/null']);
-      await waitFor(async () => (await copies()) === 0, 'the end of the last copy');
+      const { privateKey, publicKey } = createKeyPair();
+      const presharedKey = createKeyPair().privateKey;
+      const script = `
+        printf %s "$1" >/run/key; printf %s "$2" >/run/psk
+        wg set wg0 private-key /run/key peer "$3" preshared-key /run/psk`;
+      const peer = createKeyPair().publicKey;
+      await host.run('sh', ['-euc', script, 'sh', privateKey, presharedKey, peer]);
+      const copies = (key: string) => countInMemory(host, pid, Buffer.from(key, 'base64'));
+      // The one that lasts; others are the request's, for as long as that takes.
+      for (const key of [privateKey, presharedKey]) {
+        expect(await copies(key)).toMatchObject({ locked: 1 });
+      }
+      expect(await host.run('wg', ['show', 'wg0', 'preshared-keys'])).toContain(presharedKey);
+      expect(await host.run('wg', ['show', 'wg0', 'public-key'])).toBe(`${publicKey}\n`);
+      await host.run('wg', ['set', 'wg0', 'private-key', '/dev/null', 'peer', peer, 'remove']);
+      for (const key of [privateKey, presharedKey]) {
+        await waitFor(async () => (await copies(key)).all === 0, 'the end of the last copy');
+      }
     }));
 });
 
-/** How often these bytes stand in the writable memory of a process of the host. */
-async function countInMemory(host: Host, pid: number, bytes: Buffer): Promise<number> {
+/** How often these bytes stand in the writable memory of a process of the host, and in locked one. */
+async function countInMemory(
+  host: Host,
+  pid: number,
+  bytes: Buffer,
+): Promise<{ all: number; locked: number }> {
   const script = `
     const fs = require('fs');
     const [, pid, hex] = process.argv;
     const needle = Buffer.from(hex, 'hex');
     const chunk = Buffer.alloc(1 << 20);
     const fd = fs.openSync('/proc/' + pid + '/mem', 'r');
-    let found = 0;
-    for (const line of fs.readFileSync('/proc/' + pid + '/maps', 'latin1').split('\\n')) {
-      const range = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line);
-      if (range === null) continue;
-      const end = parseInt(range[2], 16);
-      for (let at = parseInt(range[1], 16); at < end; at += chunk.length - needle.length) {
+    let [all, locked] = [0, 0];
+    const maps = fs.readFileSync('/proc/' + pid + '/smaps', 'latin1');
+    for (const [, start, end, flags] of maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw[^]*?^VmFlags:(.*)$/gm)) {
+      for (let at = parseInt(start, 16); at < parseInt(end, 16); at += chunk.length - needle.length) {
         let size = 0;
-        try { size = fs.readSync(fd, chunk, 0, Math.min(chunk.length, end - at), at); } catch { break; }
-        for (let i = chunk.indexOf(needle); i >= 0 && i + needle.length <= size; found++) {
+        const wanted = Math.min(chunk.length, parseInt(end, 16) - at);
+        try { size = fs.readSync(fd, chunk, 0, wanted, at); } catch { break; }
+        for (let i = chunk.indexOf(needle); i >= 0 && i + needle.length <= size; all++) {
+          if (/ lo /.test(flags)) locked++;
           i = chunk.indexOf(needle, i + 1);
         }
         if (size < chunk.length) break;
       }
     }
-    console.log(found);`;
-  return Number(await host.run('node', ['-e', script, `${pid}`, bytes.toString('hex')]));
+    console.log(JSON.stringify({ all, locked }));`;
+  return JSON.parse(await host.run('node', ['-e', script, `${pid}`, bytes.toString('hex')]));
 }

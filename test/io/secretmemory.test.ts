@@ -1,11 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import {
-  releaseSecret,
-  SECRET_BYTES,
-  secretMemoryFact,
-  takeSecret,
-} from '../../src/io/secretmemory.ts';
+import { SECRET_BYTES } from '../../src/crypto/bytes.ts';
+import { secretMemoryFact, takeSecret } from '../../src/io/secretmemory.ts';
 
 /** What the kernel keeps in memory for this process, in KiB. */
 function lockedKib(): number {
@@ -21,7 +17,7 @@ it('keeps keys in memory that is locked, where that is permitted', () => {
 });
 
 it('gives out pieces that do not overlap, zeroed, and erases them when they come back', () => {
-  const secrets = Array.from({ length: 3_000 }, takeSecret);
+  const secrets = Array.from({ length: 6_000 }, takeSecret);
   for (const [i, secret] of secrets.entries()) {
     expect(secret.bytes.every((byte) => byte === 0)).toBe(true);
     expect(secret.bytes.length).toBeGreaterThanOrEqual(SECRET_BYTES);
@@ -32,9 +28,18 @@ it('gives out pieces that do not overlap, zeroed, and erases them when they come
   for (const [i, { bytes }] of secrets.entries()) {
     expect(bytes.every((byte) => byte === (i & 0xff))).toBe(true);
   }
-  for (const secret of secrets) releaseSecret(secret);
+  for (const secret of secrets) secret.release();
   expect(secrets.every(({ bytes }) => bytes.every((byte) => byte === 0))).toBe(true);
   const again = takeSecret();
   expect(secrets.some(({ address }) => address === again.address)).toBe(true);
-  releaseSecret(again);
+  again.release();
+});
+
+it('gives no piece to two owners because one gave it back twice', () => {
+  const secret = takeSecret();
+  secret.release();
+  expect(() => secret.release()).toThrow('released twice');
+  const owners = [takeSecret(), takeSecret()];
+  expect(owners[0]!.address).not.toBe(owners[1]!.address);
+  for (const owner of owners) owner.release();
 });

@@ -6,7 +6,8 @@
 
 import { describe, expect, it, vi } from 'vitest';
 import { CookieChecker, CookieMaker } from '../../src/noise/cookie.ts';
-import { Handshake, type Identity, openInitiation } from '../../src/noise/handshake.ts';
+import type { Handshake } from '../../src/noise/handshake.ts';
+import type { Identity } from '../../src/noise/identity.ts';
 import {
   DATA_HEADER_BYTES,
   INITIATION_BYTES,
@@ -15,8 +16,9 @@ import {
   readReceiverIndex,
   TAG_BYTES,
 } from '../../src/noise/messages.ts';
+import { openInitiation } from '../../src/noise/openedinitiation.ts';
 import { CAPTURED, type CapturedHandshake } from './captured.ts';
-import { arena, hex, suite, unhex } from './parties.ts';
+import { arena, createHandshake, hex, suite, unhex } from './parties.ts';
 
 const clock = vi.hoisted(() => ({ stamp: new Uint8Array(12) }));
 vi.mock('../../src/noise/tai64n.ts', async (importOriginal) => ({
@@ -35,11 +37,11 @@ const responderOf = (c: CapturedHandshake) => identityOf(c.responderPrivate, c.r
 const always = (text: string) => (out: Uint8Array) => out.set(unhex(text));
 
 function initiator(c: CapturedHandshake): Handshake {
-  return new Handshake(suite, initiatorOf(c), unhex(c.responderPublic), unhex(c.presharedKey));
+  return createHandshake(initiatorOf(c), unhex(c.responderPublic), unhex(c.presharedKey));
 }
 
 function responder(c: CapturedHandshake): Handshake {
-  return new Handshake(suite, responderOf(c), unhex(c.initiatorPublic), unhex(c.presharedKey));
+  return createHandshake(responderOf(c), unhex(c.initiatorPublic), unhex(c.presharedKey));
 }
 
 function createInitiation(by: Handshake, c: CapturedHandshake): Uint8Array {

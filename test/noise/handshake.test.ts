@@ -1,12 +1,14 @@
 /** The rules of the handshake between honest parties, and what replays and mistakes get. */
 
 import { describe, expect, it } from 'vitest';
-import { Handshake, openInitiation } from '../../src/noise/handshake.ts';
+import { Handshake } from '../../src/noise/handshake.ts';
 import { INITIATION_BYTES, RESPONSE_BYTES, readUint32 } from '../../src/noise/messages.ts';
+import { openInitiation } from '../../src/noise/openedinitiation.ts';
 import {
   ALICE,
   BOB,
   consume,
+  createHandshake,
   createIdentity,
   createPair,
   hex,
@@ -317,8 +319,8 @@ describe('a response', () => {
       PRESHARED_KEY.map((byte, i) => (i === 31 ? byte ^ 1 : byte)),
     ],
   ])('is bad under a preshared key that %s', (_, ours, theirs) => {
-    const alice = new Handshake(suite, ALICE, BOB.publicKey, ours);
-    const bob = new Handshake(suite, BOB, ALICE.publicKey, theirs);
+    const alice = createHandshake(ALICE, BOB.publicKey, ours);
+    const bob = createHandshake(BOB, ALICE.publicKey, theirs);
     expect(consume(bob, BOB, initiate(alice, BOB.publicKey))).toBe('ok');
     const response = respond(bob, ALICE.publicKey);
     expect(alice.consumeResponse(response)).toBe('bad');
@@ -339,7 +341,7 @@ describe('a response', () => {
   it('copies the preshared key and the static key that it is given', () => {
     const presharedKey = PRESHARED_KEY.slice();
     const remoteStatic = BOB.publicKey.slice();
-    const alice = new Handshake(suite, ALICE, remoteStatic, presharedKey);
+    const alice = createHandshake(ALICE, remoteStatic, presharedKey);
     presharedKey.fill(0);
     remoteStatic.fill(0);
     const { bob } = createPair(PRESHARED_KEY);

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
 import { CookieChecker, CookieMaker } from '../../src/noise/cookie.ts';
-import { Handshake, type Identity, openInitiation } from '../../src/noise/handshake.ts';
+import { Handshake } from '../../src/noise/handshake.ts';
+import type { Identity } from '../../src/noise/identity.ts';
 import {
   COOKIE_REPLY_BYTES,
   classify,
@@ -12,6 +13,7 @@ import {
   RESPONSE,
   RESPONSE_BYTES,
 } from '../../src/noise/messages.ts';
+import { openInitiation } from '../../src/noise/openedinitiation.ts';
 import {
   ALICE,
   BOB,

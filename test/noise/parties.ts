@@ -4,14 +4,10 @@ import { Arena } from '../../src/arena.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
 import { CookieMaker } from '../../src/noise/cookie.ts';
-import {
-  Handshake,
-  type Identity,
-  type InitiationVerdict,
-  openInitiation,
-  type Random,
-} from '../../src/noise/handshake.ts';
+import { Handshake, type InitiationVerdict, type Random } from '../../src/noise/handshake.ts';
+import type { Identity } from '../../src/noise/identity.ts';
 import { INITIATION_BYTES, RESPONSE_BYTES } from '../../src/noise/messages.ts';
+import { openInitiation } from '../../src/noise/openedinitiation.ts';
 
 export const arena = new Arena(65_536);
 export const suite: CryptoSuite = createPortableSuite(arena);
@@ -58,9 +54,20 @@ export interface Pair {
 
 export function createPair(presharedKey?: Uint8Array): Pair {
   return {
-    alice: new Handshake(suite, ALICE, BOB.publicKey, presharedKey),
-    bob: new Handshake(suite, BOB, ALICE.publicKey, presharedKey),
+    alice: createHandshake(ALICE, BOB.publicKey, presharedKey),
+    bob: createHandshake(BOB, ALICE.publicKey, presharedKey),
   };
+}
+
+export function createHandshake(
+  identity: Identity,
+  remoteStatic: Uint8Array,
+  presharedKey?: Uint8Array,
+  by = suite,
+): Handshake {
+  const handshake = new Handshake(by, identity, remoteStatic);
+  if (presharedKey !== undefined) handshake.setPresharedKey(presharedKey);
+  return handshake;
 }
 
 /** A whole initiation, with MACs. */

@@ -6,9 +6,21 @@
 
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
-import { Handshake, openInitiation, type Session } from '../../src/noise/handshake.ts';
+import { Handshake, type Session } from '../../src/noise/handshake.ts';
 import { INITIATION_BYTES, RESPONSE_BYTES } from '../../src/noise/messages.ts';
-import { ALICE, BOB, hex, isAllZero, MALLORY, NOON, seeded, suite, TICK } from './parties.ts';
+import { openInitiation } from '../../src/noise/openedinitiation.ts';
+import {
+  ALICE,
+  BOB,
+  createHandshake,
+  hex,
+  isAllZero,
+  MALLORY,
+  NOON,
+  seeded,
+  suite,
+  TICK,
+} from './parties.ts';
 
 interface Seen {
   readonly what: string;
@@ -86,8 +98,8 @@ beforeEach(() => {
 });
 
 function createWatched(): { alice: Handshake; bob: Handshake } {
-  const alice = new Handshake(watched, ALICE, BOB.publicKey, PRESHARED_KEY);
-  const bob = new Handshake(watched, BOB, ALICE.publicKey, PRESHARED_KEY);
+  const alice = createHandshake(ALICE, BOB.publicKey, PRESHARED_KEY, watched);
+  const bob = createHandshake(BOB, ALICE.publicKey, PRESHARED_KEY, watched);
   // What they keep for life, ss, is `wipe`'s and has a test of its own.
   watch.seen.length = 0;
   return { alice, bob };
@@ -224,8 +236,8 @@ it('a degenerate key leaves nothing', () => {
 });
 
 it('wipe erases what lasts longer than a handshake', () => {
-  const alice = new Handshake(watched, ALICE, BOB.publicKey, PRESHARED_KEY);
-  const bob = new Handshake(watched, BOB, ALICE.publicKey, PRESHARED_KEY);
+  const alice = createHandshake(ALICE, BOB.publicKey, PRESHARED_KEY, watched);
+  const bob = createHandshake(BOB, ALICE.publicKey, PRESHARED_KEY, watched);
   bob.consumeInitiation(openInitiation(watched, BOB, initiation(alice))!, 0);
   response(bob);
   alice.wipe();

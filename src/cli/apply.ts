@@ -42,7 +42,7 @@ export async function configure(name: string, draft: Draft, system: System): Pro
   }
   // A fresh interface has no address that could be taken away.
   planAddresses(name, [], draft.addresses);
-  await createInterface(name, system);
+  await startDaemon(name, false, system);
   try {
     const created = findLink(name, system);
     if (created === undefined) throw new Refusal(`${name}: gone right after it was created`);
@@ -53,9 +53,9 @@ export async function configure(name: string, draft: Draft, system: System): Pro
   }
 }
 
-async function createInterface(name: string, system: System): Promise<void> {
+async function startDaemon(name: string, persists: boolean, system: System): Promise<void> {
   try {
-    await system.startDaemon(name);
+    await system.startDaemon(name, persists);
   } catch (error) {
     const reason = systemReason(error);
     throw new Refusal(reason.startsWith(`${name}: `) ? reason : `${name}: ${reason}`);
@@ -251,8 +251,14 @@ async function removeLink(link: Link, system: System): Promise<void> {
   }
 }
 
+/** A persistent interface that has lost its daemon gets another one. @throws Refusal */
+export async function takeOver(name: string, system: System): Promise<void> {
+  if (!system.isRoot) throw needsRoot(name);
+  await startDaemon(name, true, system);
+}
+
 /** Whether a persistent interface has outlived its daemon, so that nobody cleans up behind it. */
-async function hasLostDaemon(name: string, system: System): Promise<boolean> {
+export async function hasLostDaemon(name: string, system: System): Promise<boolean> {
   if (!system.sockets().includes(name)) return false;
   try {
     await system.request(name, 'get=1\n\n');

@@ -36,7 +36,10 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
       removeStaleSocket(name);
       removeState(name, stateDirectory(env));
     },
-    startDaemon: async (name) => (await import('../io/launch.ts')).startDaemon(name, env),
+    startDaemon: async (name, persists) => {
+      const { startDaemon } = await import('../io/launch.ts');
+      await startDaemon(name, persists ? { ...env, TSWG_PERSIST: '1' } : env);
+    },
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     lookup: async (host) => (await import('../io/resolver.ts')).lookup(host),
     readStandardInput: async () => (await import('./keyfiles.ts')).readStandardInput(),

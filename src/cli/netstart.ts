@@ -2,10 +2,10 @@
  * `tswg netstart`: interfaces as their files /etc/hostname.IFNAME say, after OpenBSD's netstart(8).
  * A file is applied when all of its lines can be understood, else not at all; its lines run in
  * order, and one that is refused does not keep the others from running, as there. On an interface
- * that runs, the same lines are applied once more.
+ * that runs, the same lines are applied once more; one that has outlived its daemon gets another.
  */
 
-import { configure } from './apply.ts';
+import { configure, hasLostDaemon, takeOver } from './apply.ts';
 import type { Boot } from './boot.ts';
 import type { Command, Draft } from './command.ts';
 import { type Action, type HostnameLine, parseHostnameFile } from './hostnamefile.ts';
@@ -31,7 +31,7 @@ export async function netstart(
   for (const name of wanted) {
     const lines = await readLines(name, boot);
     if (lines === null) isWell = false;
-    else if (isDryRun) printPlan(name, lines, boot);
+    else if (isDryRun) await printPlan(name, lines, boot);
     else if (!(await start(name, lines, boot))) isWell = false;
   }
   return isWell ? 0 : 1;
@@ -85,8 +85,10 @@ function exists(name: string, boot: Boot): boolean {
 }
 
 /** A script that would do the same, but for the secrets in it. */
-function printPlan(name: string, lines: readonly HostnameLine[], boot: Boot): void {
-  if (!exists(name, boot)) boot.print(`tswg ${quoteShellWord(name)} create`);
+async function printPlan(name: string, lines: readonly HostnameLine[], boot: Boot): Promise<void> {
+  const word = quoteShellWord(name);
+  if (!exists(name, boot)) boot.print(`tswg ${word} create`);
+  else if (await hasLostDaemon(name, boot.system)) boot.print(`tswgd --persist ${word}`);
   for (const { action } of lines) {
     if (action.kind === 'command') boot.print(action.text);
     else boot.print(['tswg', name, ...hideSecrets(action.words)].map(quoteShellWord).join(' '));
@@ -107,6 +109,7 @@ async function start(name: string, lines: readonly HostnameLine[], boot: Boot): 
   try {
     // So that a line which is refused does not take the interface with it again.
     if (!exists(name, boot)) await configure(name, NO_WORDS, boot.system);
+    else if (await hasLostDaemon(name, boot.system)) await takeOver(name, boot.system);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     boot.complain(error.message);

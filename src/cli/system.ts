@@ -44,7 +44,7 @@ export interface System extends Surroundings {
   request(name: string, text: string): Promise<string>;
   /** Removes what a daemon of `name` that is gone has left: its control socket and its state. */
   forget(name: string): Promise<void>;
-  /** Starts tswgd; resolves once `wg` works. */
-  startDaemon(name: string): Promise<void>;
+  /** Starts tswgd, with `--persist` if `persists`; resolves once `wg` works. */
+  startDaemon(name: string, persists: boolean): Promise<void>;
   sleep(ms: number): Promise<void>;
 }

@@ -92,8 +92,8 @@ describe('a missing interface', () => {
   it('is removed again when its daemon refuses', async () => {
     const system = new FakeSystem();
     const start = system.startDaemon.bind(system);
-    system.startDaemon = async (name) => {
-      await start(name);
+    system.startDaemon = async (name, persists) => {
+      await start(name, persists);
       system.daemons.get(name)!.refuse = 98;
     };
     expect(await run(system, 'wg0 wgport 53')).toBe(

@@ -159,8 +159,9 @@ export class FakeSystem implements System {
     this.staleSockets.delete(name);
   }
 
-  async startDaemon(name: string): Promise<void> {
-    this.#step(`start ${name}`);
+  async startDaemon(name: string, persists: boolean): Promise<void> {
+    this.#step(`start ${persists ? '--persist ' : ''}${name}`);
+    this.staleSockets.delete(name);
     this.addDaemon(name);
   }
 

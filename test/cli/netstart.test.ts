@@ -101,6 +101,31 @@ describe('netstart', () => {
     expect(boot.system.addressList.map((one) => formatAddress(one.address))).toEqual(before);
   });
 
+  it('gives a persistent interface that has lost its daemon another one, then applies the lines', async () => {
+    const boot = new FakeBoot({ wg0: SITE });
+    boot.system.addLink('wg0');
+    boot.system.staleSockets.add('wg0');
+    expect(await boot.run('-n wg0')).toBe(0);
+    expect(boot.printed.slice(0, 2)).toEqual(['tswgd --persist wg0', 'tswg wg0 wgport 51820']);
+    expect(boot.system.log).toEqual([]);
+    expect(await boot.run('wg0')).toBe(0);
+    expect(boot.system.log.slice(0, 2)).toEqual(['start --persist wg0', 'set wg0']);
+    expect(boot.complaints).toEqual([]);
+  });
+
+  it('says why there is no other daemon, and leaves the interface as it is', async () => {
+    const boot = new FakeBoot({ wg0: SITE });
+    boot.system.addLink('wg0');
+    boot.system.staleSockets.add('wg0');
+    boot.system.startDaemon = async () => {
+      throw new Error('/dev/net/tun is missing');
+    };
+    expect(await boot.run('wg0')).toBe(1);
+    expect(boot.complaints).toEqual(['wg0: /dev/net/tun is missing']);
+    expect(boot.system.log).toEqual([]);
+    expect(boot.system.linkList.map(({ name }) => name)).toEqual(['wg0']);
+  });
+
   it('takes all files in order, but none that an editor left', async () => {
     const names = ['wg1', 'wg0', 'wg10', 'wg0~', 'wg0.bak', 'wg0.1', 'office', '#wg0#', '-wg0'];
     const boot = new FakeBoot(Object.fromEntries(names.map((name) => [name, 'up'])));

@@ -8,7 +8,7 @@ import { NotifySocket } from '../lab/notifysocket.ts';
 import { ping } from '../lab/probes.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { describeInLab, withLab } from '../lab/suite.ts';
-import { createKeyPair, type KeyPair, parseDump } from '../lab/tunnel.ts';
+import { createKeyPair, type KeyPair, parseDump, waitForControl } from '../lab/tunnel.ts';
 
 const FILE = '/etc/hostname.wg0';
 const SOCKET = '/var/run/wireguard/wg0.sock';
@@ -132,6 +132,34 @@ describeInLab('netstart', [], () => {
         }
         await expectAcross(siteA, siteB);
       }
+    }));
+
+  it('starts another daemon for a persistent interface that has lost its own', () =>
+    withLab({}, async (lab) => {
+      const { siteA, siteB } = await buildHandbook(lab);
+      const [keysA, keysB] = [createKeyPair(), createKeyPair()];
+      await prepare(siteA, 'a', keysA, keysB);
+      await prepare(siteB, 'b', keysB, keysA);
+      const { gateway } = siteA;
+      await gateway.run('mount', ['-t', 'tmpfs', 'tmpfs', '/var/lib']);
+      const first = gateway.spawn('tswgd', ['-f', '--persist', 'wg0']);
+      await waitForControl(gateway, 'wg0', first);
+      for (const one of [gateway, siteB.gateway]) {
+        expect(await one.exec('tswg', ['netstart'])).toEqual(WELL);
+      }
+      await expectAcross(siteA, siteB);
+      await first.stop('SIGKILL');
+      expect(await gateway.exec('tswg', ['netstart'])).toEqual(WELL);
+      await expectAcross(siteA, siteB);
+      // It persists, too.
+      const pid = (await gateway.run('pgrep', ['-ofx', '.*tswgd wg0'])).trim();
+      await gateway.run('kill', ['-9', pid]);
+      await waitFor(
+        async () => (await gateway.exec('wg', ['show', 'wg0'])).status !== 0,
+        'the end of the second daemon',
+      );
+      expect((await gateway.exec('ip', ['link', 'show', 'wg0'])).status).toBe(0);
+      expect(await gateway.exec('tswg', ['wg0', 'destroy'])).toEqual(WELL);
     }));
 
   it('makes the private key that the file asks for', () =>

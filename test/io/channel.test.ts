@@ -177,6 +177,17 @@ describe('no message', () => {
     });
   });
 
+  it('is what the other side has begun and goes on with too late; its descriptors are closed', () => {
+    withFiles(2, (fds) => {
+      expect(sendDescriptors(there.fd, 100_000, fds, 100)).toBe(true);
+      const piece = new Scratch(65_536);
+      expect(send(there.fd, piece.address, 65_536, 0)).toBe(65_536);
+      const took = durationOf(() => expect(here.receive(100)).toEqual({ kind: 'late' }));
+      expect(took).toBeGreaterThan(4_900);
+      expect(took).toBeLessThan(8_000);
+    });
+  }, 20_000);
+
   it('is longer than any that can be meant', () => {
     withFiles(2, (fds) => {
       expect(sendDescriptors(there.fd, 256 * 1024 * 1024 + 1, fds, 100)).toBe(true);

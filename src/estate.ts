@@ -13,7 +13,7 @@ import type { UapiServer } from './io/uapiserver.ts';
 import type { BoundSockets } from './io/udp.ts';
 import { type Bequest, decodeBequest, encodeBequest } from './uapi/bequest.ts';
 import type { InterfaceIndex } from './uapi/endpoint.ts';
-import { formatSavedState, parseSavedState } from './uapi/savedstate.ts';
+import { formatKeylessState, parseSavedState } from './uapi/savedstate.ts';
 import type { Underlay } from './underlay.ts';
 
 export interface Inherited {
@@ -29,7 +29,7 @@ export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): 
   if (tun === undefined) throw new Error('estate: no interface is open');
   const state = device.state();
   const bequest = {
-    state: formatSavedState(state, device.memories()),
+    state: formatKeylessState(state, device.memories()),
     device: device.bequeath(now),
     uptimeMs,
     socketName: uapi.name,
@@ -76,7 +76,6 @@ export function useEstate(
   path.begin();
   const { device, tun } = path;
   device.configure(path.now, saved.change);
-  wipeKeys(saved.change);
   device.inherit(bequest.device, saved.memories);
   if (tun !== undefined) tun.mtu = bequest.device.mtu;
   if (udp.sockets.length > 0) underlay.adopt(udp);

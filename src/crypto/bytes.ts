@@ -26,6 +26,13 @@ export function secretBytes(length: number): Uint8Array {
   return new Uint8Array(new ArrayBuffer(length));
 }
 
+/** A copy in `secretBytes`, the caller's to wipe. */
+export function copySecret(secret: Uint8Array): Uint8Array {
+  const copy = secretBytes(secret.length);
+  copy.set(secret);
+  return copy;
+}
+
 export const ordinarySecrets: SecretSource = () => {
   const bytes = secretBytes(SECRET_BYTES);
   return { bytes, release: () => wipe(bytes) };

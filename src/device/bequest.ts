@@ -1,7 +1,7 @@
 /**
- * What a Device leaves to its successor in another process, so that nobody notices the change:
- * sessions with their keys, counters and replay windows, what waits, what is due, and what was
- * counted. The configuration and the memories go with it, but are not in here.
+ * What a Device leaves to its successor in another process, so that nobody notices the change: all
+ * keys, sessions with their counters and replay windows, what waits, what is due, and what was
+ * counted. The rest of the configuration and the memories go with it, but are not in here.
  *
  * Two Devices with one session would use a nonce twice. So whoever moves a bequest sees to it that
  * the old Device sends nothing from the moment the new one may begin; and if the new one fails
@@ -12,6 +12,7 @@ import { secretBytes, wipe } from '../crypto/bytes.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
 import type { PeerMemory } from './configuration.ts';
+import { configure } from './configure.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE, DEADLINE_NAMES, type DeadlineName } from './deadlines.ts';
 import { DROP_REASON_NAMES, type Drops } from './drops.ts';
@@ -46,6 +47,8 @@ export interface SessionBequest {
 export interface PeerBequest {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** 32 bytes, the receiver's to wipe; null for none. */
+  readonly presharedKey: Uint8Array | null;
   readonly sessions: readonly SessionBequest[];
   /** Packets that wait for a session, oldest first; an empty one is a keepalive. */
   readonly staged: readonly Uint8Array[];
@@ -71,6 +74,8 @@ export interface PeerBequest {
 export interface DeviceBequest {
   /** The moment that all ages and times to come are reckoned from (monotonic ms). */
   readonly at: number;
+  /** 32 bytes, the receiver's to wipe; null when none is set. */
+  readonly privateKey: Uint8Array | null;
   readonly isUp: boolean;
   readonly mtu: number;
   readonly drops: Counts;
@@ -82,6 +87,7 @@ export interface DeviceBequest {
 export function bequeath(core: Core, now: number): DeviceBequest {
   return {
     at: now,
+    privateKey: core.copyPrivateKey(),
     isUp: core.isUp,
     mtu: core.mtu,
     drops: countsOf(core.drops),
@@ -94,6 +100,7 @@ function bequeathPeer(core: Core, now: number, peer: Peer): PeerBequest {
   const { endpoint } = peer;
   return {
     publicKey: peer.publicKey,
+    presharedKey: peer.handshake.copyPresharedKey(),
     sessions: PLACES.flatMap((place) => bequeathSession(now, place, peer[place])),
     staged: peer.staged.packets.map((packet) => packet.slice()),
     source: endpoint?.source?.slice() ?? null,
@@ -141,15 +148,17 @@ function countsOf(drops: Drops): Counts {
 }
 
 /**
- * Goes on where the predecessor stopped: after `configure`, instead of `recall` and `up`. Sends
- * nothing by itself; what is due goes out with the next handleTimeout. Erases the keys. Both
- * Devices are told the time by the same clock.
+ * Goes on where the predecessor stopped: after `configure` with all but the keys, instead of `recall`
+ * and `up`. Sends nothing by itself; what is due goes out with the next handleTimeout. Erases the
+ * keys. Both Devices are told the time by the same clock.
  */
 export function inherit(
   core: Core,
   bequest: DeviceBequest,
   remembered: readonly PeerMemory[],
 ): void {
+  const { privateKey } = bequest;
+  if (privateKey !== null) configure(core, bequest.at, { privateKey, peers: [] });
   remember(core, remembered);
   core.isUp = bequest.isUp;
   core.mtu = bequest.mtu;
@@ -159,11 +168,12 @@ export function inherit(
     const peer = core.peers.get(peerKey(one.publicKey));
     // Our own key may have become the peer's since; whoever is not configured has no session.
     if (peer !== undefined) inheritPeer(core, bequest.at, peer, one);
-    for (const { keys } of one.sessions) wipe(keys);
   }
+  wipeBequest(bequest);
 }
 
 function inheritPeer(core: Core, at: number, peer: Peer, bequest: PeerBequest): void {
+  if (bequest.presharedKey !== null) peer.handshake.setPresharedKey(bequest.presharedKey);
   for (const one of bequest.sessions) inheritSession(core, at, peer, one);
   for (const packet of bequest.staged) peer.staged.push(packet);
   if (peer.endpoint !== null) {
@@ -231,6 +241,10 @@ export function reclaim(core: Core, now: number): number {
 }
 
 /** Erases the keys in a bequest that was passed on. */
-export function wipeBequest({ peers }: DeviceBequest): void {
-  for (const { sessions } of peers) for (const { keys } of sessions) wipe(keys);
+export function wipeBequest({ privateKey, peers }: DeviceBequest): void {
+  if (privateKey !== null) wipe(privateKey);
+  for (const { presharedKey, sessions } of peers) {
+    if (presharedKey !== null) wipe(presharedKey);
+    for (const { keys } of sessions) wipe(keys);
+  }
 }

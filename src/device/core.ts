@@ -4,7 +4,12 @@
  */
 
 import type { Arena } from '../arena.ts';
-import { ordinarySecrets, type SecretPlace, type SecretSource } from '../crypto/bytes.ts';
+import {
+  copySecret,
+  ordinarySecrets,
+  type SecretPlace,
+  type SecretSource,
+} from '../crypto/bytes.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { CookieChecker } from '../noise/cookie.ts';
 import type { Identity } from '../noise/identity.ts';
@@ -102,6 +107,11 @@ export class Core {
     this.observe = options.observe ?? (() => {});
     this.indices = new IndexTable(options.random);
     this.cookieChecker = new CookieChecker(options.random);
+  }
+
+  /** A copy, 32 bytes, the caller's to wipe; null when there is none. */
+  copyPrivateKey(): Uint8Array | null {
+    return this.identity === null ? null : copySecret(this.identity.privateKey);
   }
 
   /** A random whole number of milliseconds from 0 to `maxMs` - 1. */

@@ -8,7 +8,7 @@ import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 /** A copy; keys in it are the caller's to wipe. */
 export function state(core: Core): DeviceState {
   return {
-    privateKey: core.identity?.privateKey.slice() ?? null,
+    privateKey: core.copyPrivateKey(),
     listenPort: core.listenPort,
     fwmark: core.fwmark,
     debug: core.isDebugging,

@@ -18,6 +18,7 @@
  */
 
 import {
+  copySecret,
   equalConstantTime,
   isZero,
   ordinarySecrets,
@@ -148,9 +149,7 @@ export class Handshake {
   /** A copy, 32 bytes, the caller's to wipe; null when there is none. */
   copyPresharedKey(): Uint8Array | null {
     if (this.#place === null || isZero(this.#presharedKey)) return null;
-    const copy = secretBytes(KEY_BYTES);
-    copy.set(this.#presharedKey);
-    return copy;
+    return copySecret(this.#presharedKey);
   }
 
   /** False without a private key, or with a peer's key of small order: no handshake is possible. */

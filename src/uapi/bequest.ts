@@ -1,17 +1,19 @@
 /**
- * A daemon's bequest as bytes, for its successor in another process: JSON, and behind it the keys
- * and replay windows of the sessions in the JSON's order, so that no key of a session becomes a
- * string, which could not be erased.
+ * A daemon's bequest as bytes, for its successor in another process: JSON, and behind it all keys
+ * and the replay windows in the JSON's order, so that no key becomes a string, which could not be
+ * erased.
  *
  *   4 bytes   length of the JSON, little-endian
  *             the JSON, in UTF-8
- *             per session: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
+ *             the private key, if there is one
+ *             per peer: the preshared key, if there is one;
+ *             per session of it: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
  *
  * The successor may be of another version, later or earlier. So a field that is not known is passed
  * over and one that is missing has a harmless value; `BEQUEST_FORMAT` changes only if that cannot be.
  */
 
-import { secretBytes } from '../crypto/bytes.ts';
+import { copySecret } from '../crypto/bytes.ts';
 import {
   type DeviceBequest,
   type PeerBequest,
@@ -22,13 +24,12 @@ import {
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import { formatHex, formatKey, KEY_BYTES, parseHex } from './key.ts';
 
-const BEQUEST_FORMAT = 1;
+const BEQUEST_FORMAT = 2;
 const LENGTH_BYTES = 4;
-const SESSION_BYTES = SESSION_KEY_BYTES + SESSION_SEEN_BYTES;
 const PLACES: readonly string[] = ['previous', 'current', 'next'];
 
 export interface Bequest {
-  /** Configuration and memories: see savedstate.ts. */
+  /** Configuration without keys, and memories: see savedstate.ts. */
   readonly state: string;
   readonly device: DeviceBequest;
   /** How long all of it has been running, over all processes. */
@@ -42,32 +43,42 @@ export interface Bequest {
 
 /** New bytes, with keys in them that are the caller's to wipe. */
 export function encodeBequest(bequest: Bequest): Uint8Array {
-  const sessions = bequest.device.peers.flatMap((peer) => peer.sessions);
+  const { privateKey, peers } = bequest.device;
+  const secrets = [privateKey, ...peers.flatMap(secretsOf)].filter((secret) => secret !== null);
   const json = new TextEncoder().encode(
     JSON.stringify({
       format: BEQUEST_FORMAT,
       ...bequest,
-      device: { ...bequest.device, peers: bequest.device.peers.map(describePeer) },
+      device: {
+        ...bequest.device,
+        privateKey: privateKey !== null,
+        peers: peers.map(describePeer),
+      },
     }),
   );
-  const bytes = new Uint8Array(LENGTH_BYTES + json.length + sessions.length * SESSION_BYTES);
+  const secretLength = secrets.reduce((sum, { length }) => sum + length, 0);
+  const bytes = new Uint8Array(LENGTH_BYTES + json.length + secretLength);
   new DataView(bytes.buffer).setUint32(0, json.length, true);
   bytes.set(json, LENGTH_BYTES);
   let at = LENGTH_BYTES + json.length;
-  for (const { keys, seen } of sessions) {
-    bytes.set(keys, at);
-    bytes.set(seen, at + SESSION_KEY_BYTES);
-    at += SESSION_BYTES;
+  for (const secret of secrets) {
+    bytes.set(secret, at);
+    at += secret.length;
   }
   return bytes;
 }
 
+function secretsOf({ presharedKey, sessions }: PeerBequest): (Uint8Array | null)[] {
+  return [presharedKey, ...sessions.flatMap(({ keys, seen }) => [keys, seen])];
+}
+
 /** As JSON has it: no bytes, and Infinity, which becomes null there, left out. */
 function describePeer(peer: PeerBequest): object {
-  const { publicKey, sessions, staged, source, deadlines } = peer;
+  const { publicKey, presharedKey, sessions, staged, source, deadlines } = peer;
   return {
     ...peer,
     publicKey: formatKey(publicKey),
+    presharedKey: presharedKey !== null,
     sessions: sessions.map(({ keys: _keys, seen: _seen, ...rest }) => rest),
     staged: staged.map(formatHex),
     source: source === null ? null : formatHex(source),
@@ -87,11 +98,14 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
   if (read === null || read.number('format', 0) !== BEQUEST_FORMAT) return null;
   const device = read.child('device');
   const secrets = new Secrets(bytes.subarray(end));
+  const privateKey = device.flag('privateKey') ? secrets.take(KEY_BYTES) : null;
   const peers = device.children('peers').flatMap((peer) => decodePeer(peer, secrets));
+  if (secrets.isShort) return null;
   return {
     state: read.text('state'),
     device: {
       at: device.number('at', 0),
+      privateKey,
       isUp: device.flag('isUp'),
       mtu: device.number('mtu', 1420),
       drops: device.numbers('drops'),
@@ -108,13 +122,15 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
 function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
   const publicKey = parseHex(peer.text('publicKey'), KEY_BYTES);
   // Also of a peer that makes no sense, so that those of the next are found.
-  const sessions = peer.children('sessions').flatMap((one) => decodeSession(one, secrets.next()));
+  const presharedKey = peer.flag('presharedKey') ? secrets.take(KEY_BYTES) : null;
+  const sessions = peer.children('sessions').flatMap((one) => decodeSession(one, secrets));
   if (publicKey === null) return [];
   const source = peer.text('source');
   const times = peer.numbers('deadlines');
   return [
     {
       publicKey,
+      presharedKey,
       sessions,
       staged: peer.list('staged').flatMap((packet) => {
         const bytes = typeof packet === 'string' ? parseHex(packet, packet.length >> 1) : null;
@@ -140,39 +156,43 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
 }
 
 /** A session of which anything is missing is none: a new handshake takes its place. */
-function decodeSession(session: Reader, secret: Uint8Array | null): SessionBequest[] {
+function decodeSession(session: Reader, secrets: Secrets): SessionBequest[] {
+  const keys = secrets.take(SESSION_KEY_BYTES);
+  const seen = secrets.take(SESSION_SEEN_BYTES);
   const place = session.text('place');
   const numbers = session.numbers('');
   const { localIndex, remoteIndex, ageMs, sendCounter, greatest } = numbers;
-  if (secret === null || !PLACES.includes(place)) return [];
+  if (!PLACES.includes(place)) return [];
   if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
   if (sendCounter === undefined || greatest === undefined) return [];
-  const keys = secretBytes(SESSION_KEY_BYTES);
-  keys.set(secret.subarray(0, SESSION_KEY_BYTES));
   return [
     {
       place: place as SessionBequest['place'],
       ...{ localIndex, remoteIndex, ageMs, sendCounter, greatest },
       isInitiator: session.flag('isInitiator'),
       keys,
-      seen: secret.slice(SESSION_KEY_BYTES),
+      seen,
     },
   ];
 }
 
-/** What stands behind the JSON, a session after the other. */
+/** What stands behind the JSON, piece by piece. */
 class Secrets {
   readonly #bytes: Uint8Array;
   #at = 0;
+  /** More was taken than there is. */
+  isShort = false;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
 
-  next(): Uint8Array | null {
-    const start = this.#at;
-    this.#at += SESSION_BYTES;
-    return this.#at <= this.#bytes.length ? this.#bytes.subarray(start, this.#at) : null;
+  /** A copy. */
+  take(length: number): Uint8Array {
+    const secret = copySecret(this.#bytes.subarray(this.#at, this.#at + length));
+    this.#at += length;
+    this.isShort ||= secret.length < length;
+    return secret;
   }
 }
 

@@ -27,6 +27,12 @@ export function formatSavedState(state: DeviceState, memories: readonly PeerMemo
   return writeSet(changeTo(state)) + memories.map(formatMemory).join('');
 }
 
+/** As formatSavedState, for a reader who gets the keys by another way. */
+export function formatKeylessState(state: DeviceState, memories: readonly PeerMemory[]): string {
+  const peers = state.peers.map((peer) => ({ ...peer, presharedKey: null }));
+  return formatSavedState({ ...state, privateKey: null, peers }, memories);
+}
+
 /** The change that makes an empty Device like this one. */
 function changeTo(state: DeviceState): DeviceChange {
   const { privateKey, listenPort, fwmark, debug, peers } = state;

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DeviceBequest, type PeerBequest, wipeBequest } from '../../src/device/bequest.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
-import { REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
+import { REJECT_AFTER_TIME_MS, REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
 import {
   connected,
   counterOf,
@@ -48,6 +48,28 @@ describe('a session', () => {
     const first = counterOf(before) + 1;
     expect(sent.map(counterOf)).toEqual([first, first + 1, first + 2]);
     expect(new Set([before, ...sent].map(receiverOf)).size).toBe(1);
+  });
+
+  it('is followed by one under the keys of before, the preshared one too', () => {
+    const { world, a, b } = connected();
+    const presharedKey = new Uint8Array(32).fill(0x5a);
+    setPeer(a, b, { presharedKey });
+    setPeer(b, a, { presharedKey });
+    const { privateKey } = a.device.state();
+    for (const old of [a, b]) {
+      const successor = handOver(world, old);
+      const other = world.sites.find((one) => one !== successor)!;
+      expect(only(successor).handshake.copyPresharedKey()).toEqual(presharedKey);
+      if (old === a) expect(successor.device.state().privateKey).toEqual(privateKey);
+      world.run(REJECT_AFTER_TIME_MS);
+      const begun = world.wire.length;
+      const delivered = other.delivered.length;
+      successor.send(old === a ? A_TO_B(7) : B_TO_A(7));
+      world.run(10);
+      expect(world.wire.slice(begun).some(({ bytes }) => bytes[0] === INITIATION)).toBe(true);
+      expect(only(successor).counts.handshakesCompleted).toBeGreaterThan(0);
+      expect(other.delivered).toHaveLength(delivered + 1);
+    }
   });
 
   it('refuses what its predecessor took, and takes what came late', () => {

@@ -5,7 +5,7 @@ import type { DeviceBequest } from '../../src/device/bequest.ts';
 import type { PeerChange } from '../../src/device/configuration.ts';
 import { formatAddress } from '../../src/packet/address.ts';
 import { decodeBequest, encodeBequest } from '../../src/uapi/bequest.ts';
-import { formatSavedState, parseSavedState } from '../../src/uapi/savedstate.ts';
+import { formatKeylessState, parseSavedState } from '../../src/uapi/savedstate.ts';
 import { A_TO_B, type Datagram, pair, type Site, type World } from './world.ts';
 
 export const INITIATION = 1;
@@ -25,7 +25,7 @@ export function connected(seed = 1) {
 export function inAnotherProcess(site: Site, bequest: DeviceBequest) {
   const { device } = site;
   const bytes = encodeBequest({
-    state: formatSavedState(device.state(), device.memories()),
+    state: formatKeylessState(device.state(), device.memories()),
     device: bequest,
     ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0 },
   });

@@ -7,7 +7,7 @@
 import { wipeBequest } from '../../src/device/bequest.ts';
 import { wipeKeys } from '../../src/device/configuration.ts';
 import { decodeBequest, encodeBequest } from '../../src/uapi/bequest.ts';
-import { formatSavedState, parseSavedState } from '../../src/uapi/savedstate.ts';
+import { formatKeylessState, parseSavedState } from '../../src/uapi/savedstate.ts';
 import type { Generation } from './generation.ts';
 import { checkInheritance, checkReclaimed } from './invariants.ts';
 import type { Site } from './site.ts';
@@ -69,7 +69,7 @@ export function reclaim(site: Site): void {
 function encode(site: Site, { device }: Generation): Uint8Array {
   const state = device.state();
   const bequest = {
-    state: formatSavedState(state, device.memories()),
+    state: formatKeylessState(state, device.memories()),
     device: device.bequeath(site.now()),
     ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0 },
   };
@@ -87,7 +87,6 @@ function createHeir(site: Site, old: Generation, bytes: Uint8Array): Generation 
   const heir = site.createGeneration();
   const { device } = heir;
   device.configure(site.now(), saved.change);
-  wipeKeys(saved.change);
   heir.isInheriting = true;
   device.inherit(bequest.device, saved.memories);
   heir.isInheriting = false;

@@ -54,13 +54,16 @@ export function lossWindow(event: SoakEvent): { fromMs: number; toMs: number } |
   return mayLose ? { fromMs: fromMs - LEAD_MS, toMs: toMs + GRACE_MS[kind] } : null;
 }
 
-/** Tells of a moment which event it was lost to: of several, the last one. */
+/** Tells of a moment which event it was lost to: of several, the last one that had begun. */
 export function findCauses(events: readonly SoakEvent[]): (atMs: number) => SoakEvent | undefined {
   const windows = events.flatMap((event) => {
     const window = lossWindow(event);
     return window === null ? [] : [{ event, ...window }];
   });
-  return (atMs) => windows.findLast(({ fromMs, toMs }) => atMs >= fromMs && atMs <= toMs)?.event;
+  return (atMs) => {
+    const open = windows.filter(({ fromMs, toMs }) => atMs >= fromMs && atMs <= toMs);
+    return (open.findLast(({ event }) => atMs >= event.fromMs) ?? open.at(-1))?.event;
+  };
 }
 
 export function account(

@@ -211,6 +211,23 @@ describe('the verdicts over a soak', () => {
     expect(costs[0].recoveryMs).toBeCloseTo(850.5);
   });
 
+  it('give a loss to an event that had begun, rather than to the one right behind it', () => {
+    const upgrade: SoakEvent = {
+      ...{ ...KILLED, kind: 'upgrade', name: 'upgrade' },
+      ...{ fromMs: KILLED.toMs + 30, toMs: KILLED.toMs + 1_000 },
+    };
+    const events = [KILLED, upgrade];
+    const lostMs = [KILLED.fromMs - 20, upgrade.fromMs - 10, upgrade.fromMs + 5];
+    const good = goodRecording();
+    const lost = (all: SoakEvent[]) =>
+      evaluate({ ...good, events: all, pings: [{ ...good.pings[0], lostMs }] }).costs.map(
+        ({ lostPings }) => lostPings,
+      );
+    expect(lost(events)).toEqual([2, 1]);
+    // Moments of sending are interpolated: alone it would be the upgrade's.
+    expect(lost([upgrade])).toEqual([2]);
+  });
+
   it('do not say of a short run what it cannot tell', () => {
     const short = withSamples(() => ({}));
     const samples = short.samples.filter((sample) => minutesOf(sample) < 2);

@@ -150,8 +150,8 @@ export class Device {
   }
 
   /**
-   * Goes on where a predecessor stopped: after `configure`, instead of `recall` and `up`. Erases
-   * the bequest's keys.
+   * Goes on where a predecessor stopped: after `configure` with all but the keys, instead of `recall`
+   * and `up`. Erases the bequest's keys.
    */
   inherit(bequest: DeviceBequest, remembered: readonly PeerMemory[]): void {
     inherit(this.core, bequest, remembered);

@@ -3,7 +3,11 @@ import { defineConfig } from 'vitest/config';
 /** Tests that start programs and build networks: they take turns with few others. */
 const systemTests = ['test/{io,lab,interop,e2e}/**/*.test.ts'];
 /** Tests of durations, which want the machine for themselves. */
-const timingTests = ['test/e2e/timing.test.ts', 'test/flood/flood.test.ts', 'test/soak/soak.test.ts'];
+const timingTests = [
+  'test/e2e/timing.test.ts',
+  'test/flood/flood.test.ts',
+  'test/soak/soak.test.ts',
+];
 
 export default defineConfig({
   test: {

@@ -105,8 +105,8 @@ export class Transcript {
 }
 
 /**
- * One Diffie-Hellman token, for a transcript to `mix`: false, and nothing mixed, when the shared secret is degenerate, which
- * Noise must refuse.
+ * One Diffie-Hellman token, for a transcript to `mix`: false, and nothing mixed, when the shared
+ * secret is degenerate, which Noise must refuse.
  */
 export function agree(
   suite: CryptoSuite,

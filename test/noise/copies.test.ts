@@ -8,10 +8,12 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
+import { hash, kdf2 } from '../../src/crypto/blake2s.ts';
 import { createOpensslSuite } from '../../src/io/openssl.ts';
 import { Handshake, type Random } from '../../src/noise/handshake.ts';
 import { INITIATION_BYTES, RESPONSE_BYTES } from '../../src/noise/messages.ts';
 import { openInitiation } from '../../src/noise/openedinitiation.ts';
+import { Transcript } from '../../src/noise/transcript.ts';
 import { findInOwnMemory, loneSecret, ownMemory } from '../crypto/ownmemory.ts';
 import { ALICE, BOB, NOON } from './parties.ts';
 
@@ -64,4 +66,19 @@ it.skipIf(suite === null)('what a handshake keeps is nowhere once it is erased',
   expect([presharedKey, staticSecret].map(findInOwnMemory), 'keys for life').toEqual([3, 3]);
   for (const one of [alice, bob]) one.wipe();
   expect([presharedKey, staticSecret].map(findInOwnMemory), 'keys for life').toEqual([1, 1]);
+});
+
+it('nor is what both sides hold in common', () => {
+  const secret = loneSecret('shared secret');
+  const chainingKey = hash(new TextEncoder().encode('Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s'));
+  const expected = kdf2(chainingKey, secret);
+  const transcript = Transcript.begin(BOB.publicKey);
+  transcript.mixSecretAndKey(secret);
+  move();
+  const copy = transcript.copy();
+  move();
+  expect(expected.map(findInOwnMemory), 'ours, its own, its copy').toEqual([3, 3]);
+  transcript.wipe();
+  copy.wipe();
+  expect(expected.map(findInOwnMemory), 'ours').toEqual([1, 1]);
 });

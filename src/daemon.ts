@@ -11,6 +11,7 @@ import { type DeviceStats, wipeKeys } from './device/configuration.ts';
 import type { DropReason } from './device/drops.ts';
 import { packEstate, unpackEstate, useEstate } from './estate.ts';
 import { monotonicMs } from './io/clock.ts';
+import { type Floodgate, openFloodgate } from './io/floodgate.ts';
 import { SystemError } from './io/libc.ts';
 import { type LinkState, type Monitor, watchLink, watchRoutes } from './io/linkmonitor.ts';
 import { Loop } from './io/loop.ts';
@@ -32,7 +33,7 @@ import type { Request } from './uapi/request.ts';
 import { acceptSet, answer, EAGAIN, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
 import { parseSet } from './uapi/set.ts';
 import { formatStats } from './uapi/stats.ts';
-import { Underlay } from './underlay.ts';
+import { Underlay, type UnderlayOptions } from './underlay.ts';
 import { openUpgrade, type Successor, type Upgrade } from './upgrade.ts';
 import { VERSION } from './version.ts';
 
@@ -114,6 +115,7 @@ class Daemon {
   readonly #kernels: Kernels;
   readonly #persistence: Persistence | undefined;
   readonly #underlay: Underlay;
+  readonly #gate: Floodgate;
   #upgrade: Upgrade | undefined;
   #rehearsal: Rehearsal | undefined;
   #finish: (code: number) => void = () => {};
@@ -139,9 +141,11 @@ class Daemon {
     this.#sandbox = planSandbox(options.name, process.env);
     this.#suite = chooseSuite(this.#arena, cryptoPreference(process.env.TSWG_CRYPTO), this.#note);
     this.#kernels = createKernels(this.#arena);
+    this.#gate = openFloodgate({ onDrop: this.#countDrop, onNote: this.#note });
     this.#path = new Datapath({
       arena: this.#arena,
       suite: this.#suite,
+      gate: this.#gate,
       observe: (event) => {
         this.#log.event(event);
         this.#persistence?.noticed(event);
@@ -165,14 +169,14 @@ class Daemon {
       onPause: this.#path.stayWarm,
       onBug: this.#surface,
     });
-    this.#underlay = new Underlay({
-      path: this.#path,
-      loop: this.#loop,
-      arena: this.#arena,
-      offload: this.#offload,
-      onDrop: this.#countDrop,
-      onNote: this.#note,
-    });
+    const [path, loop, gate] = [this.#path, this.#loop, this.#gate];
+    this.#underlay = new Underlay({ path, loop, gate, ...this.#ways() });
+  }
+
+  /** What interface and sockets have in common. */
+  #ways(): Pick<UnderlayOptions, 'arena' | 'offload' | 'onDrop' | 'onNote'> {
+    const [arena, offload] = [this.#arena, this.#offload];
+    return { arena, offload, onDrop: this.#countDrop, onNote: this.#note };
   }
 
   /** Another process goes on in its place. */
@@ -189,11 +193,8 @@ class Daemon {
       name,
       mtu: DEFAULT_MTU,
       takeOver: this.#persistence !== undefined,
-      arena: this.#arena,
       kernels: this.#kernels,
-      offload: this.#offload,
-      onDrop: this.#countDrop,
-      onNote: this.#note,
+      ...this.#ways(),
       onGone: () => this.#endForGood('the interface was deleted'),
       ...(tunFd === undefined ? {} : { fd: tunFd }),
     });
@@ -287,6 +288,7 @@ class Daemon {
     for (const monitor of this.#monitors) monitor.close();
     this.#monitors = [];
     this.#underlay.close();
+    this.#gate.close();
     this.#tunWatch?.close();
   }
 

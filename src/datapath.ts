@@ -11,6 +11,7 @@ import type { CryptoSuite, Opener, Sealer } from './crypto/suite.ts';
 import { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
 import { monotonicMs, random, wallClockMs } from './io/clock.ts';
+import type { Floodgate } from './io/floodgate.ts';
 import { takeSecret } from './io/secretmemory.ts';
 import type { Tun } from './io/tun.ts';
 import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
@@ -27,6 +28,8 @@ export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
   readonly observe: (event: DeviceEvent) => void;
+  /** Guards the sockets, if there is one. */
+  readonly gate?: Floodgate;
 }
 
 export class Datapath {
@@ -37,6 +40,7 @@ export class Datapath {
   now = monotonicMs();
   readonly #arena: Arena;
   readonly #suite: CryptoSuite;
+  readonly gate: Floodgate | undefined;
   /** Keys for `stayWarm`, and how often they were used. */
   #practice: { readonly sealer: Sealer; readonly opener: Opener; counter: number } | undefined;
   /** Packets and datagrams read so far. */
@@ -44,9 +48,10 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, observe }: DatapathOptions) {
+  constructor({ arena, suite, observe, gate }: DatapathOptions) {
     this.#arena = arena;
     this.#suite = suite;
+    this.gate = gate;
     this.device = new Device({
       arena,
       suite,
@@ -62,6 +67,7 @@ export class Datapath {
         },
       },
       observe,
+      ...(gate === undefined ? {} : { doorkeeper: gate }),
     });
   }
 
@@ -74,7 +80,12 @@ export class Datapath {
   readUdp(socket: UdpSocket): void {
     this.begin();
     this.#hasDelivered = false;
-    this.moved += socket.receive(this.#receiveDatagram, UDP_BUDGET);
+    const { outcomes } = this.device;
+    const openedBefore = outcomes.opened;
+    const handed = socket.receive(this.#receiveDatagram, UDP_BUDGET);
+    this.moved += handed;
+    const strangers = handed - (outcomes.opened - openedBefore);
+    if (strangers > 0) this.gate?.met(strangers, this.#elapsed() * (strangers / handed));
     this.end();
     // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
     // and need not wait until the descriptors have been polled again.
@@ -118,10 +129,30 @@ export class Datapath {
   }
 
   end(): void {
-    if (this.device.nextTimeout() <= this.now) this.device.handleTimeout(this.now);
+    if (this.device.queuedHandshakes > 0) this.#judgeHandshakes();
+    else if (this.device.nextTimeout() <= this.now) this.device.handleTimeout(this.now);
     this.udp?.flush();
     this.tun?.flush();
     this.#arena.reset();
+    const { gate } = this;
+    gate?.turned(gate.isTimingTurns ? this.#elapsed() : 0, this.now);
+  }
+
+  /** Handshakes take their turns; the gate is told what those of strangers have cost. */
+  #judgeHandshakes(): void {
+    const { outcomes } = this.device;
+    const { judged, accepted } = outcomes;
+    const begun = this.#elapsed();
+    this.device.handleTimeout(this.now);
+    const all = outcomes.judged - judged;
+    const futile = all - (outcomes.accepted - accepted);
+    // They have been counted when they were read.
+    if (futile > 0) this.gate?.met(0, (this.#elapsed() - begun) * (futile / all));
+  }
+
+  /** Ms since the turn began. */
+  #elapsed(): number {
+    return monotonicMs() - this.now;
   }
 
   readonly #sendPacket = (offset: number, length: number): void =>
@@ -140,8 +171,8 @@ function createPractice(suite: CryptoSuite): { sealer: Sealer; opener: Opener; c
 }
 
 /** How the path stands, for `stats`: its offloads, and what the system refused. */
-export function pathFacts({ tun, udp }: Datapath): Record<string, string> {
-  const facts = { offload: offloadFact(tun, udp) };
+export function pathFacts({ tun, udp, gate }: Datapath): Record<string, string> {
+  const facts = { offload: offloadFact(tun, udp), gate: gate?.fact ?? 'none' };
   const errors = [
     ...[...(udp?.errors ?? [])].map(([error, count]) => [`udp_${error}`, String(count)]),
     ...[...(tun?.errors ?? [])].map(([error, count]) => [`tun_${error}`, String(count)]),

@@ -15,6 +15,7 @@ import { Peer } from './peer.ts';
 import { sendKeepalive, sendStaged } from './send.ts';
 import * as session from './session.ts';
 import * as timers from './timers.ts';
+import * as whereabouts from './whereabouts.ts';
 
 export function configure(core: Core, now: number, change: DeviceChange): void {
   if (change.replacePeers) for (const peer of [...core.peers.values()]) removePeer(core, peer);
@@ -69,7 +70,10 @@ function configurePeer(core: Core, now: number, change: PeerChange): void {
     peer = addPeer(core, change.publicKey);
   }
   if (change.presharedKey !== undefined) peer.handshake.setPresharedKey(change.presharedKey);
-  if (change.endpoint !== undefined) peer.endpoint = change.endpoint;
+  if (change.endpoint !== undefined) {
+    peer.endpoint = change.endpoint;
+    whereabouts.saidToBeAt(core, peer, change.endpoint);
+  }
   if (change.description !== undefined) peer.description = change.description;
   if (change.replaceAllowedIps) core.allowedIps.removeOwner(peer);
   for (const { prefix, remove } of change.allowedIps) {
@@ -107,6 +111,7 @@ function removePeer(core: Core, peer: Peer): void {
   core.rows[peer.row] = undefined;
   core.peers.delete(peerKey(peer.publicKey));
   peer.endpoint = null;
+  whereabouts.forgetAll(core, peer);
   peer.handshake.wipe();
 }
 

@@ -22,6 +22,7 @@ import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
 import type { Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
+import { type Doorkeeper, NO_DOORKEEPER } from './whereabouts.ts';
 
 /** A leap second is a step of one second back, and not worth a line. */
 const TOLD_STEP_BACK_MS = 2_000;
@@ -47,8 +48,19 @@ export interface DeviceOptions {
   readonly outlet: Outlet;
   /** Where keys lie that last as long as the Device or a peer. */
   readonly takeSecret?: SecretSource;
+  /** Told whom to let through when there is more than can be read. */
+  readonly doorkeeper?: Doorkeeper;
   /** Told of rare events (handshakes, roaming) and, while `debug` is on, of every drop. */
   readonly observe?: (event: DeviceEvent) => void;
+}
+
+/** Counts, all from zero. */
+export interface Outcomes {
+  /** Data packets that opened under a session. */
+  opened: number;
+  /** Handshake messages whose turn came, and those of them that a peer of ours had made. */
+  judged: number;
+  accepted: number;
 }
 
 export class Core {
@@ -57,6 +69,7 @@ export class Core {
   readonly random: (out: Uint8Array) => void;
   readonly wallClock: () => number;
   readonly outlet: Outlet;
+  readonly doorkeeper: Doorkeeper;
   readonly observe: (event: DeviceEvent) => void;
 
   readonly allowedIps = new AllowedIps<Peer>();
@@ -72,6 +85,8 @@ export class Core {
   readonly handshakeQueue = new HandshakeQueue();
   readonly drops = new Drops();
   readonly counts = { cookiesSent: 0, unreachablesSent: 0 };
+  /** What came of the messages received so far, for whoever has to tell work from nuisance. */
+  readonly outcomes: Outcomes = { opened: 0, judged: 0, accepted: 0 };
   /** The last initiation by a key that is no peer of ours: the commonest mistake in a setup. */
   stranger: {
     readonly publicKey: Uint8Array;
@@ -105,7 +120,8 @@ export class Core {
     this.takeSecret = options.takeSecret ?? ordinarySecrets;
     this.privateKeyPlace = this.takeSecret();
     this.observe = options.observe ?? (() => {});
-    this.indices = new IndexTable(options.random);
+    this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
+    this.indices = new IndexTable(options.random, this.doorkeeper);
     this.cookieChecker = new CookieChecker(options.random);
   }
 

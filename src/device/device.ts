@@ -15,7 +15,7 @@
 import { bequeath, type DeviceBequest, inherit, reclaim } from './bequest.ts';
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
-import { Core, type DeviceOptions } from './core.ts';
+import { Core, type DeviceOptions, type Outcomes } from './core.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
@@ -63,6 +63,16 @@ export class Device {
   handleTimeout(now: number): void {
     consumeHandshakes(this.core, now, HANDSHAKES_PER_TURN);
     expire(this.core, now);
+  }
+
+  /** What came of the messages received so far; borrowed, and written by the Device alone. */
+  get outcomes(): Readonly<Outcomes> {
+    return this.core.outcomes;
+  }
+
+  /** Handshake messages that wait for `handleTimeout`. */
+  get queuedHandshakes(): number {
+    return this.core.handshakeQueue.length;
   }
 
   /**

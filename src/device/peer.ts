@@ -20,6 +20,8 @@ export class Peer {
 
   description = '';
   endpoint: Endpoint | null = null;
+  /** Where it may be heard from, the latest first (whereabouts.ts). */
+  readonly places: Endpoint[] = [];
   /** Seconds; 0 is off. */
   persistentKeepalive = 0;
 

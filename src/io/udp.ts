@@ -118,12 +118,10 @@ class Channel implements UdpSocket {
   }
 
   transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void {
-    this.#receiving.welcome(endpoint);
     this.sending.transmit(offset, length, endpoint, trafficClass);
   }
 
   close(): void {
-    this.#receiving.close();
     close(this.fd);
   }
 }
@@ -243,7 +241,7 @@ export interface BoundSockets {
   readonly sockets: readonly { readonly family: 4 | 6; readonly fd: number }[];
 }
 
-/** Goes on with the sockets of another process; a gate that it has shut before them is taken away. */
+/** Continues with another process's sockets; a gate that it has shut before them is taken away. */
 export function adoptUdp({ port, sockets }: BoundSockets, options: Omit<UdpOptions, 'port'>): Udp {
   for (const { fd } of sockets) detachFilter(fd);
   return new Udp(port, sockets, { ...options, port });

@@ -13,6 +13,7 @@ import { hold } from './violation.ts';
 /** Counted by io, which the core has no part in: why the simulator cannot see them. */
 export const UNREACHABLE_REASONS: Partial<Record<DropReason, string>> = {
   receiveOverflow: 'counted by the daemon when the kernel says so',
+  turnedAway: 'counted by the daemon, whose gate the kernel keeps',
   sendFailed: 'counted by the daemon when sendmsg fails; the simulator has no sockets',
   tunWriteFailed: 'counted by the daemon when a write to the interface fails',
 };

@@ -10,7 +10,7 @@ import type { Arena } from './arena.ts';
 import type { CryptoSuite, Opener, Sealer } from './crypto/suite.ts';
 import { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
-import { monotonicMs, random, wallClockMs } from './io/clock.ts';
+import { monotonicMs, random, threadMs, wallClockMs } from './io/clock.ts';
 import type { Floodgate } from './io/floodgate.ts';
 import { takeSecret } from './io/secretmemory.ts';
 import type { Tun } from './io/tun.ts';
@@ -19,6 +19,10 @@ import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
 /** Packets a turn takes from one descriptor before the others have theirs. */
 const TUN_BUDGET = 256;
 const UDP_BUDGET = 256;
+
+/** What a handshake message costs, in packets: a genuine one, and one that is refused. */
+const HANDSHAKE_WEIGHT = 30;
+const REFUSAL_WEIGHT = 3;
 
 /** As much as a small packet has, and its authenticator. */
 const PRACTICE_BYTES = 96;
@@ -45,6 +49,13 @@ export class Datapath {
   #practice: { readonly sealer: Sealer; readonly opener: Opener; counter: number } | undefined;
   /** Packets and datagrams read so far. */
   moved = 0;
+  /** What this thread had computed when the turn began; undefined unless the gate wants to know. */
+  #threadMsAtBegin: number | undefined;
+  /** What this turn has done, in packets or as much as a packet costs: for peers, and for nothing. */
+  #work = 0;
+  #nuisance = 0;
+  /** Datagrams of this turn that came to nothing, or that wait for their verdict. */
+  #strangers = 0;
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
@@ -73,7 +84,9 @@ export class Datapath {
 
   readonly readTun = (): void => {
     this.begin();
-    this.moved += this.tun?.read(this.#sendPacket, TUN_BUDGET) ?? 0;
+    const packets = this.tun?.read(this.#sendPacket, TUN_BUDGET) ?? 0;
+    this.moved += packets;
+    this.#work += packets;
     this.end();
   };
 
@@ -84,8 +97,9 @@ export class Datapath {
     const openedBefore = outcomes.opened;
     const handed = socket.receive(this.#receiveDatagram, UDP_BUDGET);
     this.moved += handed;
-    const strangers = handed - (outcomes.opened - openedBefore);
-    if (strangers > 0) this.gate?.met(strangers, this.#elapsed() * (strangers / handed));
+    const opened = outcomes.opened - openedBefore;
+    this.#work += opened;
+    this.#strangers += handed - opened;
     this.end();
     // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
     // and need not wait until the descriptors have been polled again.
@@ -126,6 +140,10 @@ export class Datapath {
   /** Begins a turn of the caller's own making, which `end` ends. */
   begin(): void {
     this.now = monotonicMs();
+    this.#work = 0;
+    this.#strangers = 0;
+    this.#nuisance = 0;
+    this.#threadMsAtBegin = this.gate?.isTimingTurns ? threadMs() : undefined;
   }
 
   end(): void {
@@ -134,25 +152,30 @@ export class Datapath {
     this.udp?.flush();
     this.tun?.flush();
     this.#arena.reset();
-    const { gate } = this;
-    gate?.turned(gate.isTimingTurns ? this.#elapsed() : 0, this.now);
+    if (this.gate !== undefined) this.#account(this.gate);
   }
 
-  /** Handshakes take their turns; the gate is told what those of strangers have cost. */
+  /** Handshakes take their turns. */
   #judgeHandshakes(): void {
     const { outcomes } = this.device;
     const { judged, accepted } = outcomes;
-    const begun = this.#elapsed();
     this.device.handleTimeout(this.now);
-    const all = outcomes.judged - judged;
-    const futile = all - (outcomes.accepted - accepted);
-    // They have been counted when they were read.
-    if (futile > 0) this.gate?.met(0, (this.#elapsed() - begun) * (futile / all));
+    const genuine = outcomes.accepted - accepted;
+    this.#work += genuine * HANDSHAKE_WEIGHT;
+    // They have been counted as strangers when they were read.
+    this.#nuisance += (outcomes.judged - judged - genuine) * REFUSAL_WEIGHT;
   }
 
-  /** Ms since the turn began. */
-  #elapsed(): number {
-    return monotonicMs() - this.now;
+  /** Tells the gate what of the turn's cost strangers have to answer for. */
+  #account(gate: Floodgate): void {
+    const nuisance = this.#strangers + this.#nuisance;
+    const all = nuisance + this.#work;
+    if (all === 0 || this.#threadMsAtBegin === undefined) {
+      gate.turned(this.#strangers, 0, 0, this.now);
+      return;
+    }
+    const cost = threadMs() - this.#threadMsAtBegin;
+    gate.turned(this.#strangers, cost * (nuisance / all), cost, this.now);
   }
 
   readonly #sendPacket = (offset: number, length: number): void =>

@@ -41,13 +41,17 @@ const CALM_SHARE = 0.5;
 const OPEN_AFTER_MS = 2_000;
 /** A class is given as much as its worst period of so many asks for: a flood may come in bursts. */
 const REMEMBERED_PERIODS = 10;
-/** What turning one stranger away takes, ms; measured as soon as there are enough. */
+/** What turning one stranger away costs, ms; measured as soon as there are enough. */
 const FIRST_COST_MS = 0.01;
 const LEAST_COST_MS = 0.001;
 const MOST_COST_MS = 0.2;
 const MEASURED_STRANGERS = 32;
 /** However little time we have, so many strangers a second pass. */
-const LEAST_BUDGET_PER_S = 500;
+const LEAST_BUDGET_PER_S = 1_000;
+/** While sockets overflow we have less time than it seems, and half of it is taken back each time. */
+const SQUEEZED = 0.5;
+const LEAST_SQUEEZE = 1 / 16;
+const RELIEVED = 1.1;
 
 /** Those who may pass, and share what we have time for. */
 const LIMITED = [TRAFFIC.moved, TRAFFIC.peersCall, TRAFFIC.strangersCall, TRAFFIC.secondCall];
@@ -92,6 +96,9 @@ export class Floodgate implements Doorkeeper {
   #turnsMs = 0;
 
   #costMs = FIRST_COST_MS;
+  #squeeze = 1;
+  /** Of the classes, what passes of the one that fares worst. */
+  #leastShare = 1;
   #isTimingTurns = false;
   #hasSaidImpossible = false;
   #calmSince = Number.NEGATIVE_INFINITY;
@@ -114,7 +121,7 @@ export class Floodgate implements Doorkeeper {
     return this.#timer !== undefined;
   }
 
-  /** Whether `turned` wants to know how long turns take: while there are strangers. */
+  /** Whether to say what turns cost: while there are strangers, since it costs to find out. */
   get isTimingTurns(): boolean {
     return this.#isTimingTurns;
   }
@@ -122,7 +129,8 @@ export class Floodgate implements Doorkeeper {
   /** How it stands, for `stats`. */
   get fact(): string {
     if (this.#machinery === null) return `none (${this.#refusal})`;
-    return this.isShut ? 'shut' : 'open';
+    if (!this.isShut) return 'open';
+    return `shut (${Math.round(100 * this.#leastShare)} % of strangers' calls pass)`;
   }
 
   // Whom we expect.
@@ -154,18 +162,16 @@ export class Floodgate implements Doorkeeper {
   // The judgement.
 
   /**
-   * Call after each read, or each run of handshake messages.
+   * Call after each turn.
    *
-   * @param strangers how many of what was handled came to nothing, or might
-   * @param ms how long these took
+   * @param strangers datagrams that came to nothing, or that still may
+   * @param strangersMs what of the turn's cost (threadMs) they have to answer for; 0, as `turnMs`,
+   * unless `isTimingTurns` was true at the turn's begin
+   * @param now what the clock says (ms)
    */
-  met(strangers: number, ms: number): void {
+  turned(strangers: number, strangersMs: number, turnMs: number, now: number): void {
     this.#strangers += strangers;
-    this.#strangersMs += ms;
-  }
-
-  /** Call after each turn, with its length if `isTimingTurns`, and what the clock says (ms). */
-  turned(turnMs: number, now: number): void {
+    this.#strangersMs += strangersMs;
     this.#turnsMs += turnMs;
     if (now - this.#judgedAt >= PERIOD_MS) this.#judge(now);
   }
@@ -173,7 +179,7 @@ export class Floodgate implements Doorkeeper {
   #judge(now: number): void {
     const elapsedMs = now - this.#judgedAt;
     const perSecond = (count: number): number => (count * MS_PER_S) / elapsedMs;
-    if (this.#strangers >= MEASURED_STRANGERS) {
+    if (this.#isTimingTurns && this.#strangers >= MEASURED_STRANGERS) {
       const cost = this.#strangersMs / this.#strangers;
       const bounded = Math.min(MOST_COST_MS, Math.max(LEAST_COST_MS, cost));
       this.#costMs += (bounded - this.#costMs) / 4;
@@ -237,11 +243,12 @@ export class Floodgate implements Doorkeeper {
       this.#rates[one]!.fill(0);
     }
     // Until the first count any class may be all of it.
-    for (const one of LIMITED) board.setShare(one, Math.min(1, this.#budget(allowed) / rate));
+    this.#leastShare = Math.min(1, this.#budget(allowed) / rate);
+    for (const one of LIMITED) board.setShare(one, this.#leastShare);
     this.#calmSince = now;
     this.#attach();
     // What is turned away does not wake us.
-    this.#timer = setInterval(() => this.turned(0, monotonicMs()), PERIOD_MS);
+    this.#timer = setInterval(() => this.turned(0, 0, 0, monotonicMs()), PERIOD_MS);
     this.#timer.unref();
     this.#options.onNote(`${flood}: the kernel turns most of them away until it ebbs`);
   }
@@ -276,10 +283,12 @@ export class Floodgate implements Doorkeeper {
       if (one !== TRAFFIC.session) arrivals += rate;
     }
     this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
+    const squeeze = this.#squeeze * (overflow > 0 ? SQUEEZED : RELIEVED);
+    this.#squeeze = Math.min(1, Math.max(LEAST_SQUEEZE, squeeze));
     const wanted = LIMITED.map((one) => Math.max(...this.#rates[one]!));
-    for (const [i, share] of shareOut(this.#budget(allowed), wanted).entries()) {
-      board.setShare(LIMITED[i]!, share);
-    }
+    const shares = shareOut(this.#budget(allowed), wanted);
+    for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
+    this.#leastShare = Math.min(...shares);
     this.#attach();
     const isCalm = arrivals * this.#costMs < CALM_SHARE * allowed * MS_PER_S && overflow === 0;
     if (!isCalm) this.#calmSince = now;
@@ -288,7 +297,8 @@ export class Floodgate implements Doorkeeper {
 
   /** Strangers a second that we have time for. */
   #budget(allowed: number): number {
-    return Math.max(LEAST_BUDGET_PER_S, (allowed * MS_PER_S) / this.#costMs);
+    const perSecond = (allowed * this.#squeeze * MS_PER_S) / this.#costMs;
+    return Math.max(LEAST_BUDGET_PER_S, perSecond);
   }
 
   /** The sockets are closed by whoever opened them. */

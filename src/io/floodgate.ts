@@ -283,7 +283,7 @@ export class Floodgate implements Doorkeeper {
       if (one !== TRAFFIC.session) arrivals += rate;
     }
     this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
-    const squeeze = this.#squeeze * (overflow > 0 ? SQUEEZED : RELIEVED);
+    const squeeze = this.#squeeze * (overflow > this.#strangers / 4 ? SQUEEZED : RELIEVED);
     this.#squeeze = Math.min(1, Math.max(LEAST_SQUEEZE, squeeze));
     const wanted = LIMITED.map((one) => Math.max(...this.#rates[one]!));
     const shares = shareOut(this.#budget(allowed), wanted);

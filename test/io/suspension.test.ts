@@ -128,9 +128,12 @@ describe('a suspension', () => {
         onBug: rethrow,
       });
     });
-    const monitor = watchSuspension(() => {}, rethrow);
+    const notes: string[] = [];
+    const monitor = watchSuspension((note) => notes.push(note), rethrow);
     await Promise.race([met, late]);
     expect(isMet).toBe(true);
+    // It was the timer that woke the loop, and not one of the test's runner.
+    await eventually(() => notes.length === 1, 'the note');
     monitor.close();
   });
 

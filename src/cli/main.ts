@@ -6,7 +6,7 @@
 import { VERSION } from '../version.ts';
 import type { Command } from './command.ts';
 import { parse } from './parse.ts';
-import { isRefusal } from './refusal.ts';
+import { descriptorLimit, isRefusal } from './refusal.ts';
 
 /** What yargs' completion script asks with. */
 const COMPLETION_REQUEST = '--get-yargs-completions';
@@ -25,6 +25,8 @@ export async function main(
     if (command.kind === 'mistake') return fail(command.text);
     return await run(command, env);
   } catch (error) {
+    const limit = descriptorLimit(error);
+    if (limit !== null) return fail(limit);
     if (isRefusal(error)) return fail(error.message);
     throw error;
   }
@@ -33,6 +35,11 @@ export async function main(
 function fail(line: string): number {
   process.stderr.write(`tswg: ${line}\n`);
   return 1;
+}
+
+/** Of what was carried out all the same. */
+function warn(line: string): void {
+  process.stderr.write(`tswg: warning: ${line}\n`);
 }
 
 /** `tswg | head` closes the pipe before all is written. */
@@ -70,8 +77,14 @@ async function run(command: Command, env: Record<string, string | undefined>): P
     case 'stats':
       return runStats(command.name, env);
     case 'configure': {
-      const [{ configure }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);
-      await configure(command.name, command.draft, system);
+      const [{ configure }, { warnOfOpenKeys }, system] = await Promise.all([
+        import('./apply.ts'),
+        import('./keyfiles.ts'),
+        openSystem(env),
+      ]);
+      const warnings = await configure(command.name, command.draft, system);
+      const shown = warnOfOpenKeys(command.draft);
+      for (const text of [...shown, ...warnings.map((one) => one.text)]) warn(text);
       return 0;
     }
     case 'netstart': {
@@ -113,7 +126,8 @@ async function runKeys(kind: 'genkey' | 'pubkey' | 'genpsk'): Promise<number> {
   const { readStandardInput } = await import('./keyfiles.ts');
   const text = (await readStandardInput()).trim();
   const privateKey = keys.parseKey(text);
-  if (privateKey === null) return fail(`pubkey: standard input: ${keys.keyMistake(text)}`);
+  if (privateKey === null)
+    return fail(`pubkey: standard input: ${keys.keyMistake('pubkey', text)}`);
   process.stdout.write(`${keys.formatKey(keys.publicKeyOf(privateKey))}\n`);
   return 0;
 }

@@ -207,7 +207,7 @@ export const WORDS: readonly Word[] = [
     word: 'wgpeer',
     args: ['PUBLICKEY'],
     place: 'wireguard',
-    summary: 'add or change this peer: the peer words behind it are about it',
+    summary: 'add or change this peer: the peer words after it are about it',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint 203.0.113.10 51820 wgaip 10.99.0.2/32`,
   },
   {
@@ -346,7 +346,7 @@ export const COMMANDS: readonly Omit<Word, 'place'>[] = [
     args: ['[-n]', '[INTERFACE...]'],
     summary: 'set interfaces up as their files /etc/hostname.INTERFACE say',
     detail:
-      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand behind `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
+      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
     example: 'tswg netstart -n wg0',
   },
   {

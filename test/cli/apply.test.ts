@@ -75,9 +75,9 @@ describe('a missing interface', () => {
     expect(system.log).toEqual([]);
   });
 
-  it('is not created for an address that is to be removed', async () => {
+  it('is not created for an address that is to be removed from what would be empty', async () => {
     const system = new FakeSystem();
-    expect(await run(system, 'wg0 delete')).toBe('-alias: wg0 has no IPv4 address');
+    expect(await run(system, 'wg0 up delete')).toBe('-alias: wg0 has no IPv4 address');
     expect(system.log).toEqual([]);
   });
 

@@ -217,22 +217,22 @@ describe('a file that is not for root alone', () => {
     [
       'others may read',
       { mode: 0o644 },
-      'others can get at this file (mode 644); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'its group may read',
       { mode: 0o640 },
-      'others can get at this file (mode 640); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 640); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'others may write',
       { mode: 0o602 },
-      'others can get at this file (mode 602); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 602); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'is somebody else’s',
       { owner: 1000 },
-      'it belongs to user 1000; mend it with: chown root /etc/hostname.wg0',
+      'it belongs to user 1000; fix it with: chown root /etc/hostname.wg0',
     ],
     ['is none', { text: 'a folder' }, 'expected a regular file'],
     [

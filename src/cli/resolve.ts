@@ -10,6 +10,7 @@ import { visible } from '../quotation.ts';
 import type { Draft, EndpointName, KeySource, PeerDraft } from './command.ts';
 import { keyIn, readKeyFile } from './keyfiles.ts';
 import { Refusal } from './refusal.ts';
+import { endpointMistake } from './values.ts';
 
 /** What the machine answers; tests answer for it. */
 export interface Surroundings {
@@ -66,11 +67,16 @@ async function resolveEndpoint(
     const code = (error as NodeJS.ErrnoException).code;
     throw new Refusal(`wgendpoint: ${visible(host)}: ${explainLookup(code)}`);
   }
+  // Filters against advertising answer 0.0.0.0 for what they do not like.
+  let why = explainLookup('ENOTFOUND');
   for (const text of found) {
     const endpoint = parseEndpointAddress(text, port, surroundings);
-    if (endpoint !== null) return endpoint;
+    if (endpoint === null) continue;
+    const wrong = endpointMistake(endpoint.address, endpoint.scope !== 0);
+    if (wrong === null) return endpoint;
+    why = `${text}: ${wrong}`;
   }
-  throw new Refusal(`wgendpoint: ${visible(host)}: ${explainLookup('ENOTFOUND')}`);
+  throw new Refusal(`wgendpoint: ${visible(host)}: ${why}`);
 }
 
 /** null when `text` is no address. */

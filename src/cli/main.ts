@@ -6,7 +6,7 @@
 import { VERSION } from '../version.ts';
 import type { Command } from './command.ts';
 import { parse } from './parse.ts';
-import { descriptorLimit, isRefusal } from './refusal.ts';
+import { isRefusal } from './refusal.ts';
 
 /** What yargs' completion script asks with. */
 const COMPLETION_REQUEST = '--get-yargs-completions';
@@ -25,8 +25,6 @@ export async function main(
     if (command.kind === 'mistake') return fail(command.text);
     return await run(command, env);
   } catch (error) {
-    const limit = descriptorLimit(error);
-    if (limit !== null) return fail(limit);
     if (isRefusal(error)) return fail(error.message);
     throw error;
   }

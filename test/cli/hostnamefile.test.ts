@@ -102,6 +102,24 @@ describe('a mistake', () => {
     expect(mistakes).toEqual([expect.stringContaining(`hostname.wg0:${line + 1}: ${expected}`)]);
   });
 
+  it.each([
+    ['wgaip', 'wgaip 10.1.0.0/16', 'wgaip 10.2.0.0/16'],
+    ['wgendpoint', 'wgendpoint a.example 5', '-wgendpoint wgaip 10.2.0.0/16'],
+    ['wgpka', 'wgpka 5 wgdescr x', 'wgaip 10.1.0.0/16 wgpka 25'],
+  ])('in two lines that say %s of one peer is told', (word, first, second) => {
+    expect(read(`wgpeer KEY ${first}\nup\nwgpeer KEY ${second}`)).toEqual([
+      `hostname.wg0:3: ${word}: hostname.wg0:1 says it of the same wgpeer: expected it once`,
+    ]);
+  });
+
+  it.each([
+    ['wgpeer KEY wgdescr x', 'wgpeer KEY wgaip 10.1.0.0/16'],
+    ['wgpeer KEY wgaip 10.1.0.0/16', '-wgpeer KEY\nwgpeer KEY wgaip 10.2.0.0/16'],
+    ['wgpeer KEY wgaip 10.1.0.0/16', '-wgpeerall\nwgpeer KEY wgaip 10.2.0.0/16'],
+  ])('is none in two lines that say different things of it: %s', (first, second) => {
+    for (const line of read(`${first}\n${second}`)) expect(line).not.toContain('expected');
+  });
+
   it('of each line is told, in their order', () => {
     const file = 'wgport x\ndest 1.2.3.4\nup\nmtu 1\n"';
     expect(read(file).map((one) => one.slice(0, 22))).toEqual([

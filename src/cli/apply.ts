@@ -294,10 +294,11 @@ export async function destroy(name: string, system: System): Promise<void> {
   const link = findLink(name, system);
   if (link === undefined) throw new Refusal(noSuchInterface(name));
   if (!system.isRoot) throw needsRoot(name);
-  if (link.kind !== 'wireguard' && !system.sockets().includes(name)) {
-    throw new Refusal(
-      `${name}: destroy: not a WireGuard interface; \`ip link delete ${name}\` removes others`,
-    );
+  if (!system.sockets().includes(name)) {
+    const isKernels = link.kind === 'wireguard';
+    const what = isKernels ? "the kernel's own WireGuard serves it" : 'not a WireGuard interface';
+    const whose = isKernels ? 'it' : 'others';
+    throw new Refusal(`${name}: destroy: ${what}; \`ip link delete ${name}\` removes ${whose}`);
   }
   await removeLink(link, system);
 }

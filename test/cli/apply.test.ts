@@ -302,6 +302,15 @@ describe('destroy', () => {
     expect(await run(new FakeSystem(), 'wg0 destroy')).toBe('wg0: no such interface');
   });
 
+  it("leaves the kernel's own WireGuard alone", async () => {
+    const system = new FakeSystem();
+    system.addLink('wg0', { kind: 'wireguard' });
+    expect(await run(system, 'wg0 destroy')).toBe(
+      "wg0: destroy: the kernel's own WireGuard serves it; `ip link delete wg0` removes it",
+    );
+    expect(system.log).toEqual([]);
+  });
+
   it('leaves other interfaces alone', async () => {
     const system = new FakeSystem();
     system.addLink('eth0', { kind: '' });

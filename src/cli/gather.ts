@@ -8,7 +8,7 @@ import { parseState, type ReportedState } from '../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../uapi/stats.ts';
 import type { CompletionFacts } from './completion.ts';
 import { explainSocket, noSuchInterface } from './explain.ts';
-import { formatKey, publicKeyOf } from './keys.ts';
+import { formatKey, ownKey } from './keys.ts';
 import { Refusal } from './refusal.ts';
 import type { Link, LinkAddress, System } from './system.ts';
 import type { InterfaceView, WireguardView } from './view.ts';
@@ -86,8 +86,7 @@ async function askDaemon(link: Link, system: System): Promise<WireguardView> {
   const state = parseState(await system.request(link.name, GET), (name) =>
     system.interfaceIndex(name),
   );
-  const publicKey =
-    state.privateKey === null ? (state.publicKey ?? null) : publicKeyOf(state.privateKey);
+  const publicKey = ownKey(state);
   const stats = await askStats(link.name, state, system);
   return { state, publicKey, stats };
 }

@@ -5,6 +5,7 @@
  * that runs, the same lines are applied once more; one that has outlived its daemon gets another.
  */
 
+import { HIDDEN, hideKeys, visible } from '../quotation.ts';
 import { configure, hasLostDaemon, takeOver } from './apply.ts';
 import type { Boot } from './boot.ts';
 import type { Command, Draft } from './command.ts';
@@ -12,7 +13,7 @@ import { type Action, type HostnameLine, parseHostnameFile } from './hostnamefil
 import { explainFile, looseMistake } from './keyfiles.ts';
 import { isRefusal, Refusal } from './refusal.ts';
 import { quoteShellWord } from './shellwords.ts';
-import { isCreatableName, visible } from './values.ts';
+import { isCreatableName } from './values.ts';
 import { findWord } from './words.ts';
 
 /** Some ten thousand peers. */
@@ -65,7 +66,7 @@ async function readFile(path: string, boot: Boot): Promise<string> {
     if (!file.isRegular) throw new Refusal(`${path}: expected a regular file`);
     if (file.owner !== 0) {
       throw new Refusal(
-        `${path}: it belongs to user ${file.owner}; mend it with: chown root ${quoteShellWord(path)}`,
+        `${path}: it belongs to user ${file.owner}; fix it with: chown root ${quoteShellWord(path)}`,
       );
     }
     const loose = looseMistake(path, file.mode);
@@ -90,16 +91,19 @@ async function printPlan(name: string, lines: readonly HostnameLine[], boot: Boo
   if (!exists(name, boot)) boot.print(`tswg ${word} create`);
   else if (await hasLostDaemon(name, boot.system)) boot.print(`tswgd --persist ${word}`);
   for (const { action } of lines) {
-    if (action.kind === 'command') boot.print(action.text);
+    if (action.kind === 'command') boot.print(hideKeys(action.text).replace(/[^\P{C}\t]/gu, '?'));
     else boot.print(['tswg', name, ...hideSecrets(action.words)].map(quoteShellWord).join(' '));
   }
 }
 
+/** Of all values only the key behind wgpeer is a public one. */
 function hideSecrets(words: readonly string[]): string[] {
-  const shown = [...words];
+  const shown = words.map(hideKeys);
   for (let at = 0; at < words.length; at++) {
-    if (SECRET_WORDS.includes(words[at])) shown[at + 1] = '(hidden)';
-    at += findWord(words[at])?.args.length ?? 0;
+    const row = findWord(words[at]);
+    if (SECRET_WORDS.includes(words[at])) shown[at + 1] = HIDDEN;
+    else if (row?.args[0] === 'PUBLICKEY') shown[at + 1] = words[at + 1];
+    at += row?.args.length ?? 0;
   }
   return shown;
 }
@@ -117,7 +121,7 @@ async function start(name: string, lines: readonly HostnameLine[], boot: Boot): 
   }
   let isWell = true;
   for (const { label, action } of lines) {
-    const trouble = await carryOut(name, action, boot);
+    const trouble = await carryOut(name, label, action, boot);
     if (trouble === null) continue;
     isWell = false;
     boot.complain(`${label}: ${trouble}`);
@@ -128,13 +132,20 @@ async function start(name: string, lines: readonly HostnameLine[], boot: Boot): 
 }
 
 /** What went wrong, or null. */
-async function carryOut(name: string, action: Action, boot: Boot): Promise<string | null> {
+async function carryOut(
+  name: string,
+  label: string,
+  action: Action,
+  boot: Boot,
+): Promise<string | null> {
   if (action.kind === 'command') {
     const failure = await boot.runShell(action.text);
     return failure === null ? null : `!${visible(action.text)}: ${failure}`;
   }
   try {
-    await configure(name, action.draft, boot.system);
+    for (const { text, isMoot } of await configure(name, action.draft, boot.system)) {
+      if (!isMoot) boot.complain(`${label}: warning: ${text}`);
+    }
     return null;
   } catch (error) {
     if (!isRefusal(error)) throw error;

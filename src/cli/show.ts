@@ -5,8 +5,8 @@
 
 import type { PeerState } from '../device/configuration.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
+import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
-import { printable } from './values.ts';
 import {
   type AddressView,
   type InterfaceView,

@@ -13,8 +13,10 @@ import {
   takeStarterSocket,
 } from '../io/launch.ts';
 import type { Predecessor } from '../io/succession.ts';
+import { visible } from '../quotation.ts';
 import { VERSION } from '../version.ts';
-import { INTERFACE_NAME_RULE, isInterfaceName, visible } from './values.ts';
+import { descriptorLimit } from './refusal.ts';
+import { INTERFACE_NAME_RULE, isInterfaceName } from './values.ts';
 
 const USAGE = `usage: tswgd [-f | --foreground] [--persist] INTERFACE
        tswgd --version | --help
@@ -206,6 +208,8 @@ function fail(line: string): number {
 }
 
 function lineOf(error: unknown): string {
+  const limit = descriptorLimit(error);
+  if (limit !== null) return limit;
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll('\n', ' ');
 }

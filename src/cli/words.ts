@@ -34,7 +34,7 @@ export const WORDS: readonly Word[] = [
     place: 'interface',
     summary: 'create the interface; fails when it is there already',
     detail:
-      'Must be the first word. Any other setting word creates a missing interface too. The name has to end in a digit.',
+      'Must be the first word. Any other word creates a missing interface too, unless it only takes something away. The name has to end in a digit.',
     example: 'tswg wg0 create',
   },
   {
@@ -74,7 +74,8 @@ export const WORDS: readonly Word[] = [
     args: ['BYTES'],
     place: 'interface',
     summary: 'largest packet inside the tunnel, 68 to 65535 (1420 at the start)',
-    detail: 'IPv6 needs at least 1280. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
+    detail:
+      'IPv6 needs at least 1280: less is refused while there is an inet6 address. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
     example: 'tswg wg0 mtu 1420',
   },
   {
@@ -207,7 +208,7 @@ export const WORDS: readonly Word[] = [
     word: 'wgpeer',
     args: ['PUBLICKEY'],
     place: 'wireguard',
-    summary: 'add or change this peer: the peer words behind it are about it',
+    summary: 'add or change this peer: the peer words after it are about it',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint 203.0.113.10 51820 wgaip 10.99.0.2/32`,
   },
   {
@@ -246,7 +247,7 @@ export const WORDS: readonly Word[] = [
     place: 'peer',
     summary: "addresses inside the tunnel that are this peer's; repeat it for more",
     detail:
-      'The wgaip of one wgpeer together replace the set the peer had. A prefix that another peer had is taken from that one.',
+      'The wgaip of one wgpeer together replace the set the peer had. A prefix that another peer had is taken from that one. Either loss is told.',
     example: `tswg wg0 wgpeer ${KEY} wgaip 10.99.0.2/32 wgaip 10.20.0.0/24`,
   },
   {
@@ -346,7 +347,7 @@ export const COMMANDS: readonly Omit<Word, 'place'>[] = [
     args: ['[-n]', '[INTERFACE...]'],
     summary: 'set interfaces up as their files /etc/hostname.INTERFACE say',
     detail:
-      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand behind `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
+      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
     example: 'tswg netstart -n wg0',
   },
   {

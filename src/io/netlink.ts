@@ -4,6 +4,7 @@
  * data path. The bytes are netlinkmessage.ts' and netlinkrequest.ts'.
  */
 
+import { visible } from '../quotation.ts';
 import {
   close,
   ERRNO,
@@ -170,7 +171,7 @@ export class Netlink {
     const words = [
       change.isUp === undefined ? [] : [change.isUp ? 'up' : 'down'],
       change.mtu === undefined ? [] : [`mtu ${change.mtu}`],
-      change.alias === undefined ? [] : [`alias ${JSON.stringify(change.alias)}`],
+      change.alias === undefined ? [] : [`alias ${visible(change.alias)}`],
     ].flat();
     this.#change(`set interface ${words.join(', ')}`, writeSetLink(index, change));
   }

@@ -20,7 +20,6 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -30,6 +29,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeDirectory } from './directory.ts';
 import { ERRNO, errno, openat, renameat, SystemError, unlinkat } from './libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from './linux.ts';
 import type { WritableDirectory } from './sandbox.ts';
@@ -211,7 +211,7 @@ function openPrivateDirectory(directory: string): number {
   const what = `keep the state in ${directory}`;
   let fd: number;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, 0o700);
     fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
     throw systemErrorOf(what, 'mkdir', error);

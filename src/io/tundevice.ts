@@ -30,6 +30,7 @@ import {
   TUNSETPERSIST,
   TUNSETVNETHDRSZ,
 } from './linux.ts';
+import { Netlink } from './netlink.ts';
 
 export interface TunDeviceOptions {
   /** The interface's name; with `fd` it is not used. */
@@ -243,6 +244,30 @@ function openError(name: string, error: number): SystemError {
 function attachError(name: string, error: number): SystemError {
   let hint: string | undefined;
   if (error === EBUSY) hint = 'another program serves this interface';
-  else if (error === EINVAL) hint = 'an interface of this name exists that is no TUN device';
+  else if (error === EINVAL) hint = `${kindOf(name)} has this name; expected a TUN device or none`;
   return new SystemError(`create interface ${name}`, 'TUNSETIFF', error, hint);
+}
+
+/** What the interface in the way is. */
+function kindOf(name: string): string {
+  let kind: string | undefined;
+  try {
+    const netlink = new Netlink();
+    kind = netlink.linkByName(name)?.kind;
+    netlink.close();
+  } catch {
+    // What is in the way is to be told, whatever it is.
+  }
+  switch (kind) {
+    case undefined:
+      return 'another interface';
+    case 'wireguard':
+      return "the kernel's own WireGuard";
+    case 'tun':
+      return 'a TAP device, or a TUN device of several queues,';
+    case '':
+      return 'a network device of this machine';
+    default:
+      return `an interface of the kind "${kind}"`;
+  }
 }

@@ -5,8 +5,13 @@
 
 import type { Link, LinkAddress, System } from '../../src/cli/system.ts';
 import type { AddressView } from '../../src/cli/view.ts';
-import type { DeviceChange, DeviceState } from '../../src/device/configuration.ts';
-import { formatAddress } from '../../src/packet/address.ts';
+import type {
+  DeviceChange,
+  DeviceState,
+  PeerState,
+  Prefix,
+} from '../../src/device/configuration.ts';
+import { formatAddress, formatPrefix } from '../../src/packet/address.ts';
 import { formatState } from '../../src/uapi/get.ts';
 import { acceptSet, answer, refuseSet } from '../../src/uapi/response.ts';
 import { parseSet } from '../../src/uapi/set.ts';
@@ -19,6 +24,18 @@ export const FRESH_STATE: DeviceState = {
   fwmark: 0,
   debug: false,
   peers: [],
+};
+
+const FRESH_PEER: PeerState = {
+  publicKey: new Uint8Array(32),
+  presharedKey: null,
+  endpoint: null,
+  lastHandshakeMs: 0,
+  txBytes: 0,
+  rxBytes: 0,
+  persistentKeepalive: 0,
+  allowedIps: [],
+  description: '',
 };
 
 export class FakeSystem implements System {
@@ -151,6 +168,7 @@ export class FakeSystem implements System {
     const parsed = parseSet(text.trimEnd().split('\n').slice(1));
     if (parsed.ok === undefined) throw new Error(parsed.error.line);
     this.changes.push(parsed.ok);
+    daemon.state = changed(daemon.state, parsed.ok);
     return acceptSet();
   }
 
@@ -180,6 +198,31 @@ export class FakeSystem implements System {
   interfaceIndex(name: string): number {
     return this.linkList.find((link) => link.name === name)?.index ?? 0;
   }
+}
+
+/** The state after a change, as far as words can tell. */
+function changed(state: DeviceState, change: DeviceChange): DeviceState {
+  let peers: Mutable<PeerState>[] = change.replacePeers
+    ? []
+    : state.peers.map((one) => ({ ...one }));
+  for (const { publicKey, remove, allowedIps, replaceAllowedIps, ...rest } of change.peers) {
+    const known = peers.find((one) => Buffer.compare(one.publicKey, publicKey) === 0);
+    if (remove) {
+      peers = peers.filter((one) => one !== known);
+      continue;
+    }
+    const peer = known ?? { ...FRESH_PEER, publicKey };
+    if (known === undefined) peers.push(peer);
+    if (replaceAllowedIps) peer.allowedIps = [];
+    for (const { prefix, remove: isTaken } of allowedIps) {
+      const isOther = (one: Prefix) => formatPrefix(one) !== formatPrefix(prefix);
+      for (const one of isTaken ? [peer] : peers) one.allowedIps = one.allowedIps.filter(isOther);
+      if (!isTaken) peer.allowedIps = [...peer.allowedIps, prefix];
+    }
+    Object.assign(peer, rest);
+  }
+  const { privateKey = state.privateKey, listenPort = state.listenPort } = change;
+  return { ...state, privateKey, listenPort, peers };
 }
 
 function spell(address: AddressView): string {

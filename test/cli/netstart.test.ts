@@ -6,6 +6,8 @@ import { formatAddress } from '../../src/packet/address.ts';
 import { FakeSystem } from './fakesystem.ts';
 
 const KEY = `${'A'.repeat(42)}E=`;
+const OTHER = `${'B'.repeat(42)}E=`;
+const HEX = 'c809f3e5317e9575c9b5ed78b638b7ce530dabe85ddab6142202418019df0669';
 
 /** A machine with files, whose shell writes down what it is to run and knows one failure. */
 class FakeBoot implements Boot {
@@ -178,6 +180,29 @@ describe('netstart', () => {
     ]);
   });
 
+  it('warns of what a line takes away, with its file and line, and of nothing else again', async () => {
+    const boot = new FakeBoot({
+      wg0: `-wgpeer ${OTHER}\nwgpeer ${KEY} \\\nwgaip 10.20.0.5/24\nwgpeer ${OTHER} wgpka 5`,
+    });
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints.splice(0)).toEqual([
+      'hostname.wg0:2: warning: wgaip: 10.20.0.5/24: taken as 10.20.0.0/24',
+    ]);
+    // As at every reload.
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints).toEqual([]);
+    boot.files.set('wg0', { text: `wgpeer ${KEY} wgaip 10.30.0.0/24` });
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints.splice(0)).toEqual([
+      'hostname.wg0:1: warning: wgaip: 10.20.0.0/24: no longer of wgpeer AAAAAAAA...: wgaip says the whole set',
+    ]);
+    boot.files.set('wg0', { text: `wgpeer ${OTHER} wgaip 10.30.0.0/24` });
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints).toEqual([
+      'hostname.wg0:1: warning: wgaip: 10.30.0.0/24: taken from wgpeer AAAAAAAA...',
+    ]);
+  });
+
   it('keeps an interface whose first line is refused', async () => {
     const boot = new FakeBoot({ wg0: 'mtu 1400\ninet 10.0.0.1/24' });
     boot.system.failing = ['mtu'];
@@ -217,22 +242,22 @@ describe('a file that is not for root alone', () => {
     [
       'others may read',
       { mode: 0o644 },
-      'others can get at this file (mode 644); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'its group may read',
       { mode: 0o640 },
-      'others can get at this file (mode 640); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 640); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'others may write',
       { mode: 0o602 },
-      'others can get at this file (mode 602); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 602); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'is somebody else’s',
       { owner: 1000 },
-      'it belongs to user 1000; mend it with: chown root /etc/hostname.wg0',
+      'it belongs to user 1000; fix it with: chown root /etc/hostname.wg0',
     ],
     ['is none', { text: 'a folder' }, 'expected a regular file'],
     [
@@ -274,6 +299,32 @@ describe('netstart -n', () => {
     await boot.run('-n wg0');
     expect(boot.printed.slice(1)).toEqual([
       `tswg wg0 wgkey '(hidden)' descr wgkey wgpeer ${KEY} wgpsk '(hidden)' wgpka 5`,
+    ]);
+  });
+
+  it('prints no key that stands where none belongs, nor what steers a terminal', async () => {
+    const boot = new FakeBoot({
+      wg0: `!wg set $if private-key ${OTHER}\n!echo ${HEX}\t\u001b[2J\nwgpeer ${KEY} wgdescr ${OTHER}\nwgkeyfile ./${HEX}`,
+    });
+    expect(await boot.run('-n wg0')).toBe(0);
+    expect(boot.printed.slice(1)).toEqual([
+      'wg set wg0 private-key (hidden)',
+      'echo (hidden)[2J',
+      `tswg wg0 wgpeer ${KEY} wgdescr '(hidden)'`,
+      "tswg wg0 wgkeyfile '.(hidden)'",
+    ]);
+    boot.files.set('wg0', { text: `!false ${OTHER}` });
+    boot.runShell = async () => 'exit code 1';
+    await boot.run('wg0');
+    boot.files.set('wg0', { text: `wgkeyfile ${OTHER}\nprivatekey=${HEX}\n${OTHER.slice(0, 43)}` });
+    await boot.run('wg0');
+    expect(boot.complaints).toEqual([
+      'hostname.wg0:1: !false (hidden): exit code 1',
+      'hostname.wg0:1: wgkeyfile: this is a key: expected the path of the file that holds it',
+      ...[2, 3].map(
+        (line) =>
+          `hostname.wg0:${line}: a key without a word before it: expected wgpeer, wgkey or wgpsk to say what it is`,
+      ),
     ]);
   });
 

@@ -46,6 +46,7 @@ import {
 } from './netlinkmessage.ts';
 import {
   type AddressChange,
+  type Flow,
   type LinkChange,
   type MessageWriter,
   NLM_F_CREATE,
@@ -62,10 +63,12 @@ import {
   writeNumberNamespace,
   writeRoute,
   writeSetLink,
+  writeTunnelIpv4,
+  writeTunnelIpv6,
 } from './netlinkrequest.ts';
 
 export type { Link, LinkAddress, Route } from './netlinkmessage.ts';
-export type { AddressChange, LinkChange, RouteChange } from './netlinkrequest.ts';
+export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
 
 const NETLINK_ROUTE = 0;
 const NETLINK_EXT_ACK = 11;
@@ -86,6 +89,8 @@ const {
   EACCES,
   EINVAL,
   ERANGE,
+  EXDEV,
+  EAFNOSUPPORT,
 } = ERRNO;
 
 export class Netlink {
@@ -169,6 +174,7 @@ export class Netlink {
   setLink(index: number, change: LinkChange): void {
     const words = [
       change.isUp === undefined ? [] : [change.isUp ? 'up' : 'down'],
+      change.isMulticast === undefined ? [] : [`multicast ${change.isMulticast ? 'on' : 'off'}`],
       change.mtu === undefined ? [] : [`mtu ${change.mtu}`],
       change.alias === undefined ? [] : [`alias ${JSON.stringify(change.alias)}`],
     ].flat();
@@ -213,24 +219,32 @@ export class Netlink {
   }
 
   /**
-   * Which way a packet takes, sent from `source` (null: the kernel's choice) with that mark; null
-   * when there is none, also because `source` is no address of ours any more. `linkIndex`: over
-   * which link it has to go, 0 for any.
+   * Gives an interface of ours the manners of a tunnel (see writeTunnelIpv4 and -Ipv6), each family
+   * for itself: a kernel may lack one, and an MTU below 1280 leaves no IPv6.
+   *
+   * @throws {SystemError} when one is refused that the interface has; the other is done then
    */
-  getRoute(
-    destination: Uint8Array,
-    source: Uint8Array | null = null,
-    mark = 0,
-    linkIndex = 0,
-  ): Route | null {
-    let route: Route | null = null;
-    const error = this.#exchange(
-      writeGetRoute(destination, source, mark, linkIndex),
-      ({ type, body }) => {
-        if (type === RTM_NEWROUTE) route = parseRoute(body);
-      },
+  setTunnel(index: number, namespaceNumber?: number): void {
+    const verdicts = [writeTunnelIpv4, writeTunnelIpv6].map((write) =>
+      this.#exchange(write(index, namespaceNumber), () => {}),
     );
-    const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL].includes(error.errno);
+    for (const verdict of verdicts) {
+      if (verdict.errno !== EAFNOSUPPORT) refuse('set up the interface as a tunnel', verdict);
+    }
+  }
+
+  /**
+   * Which way a packet takes; null when there is none, also because its source is no address of
+   * ours any more, or, for one that came in, because the kernel would not have it.
+   *
+   * @throws {SystemError} when the kernel does not answer
+   */
+  getRoute(flow: Flow): Route | null {
+    let route: Route | null = null;
+    const error = this.#exchange(writeGetRoute(flow), ({ type, body }) => {
+      if (type === RTM_NEWROUTE) route = parseRoute(body);
+    });
+    const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV].includes(error.errno);
     if (!noRoute) refuse('look up a route', error);
     return noRoute ? null : route;
   }

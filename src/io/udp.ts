@@ -214,7 +214,12 @@ export class Udp {
       this.#netlink ??= new Netlink();
       const { address, source, sourceInterface } = endpoint;
       // A link-local address is looked up on its link.
-      const route = this.#netlink.getRoute(address, source, this.#fwmark, endpoint.scope);
+      const route = this.#netlink.getRoute({
+        destination: address,
+        source,
+        mark: this.#fwmark,
+        linkIndex: endpoint.scope,
+      });
       return route !== null && (sourceInterface === 0 || route.linkIndex === sourceInterface);
     } catch (error) {
       if (error instanceof SystemError) return false;

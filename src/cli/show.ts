@@ -24,6 +24,9 @@ export interface ShowOptions {
   readonly nowMs: number;
 }
 
+/** Of what the daemon says of a peer: what is wrong with it. */
+const SHOWN_FACTS: readonly string[] = ['route', 'handshake'];
+
 /** Lines with their newlines. */
 export function formatInterface(view: InterfaceView, options: ShowOptions): string {
   const { bits, names } = shownFlags(view);
@@ -48,14 +51,14 @@ function pushWireguard(wireguard: WireguardView, options: ShowOptions, lines: st
   for (const peer of state.peers) {
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
-    pushPeer(peer, ageMs, counted.get(formatKey(peer.publicKey))?.facts.handshake, lines);
+    pushPeer(peer, ageMs, counted.get(formatKey(peer.publicKey))?.facts ?? {}, lines);
   }
 }
 
 function pushPeer(
   peer: PeerState,
   handshakeAgeMs: number | null,
-  trouble: string | undefined,
+  facts: PeerStats['facts'],
   lines: string[],
 ): void {
   lines.push(`\twgpeer ${formatKey(peer.publicKey)}`);
@@ -74,7 +77,9 @@ function pushPeer(
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
   }
   for (const prefix of peer.allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
-  if (trouble !== undefined) lines.push(`\t\thandshake: ${printable(trouble)}`);
+  for (const [name, trouble] of Object.entries(facts)) {
+    if (SHOWN_FACTS.includes(name)) lines.push(`\t\t${name}: ${printable(trouble)}`);
+  }
 }
 
 function formatAddressLine(one: AddressView, view: InterfaceView): string {

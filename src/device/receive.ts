@@ -34,6 +34,7 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import {
   remoteId,
@@ -139,12 +140,22 @@ function deliverPacket(
     core.drop('malformedPacket', peer, endpoint);
     return;
   }
-  const owner =
-    ipVersion(bytes, offset) === 4
-      ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
-      : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
+  const isV4 = ipVersion(bytes, offset) === 4;
+  const owner = isV4
+    ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
+    : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
   if (owner !== peer) {
     core.drop('disallowedSource', peer, endpoint);
+    return;
+  }
+  const own = peer.ownSources;
+  if (
+    own !== null &&
+    (isV4
+      ? own.has4(bytes, offset + IPV4_SOURCE_OFFSET)
+      : own.has6(bytes, offset + IPV6_SOURCE_OFFSET))
+  ) {
+    core.drop('ownSource', peer, endpoint);
     return;
   }
   const ecn = decapsulateEcn(trafficClass & 3, readEcn(bytes, offset));
@@ -290,6 +301,7 @@ function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
   const old = peer.endpoint;
   if (old === endpoint) return;
   peer.endpoint = endpoint;
+  endpointChanged(peer);
   if (old !== null) old.isAuthenticated = false;
   endpoint.isAuthenticated = true;
   if (old === null || old.sameRemote(endpoint)) return;

@@ -96,6 +96,8 @@ export class Site {
   delivered: Uint8Array[] = [];
   readonly events: DeviceEvent[] = [];
   wallOffset = 0;
+  /** The routes of the site's machine. */
+  leadsInside: (endpoint: Endpoint) => boolean = () => false;
 
   constructor(world: World, address: string, port: number) {
     this.world = world;
@@ -123,6 +125,7 @@ export class Site {
           this.delivered.push(this.arena.bytes.slice(offset, offset + length));
         },
       },
+      leadsInside: (endpoint) => this.leadsInside(endpoint),
       observe: (event) => this.events.push(event),
     });
     this.configure({ privateKey: this.privateKey });

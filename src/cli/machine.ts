@@ -3,6 +3,7 @@
  * only shows does not need is loaded when it is used.
  */
 
+import { readFileSync } from 'node:fs';
 import { Netlink } from '../io/netlink.ts';
 import { request } from '../io/uapiclient.ts';
 import { removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
@@ -23,6 +24,13 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
         destination: peer,
         broadcast,
       })),
+    parameter: (path) => {
+      try {
+        return readFileSync(`/proc/sys/net/${path}`, 'utf8').trim();
+      } catch {
+        return null;
+      }
+    },
     setUp: (index, isUp) => netlink.setLink(index, { isUp }),
     setMtu: (index, mtu) => netlink.setLink(index, { mtu }),
     setDescription: (index, alias) => netlink.setLink(index, { alias }),

@@ -24,6 +24,10 @@ export interface ShowOptions {
   readonly nowMs: number;
 }
 
+const REDIRECTS =
+  'peers are told by ICMP to send to each other directly, which they cannot: ' +
+  'set net.ipv4.conf.all.send_redirects to 0';
+
 /** Of what the daemon says of a peer: what is wrong with it. */
 const SHOWN_FACTS: readonly string[] = ['route', 'handshake'];
 
@@ -34,6 +38,7 @@ export function formatInterface(view: InterfaceView, options: ShowOptions): stri
   if (view.description !== '') lines.push(`\tdescription: ${printable(view.description)}`);
   lines.push(`\tindex ${view.index}`);
   if (view.wireguard !== null) pushWireguard(view.wireguard, options, lines);
+  if (view.sendsRedirects) lines.push(`\tredirects: ${REDIRECTS}`);
   for (const address of view.addresses) lines.push(`\t${formatAddressLine(address, view)}`);
   return lines.map((line) => `${line}\n`).join('');
 }
@@ -117,6 +122,7 @@ export function describeInterface(view: InterfaceView, nowMs: number): Record<st
       ...(one.destination === null ? {} : { destination: formatAddress(one.destination) }),
       ...(one.broadcast === null ? {} : { broadcast: formatAddress(one.broadcast) }),
     })),
+    ...(view.sendsRedirects ? { sendsRedirects: true } : {}),
     ...(view.wireguard === null ? {} : { wireguard: describeWireguard(view.wireguard, nowMs) }),
   };
 }

@@ -218,19 +218,15 @@ export class Netlink {
     this.#change('delete route', writeRoute(RTM_DELROUTE, 0, change));
   }
 
-  /**
-   * Gives an interface of ours the manners of a tunnel (see writeTunnelIpv4 and -Ipv6), each family
-   * for itself: a kernel may lack one, and an MTU below 1280 leaves no IPv6.
-   *
-   * @throws {SystemError} when one is refused that the interface has; the other is done then
-   */
-  setTunnel(index: number, namespaceNumber?: number): void {
-    const verdicts = [writeTunnelIpv4, writeTunnelIpv6].map((write) =>
-      this.#exchange(write(index, namespaceNumber), () => {}),
-    );
-    for (const verdict of verdicts) {
-      if (verdict.errno !== EAFNOSUPPORT) refuse('set up the interface as a tunnel', verdict);
-    }
+  /** See writeTunnelIpv4. @throws {SystemError} */
+  takeOwnAnswers(index: number): void {
+    this.#change('let our own answers in', writeTunnelIpv4(index));
+  }
+
+  /** See writeTunnelIpv6; passes over a link without IPv6. @throws {SystemError} */
+  makeNoAddress(index: number): void {
+    const verdict = this.#exchange(writeTunnelIpv6(index), () => {});
+    if (verdict.errno !== EAFNOSUPPORT) refuse('keep the interface without an address', verdict);
   }
 
   /**

@@ -37,7 +37,6 @@ import {
 export const RTM_GETLINK = 18;
 export const RTM_GETADDR = 22;
 export const RTM_GETROUTE = 26;
-const RTM_SETLINK = 19;
 const RTM_GETNSID = 90;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
@@ -203,11 +202,9 @@ export function writeSetLink(index: number, change: LinkChange): MessageWriter {
 /**
  * What a tunnel's interface is like for IPv4: an answer of ours may come out of it although its
  * source is our own address (accept_local), and nobody is told of a shorter way than through us.
- *
- * @param namespaceNumber where the interface is, if not in our own namespace
  */
-export function writeTunnelIpv4(index: number, namespaceNumber?: number): MessageWriter {
-  return writeFamily(index, AF_INET, namespaceNumber, (family) => {
+export function writeTunnelIpv4(index: number): MessageWriter {
+  return writeFamily(index, AF_INET, (family) => {
     family.nested(IFLA_INET_CONF, (conf) => {
       conf.number(IPV4_DEVCONF_ACCEPT_LOCAL, 1).number(IPV4_DEVCONF_SEND_REDIRECTS, 0);
     });
@@ -215,8 +212,8 @@ export function writeTunnelIpv4(index: number, namespaceNumber?: number): Messag
 }
 
 /** The same for IPv6: the kernel makes up no link-local address, and so says nothing by itself. */
-export function writeTunnelIpv6(index: number, namespaceNumber?: number): MessageWriter {
-  return writeFamily(index, AF_INET6, namespaceNumber, (family) => {
+export function writeTunnelIpv6(index: number): MessageWriter {
+  return writeFamily(index, AF_INET6, (family) => {
     family.attribute(IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(IN6_ADDR_GEN_MODE_NONE));
   });
 }
@@ -224,13 +221,11 @@ export function writeTunnelIpv6(index: number, namespaceNumber?: number): Messag
 function writeFamily(
   index: number,
   family: number,
-  namespaceNumber: number | undefined,
   fill: (inner: MessageWriter) => void,
 ): MessageWriter {
-  // RTM_NEWLINK with a namespace would make a link there; this looks for it there.
-  const writer = new MessageWriter(RTM_SETLINK, NLM_F_ACK).fixed(linkBody(index, 0, 0));
-  if (namespaceNumber !== undefined) writer.number(IFLA_TARGET_NETNSID, namespaceNumber);
-  return writer.nested(IFLA_AF_SPEC, (families) => families.nested(family, fill));
+  return new MessageWriter(RTM_NEWLINK, NLM_F_ACK)
+    .fixed(linkBody(index, 0, 0))
+    .nested(IFLA_AF_SPEC, (families) => families.nested(family, fill));
 }
 
 export function writeDeleteLink(index: number): MessageWriter {

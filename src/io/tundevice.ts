@@ -246,7 +246,8 @@ function setManners(name: string, onNote: (note: string) => void): void {
     if (link === null) return;
     netlink.setLink(link.index, { isMulticast: false, mtu: IPV6_MTU_MIN - 1 });
     netlink.setLink(link.index, { mtu: IPV6_MTU_MIN });
-    netlink.setTunnel(link.index);
+    netlink.takeOwnAnswers(link.index);
+    netlink.makeNoAddress(link.index);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     onNote(`tun: ${error.message}`);

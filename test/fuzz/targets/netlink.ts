@@ -65,7 +65,7 @@ function corpus(): Uint8Array[] {
     writeGetRoute({ destination: IPV4, source: IPV4, mark: 7, linkIndex: 5 }),
     writeGetRoute({ destination: IPV6, source: null, ports: { source: 1, destination: 2 } }),
     writeTunnelIpv4(5),
-    writeTunnelIpv6(5, 1),
+    writeTunnelIpv6(5),
   ].map((writer, i) => writer.finish(i + 1));
   const all = [link, refusal, done, ...written];
   const recorded = Object.values(RECORDED_NETLINK).map((text) => Buffer.from(text, 'hex'));

@@ -3,8 +3,8 @@
  * only shows does not need is loaded when it is used.
  */
 
-import { readFileSync } from 'node:fs';
 import { Netlink } from '../io/netlink.ts';
+import { readParameter } from '../io/parameter.ts';
 import { request } from '../io/uapiclient.ts';
 import { removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
 import type { System } from './system.ts';
@@ -24,13 +24,7 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
         destination: peer,
         broadcast,
       })),
-    parameter: (path) => {
-      try {
-        return readFileSync(`/proc/sys/net/${path}`, 'utf8').trim();
-      } catch {
-        return null;
-      }
-    },
+    parameter: readParameter,
     setUp: (index, isUp) => netlink.setLink(index, { isUp }),
     setMtu: (index, mtu) => netlink.setLink(index, { mtu }),
     setDescription: (index, alias) => netlink.setLink(index, { alias }),

@@ -7,7 +7,9 @@
  * count that lie in them: most peers have none, and cost a comparison.
  */
 
+import { IPV4_SOURCE_OFFSET, IPV6_SOURCE_OFFSET, ipVersion } from '../packet/ip.ts';
 import type { Core } from './core.ts';
+import type { Peer } from './peer.ts';
 
 /** Copies are not made: the arrays are not to be written to. */
 export interface OwnAddresses {
@@ -35,6 +37,14 @@ export function assignOwnAddresses(core: Core): void {
     }
     peer.ownSources.add(address);
   }
+}
+
+/** Whether the packet, which is sound and from the peer's allowed IPs, claims to be from us. */
+export function hasOwnSource({ ownSources }: Peer, bytes: Uint8Array, offset: number): boolean {
+  if (ownSources === null) return false;
+  return ipVersion(bytes, offset) === 4
+    ? ownSources.has4(bytes, offset + IPV4_SOURCE_OFFSET)
+    : ownSources.has6(bytes, offset + IPV6_SOURCE_OFFSET);
 }
 
 const INITIAL_PLACES = 16;

@@ -34,6 +34,7 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import { hasOwnSource } from './ownaddresses.ts';
 import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import {
@@ -140,21 +141,15 @@ function deliverPacket(
     core.drop('malformedPacket', peer, endpoint);
     return;
   }
-  const isV4 = ipVersion(bytes, offset) === 4;
-  const owner = isV4
-    ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
-    : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
+  const owner =
+    ipVersion(bytes, offset) === 4
+      ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
+      : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
   if (owner !== peer) {
     core.drop('disallowedSource', peer, endpoint);
     return;
   }
-  const own = peer.ownSources;
-  if (
-    own !== null &&
-    (isV4
-      ? own.has4(bytes, offset + IPV4_SOURCE_OFFSET)
-      : own.has6(bytes, offset + IPV6_SOURCE_OFFSET))
-  ) {
+  if (hasOwnSource(peer, bytes, offset)) {
     core.drop('ownSource', peer, endpoint);
     return;
   }

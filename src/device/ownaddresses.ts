@@ -75,6 +75,8 @@ class WordTable {
   readonly #words: number;
   #keys: Int32Array;
   #isTaken = new Uint8Array(INITIAL_PLACES);
+  /** By the last byte of a key: whether there is one. Few addresses have few, and end the search here. */
+  readonly #endings = new Uint8Array(256);
   #size = 0;
 
   constructor(words: number) {
@@ -83,13 +85,15 @@ class WordTable {
   }
 
   has(bytes: Uint8Array, at: number): boolean {
-    return this.#size > 0 && this.#isTaken[this.#find(bytes, at)] === 1;
+    if (this.#endings[bytes[at + this.#words * 4 - 1]] === 0) return false;
+    return this.#isTaken[this.#find(bytes, at)] === 1;
   }
 
   add(key: Uint8Array): void {
     const place = this.#find(key, 0);
     if (this.#isTaken[place] === 1) return;
     this.#isTaken[place] = 1;
+    this.#endings[key[this.#words * 4 - 1]] = 1;
     for (let i = 0; i < this.#words; i++) this.#keys[place * this.#words + i] = word(key, i * 4);
     if (++this.#size * 2 > this.#isTaken.length) this.#grow();
   }
@@ -102,6 +106,9 @@ class WordTable {
       hash = Math.imul(hash ^ word(bytes, at + i * 4), 0x9e3779b1);
       hash ^= hash >>> 15;
     }
+    // Neighbours differ in the last byte, the highest of a word, which has to reach the lowest bits.
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+    hash ^= hash >>> 13;
     let place = hash & mask;
     while (this.#isTaken[place] === 1 && !this.#isAt(place, bytes, at)) place = (place + 1) & mask;
     return place;

@@ -13,7 +13,7 @@ import { packEstate, unpackEstate, useEstate } from './estate.ts';
 import { monotonicMs } from './io/clock.ts';
 import { type Floodgate, openFloodgate } from './io/floodgate.ts';
 import { SystemError } from './io/libc.ts';
-import { type LinkState, type Monitor, watchLink, watchRoutes } from './io/linkmonitor.ts';
+import { type LinkState, type Monitor, watchLink } from './io/linkmonitor.ts';
 import { Loop } from './io/loop.ts';
 import { interfaceIndex } from './io/netlink.ts';
 import { drainSoon, type Watch } from './io/poller.ts';
@@ -28,6 +28,7 @@ import { Log, type LogLevel } from './log.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
 import { Persistence } from './persistence.ts';
 import { openRehearsal, type Rehearsal } from './rehearsal.ts';
+import { Surroundings } from './surroundings.ts';
 import { formatState } from './uapi/get.ts';
 import type { Request } from './uapi/request.ts';
 import { acceptSet, answer, EAGAIN, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
@@ -216,12 +217,14 @@ class Daemon {
     else this.#persistence?.restore(this.#path.now, this.#path.tun.isTakenOver);
     if (this.#persistence !== undefined) this.#path.tun.setPersistent(true);
     this.#tunWatch = this.#loop.watch(this.#path.tun.fd, this.#path.readTun);
+    const surroundings = new Surroundings(this.#path, this.#surface);
     this.#monitors = [
       watchLink(this.#path.tun.fd, this.#path.tun.name, this.#followLink, {
         onNote: this.#note,
+        onPlace: surroundings.followPlace,
         onBug: this.#surface,
       }),
-      watchRoutes(this.#forgetPaths, { onBug: this.#surface }),
+      surroundings,
       watchSuspension(this.#note, this.#surface),
     ];
     if (this.#path.device.isUp && inherited === undefined) this.#resume();
@@ -382,9 +385,6 @@ class Daemon {
     this.#underlay.close();
     this.#log.debug('Interface down');
   }
-
-  /** Routes or addresses changed: each sticky source is looked up again at its next send. */
-  readonly #forgetPaths = (): void => this.#path.udp?.forgetPaths();
 
   // The operator.
 

@@ -40,6 +40,8 @@ export class Datapath {
   readonly device: Device;
   tun: Tun | undefined;
   udp: Udp | undefined;
+  /** The interface's index in the network where the sockets are; 0 when it is in another one. */
+  link = 0;
   /** Monotonic ms of this turn. */
   now = monotonicMs();
   readonly #arena: Arena;
@@ -69,6 +71,7 @@ export class Datapath {
       random,
       wallClock: wallClockMs,
       takeSecret,
+      leadsInside: (endpoint) => this.link !== 0 && this.udp?.outgoingLink(endpoint) === this.link,
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.udp?.transmit(offset, length, endpoint, trafficClass),

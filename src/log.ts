@@ -11,6 +11,13 @@ import { formatEndpoint } from './uapi/endpoint.ts';
 /** LOG_LEVEL as wireguard-go has it; `verbose` means the same as `debug`. */
 export type LogLevel = 'silent' | 'error' | 'debug';
 
+/** What an operator has to hear of, debugging or not. */
+const TROUBLES: readonly DeviceEvent['kind'][] = [
+  'clockSetBack',
+  'routingLoop',
+  'routingLoopEnded',
+];
+
 export class Log {
   readonly #prefix: string;
   readonly #level: LogLevel;
@@ -36,7 +43,7 @@ export class Log {
   }
 
   event(event: DeviceEvent): void {
-    if (event.kind === 'clockSetBack') this.error(describe(event));
+    if (TROUBLES.includes(event.kind)) this.error(describe(event));
     else if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', describe(event));
   }
 
@@ -69,6 +76,10 @@ export function describe(event: DeviceEvent): string {
       return `${peerName(event.peer.publicKey)} - Received a cookie: the peer is under load`;
     case 'roamed':
       return `${peerName(event.peer.publicKey)} - Endpoint moved from ${where(event.from)} to ${where(event.to)}`;
+    case 'routingLoop':
+      return `${peerName(event.peer.publicKey)} - Its endpoint ${where(event.endpoint)} is routed into the tunnel itself: nothing is sent there until the route leads elsewhere`;
+    case 'routingLoopEnded':
+      return `${peerName(event.peer.publicKey)} - Its endpoint ${where(event.endpoint)} is not routed into the tunnel any more`;
     case 'keysErased':
       return `${peerName(event.peer.publicKey)} - Erased all session keys: nothing new was agreed for too long`;
     case 'clockSetBack':

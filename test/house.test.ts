@@ -51,7 +51,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['crypto', 'packet', 'uapi', 'io', 'log.ts'],
       ...['datapath.ts', 'rehearsal.ts', 'persistence.ts', 'device/configuration.ts'],
-      ...['underlay.ts', 'estate.ts', 'upgrade.ts'],
+      ...['underlay.ts', 'surroundings.ts', 'estate.ts', 'upgrade.ts'],
     ],
     types: ['device'],
   },
@@ -61,6 +61,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: ['crypto', 'uapi', 'io', 'device/configuration.ts'],
     types: ['device', 'log.ts'],
   },
+  'surroundings.ts': { values: ['io'], types: ['datapath.ts'] },
   'underlay.ts': { values: ['io', 'datapath.ts'], types: ['device'] },
   'estate.ts': {
     values: ['uapi', 'device/bequest.ts', 'device/configuration.ts'],

@@ -79,7 +79,18 @@ async function view(
   }
   const { name, index, flags, mtu, description } = link;
   const own = addresses.filter((address) => address.index === index);
-  return { name, index, flags, mtu, description, addresses: own, wireguard };
+  const sendsRedirects = wireguard !== null && redirects(name, wireguard, system);
+  return { name, index, flags, mtu, description, addresses: own, wireguard, sendsRedirects };
+}
+
+/** The kernel does so if either of the two parameters says yes; only one of them is the interface's. */
+function redirects(name: string, { state }: WireguardView, system: System): boolean {
+  const isOn = (path: string): boolean => system.parameter(`ipv4/conf/${path}`) === '1';
+  return (
+    state.peers.length > 1 &&
+    isOn(`${name}/forwarding`) &&
+    (isOn('all/send_redirects') || isOn(`${name}/send_redirects`))
+  );
 }
 
 async function askDaemon(link: Link, system: System): Promise<WireguardView> {

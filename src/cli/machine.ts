@@ -4,6 +4,7 @@
  */
 
 import { Netlink } from '../io/netlink.ts';
+import { readParameter } from '../io/parameter.ts';
 import { request } from '../io/uapiclient.ts';
 import { removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
 import type { System } from './system.ts';
@@ -23,6 +24,7 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
         destination: peer,
         broadcast,
       })),
+    parameter: readParameter,
     setUp: (index, isUp) => netlink.setLink(index, { isUp }),
     setMtu: (index, mtu) => netlink.setLink(index, { mtu }),
     setDescription: (index, alias) => netlink.setLink(index, { alias }),

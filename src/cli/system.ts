@@ -31,6 +31,8 @@ export interface System extends Surroundings {
   links(): Link[];
   /** In the system's order, which has the primary ones first. */
   addresses(): LinkAddress[];
+  /** A kernel parameter below /proc/sys/net, as `ipv4/ip_forward`; null when there is none. */
+  parameter(path: string): string | null;
   setUp(index: number, up: boolean): void;
   setMtu(index: number, mtu: number): void;
   setDescription(index: number, text: string): void;

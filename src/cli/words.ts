@@ -126,7 +126,8 @@ export const WORDS: readonly Word[] = [
     follows: 'ADDR[/LEN]',
     place: 'address',
     summary: 'give an IPv6 address (/64 when it does not say)',
-    detail: 'It is added to those that are there. The word itself may be left out.',
+    detail:
+      'It is added to those that are there. The word itself may be left out. The interface has no link-local address of its own, so that an idle tunnel is silent; what needs one inside, such as OSPFv3, is given one by hand: `tswg wg0 inet6 fe80::1/64`. For multicast, as of mDNS, also `ip link set wg0 multicast on`.',
     example: 'tswg wg0 inet6 fd00:99::1/64',
   },
   {

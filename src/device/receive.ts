@@ -34,6 +34,8 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import { hasOwnSource } from './ownaddresses.ts';
+import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import {
   remoteId,
@@ -147,6 +149,10 @@ function deliverPacket(
       : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
   if (owner !== peer) {
     core.drop('disallowedSource', peer, endpoint);
+    return;
+  }
+  if (hasOwnSource(peer, bytes, offset)) {
+    core.drop('ownSource', peer, endpoint);
     return;
   }
   const ecn = decapsulateEcn(trafficClass & 3, readEcn(bytes, offset));
@@ -316,6 +322,7 @@ function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
   if (old === endpoint) return;
   peer.endpoint = endpoint;
   heardAt(core, peer, endpoint);
+  endpointChanged(peer);
   if (old === null || old.sameRemote(endpoint)) return;
   peer.counts.roams++;
   core.observe({ kind: 'roamed', peer, from: old, to: endpoint });

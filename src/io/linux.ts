@@ -85,6 +85,7 @@ export const CLONE_NEWNET = 0x40000000;
 
 // net/if.h
 export const IFF_UP = 1;
+export const IFF_MULTICAST = 0x1000;
 export const IFNAMSIZ = 16;
 
 // linux/if_tun.h

@@ -31,6 +31,7 @@ export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
+export const IFLA_AF_SPEC = 26;
 export const IFLA_TARGET_NETNSID = 46;
 const IFLA_INFO_KIND = 1;
 export const IFA_ADDRESS = 1;

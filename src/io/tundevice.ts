@@ -61,6 +61,8 @@ export interface TunDevice {
 }
 
 const VIRTIO_HEADER_BYTES = 10;
+/** RFC 8200 5: the kernel keeps no IPv6 on a link of less. */
+const IPV6_MTU_MIN = 1280;
 const TCP_OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 const UDP_OFFLOADS = TUN_F_USO4 | TUN_F_USO6;
 
@@ -102,10 +104,10 @@ function openByName(options: TunDeviceOptions): TunDevice {
     let hasHeader = offload;
     // That it is ours alone is asked for in the same call that creates it: there is no gap in
     // which it could come to be.
-    let isTakenOver = false;
-    let error = attach(fd, name, hasHeader, takeOver ? IFF_TUN_EXCL : 0);
-    if (error === EBUSY && takeOver) {
-      isTakenOver = true;
+    let wasThere = false;
+    let error = attach(fd, name, hasHeader, IFF_TUN_EXCL);
+    if (error === EBUSY) {
+      wasThere = true;
       error = attach(fd, name, hasHeader);
     }
     if (error === EINVAL && hasHeader) {
@@ -114,6 +116,9 @@ function openByName(options: TunDeviceOptions): TunDevice {
       if (error === 0) onNote(`tun: no IFF_VNET_HDR in this kernel; one packet at a time`);
     }
     if (error !== 0) throw attachError(name, error);
+    const isTakenOver = wasThere && takeOver;
+    // One that was there keeps the manners that its maker gave it.
+    if (!wasThere) setManners(name, onNote);
     if (!isTakenOver) setMtu(name, mtu);
     return { ...settle(fd, hasHeader, name, options), name: nameOf(fd).name, isTakenOver };
   } catch (error) {
@@ -225,6 +230,29 @@ function setMtu(name: string, mtu: number): void {
   if (error !== 0) {
     const hint = error === EINVAL ? 'expected 68 to 65535' : undefined;
     throw new SystemError(`set the MTU of ${name} to ${mtu}`, 'SIOCSIFMTU', error, hint);
+  }
+}
+
+/**
+ * Before the interface is up for the first time, when the kernel would begin to speak. No multicast
+ * one, as the kernel's WireGuard: else a router reports the groups that all routers join. Where it
+ * forwards by default it has joined them already, and leaves them with its IPv6, for which the MTU
+ * is too small for a moment.
+ */
+function setManners(name: string, onNote: (note: string) => void): void {
+  const netlink = new Netlink();
+  try {
+    const link = netlink.linkByName(name);
+    if (link === null) return;
+    netlink.setLink(link.index, { isMulticast: false, mtu: IPV6_MTU_MIN - 1 });
+    netlink.setLink(link.index, { mtu: IPV6_MTU_MIN });
+    netlink.takeOwnAnswers(link.index);
+    netlink.makeNoAddress(link.index);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    onNote(`tun: ${error.message}`);
+  } finally {
+    netlink.close();
   }
 }
 

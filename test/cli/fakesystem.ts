@@ -46,6 +46,8 @@ export class FakeSystem implements System {
   readonly changes: DeviceChange[] = [];
   readonly linkList: Mutable<Link>[] = [];
   addressList: LinkAddress[] = [];
+  /** Below /proc/sys/net. */
+  readonly parameters = new Map<string, string>();
   /**
    * Answers by the name of the interface; `refuse` is the errno with which `set` is refused,
    * `upgrade` the answer to that.
@@ -81,6 +83,10 @@ export class FakeSystem implements System {
 
   links(): Link[] {
     return this.linkList.map((link) => ({ ...link }));
+  }
+
+  parameter(path: string): string | null {
+    return this.parameters.get(path) ?? null;
   }
 
   addresses(): LinkAddress[] {

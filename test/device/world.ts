@@ -98,6 +98,8 @@ export class Site {
   readonly events: DeviceEvent[] = [];
   readonly door = new GuestList();
   wallOffset = 0;
+  /** The routes of the site's machine. */
+  leadsInside: (endpoint: Endpoint) => boolean = () => false;
 
   constructor(world: World, address: string, port: number) {
     this.world = world;
@@ -126,6 +128,7 @@ export class Site {
         },
       },
       doorkeeper: this.door,
+      leadsInside: (endpoint) => this.leadsInside(endpoint),
       observe: (event) => this.events.push(event),
     });
     this.configure({ privateKey: this.privateKey });

@@ -23,6 +23,8 @@ import {
   writeGetRoute,
   writeRoute,
   writeSetLink,
+  writeTunnelIpv4,
+  writeTunnelIpv6,
 } from '../../../src/io/netlinkrequest.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes } from '../mutator.ts';
@@ -60,7 +62,10 @@ function corpus(): Uint8Array[] {
     writeSetLink(5, { isUp: true, mtu: 1380, alias: 'office' }),
     writeGetLink('wg0'),
     writeGetLinks(),
-    writeGetRoute(IPV4, IPV4, 7, 5),
+    writeGetRoute({ destination: IPV4, source: IPV4, mark: 7, linkIndex: 5 }),
+    writeGetRoute({ destination: IPV6, source: null, ports: { source: 1, destination: 2 } }),
+    writeTunnelIpv4(5),
+    writeTunnelIpv6(5),
   ].map((writer, i) => writer.finish(i + 1));
   const all = [link, refusal, done, ...written];
   const recorded = Object.values(RECORDED_NETLINK).map((text) => Buffer.from(text, 'hex'));

@@ -58,6 +58,7 @@ class Responses implements RunningTarget {
     const view: InterfaceView = {
       ...{ name: 'wg0', index: 4, flags: 0x1091, mtu: 1420, addresses: ADDRESSES },
       description: text.slice(0, DESCRIPTION_MAX),
+      sendsRedirects: false,
       wireguard: { state, publicKey, stats },
     };
     const shown = formatInterface(view, { peers: true, nowMs: 1_800_000_000_000 });

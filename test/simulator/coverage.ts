@@ -14,6 +14,8 @@ import { hold } from './violation.ts';
 export const UNREACHABLE_REASONS: Partial<Record<DropReason, string>> = {
   receiveOverflow: 'counted by the daemon when the kernel says so',
   turnedAway: 'counted by the daemon, whose gate the kernel keeps',
+  routingLoop: 'the simulator has no routes; test/device/paths.test.ts has',
+  ownSource: 'its machines have no addresses inside; test/device/ownaddresses.test.ts has them',
   sendFailed: 'counted by the daemon when sendmsg fails; the simulator has no sockets',
   tunWriteFailed: 'counted by the daemon when a write to the interface fails',
 };

@@ -29,10 +29,13 @@ it.each([4, 6] as const)('a forged IPv%d source leaves a frame that is right', (
   const at = [...framesIn(bytes)][1].offset;
   const ipAt = at + ETHERNET_BYTES;
   const addressAt = ipAt + (family === 4 ? 12 : 8);
+  const addressBytes = family === 4 ? 4 : 16;
   const seen = new Set<string>();
+  const ends = new Set<number>();
   for (let i = 0; i < FORGERIES; i++) {
     forgeSource(view, at, random);
-    seen.add(bytes.subarray(addressAt, addressAt + (family === 4 ? 4 : 16)).join('.'));
+    seen.add(bytes.subarray(addressAt, addressAt + addressBytes).join('.'));
+    ends.add(view.getUint16(addressAt + addressBytes - 2));
     if (family === 4) {
       expect(sum(bytes, ipAt, 20), `seed ${SEED}`).toBe(WHOLE);
       continue;
@@ -42,6 +45,7 @@ it.each([4, 6] as const)('a forged IPv%d source leaves a frame that is right', (
     expect(sum(bytes, ipAt + 40, udpLength, pseudo), `seed ${SEED}`).toBe(WHOLE);
     expect(view.getUint16(ipAt + 46), `seed ${SEED}`).not.toBe(0);
   }
+  expect(ends.size).toBeGreaterThan(0.9 * FORGERIES);
   // Two may be alike by chance.
   expect(seen.size).toBeGreaterThan(0.99 * FORGERIES);
   // Nothing but the address and the checksum has changed.

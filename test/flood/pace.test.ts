@@ -17,6 +17,10 @@ it('sends what was asked for, whatever the steps in which it is asked', () => {
   expect(Math.max(...sent)).toBeLessThanOrEqual(11);
 });
 
+it('sends nothing before a whole one is due', () => {
+  expect(sentBy(new Pace(1_000, 0), [0.9, 1, 1.9, 2])).toEqual([0, 1, 0, 1]);
+});
+
 it('catches up with no more than a burst', () => {
   expect(sentBy(new Pace(100_000, 0), [1, 1_001, 1_002])).toEqual([100, 2_000, 100]);
 });

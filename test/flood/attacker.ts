@@ -2,9 +2,9 @@
  * A program of its own, run on the attacker's host: sends frames made beforehand, over and over,
  * at a pace or as fast as one core can.
  *
- *     node attacker.js FILE INTERFACE SECONDS PER_SECOND fixed|random
+ *     node attacker.js FILE INTERFACE SECONDS PER_SECOND fixed|random CLUMP
  *
- * PER_SECOND may be "max". With "random" every frame gets another source address before it goes.
+ * PER_SECOND may be "max"; CLUMP frames go at once. With "random" every frame gets another source address before it goes.
  * Prints "flooding" when it begins and one line of JSON, a `Volley`, at the end.
  */
 
@@ -43,7 +43,7 @@ const MS_PER_S = 1_000;
 /** Between two bursts at a pace: the least that a timer of Node's sleeps. */
 const NAP_MS = 1;
 
-const [file, ifname, secondsWord, perSecondWord, sources] = process.argv.slice(2);
+const [file, ifname, secondsWord, perSecondWord, sources, clump] = process.argv.slice(2);
 const perSecond = perSecondWord === 'max' ? Number.POSITIVE_INFINITY : Number(perSecondWord);
 const bytes = readFileSync(file);
 const frames = [...framesIn(bytes)];
@@ -62,7 +62,7 @@ frames.forEach(({ offset, length }, index) => {
 const fd = openPacketSocket(Number(readFileSync(`/sys/class/net/${ifname}/ifindex`, 'utf8')));
 const random = createRandom(1 + (Date.now() % 2 ** 31));
 const begun = performance.now();
-const pace = new Pace(perSecond, begun);
+const pace = new Pace(perSecond, begun, Number(clump));
 const end = begun + Number(secondsWord) * MS_PER_S;
 let next = 0;
 let sent = 0;
@@ -89,7 +89,9 @@ function burst(): void {
   while (now < until) {
     const due = pace.due(now);
     if (due < 1) break;
-    fire(due);
+    // What is due at once goes at once, in as many calls as it takes; without a bound, one a look.
+    if (due === Number.POSITIVE_INFINITY) fire(due);
+    else for (let left = due; left > 0; ) left -= fire(left);
     now = performance.now();
   }
   if (now < end) {
@@ -102,7 +104,8 @@ function burst(): void {
   console.log(JSON.stringify(volley));
 }
 
-function fire(due: number): void {
+/** Sends at most `due` frames; how many were passed over, the refused among them. */
+function fire(due: number): number {
   const count = Math.min(FRAMES_PER_CALL, frames.length - next, due);
   if (sources === 'random') {
     for (let i = next; i < next + count; i++) forgeSource(memory.view, frames[i].offset, random);
@@ -119,4 +122,5 @@ function fire(due: number): void {
   const passed = Math.max(went, 1);
   pace.spend(passed);
   next = (next + passed) % frames.length;
+  return passed;
 }

@@ -41,8 +41,10 @@ export async function tryNewcomers(
     const crowd = await Crowd.gather(site, newcomers, row.direction, limit);
     const watch = GateWatch.over(gatedEnd(implementation, site.victim));
     if (row.isBurst) await (await site.flood(BURST, 'tunnel', BURST_S)).finished();
-    const flood = await site.flood(row, 'tunnel', LEAD_S + limit + EXTRA_S, newcomers);
-    const before = received(site.victim.host, 'attacker');
+    const { frames, bytes } = received(site.victim.host, 'attacker');
+    const assault = row.isBurst ? { ...row, clump: row.rate as number } : row;
+    const flood = await site.flood(assault, 'tunnel', LEAD_S + limit + EXTRA_S, newcomers);
+    const before = { ...received(site.victim.host, 'attacker'), frames, bytes };
     await sleep(LEAD_S * MS_PER_S);
     const { seconds, cookies } = await crowd.connect();
     const after = received(site.victim.host, 'attacker');

@@ -21,6 +21,13 @@ it('sends nothing before a whole one is due', () => {
   expect(sentBy(new Pace(1_000, 0), [0.9, 1, 1.9, 2])).toEqual([0, 1, 0, 1]);
 });
 
+it('sends clumps at once, the first of them at the beginning', () => {
+  const times = Array.from({ length: 25 }, (_, i) => i * 100);
+  const sent = sentBy(new Pace(240, 0, 240), times);
+  expect(sent.filter((each) => each > 0)).toEqual([240, 240, 240]);
+  expect([0, 10, 20].map((index) => sent[index])).toEqual([240, 240, 240]);
+});
+
 it('catches up with no more than a burst', () => {
   expect(sentBy(new Pace(100_000, 0), [1, 1_001, 1_002])).toEqual([100, 2_000, 100]);
 });

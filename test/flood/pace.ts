@@ -10,13 +10,19 @@ const MS_PER_S = 1_000;
 export class Pace {
   readonly #perMs: number;
   readonly #arrearsMax: number;
+  readonly #clump: number;
   #accountedAt: number;
-  #due = 0;
+  #due: number;
 
-  /** @param perSecond Infinity for as many as go */
-  constructor(perSecond: number, now: number) {
+  /**
+   * @param perSecond Infinity for as many as go
+   * @param clump so many go at once, the first of them now; 1 for as evenly as can be
+   */
+  constructor(perSecond: number, now: number, clump = 1) {
     this.#perMs = perSecond / MS_PER_S;
-    this.#arrearsMax = Math.max(1, this.#perMs * ARREARS_MS);
+    this.#clump = clump;
+    this.#due = clump > 1 ? clump : 0;
+    this.#arrearsMax = Math.max(clump, this.#perMs * ARREARS_MS);
     this.#accountedAt = now;
   }
 
@@ -25,7 +31,7 @@ export class Pace {
     if (this.#perMs === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
     this.#due = Math.min(this.#due + (now - this.#accountedAt) * this.#perMs, this.#arrearsMax);
     this.#accountedAt = now;
-    return Math.floor(this.#due);
+    return Math.floor(this.#due / this.#clump) * this.#clump;
   }
 
   /** Call when so many of those that were due are sent. */

@@ -151,7 +151,8 @@ const NEWCOMER_ROWS: readonly NewcomerRow[] = [
   newcomer('called', 'random', 4, 'max'),
   newcomer('called', 'own', 4, 'max'),
   newcomer('called', 'own', 6, 'max'),
-  // A gate that a second's burst has shut, and so little after it that nobody would call it a flood.
+  // A gate that a second's burst has shut, and so little after it that nobody would call it a flood:
+  // once a second, all at once.
   newcomer('calling', 'own', 4, 240, { kind: 'garbage', isBurst: true }),
   newcomer('called', 'own', 4, 240, { kind: 'garbage', isBurst: true }),
 ];

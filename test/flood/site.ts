@@ -59,6 +59,8 @@ export interface Assault {
   readonly kind: Kind;
   readonly sources: Sources;
   readonly rate: Rate;
+  /** So many datagrams at once; evenly, where it is left out. */
+  readonly clump?: number;
 }
 
 /** Where a newcomer is: outside, and inside the tunnel. */
@@ -145,7 +147,8 @@ export class Site {
     const payloads = createPayloads(assault.kind, this.#recording);
     const frames = createFrames(payloads, target, this.#sources(assault.sources, newcomers));
     const isRandom = assault.sources === 'random';
-    return Flood.start(this.attacker, 'cable', { frames, seconds, rate: assault.rate, isRandom });
+    const { rate, clump } = assault;
+    return Flood.start(this.attacker, 'cable', { frames, seconds, rate, isRandom, clump });
   }
 
   #sources(sources: Sources, newcomers: number): Source[] {

@@ -18,6 +18,8 @@ export interface Orders {
   readonly rate: Rate;
   /** Every frame gets another source address whenever it is sent. */
   readonly isRandom: boolean;
+  /** So many frames go at once; evenly, where it is left out. */
+  readonly clump?: number | undefined;
 }
 
 export class Flood {
@@ -37,7 +39,7 @@ export class Flood {
       const program = compiledProgram('test/flood/attacker.ts');
       const child = attacker.spawn(process.execPath, [
         ...[program, ...words],
-        orders.isRandom ? 'random' : 'fixed',
+        ...[orders.isRandom ? 'random' : 'fixed', `${orders.clump ?? 1}`],
       ]);
       await child.waitForOutput(/flooding/);
       return new Flood(child);

@@ -106,6 +106,11 @@ export class Child {
     });
   }
 
+  /** For a program that is told more while it runs. */
+  writeInput(text: string): void {
+    this.#process.stdin.write(text);
+  }
+
   closeInput(): void {
     this.#process.stdin.end();
   }

@@ -30,7 +30,7 @@ function look(core: Core, peer: Peer): void {
   peer.isLooping = isLooping;
   if (endpoint === null) return;
   core.observe({ kind: isLooping ? 'routingLoop' : 'routingLoopEnded', peer, endpoint });
-  if (isLooping) core.drop('routingLoop', peer, endpoint, peer.staged.take().length);
+  if (isLooping) core.drop('routingLoop', peer, null, peer.staged.take().length);
 }
 
 /** The peer's endpoint is another one, or is gone. */

@@ -62,7 +62,7 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
     return;
   }
   if (!isPathClear(core, now, peer)) {
-    core.drop('routingLoop', peer, peer.endpoint);
+    core.drop('routingLoop', peer);
     answerUnreachable(core, now, offset, length);
     return;
   }
@@ -84,7 +84,7 @@ function stage(core: Core, peer: Peer, packet: Uint8Array): void {
 export function sendStaged(core: Core, now: number, peer: Peer): void {
   if (peer.staged.length === 0) return;
   if (!isPathClear(core, now, peer)) {
-    core.drop('routingLoop', peer, peer.endpoint, peer.staged.take().length);
+    core.drop('routingLoop', peer, null, peer.staged.take().length);
     return;
   }
   if (!peer.current?.canSend(now)) {
@@ -152,7 +152,7 @@ export function sendInitiation(core: Core, now: number, peer: Peer, isRetry: boo
   if (now - peer.lastInitiationAt < REKEY_TIMEOUT_MS) return;
   if (peer.endpoint === null || !core.isUp) return;
   if (!isPathClear(core, now, peer)) {
-    core.drop('routingLoop', peer, peer.endpoint);
+    core.drop('routingLoop', peer);
     return;
   }
   core.indices.remove(peer.handshakeIndex);
@@ -183,7 +183,7 @@ export function sendInitiation(core: Core, now: number, peer: Peer, isRetry: boo
 /** Answers an initiation just consumed; the session it makes waits for its first data. */
 export function sendResponse(core: Core, now: number, peer: Peer, endpoint: Endpoint): void {
   if (!isPathClear(core, now, peer)) {
-    core.drop('routingLoop', peer, endpoint);
+    core.drop('routingLoop', peer);
     return;
   }
   core.indices.remove(peer.handshakeIndex);

@@ -93,7 +93,7 @@ async function weighWireguard(
     peers: state?.peers ?? [],
     publicKey: state === null ? null : ownKey(state),
     listenPort: state?.listenPort ?? 0,
-    addresses: hasEndpoint ? system.addresses().map(({ address }) => address) : [],
+    addresses: hasEndpoint ? system.addresses() : [],
   });
 }
 

@@ -19,6 +19,11 @@ export interface Warning {
   readonly isMoot: boolean;
 }
 
+export interface OwnAddress {
+  readonly address: Uint8Array;
+  readonly index: number;
+}
+
 /** What is known of an interface before it is changed. */
 export interface Standing {
   readonly name: string;
@@ -27,8 +32,8 @@ export interface Standing {
   readonly publicKey: Uint8Array | null;
   /** 0 when it is not known. */
   readonly listenPort: number;
-  /** Those of this machine. */
-  readonly addresses: readonly Uint8Array[];
+  /** Those of this machine, each with its link's index. */
+  readonly addresses: readonly OwnAddress[];
 }
 
 /** As many prefixes are named in one line. */
@@ -91,10 +96,13 @@ function checkPublicKey(key: Uint8Array): void {
 }
 
 /** @throws Refusal */
-function checkEndpoint(peer: PeerChange, port: number, addresses: readonly Uint8Array[]): void {
+function checkEndpoint(peer: PeerChange, port: number, addresses: readonly OwnAddress[]): void {
   const { endpoint } = peer;
   if (!endpoint || port === 0 || endpoint.port !== port) return;
-  if (!addresses.some((address) => sameBytes(address, endpoint.address))) return;
+  // Other links may have the same fe80:: address.
+  const isOurs = ({ address, index }: OwnAddress): boolean =>
+    sameBytes(address, endpoint.address) && (endpoint.scope === 0 || endpoint.scope === index);
+  if (!addresses.some(isOurs)) return;
   throw new Refusal(
     `wgendpoint: ${formatAddress(endpoint.address)} ${port}: our own address and port: expected those of the peer`,
   );

@@ -189,7 +189,8 @@ class Reading {
 
 /** The words themselves, so that a line fits a terminal. */
 function briefExample(row: Word): string {
-  return row.place === 'peer' ? row.example.replace(/^.* wgpeer \S+ /, '') : row.example;
+  if (row.place === 'peer') return row.example.replace(/^.* wgpeer \S+ /, '');
+  return row.args[0] === 'PUBLICKEY' ? row.example.replace(/(wgpeer \S+) .*$/, '$1') : row.example;
 }
 
 function takeAlone(reading: Reading, word: string, command: Command): string | null {

@@ -59,6 +59,7 @@ function office(): FakeSystem {
     });
   address(1, '10.99.0.1', 24);
   address(1, 'fd00:99::1', 64);
+  address(1, 'fe80::1', 64);
   address(2, '198.51.100.10', 24);
   return system;
 }
@@ -306,6 +307,11 @@ const ROWS: Row[] = [
   ['B20', 'wg0 wgport 7 wgpeer A wgendpoint 198.51.100.10 51820'],
   ['B20', 'wg0 wgpeer A wgendpoint 198.51.100.10 4500'],
   ['B20', 'wg0 wgpeer A wgendpoint 127.0.0.1 4500'],
+  [
+    'B20',
+    'wg0 wgpeer A wgendpoint fe80::1%wg0 51820',
+    '!wgendpoint: fe80::1 51820: our own address and port: expected those of the peer',
+  ],
   [
     'B20',
     'wg0 wgpeer A wgendpoint zero.example 51820',

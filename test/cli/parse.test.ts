@@ -214,6 +214,10 @@ describe('mistakes', () => {
       'wg0 wgpeer KEYA wgendpoint 1.2.3.4',
       'wgendpoint: expected HOST and PORT after it, as in `wgendpoint vpn.example.net 51820`',
     ],
+    [
+      'wg0 wgpeer',
+      'wgpeer: expected PUBLICKEY after it, as in `tswg wg0 wgpeer fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=`',
+    ],
     ['wg0 wgport', 'wgport: expected PORT after it, as in `tswg wg0 wgport 51820`'],
     ['wg0 wgport 65536', 'wgport: 65536: expected 0 to 65535'],
     ['wg0 wgport -1', 'wgport: -1: expected 0 to 65535'],

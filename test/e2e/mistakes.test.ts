@@ -13,7 +13,7 @@ import { createKeyPair } from '../lab/tunnel.ts';
 /** Has Node say that it is another one. */
 const DISGUISE = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.20.4'}})`;
 
-describeInLab('a mistake', ['wg'], () => {
+describeInLab('a mistake', ['wg', 'script'], () => {
   let lab: Lab;
   let host: Host;
   const [own, peer] = [createKeyPair(), createKeyPair()];
@@ -123,6 +123,21 @@ describeInLab('a mistake', ['wg'], () => {
         stderr: `${program}: this is Node.js 18.20.4: expected 20.19 or newer (https://nodejs.org)\n`,
       });
     }
+  });
+
+  it('is not made by waiting without a word for what has to be typed', async () => {
+    // A terminal whose input ends at once; the bound only catches a hang.
+    const typed = 'timeout 30 script -qec "tswg pubkey" /dev/null </dev/null';
+    const { stdout } = await host.sh(typed);
+    expect(stdout.split('\r\n')[0]).toBe(
+      'tswg: waiting for a key on standard input; Ctrl-D ends it',
+    );
+    // Nobody is to be told who pipes one in.
+    await host.writeFile('/etc/wg/private.key', `${own.privateKey}\n`);
+    expect(await host.sh('tswg pubkey </etc/wg/private.key')).toMatchObject({
+      stdout: `${own.publicKey}\n`,
+      stderr: '',
+    });
   });
 
   it('in a `set` puts no key into the log', async () => {

@@ -106,7 +106,7 @@ export class Core {
     this.privateKeyPlace = this.takeSecret();
     this.observe = options.observe ?? (() => {});
     this.indices = new IndexTable(options.random);
-    this.cookieChecker = new CookieChecker(options.random);
+    this.cookieChecker = new CookieChecker(options.random, options.suite);
   }
 
   /** A copy, 32 bytes, the caller's to wipe; null when there is none. */

@@ -141,7 +141,7 @@ export class Core {
     this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
     this.indices = new IndexTable(options.random, this.doorkeeper);
     this.leadsInside = options.leadsInside ?? (() => false);
-    this.cookieChecker = new CookieChecker(options.random);
+    this.cookieChecker = new CookieChecker(options.random, options.suite);
   }
 
   /** A copy, 32 bytes, the caller's to wipe; null when there is none. */

@@ -205,6 +205,11 @@ export function sendResponse(core: Core, now: number, peer: Peer, endpoint: Endp
   core.observe({ kind: 'responseSent', peer });
 }
 
+// Strangers decide how often these are used, so they are used again. Nothing is kept in them.
+const cookieReply = new Uint8Array(COOKIE_REPLY_BYTES);
+const remoteIdOfIpv4 = new Uint8Array(4 + 2);
+const remoteIdOfIpv6 = new Uint8Array(16 + 2);
+
 /** Answers a handshake message under load with a cookie (whitepaper 5.4.7); no peer is known yet. */
 export function sendCookieReply(
   core: Core,
@@ -212,16 +217,15 @@ export function sendCookieReply(
   message: Uint8Array,
   endpoint: Endpoint,
 ): void {
-  const reply = new Uint8Array(COOKIE_REPLY_BYTES);
-  core.cookieChecker.createReply(reply, message, now, remoteId(endpoint));
+  core.cookieChecker.createReply(cookieReply, message, now, remoteId(endpoint));
   core.counts.cookiesSent++;
-  transmitHandshake(core, null, reply, endpoint);
+  transmitHandshake(core, null, cookieReply, endpoint);
   core.observe({ kind: 'cookieSent', endpoint });
 }
 
-/** Address and port as a cookie is bound to them (whitepaper 5.4.7). */
+/** Address and port as a cookie is bound to them (whitepaper 5.4.7); good until the next call. */
 export function remoteId(endpoint: Endpoint): Uint8Array {
-  const id = new Uint8Array(endpoint.address.length + 2);
+  const id = endpoint.address.length === 4 ? remoteIdOfIpv4 : remoteIdOfIpv6;
   id.set(endpoint.address);
   id[endpoint.address.length] = endpoint.port >> 8;
   id[endpoint.address.length + 1] = endpoint.port & 0xff;

@@ -5,6 +5,7 @@ import { HandshakeQueue, MAX_QUEUED_HANDSHAKES } from '../../src/device/handshak
 import { IndexTable } from '../../src/device/indextable.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { BURST_PACKETS, PACKETS_PER_SECOND, RateLimiter } from '../../src/device/ratelimiter.ts';
+import { remoteId } from '../../src/device/send.ts';
 import { MAX_STAGED_PACKETS, StagedPackets } from '../../src/device/staged.ts';
 import { NO_DOORKEEPER } from '../../src/device/whereabouts.ts';
 import { parseAddress } from '../../src/packet/address.ts';
@@ -185,5 +186,18 @@ describe('queues', () => {
     queue.countFutile(1_500);
     expect(queue.isUnderLoad(2_499)).toBe(true);
     expect(queue.isUnderLoad(2_500)).toBe(false);
+  });
+});
+
+describe('what a cookie is bound to', () => {
+  it('is address and port, in IPv4 and IPv6 by turns', () => {
+    const idOf = (address: string, port: number) =>
+      Buffer.from(remoteId(new Endpoint(parseAddress(address)!, port))).toString('hex');
+    for (let round = 0; round < 2; round++) {
+      expect(idOf('192.0.2.1', 0xcafe)).toBe('c0000201cafe');
+      expect(idOf('2001:db8::1', 0xcafe)).toBe('20010db8000000000000000000000001cafe');
+      expect(idOf('::', 1)).toBe(`${'00'.repeat(16)}0001`);
+      expect(idOf('0.0.0.0', 256)).toBe('000000000100');
+    }
   });
 });

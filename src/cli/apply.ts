@@ -12,6 +12,7 @@ import { writeSet } from '../uapi/set.ts';
 import { planAddresses, sameAddress } from './addressplan.ts';
 import type { Draft } from './command.ts';
 import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
+import { hasLostDaemon, hasRemains, lostDaemon } from './lostdaemon.ts';
 import { Refusal } from './refusal.ts';
 import { resolveChange } from './resolve.ts';
 import type { Link, System } from './system.ts';
@@ -24,6 +25,9 @@ const DESTROY_POLL_MS = 10;
 /** @throws Refusal with the line for the operator; nothing was changed unless it says so. */
 export async function configure(name: string, draft: Draft, system: System): Promise<void> {
   const existing = findLink(name, system);
+  if (existing !== undefined && hasLostDaemon(existing, system)) {
+    throw new Refusal(`${name}: ${lostDaemon(name)}`);
+  }
   if (draft.create && existing !== undefined) {
     throw new Refusal(`${name}: create: the interface is there already`);
   }
@@ -224,23 +228,25 @@ function describe(word: string, address: AddressView): string {
 /** Ends the interface and its daemon, and waits until both are gone. */
 export async function destroy(name: string, system: System): Promise<void> {
   const link = findLink(name, system);
-  if (link === undefined) throw new Refusal(noSuchInterface(name));
+  const hasLeft = link === undefined && hasRemains(name, system);
+  if (link === undefined && !hasLeft) throw new Refusal(noSuchInterface(name));
   if (!system.isRoot) throw needsRoot(name);
-  if (link.kind !== 'wireguard' && !system.sockets().includes(name)) {
-    throw new Refusal(
-      `${name}: destroy: not a WireGuard interface; \`ip link delete ${name}\` removes others`,
-    );
-  }
-  await removeLink(link, system);
+  if (link !== undefined) await removeLink(link, system);
+  else await system.forget(name);
 }
 
 async function removeLink(link: Link, system: System): Promise<void> {
-  const isLeftBehind = await hasLostDaemon(link.name, system);
-  step('destroy', '', () => system.deleteLink(link.index));
-  if (isLeftBehind) {
+  if (hasLostDaemon(link, system)) {
+    step('destroy', '', () => system.deleteLink(link.index));
     await system.forget(link.name);
     return;
   }
+  if (link.kind !== 'wireguard' && !system.sockets().includes(link.name)) {
+    throw new Refusal(
+      `${link.name}: destroy: not a WireGuard interface; \`ip link delete ${link.name}\` removes others`,
+    );
+  }
+  step('destroy', '', () => system.deleteLink(link.index));
   for (let waited = 0; system.sockets().includes(link.name); waited += DESTROY_POLL_MS) {
     if (waited >= DESTROY_TIMEOUT_MS) {
       throw new Refusal(
@@ -255,15 +261,4 @@ async function removeLink(link: Link, system: System): Promise<void> {
 export async function takeOver(name: string, system: System): Promise<void> {
   if (!system.isRoot) throw needsRoot(name);
   await startDaemon(name, true, system);
-}
-
-/** Whether a persistent interface has outlived its daemon, so that nobody cleans up behind it. */
-export async function hasLostDaemon(name: string, system: System): Promise<boolean> {
-  if (!system.sockets().includes(name)) return false;
-  try {
-    await system.request(name, 'get=1\n\n');
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === 'ECONNREFUSED';
-  }
 }

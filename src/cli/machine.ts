@@ -4,8 +4,9 @@
  */
 
 import { Netlink } from '../io/netlink.ts';
+import { hasState, removeState, stateDirectory } from '../io/statefile.ts';
 import { request } from '../io/uapiclient.ts';
-import { removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
+import { isUapiServed, removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
 import type { System } from './system.ts';
 import type { AddressView } from './view.ts';
 
@@ -30,9 +31,10 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
     deleteAddress: (index, address) => netlink.deleteAddress(addressChange(index, address)),
     deleteLink: (index) => netlink.deleteLink(index),
     sockets: uapiSocketNames,
+    isServed: isUapiServed,
     request: (name, text) => request(name, text),
+    hasState: (name) => hasState(name, stateDirectory(env)),
     forget: async (name) => {
-      const { removeState, stateDirectory } = await import('../io/statefile.ts');
       removeStaleSocket(name);
       removeState(name, stateDirectory(env));
     },

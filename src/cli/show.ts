@@ -112,6 +112,7 @@ export function describeInterface(view: InterfaceView, nowMs: number): Record<st
       ...(one.destination === null ? {} : { destination: formatAddress(one.destination) }),
       ...(one.broadcast === null ? {} : { broadcast: formatAddress(one.broadcast) }),
     })),
+    ...(view.hasLostDaemon ? { hasLostDaemon: true } : {}),
     ...(view.wireguard === null ? {} : { wireguard: describeWireguard(view.wireguard, nowMs) }),
   };
 }

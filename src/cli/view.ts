@@ -34,6 +34,8 @@ export interface InterfaceView {
   readonly description: string;
   readonly addresses: readonly AddressView[];
   readonly wireguard: WireguardView | null;
+  /** It is ours, but no daemon serves it any more. */
+  readonly hasLostDaemon: boolean;
 }
 
 // netdevice(7). What stands above 16 bits is the kernel's own affair, as in SIOCGIFFLAGS.

@@ -343,10 +343,10 @@ export const COMMANDS: readonly Omit<Word, 'place'>[] = [
   },
   {
     word: 'netstart',
-    args: ['[-n]', '[INTERFACE...]'],
+    args: ['[-n | --keep]', '[INTERFACE...]'],
     summary: 'set interfaces up as their files /etc/hostname.INTERFACE say',
     detail:
-      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand behind `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
+      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand behind `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done. --keep carries out what it can of a file with mistakes, too, tries what was refused again after 1 to 60 seconds, and stays until every line has been carried out.',
     example: 'tswg netstart -n wg0',
   },
   {

@@ -33,6 +33,8 @@ const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
 export const IFLA_TARGET_NETNSID = 46;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_TUN_PERSIST = 6;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 const IFA_LABEL = 3;
@@ -67,6 +69,8 @@ export interface Link {
   readonly alias: string;
   /** `tun`, `wireguard`, `veth`...; empty for hardware. */
   readonly kind: string;
+  /** A TUN device that stays when its last descriptor is closed. */
+  readonly isPersistent: boolean;
 }
 
 export interface LinkAddress {
@@ -104,6 +108,7 @@ export interface Answer {
 }
 
 const decoder = new TextDecoder();
+const NOTHING = new Uint8Array(0);
 
 /** The messages of one datagram from the kernel; stops at the first that is not whole. */
 export function parseMessages(bytes: Uint8Array): Message[] {
@@ -153,8 +158,9 @@ export function parseLink(body: Uint8Array): Link | null {
   const name = attributes.get(IFLA_IFNAME);
   if (name === undefined) return null;
   const alias = attributes.get(IFLA_IFALIAS);
-  const info = attributes.get(IFLA_LINKINFO);
-  const kind = info === undefined ? undefined : attributesOf(info, 0).get(IFLA_INFO_KIND);
+  const info = attributesOf(attributes.get(IFLA_LINKINFO) ?? NOTHING, 0);
+  const kind = textOf(info.get(IFLA_INFO_KIND) ?? NOTHING);
+  const data = attributesOf(info.get(IFLA_INFO_DATA) ?? NOTHING, 0);
   const flags = view.getUint32(8, true);
   return {
     index: view.getInt32(4, true),
@@ -163,7 +169,8 @@ export function parseLink(body: Uint8Array): Link | null {
     isUp: (flags & IFF_UP) !== 0,
     mtu: numberOf(attributes.get(IFLA_MTU)),
     alias: alias === undefined ? '' : textOf(alias),
-    kind: kind === undefined ? '' : textOf(kind),
+    kind,
+    isPersistent: kind === 'tun' && data.get(IFLA_TUN_PERSIST)?.[0] === 1,
   };
 }
 

@@ -59,6 +59,7 @@ class Responses implements RunningTarget {
       ...{ name: 'wg0', index: 4, flags: 0x1091, mtu: 1420, addresses: ADDRESSES },
       description: text.slice(0, DESCRIPTION_MAX),
       wireguard: { state, publicKey, stats },
+      hasLostDaemon: false,
     };
     const shown = formatInterface(view, { peers: true, nowMs: 1_800_000_000_000 });
     const counted = formatStats('wg0', stats);

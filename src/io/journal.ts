@@ -1,0 +1,30 @@
+/**
+ * The priority of a line for the journal: systemd reads `<N>` at the beginning of a line of a
+ * service's standard error as its syslog(3) severity (sd-daemon(3)), and takes it away.
+ */
+
+import { fstatSync } from 'node:fs';
+
+const SEVERITIES = { error: 3, info: 6, debug: 7 } as const;
+const STANDARD_ERROR = 2;
+
+export type Priority = keyof typeof SEVERITIES;
+
+/** Empty unless standard error is what JOURNAL_STREAM names: elsewhere it would be shown. */
+export function journalPriority(
+  priority: Priority,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  return isJournal(env.JOURNAL_STREAM) ? `<${SEVERITIES[priority]}>` : '';
+}
+
+/** @param stream `DEVICE:INODE`, in decimal */
+function isJournal(stream: string | undefined): boolean {
+  if (stream === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(STANDARD_ERROR, { bigint: true });
+    return stream === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
+}

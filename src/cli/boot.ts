@@ -4,7 +4,7 @@
  */
 
 import { hostnameFileNames, hostnamePath } from '../io/hostnamefiles.ts';
-import { journalPriority } from '../io/journal.ts';
+import { openJournal, type Priority } from '../io/journal.ts';
 import { readSmallFile, type SmallFile } from '../io/secretfile.ts';
 import { takeServiceNotifier } from '../io/servicenotify.ts';
 import { runShell, type ShellOptions } from '../io/shell.ts';
@@ -40,8 +40,9 @@ export interface Service {
 type Environment = Record<string, string | undefined>;
 
 export function openBoot(system: System, env: Environment): Boot {
-  const say = (priority: 'error' | 'info', line: string): void => {
-    process.stderr.write(`${journalPriority(priority, env)}tswg: ${line}\n`);
+  const prefix = openJournal(env);
+  const say = (priority: Priority, line: string): void => {
+    process.stderr.write(`${prefix(priority)}tswg: ${line}\n`);
   };
   const isManaged = (env.NOTIFY_SOCKET ?? '') !== '';
   const notifier = takeServiceNotifier(env, (note) => say('error', note));

@@ -10,12 +10,15 @@ const STANDARD_ERROR = 2;
 
 export type Priority = keyof typeof SEVERITIES;
 
-/** Empty unless standard error is what JOURNAL_STREAM names: elsewhere it would be shown. */
-export function journalPriority(
-  priority: Priority,
+/**
+ * What stands before a line of standard error: nothing unless that is what JOURNAL_STREAM names, as
+ * it would be shown elsewhere.
+ */
+export function openJournal(
   env: Readonly<Record<string, string | undefined>>,
-): string {
-  return isJournal(env.JOURNAL_STREAM) ? `<${SEVERITIES[priority]}>` : '';
+): (priority: Priority) => string {
+  const isIt = isJournal(env.JOURNAL_STREAM);
+  return (priority) => (isIt ? `<${SEVERITIES[priority]}>` : '');
 }
 
 /** @param stream `DEVICE:INODE`, in decimal */

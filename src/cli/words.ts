@@ -60,6 +60,7 @@ export const WORDS: readonly Word[] = [
     args: [],
     place: 'interface',
     summary: 'let packets through; setting an address implies it',
+    detail: 'The routes that `down` took away are put back.',
     example: 'tswg wg0 up',
   },
   {
@@ -67,6 +68,8 @@ export const WORDS: readonly Word[] = [
     args: [],
     place: 'interface',
     summary: 'stop all packets and forget session keys; the configuration stays',
+    detail:
+      'Linux removes the routes over an interface that is down: `up` puts back those that this takes away. What `ip link set INTERFACE down` takes away is not put back, but for IPv6 addresses that tswg has set.',
     example: 'tswg wg0 down',
   },
   {

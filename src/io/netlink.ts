@@ -36,6 +36,7 @@ import {
   parseMessages,
   parseNamespaceNumber,
   parseRoute,
+  type Recording,
   type Route,
   RTM_DELADDR,
   RTM_DELROUTE,
@@ -43,6 +44,8 @@ import {
   RTM_NEWLINK,
   RTM_NEWNSID,
   RTM_NEWROUTE,
+  recordAddress,
+  recordRoute,
 } from './netlinkmessage.ts';
 import {
   type AddressChange,
@@ -59,7 +62,9 @@ import {
   writeGetLinks,
   writeGetNamespaceNumber,
   writeGetRoute,
+  writeGetRoutes,
   writeNumberNamespace,
+  writeRecording,
   writeRoute,
   writeSetLink,
 } from './netlinkrequest.ts';
@@ -210,6 +215,22 @@ export class Netlink {
   /** @throws {SystemError} ESRCH when it is not there */
   deleteRoute(change: RouteChange): void {
     this.#change('delete route', writeRoute(RTM_DELROUTE, 0, change));
+  }
+
+  /** The routes over a link, and its IPv6 addresses, to be played back when they are gone. */
+  recordings(linkIndex: number): Recording[] {
+    const ofRoute = (body: Uint8Array) => recordRoute(body, linkIndex);
+    const ofAddress = (body: Uint8Array) => recordAddress(body, linkIndex);
+    return [
+      // The kernel lists the newest first.
+      ...this.#list('list addresses', writeGetAddresses(), RTM_NEWADDR, ofAddress).reverse(),
+      ...this.#list('list routes', writeGetRoutes(), RTM_NEWROUTE, ofRoute),
+    ];
+  }
+
+  /** Makes again what was recorded. @throws {SystemError} EEXIST when it is there, and others */
+  playBack(bytes: Uint8Array): void {
+    this.#change('put back a route or an address', writeRecording(bytes));
   }
 
   /**

@@ -71,8 +71,10 @@ class Keeper {
     return this.#isGone;
   }
 
+  /** In the order of the lines. */
   get troubles(): string[] {
-    return [...this.#missing.values()];
+    const lines = [...this.#missing.values()];
+    return lines.sort((one, other) => one.localeCompare(other, 'en', { numeric: true }));
   }
 
   /** Tries everything that is missing. Whether that is something else now. */

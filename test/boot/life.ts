@@ -11,7 +11,7 @@ import type { Checks } from './checks.ts';
 import { Pings } from './pings.ts';
 import { BOX, FILE, type Site } from './site.ts';
 
-const LOST = /wg0: no daemon serves it any more: .*`tswg wg0 destroy` removes it/;
+const LOST = /no daemon serves it any more: .*`tswg wg0 destroy` removes it/;
 
 export async function liveThroughADay(site: Site, checks: Checks): Promise<void> {
   const { machine, peer, lines } = site;
@@ -45,6 +45,7 @@ export async function liveThroughADay(site: Site, checks: Checks): Promise<void>
   await stopAndStart(site, checks);
 
   console.log('\na boot after another');
+  await machine.run('systemctl start tswg@wg0');
   await machine.powerOff();
   pings = new Pings(peer, BOX);
   await machine.boot();
@@ -52,6 +53,7 @@ export async function liveThroughADay(site: Site, checks: Checks): Promise<void>
   const errors = await machine.run('journalctl --no-pager --boot --priority=err -u "tswg*"');
   const before = await machine.run('journalctl --no-pager --boot=-1 -u "tswg*" | tail -n 8');
   checks.show('the end of the boot before', before);
+  checks.that('its end was none in error', !/ERROR|Failed/.test(before), before);
   checks.that('no error in the journal', !/tswg/.test(errors), errors);
   const { lost: lostSince } = await pings.stop();
   checks.that('no ping is lost once one was answered', lostSince === 0, `${lostSince}`);

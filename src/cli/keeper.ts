@@ -22,6 +22,10 @@ const COMMAND_MS_MAX = 60_000;
 
 /** Resolves to the exit code when nothing is missing: 1 if an interface was removed meanwhile. */
 export async function keep(names: readonly string[], boot: Boot): Promise<number> {
+  if (!boot.system.isRoot) {
+    boot.complain('netstart: --keep: only root may change interfaces; try it with sudo');
+    return 1;
+  }
   const all = names.map((name) => new Keeper(name, boot));
   const patience = setTimeout(() => boot.service.ready(), FIRST_PASS_MS_MAX);
   let pauseMs = PAUSE_MS_MIN;

@@ -43,6 +43,8 @@ Environment:
   WG_UAPI_FD=N                          use this listening control socket
   NOTIFY_SOCKET=/PATH|@NAME             in the foreground, told READY=1 once \`wg\` works and
                                         STOPPING=1 at the end (systemd's Type=notify)
+  JOURNAL_STREAM=DEVICE:INODE           if that is standard error, the log's lines begin with
+                                        their priority (systemd's journal)
   TSWG_CRYPTO=auto|openssl|portable     whose cryptography is used (auto)
   TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
   TSWG_USER=NAME                        become this user once all is open (_tswg, tswg, or else

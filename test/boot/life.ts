@@ -42,6 +42,7 @@ export async function liveThroughADay(site: Site, checks: Checks): Promise<void>
   checks.that(`none of ${sent} pings was lost`, lost === 0, `${lost}`);
 
   await kill(site, checks);
+  await crashAgainAndAgain(site, checks);
   await stopAndStart(site, checks);
 
   console.log('\na boot after another');
@@ -88,6 +89,30 @@ async function kill({ machine, peer }: Site, checks: Checks): Promise<void> {
   checks.matches('it runs again', stdout, /^(active|activating)$/m);
 }
 
+/** A daemon that cannot live is started more and more seldom. */
+async function crashAgainAndAgain({ machine }: Site, checks: Checks): Promise<void> {
+  console.log('\na daemon that ends again and again');
+  const pauses: number[] = [];
+  for (let crash = 1; crash <= 5; crash++) {
+    const killed = Number(await machine.run('kill -9 $(pidof tswgd); cut -d" " -f1 /proc/uptime'));
+    const started = await waitFor(
+      async () => {
+        const { stdout } = await machine.sh(
+          'systemctl is-active tswg@wg0 && systemctl show -P ExecMainStartTimestampMonotonic tswg@wg0',
+        );
+        const [state, microseconds] = stdout.split('\n');
+        const seconds = Number(microseconds) / 1e6;
+        return state === 'active' && seconds > killed ? seconds : null;
+      },
+      'the next daemon',
+      60_000,
+    );
+    pauses.push(started - killed);
+  }
+  checks.show('seconds until it was started', pauses.map((one) => one.toFixed(1)).join(' '));
+  checks.that('the last pauses are longer', pauses.at(-1)! > 3, pauses.join(' '));
+}
+
 async function stopAndStart({ machine, peer }: Site, checks: Checks): Promise<void> {
   console.log('\nstop and start');
   await machine.run('systemctl stop tswg@wg0');
@@ -98,7 +123,9 @@ async function stopAndStart({ machine, peer }: Site, checks: Checks): Promise<vo
     checks.matches(`tswg wg0${words}`, stderr, LOST);
   }
   checks.matches('tswg', (await machine.sh('tswg')).stderr, LOST);
-  await machine.run('systemctl start tswg@wg0');
+  await machine.run('rm /run/commands; systemctl start tswg@wg0');
+  const shown = await machine.run('cat /run/commands; tswg wg0');
+  checks.matches('start returns when all is done', shown, /run\n.*wgport 51820.*wgpeer/s);
   const pings = new Pings(peer, BOX);
   await waitFor(() => pings.answered > 20, 'pings after the start', 20_000);
   await pings.stop();

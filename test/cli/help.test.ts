@@ -104,7 +104,7 @@ describe('completion', () => {
     ['help wgkey ', []],
     ['completion ', ['bash', 'zsh', 'fish']],
     ['genkey ', []],
-    ['netstart ', ['-n', 'wg0', 'wg1']],
+    ['netstart ', ['-n', '--keep', 'wg0', 'wg1']],
     ['netstart -n ', ['wg0', 'wg1']],
   ])('tswg %s', (line, expected) => {
     expect(texts(line)).toEqual(expected);

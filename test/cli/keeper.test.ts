@@ -164,6 +164,15 @@ describe('netstart --keep', () => {
   });
 });
 
+it('netstart --keep does not wait to become root', async () => {
+  const boot = new FakeBoot({ wg0: 'up' });
+  boot.system.isRoot = false;
+  expect(await keep(boot, [])).toEqual({ code: 1, pauses: [] });
+  expect(boot.complaints).toEqual([
+    'netstart: --keep: only root may change interfaces; try it with sudo',
+  ]);
+});
+
 describe('netstart --keep of a service', () => {
   it('leaves it to the service manager to start daemons', async () => {
     const boot = new FakeBoot({ wg0: 'up' }, true);

@@ -5,6 +5,7 @@
 
 import { hostnameFileNames, hostnamePath } from '../io/hostnamefiles.ts';
 import { openJournal, type Priority } from '../io/journal.ts';
+import { createRepeatedLookup } from '../io/resolver.ts';
 import { readSmallFile, type SmallFile } from '../io/secretfile.ts';
 import { takeServiceNotifier } from '../io/servicenotify.ts';
 import { runShell, type ShellOptions } from '../io/shell.ts';
@@ -39,7 +40,11 @@ export interface Service {
 
 type Environment = Record<string, string | undefined>;
 
-export function openBoot(system: System, env: Environment): Boot {
+/** Longer than a name service takes that answers. */
+const LOOKUP_PATIENCE_MS = 1_000;
+
+/** @param isRepeated whether lines are tried again, so that no name is to be waited for */
+export function openBoot(system: System, env: Environment, isRepeated: boolean): Boot {
   const prefix = openJournal(env);
   const say = (priority: Priority, line: string): void => {
     process.stderr.write(`${prefix(priority)}tswg: ${line}\n`);
@@ -47,7 +52,7 @@ export function openBoot(system: System, env: Environment): Boot {
   const isManaged = (env.NOTIFY_SOCKET ?? '') !== '';
   const notifier = takeServiceNotifier(env, (note) => say('error', note));
   return {
-    system,
+    system: isRepeated ? { ...system, lookup: createRepeatedLookup(LOOKUP_PATIENCE_MS) } : system,
     service: { isManaged, ready: notifier.ready, status: notifier.status },
     fileNames: hostnameFileNames,
     pathOf: hostnamePath,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FakeBoot } from './fakeboot.ts';
 import { FRESH_STATE } from './fakesystem.ts';
 
@@ -162,6 +162,20 @@ describe('netstart --keep', () => {
     ]);
     expect(boot.system.log).toEqual(['start wg0', 'start --persist wg0', 'set wg0']);
   });
+});
+
+it('netstart --keep is ready after 15 seconds at the latest, though a command hangs', async () => {
+  vi.useFakeTimers();
+  const boot = new FakeBoot({ wg0: '!sleep 20' });
+  boot.runShell = () => new Promise((resolve) => setTimeout(resolve, 20_000, null));
+  const kept = keep(boot, []);
+  await vi.advanceTimersByTimeAsync(14_999);
+  expect(boot.told).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(boot.told).toEqual(['ready']);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect((await kept).code).toBe(0);
+  vi.useRealTimers();
 });
 
 it('netstart --keep does not wait to become root', async () => {

@@ -30,16 +30,16 @@ export async function keep(names: readonly string[], boot: Boot): Promise<number
   const patience = setTimeout(() => boot.service.ready(), FIRST_PASS_MS_MAX);
   let pauseMs = PAUSE_MS_MIN;
   for (let pass = 1; ; pass++) {
-    let hasChanged = false;
-    for (const keeper of all) if (await keeper.attempt()) hasChanged = true;
+    for (const keeper of all) await keeper.attempt();
     if (pass === 1) {
       clearTimeout(patience);
       boot.service.ready();
     }
     const missing = all.filter((keeper) => keeper.isMissingSomething);
-    if (hasChanged) boot.service.status(describe(missing));
+    if (all.some((keeper) => keeper.hasTold)) boot.service.status(describe(missing));
     if (missing.length === 0) return all.some((keeper) => keeper.isGone) ? 1 : 0;
-    pauseMs = hasChanged ? PAUSE_MS_MIN : Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    const hasMoved = all.some((keeper) => keeper.hasMoved);
+    pauseMs = hasMoved ? PAUSE_MS_MIN : Math.min(pauseMs * 2, PAUSE_MS_MAX);
     await boot.system.sleep(pauseMs);
   }
 }
@@ -60,6 +60,8 @@ class Keeper {
   #missing = new Map<string, string>();
   #index: number | null = null;
   #isGone = false;
+  #hasTold = false;
+  #hasMoved = false;
 
   constructor(name: string, boot: Boot) {
     this.#name = name;
@@ -75,15 +77,26 @@ class Keeper {
     return this.#isGone;
   }
 
+  /** Whether the last attempt had something to tell. */
+  get hasTold(): boolean {
+    return this.#hasTold;
+  }
+
+  /** Whether other lines are missing since the last attempt, and not only for other reasons. */
+  get hasMoved(): boolean {
+    return this.#hasMoved;
+  }
+
   /** In the order of the lines. */
   get troubles(): string[] {
     const lines = [...this.#missing.values()];
     return lines.sort((one, other) => one.localeCompare(other, 'en', { numeric: true }));
   }
 
-  /** Tries everything that is missing. Whether that is something else now. */
-  async attempt(): Promise<boolean> {
-    if (this.#isGone) return false;
+  /** Tries everything that is missing. */
+  async attempt(): Promise<void> {
+    [this.#hasTold, this.#hasMoved] = [false, false];
+    if (this.#isGone) return;
     const before = this.#missing;
     const missing = new Map<string, string>();
     try {
@@ -95,7 +108,7 @@ class Keeper {
       missing.set(error.message, error.message);
     }
     this.#missing = this.#isGone ? new Map() : missing;
-    return this.#tell(before);
+    this.#tell(before);
   }
 
   /** @throws Refusal when there is none for now; false when somebody has removed it */
@@ -147,13 +160,15 @@ class Keeper {
     }
   }
 
-  /** Says what is missing that was not before. Whether anything is else. */
-  #tell(before: ReadonlyMap<string, string>): boolean {
+  /** Says what is missing that was not before, or for another reason. */
+  #tell(before: ReadonlyMap<string, string>): void {
     const fresh = [...this.#missing].filter(([key, line]) => before.get(key) !== line);
     for (const [, line] of fresh) this.#boot.complain(line);
     if (before.size > 0 && this.#missing.size === 0 && !this.#isGone) {
       this.#boot.note(`${this.#name}: every line has been carried out`);
     }
-    return fresh.length > 0 || this.#missing.size !== before.size;
+    const keys = [...this.#missing.keys()];
+    this.#hasMoved = keys.length !== before.size || keys.some((key) => !before.has(key));
+    this.#hasTold = this.#hasMoved || fresh.length > 0;
   }
 }

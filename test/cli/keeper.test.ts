@@ -76,6 +76,15 @@ describe('netstart --keep', () => {
     expect(boot.complaints).toHaveLength(1);
   });
 
+  it('tells of another reason, and does not hurry for it', async () => {
+    const boot = new FakeBoot({ wg0: '!true' });
+    let tries = 0;
+    boot.runShell = async () => (++tries > 4 ? null : `exit code ${tries % 2}`);
+    const { pauses } = await keep(boot, []);
+    expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000]);
+    expect(boot.complaints).toHaveLength(4);
+  });
+
   it('carries out what it can of a file with mistakes, and the rest once they are corrected', async () => {
     const text = 'wgpotr 7\nup\n';
     const boot = new FakeBoot({ wg0: text });

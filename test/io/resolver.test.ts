@@ -22,10 +22,19 @@ it('a lookup that is repeated gives the answer to the question asked before', as
   expect(await lookup('a.example')).toEqual(['192.0.2.1']);
   // What was answered is asked again, as the answer may be another one by then.
   await expect(lookup('a.example')).rejects.toEqual(AGAIN);
-  open[1].reject(UNKNOWN);
-  await expect(lookup('a.example')).rejects.toBe(UNKNOWN);
+  expect(open).toHaveLength(2);
+});
+
+it('a failure that comes late is told, and asked about again at once', async () => {
+  const { open, look } = createService();
+  const lookup = createRepeatedLookup(5, look);
   await expect(lookup('a.example')).rejects.toEqual(AGAIN);
-  expect(open).toHaveLength(3);
+  open[0].reject(UNKNOWN);
+  await expect(lookup('a.example')).rejects.toBe(UNKNOWN);
+  const next = lookup('a.example');
+  open[1].resolve(['192.0.2.1']);
+  expect(await next).toEqual(['192.0.2.1']);
+  expect(open).toHaveLength(2);
 });
 
 it('a lookup that is answered at once does not wait, and names do not wait for each other', async () => {

@@ -24,7 +24,7 @@ import { watchSuspension } from './io/suspension.ts';
 import { openTun } from './io/tun.ts';
 import { serveUapi, type UapiServer } from './io/uapiserver.ts';
 import { UAPI_DIRECTORY } from './io/uapisocket.ts';
-import { Log, type LogLevel } from './log.ts';
+import { Log, type LogLevel, type LogPriority } from './log.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
 import { Persistence } from './persistence.ts';
 import { openRehearsal, type Rehearsal } from './rehearsal.ts';
@@ -60,7 +60,7 @@ export interface DaemonOptions {
   /** How our own successor is started; without it there is no upgrade in place. */
   readonly successor?: Successor;
   /** Takes the log's lines, without newlines. */
-  readonly writeLog: (line: string) => void;
+  readonly writeLog: (line: string, priority: LogPriority) => void;
   /** Called when `wg` can be used. */
   readonly onReady: () => void;
   /** Called when its end begins, before anything is closed. */

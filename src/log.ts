@@ -11,6 +11,9 @@ import { formatEndpoint } from './uapi/endpoint.ts';
 /** LOG_LEVEL as wireguard-go has it; `verbose` means the same as `debug`. */
 export type LogLevel = 'silent' | 'error' | 'debug';
 
+/** How grave a line is, for logs that know the difference. */
+export type LogPriority = 'error' | 'debug';
+
 /** What an operator has to hear of, debugging or not. */
 const TROUBLES: readonly DeviceEvent['kind'][] = [
   'clockSetBack',
@@ -21,13 +24,18 @@ const TROUBLES: readonly DeviceEvent['kind'][] = [
 export class Log {
   readonly #prefix: string;
   readonly #level: LogLevel;
-  readonly #write: (line: string) => void;
+  readonly #write: (line: string, priority: LogPriority) => void;
   readonly #time: () => Date;
   /** ifconfig's `debug`: shows debugging lines whatever the level is. */
   isDebugging = false;
 
   /** `name`: the interface's. `write` gets lines without a newline. */
-  constructor(name: string, level: LogLevel, write: (line: string) => void, time: () => Date) {
+  constructor(
+    name: string,
+    level: LogLevel,
+    write: (line: string, priority: LogPriority) => void,
+    time: () => Date,
+  ) {
     this.#prefix = `(${name})`;
     this.#level = level;
     this.#write = write;
@@ -35,21 +43,21 @@ export class Log {
   }
 
   error(text: string): void {
-    if (this.#level !== 'silent' || this.isDebugging) this.#line('ERROR', text);
+    if (this.#level !== 'silent' || this.isDebugging) this.#line('error', text);
   }
 
   debug(text: string): void {
-    if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', text);
+    if (this.#level === 'debug' || this.isDebugging) this.#line('debug', text);
   }
 
   event(event: DeviceEvent): void {
     if (TROUBLES.includes(event.kind)) this.error(describe(event));
-    else if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', describe(event));
+    else if (this.#level === 'debug' || this.isDebugging) this.#line('debug', describe(event));
   }
 
-  #line(level: string, text: string): void {
+  #line(priority: LogPriority, text: string): void {
     const time = this.#time().toISOString().slice(0, 19).replace('T', ' ').replaceAll('-', '/');
-    this.#write(`${level}: ${this.#prefix} ${time} ${text}`);
+    this.#write(`${priority.toUpperCase()}: ${this.#prefix} ${time} ${text}`, priority);
   }
 }
 

@@ -14,6 +14,7 @@ import { type Draft, isEmpty, takesOnlyAway } from './command.ts';
 import { keyWord, type Warning, weighPeers } from './consequences.ts';
 import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
 import { ownKey } from './keys.ts';
+import { hasLostDaemon, hasRemains, lostDaemon } from './lostdaemon.ts';
 import { Refusal } from './refusal.ts';
 import { resolveChange } from './resolve.ts';
 import type { Link, System } from './system.ts';
@@ -30,6 +31,9 @@ const DESTROY_POLL_MS = 10;
  */
 export async function configure(name: string, draft: Draft, system: System): Promise<Warning[]> {
   const existing = findLink(name, system);
+  if (existing !== undefined && hasLostDaemon(existing, system)) {
+    throw new Refusal(`${name}: ${lostDaemon(name)}`);
+  }
   if (draft.create && existing !== undefined) {
     throw new Refusal(`${name}: create: the interface is there already`);
   }
@@ -292,9 +296,14 @@ function describe(word: string, address: AddressView): string {
 /** Ends the interface and its daemon, and waits until both are gone. */
 export async function destroy(name: string, system: System): Promise<void> {
   const link = findLink(name, system);
-  if (link === undefined) throw new Refusal(noSuchInterface(name));
+  const hasLeft = link === undefined && hasRemains(name, system);
+  if (link === undefined && !hasLeft) throw new Refusal(noSuchInterface(name));
   if (!system.isRoot) throw needsRoot(name);
-  if (!system.sockets().includes(name)) {
+  if (link === undefined) {
+    await system.forget(name);
+    return;
+  }
+  if (!hasLostDaemon(link, system) && !system.sockets().includes(name)) {
     const isKernels = link.kind === 'wireguard';
     const what = isKernels ? "the kernel's own WireGuard serves it" : 'not a WireGuard interface';
     const whose = isKernels ? 'it' : 'others';
@@ -304,12 +313,17 @@ export async function destroy(name: string, system: System): Promise<void> {
 }
 
 async function removeLink(link: Link, system: System): Promise<void> {
-  const isLeftBehind = await hasLostDaemon(link.name, system);
-  step('destroy', '', () => system.deleteLink(link.index));
-  if (isLeftBehind) {
+  if (hasLostDaemon(link, system)) {
+    step('destroy', '', () => system.deleteLink(link.index));
     await system.forget(link.name);
     return;
   }
+  if (link.kind !== 'wireguard' && !system.sockets().includes(link.name)) {
+    throw new Refusal(
+      `${link.name}: destroy: not a WireGuard interface; \`ip link delete ${link.name}\` removes others`,
+    );
+  }
+  step('destroy', '', () => system.deleteLink(link.index));
   for (let waited = 0; system.sockets().includes(link.name); waited += DESTROY_POLL_MS) {
     if (waited >= DESTROY_TIMEOUT_MS) {
       throw new Refusal(
@@ -324,15 +338,4 @@ async function removeLink(link: Link, system: System): Promise<void> {
 export async function takeOver(name: string, system: System): Promise<void> {
   if (!system.isRoot) throw needsRoot(name);
   await startDaemon(name, true, system);
-}
-
-/** Whether a persistent interface has outlived its daemon, so that nobody cleans up behind it. */
-export async function hasLostDaemon(name: string, system: System): Promise<boolean> {
-  if (!system.sockets().includes(name)) return false;
-  try {
-    await system.request(name, 'get=1\n\n');
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === 'ECONNREFUSED';
-  }
 }

@@ -101,7 +101,12 @@ export type Command =
   | { readonly kind: 'stats'; readonly name: string }
   | { readonly kind: 'destroy' | 'upgrade'; readonly name: string }
   | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }
-  | { readonly kind: 'netstart'; readonly names: readonly string[]; readonly isDryRun: boolean }
+  | {
+      readonly kind: 'netstart';
+      readonly names: readonly string[];
+      /** Once; `plan`: only print it; `keep`: until every line has been carried out. */
+      readonly mode: 'once' | 'plan' | 'keep';
+    }
   | { readonly kind: 'genkey' | 'pubkey' | 'genpsk' | 'version' }
   | { readonly kind: 'help'; readonly topic: string | null }
   | { readonly kind: 'completion'; readonly shell: string | null };

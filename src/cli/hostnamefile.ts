@@ -33,11 +33,14 @@ type Entry = { readonly label: string } & (
   | { readonly kind: 'mistake'; readonly text: string }
 );
 
-/** @returns the lines to be carried out in order, or one mistake for each line that is wrong */
-export function parseHostnameFile(
-  name: string,
-  text: string,
-): { readonly lines: HostnameLine[] } | { readonly mistakes: string[] } {
+export interface HostnameFile {
+  /** What can be understood, in order. */
+  readonly lines: HostnameLine[];
+  /** One for each line that is wrong, with its label. */
+  readonly mistakes: string[];
+}
+
+export function parseHostnameFile(name: string, text: string): HostnameFile {
   const entries: Entry[] = [];
   for (const { label, text: line } of logicalLines(name, text)) {
     const entry = readLine(line, name, entries.at(-1));
@@ -52,7 +55,7 @@ export function parseHostnameFile(
     else if (action.kind === 'command' || action.words.length > 0) lines.push({ label, action });
   }
   mistakes.push(...contradictions(lines));
-  return mistakes.length > 0 ? { mistakes } : { lines };
+  return { lines, mistakes };
 }
 
 /** Copied lines: the later one about a peer would undo the one before it. */

@@ -90,7 +90,7 @@ async function run(command: Command, env: Record<string, string | undefined>): P
         import('./netstart.ts'),
         import('./boot.ts'),
       ]);
-      return netstart(command, openBoot(await openSystem(env), env));
+      return netstart(command, openBoot(await openSystem(env), env, command.mode === 'keep'));
     }
     case 'destroy': {
       const [{ destroy }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);

@@ -94,10 +94,10 @@ function parseCompletion(rest: readonly string[]): Command | Mistake {
 }
 
 function parseNetstart(rest: readonly string[]): Command | Mistake {
-  const isDryRun = rest[0] === '-n';
-  const names = isDryRun ? rest.slice(1) : rest;
+  const mode = rest[0] === '-n' ? 'plan' : rest[0] === '--keep' ? 'keep' : 'once';
+  const names = mode === 'once' ? rest : rest.slice(1);
   const wrong = names.find((name) => !isInterfaceName(name));
-  if (wrong === undefined) return { kind: 'netstart', names, isDryRun };
+  if (wrong === undefined) return { kind: 'netstart', names, mode };
   return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
 }
 

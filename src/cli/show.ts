@@ -123,6 +123,7 @@ export function describeInterface(view: InterfaceView, nowMs: number): Record<st
       ...(one.broadcast === null ? {} : { broadcast: formatAddress(one.broadcast) }),
     })),
     ...(view.sendsRedirects ? { sendsRedirects: true } : {}),
+    ...(view.hasLostDaemon ? { hasLostDaemon: true } : {}),
     ...(view.wireguard === null ? {} : { wireguard: describeWireguard(view.wireguard, nowMs) }),
   };
 }

@@ -4,6 +4,7 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
+import { openJournal } from '../io/journal.ts';
 import {
   daemonCommand,
   keepsOutput,
@@ -12,7 +13,9 @@ import {
   takeReporter,
   takeStarterSocket,
 } from '../io/launch.ts';
+import { nameProcess } from '../io/processname.ts';
 import type { Predecessor } from '../io/succession.ts';
+import type { LogPriority } from '../log.ts';
 import { visible } from '../quotation.ts';
 import { VERSION } from '../version.ts';
 import { descriptorLimit } from './refusal.ts';
@@ -42,6 +45,8 @@ Environment:
   WG_UAPI_FD=N                          use this listening control socket
   NOTIFY_SOCKET=/PATH|@NAME             in the foreground, told READY=1 once \`wg\` works and
                                         STOPPING=1 at the end (systemd's Type=notify)
+  JOURNAL_STREAM=DEVICE:INODE           if that is standard error, the log's lines begin with
+                                        their priority (systemd's journal)
   TSWG_CRYPTO=auto|openssl|portable     whose cryptography is used (auto)
   TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
   TSWG_USER=NAME                        become this user once all is open (_tswg, tswg, or else
@@ -128,6 +133,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
 }
 
 async function runForeground(name: string, env: Environment): Promise<number> {
+  nameProcess('tswgd', name);
   const reporter = takeReporter(env);
   try {
     // First of all, so that whoever is to be followed hears of what goes wrong from here on.
@@ -139,11 +145,11 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const { runDaemon } = await import('../daemon.ts');
     const { takeServiceNotifier } = await import('../io/servicenotify.ts');
     const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
-    const writeLog = await openLog(isBehind && !keepsOutput(env));
+    const writeLog = await openLog(isBehind && !keepsOutput(env), env);
     const successor = { command: daemonCommand(name), env: successorEnvironment(env, isBehind) };
     // In the background we are not the service, even if one of its programs has started us.
     const service = takeServiceNotifier(isBehind ? {} : env, (note) =>
-      writeLog(`error: (${name}) ${note}`),
+      writeLog(`error: (${name}) ${note}`, 'error'),
     );
     return await runDaemon({
       name,
@@ -166,7 +172,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     });
   } catch (error) {
     // Whoever waits for us prints the line.
-    return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error));
+    return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error), openJournal(env)('error'));
   }
 }
 
@@ -192,18 +198,22 @@ function successorEnvironment(env: Environment, isBehind: boolean): Environment 
 }
 
 /** In the background without an output of its own, a daemon still has the kernel's log. */
-async function openLog(isUnseen: boolean): Promise<(line: string) => void> {
+async function openLog(
+  isUnseen: boolean,
+  env: Environment,
+): Promise<(line: string, priority: LogPriority) => void> {
   if (!isUnseen) {
     // Whoever read the log may go away before the tunnel does.
     process.stderr.on('error', () => {});
-    return (line) => void process.stderr.write(`${line}\n`);
+    const prefix = openJournal(env);
+    return (line, priority) => void process.stderr.write(`${prefix(priority)}${line}\n`);
   }
   const { openKernelLog } = await import('../io/kernellog.ts');
   return openKernelLog('tswgd');
 }
 
-function fail(line: string): number {
-  process.stderr.write(`tswgd: ${line}\n`);
+function fail(line: string, prefix = ''): number {
+  process.stderr.write(`${prefix}tswgd: ${line}\n`);
   return 1;
 }
 

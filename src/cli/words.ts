@@ -60,6 +60,7 @@ export const WORDS: readonly Word[] = [
     args: [],
     place: 'interface',
     summary: 'let packets through; setting an address implies it',
+    detail: 'The routes that `down` took away are put back.',
     example: 'tswg wg0 up',
   },
   {
@@ -67,6 +68,8 @@ export const WORDS: readonly Word[] = [
     args: [],
     place: 'interface',
     summary: 'stop all packets and forget session keys; the configuration stays',
+    detail:
+      'Linux removes the routes over an interface that is down: `up` puts back those that this takes away. What `ip link set INTERFACE down` takes away is not put back, but for IPv6 addresses that tswg has set.',
     example: 'tswg wg0 down',
   },
   {
@@ -345,10 +348,10 @@ export const COMMANDS: readonly Omit<Word, 'place'>[] = [
   },
   {
     word: 'netstart',
-    args: ['[-n]', '[INTERFACE...]'],
+    args: ['[-n | --keep]', '[INTERFACE...]'],
     summary: 'set interfaces up as their files /etc/hostname.INTERFACE say',
     detail:
-      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
+      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done. --keep carries out what it can of a file with mistakes, too, tries what was refused again after 1 to 60 seconds, and stays until every line has been carried out.',
     example: 'tswg netstart -n wg0',
   },
   {

@@ -5,23 +5,25 @@
 
 import { openSync, writeSync } from 'node:fs';
 
-/** Facility daemon, severity info (syslog(3)). */
-const PRIORITY = '<30>';
+/** Facility daemon, severities of syslog(3). */
+const PRIORITIES = { error: '<27>', debug: '<31>' } as const;
 
 /**
  * A function that writes a line. What cannot be written is lost: the kernel limits how many lines
  * come through, and a container may have no access to it at all.
  */
-export function openKernelLog(tag: string): (line: string) => void {
+export function openKernelLog(
+  tag: string,
+): (line: string, priority: keyof typeof PRIORITIES) => void {
   let fd: number;
   try {
     fd = openSync('/dev/kmsg', 'w');
   } catch {
     return () => {};
   }
-  return (line) => {
+  return (line, priority) => {
     try {
-      writeSync(fd, `${PRIORITY}${tag}: ${line}\n`);
+      writeSync(fd, `${PRIORITIES[priority]}${tag}: ${line}\n`);
     } catch {
       // Too many at once, or not permitted: nobody is left to be told.
     }

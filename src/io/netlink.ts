@@ -37,6 +37,7 @@ import {
   parseMessages,
   parseNamespaceNumber,
   parseRoute,
+  type Recording,
   type Route,
   RTM_DELADDR,
   RTM_DELROUTE,
@@ -44,6 +45,8 @@ import {
   RTM_NEWLINK,
   RTM_NEWNSID,
   RTM_NEWROUTE,
+  recordAddress,
+  recordRoute,
 } from './netlinkmessage.ts';
 import {
   type AddressChange,
@@ -61,7 +64,9 @@ import {
   writeGetLinks,
   writeGetNamespaceNumber,
   writeGetRoute,
+  writeGetRoutes,
   writeNumberNamespace,
+  writeRecording,
   writeRoute,
   writeSetLink,
   writeTunnelIpv4,
@@ -228,6 +233,22 @@ export class Netlink {
   makeNoAddress(index: number): void {
     const verdict = this.#exchange(writeTunnelIpv6(index), () => {});
     if (verdict.errno !== EAFNOSUPPORT) refuse('keep the interface without an address', verdict);
+  }
+
+  /** The routes over a link, and its IPv6 addresses, to be played back when they are gone. */
+  recordings(linkIndex: number): Recording[] {
+    const ofRoute = (body: Uint8Array) => recordRoute(body, linkIndex);
+    const ofAddress = (body: Uint8Array) => recordAddress(body, linkIndex);
+    return [
+      // The kernel lists the newest first.
+      ...this.#list('list addresses', writeGetAddresses(), RTM_NEWADDR, ofAddress).reverse(),
+      ...this.#list('list routes', writeGetRoutes(), RTM_NEWROUTE, ofRoute),
+    ];
+  }
+
+  /** Makes again what was recorded. @throws {SystemError} EEXIST when it is there, and others */
+  playBack(bytes: Uint8Array): void {
+    this.#change('put back a route or an address', writeRecording(bytes));
   }
 
   /**

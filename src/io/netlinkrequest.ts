@@ -20,6 +20,7 @@ import {
   NETLINK_HEADER_BYTES,
   NETNSA_FD,
   NETNSA_NSID,
+  RECORDING_TYPE_BYTES,
   ROUTE_BYTES,
   RTA_DST,
   RTA_GATEWAY,
@@ -310,6 +311,17 @@ export function writeGetRoute(flow: Flow): MessageWriter {
 
 function networkOrder(port: number): Uint8Array {
   return Uint8Array.of(port >> 8, port & 0xff);
+}
+
+export function writeGetRoutes(): MessageWriter {
+  return new MessageWriter(RTM_GETROUTE, NLM_F_DUMP).fixed(new Uint8Array(ROUTE_BYTES));
+}
+
+/** Makes again what was recorded (netlinkmessage.ts). */
+export function writeRecording(bytes: Uint8Array): MessageWriter {
+  const flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+  const type = viewOf(bytes).getUint16(0, true);
+  return new MessageWriter(type, flags).fixed(bytes.subarray(RECORDING_TYPE_BYTES));
 }
 
 function linkBody(index: number, flags: number, mask: number): Uint8Array {

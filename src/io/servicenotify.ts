@@ -10,14 +10,20 @@ import { putUnixAddress } from './unixaddress.ts';
 
 const VARIABLE = 'NOTIFY_SOCKET';
 
+/** What systemd shows of a STATUS= is cut by a terminal long before. */
+const MESSAGE_BYTES_MAX = 1024;
+const STATE_SHOWN = 24;
+
 const address = new Scratch(128);
-const message = new Scratch(128);
+const message = new Scratch(MESSAGE_BYTES_MAX);
 
 export interface ServiceNotifier {
   /** What the service is for can be had from now on. */
   ready(): void;
   /** It can be had already, by a process before us: says nothing, but opens the way for later. */
   goOn(): void;
+  /** How it stands, in a line that `systemctl status` shows; a long one is cut. */
+  status(text: string): void;
   /** It has begun to end. */
   stopping(): void;
   /** The process of this number goes on with it. */
@@ -41,7 +47,7 @@ export function takeServiceNotifier(
   const tell = (state: string): void => {
     if (name === '') return;
     try {
-      const what = `tell the service manager ${state} (${VARIABLE}=${name})`;
+      const what = `tell the service manager ${state.slice(0, STATE_SHOWN)} (${VARIABLE}=${name})`;
       fd ??= connectTo(name, what);
       if (state === '') return;
       const { written } = new TextEncoder().encodeInto(state, message.bytes);
@@ -54,6 +60,8 @@ export function takeServiceNotifier(
   return {
     ready: () => tell('READY=1'),
     goOn: () => tell(''),
+    // A newline would begin another word of the protocol.
+    status: (text) => tell(`STATUS=${text.replaceAll(/\p{Cc}/gu, ' ')}`),
     stopping: () => tell('STOPPING=1'),
     succeeded: (pid) => tell(`MAINPID=${pid}`),
   };

@@ -21,6 +21,7 @@ import {
   fsync,
   fsyncSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -43,9 +44,28 @@ export function stateDirectory(env: Readonly<Record<string, string | undefined>>
   return env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
 }
 
-/** Removes the state of an interface that is gone, with its daemon gone before; or nothing. */
+/** Whether a daemon of this interface keeps a state, or has left one; false for who may not look. */
+export function hasState(name: string, directory: string): boolean {
+  return statesOf(name, directory).length > 0;
+}
+
+/**
+ * Removes the state of an interface that is gone, with its daemon gone before; or nothing. What was
+ * put aside goes, too: there are keys in it.
+ */
 export function removeState(name: string, directory: string): void {
-  rmSync(`${directory}/${name}${STATE_SUFFIX}`, { force: true });
+  for (const file of statesOf(name, directory)) rmSync(join(directory, file), { force: true });
+}
+
+function statesOf(name: string, directory: string): string[] {
+  try {
+    return readdirSync(directory).filter(
+      (file) =>
+        file === `${name}${STATE_SUFFIX}` || file.startsWith(`${name}${STATE_SUFFIX}.corrupt`),
+    );
+  } catch {
+    return [];
+  }
 }
 
 const VERSION = 1;

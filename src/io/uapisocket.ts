@@ -100,6 +100,16 @@ function prepare(directory: string): void {
   }
 }
 
+/** Whether a daemon listens on the control socket of `name`; true also for who may not ask. */
+export function isUapiServed(name: string, directory = UAPI_DIRECTORY): boolean {
+  try {
+    return isServed(uapiPath(name, directory));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return true;
+  }
+}
+
 /** Removes the control socket of `name` that nobody serves. @throws {SystemError} when one does */
 export function removeStaleSocket(name: string, directory = UAPI_DIRECTORY): void {
   removeStale(name, uapiPath(name, directory));

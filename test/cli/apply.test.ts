@@ -289,15 +289,6 @@ describe('destroy', () => {
     );
   });
 
-  it('cleans up behind a daemon that is gone', async () => {
-    const system = new FakeSystem();
-    system.addLink('wg0', { kind: 'tun' });
-    system.staleSockets.add('wg0');
-    expect(await run(system, 'wg0 destroy')).toBe('done');
-    expect(system.log).toEqual(['delete link wg0', 'forget wg0']);
-    expect(system.sockets()).toEqual([]);
-  });
-
   it('needs an interface', async () => {
     expect(await run(new FakeSystem(), 'wg0 destroy')).toBe('wg0: no such interface');
   });

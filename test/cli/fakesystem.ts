@@ -58,6 +58,8 @@ export class FakeSystem implements System {
   >();
   /** Sockets without a daemon behind them. */
   readonly staleSockets = new Set<string>();
+  /** Names of states that persistent daemons keep, or have left behind. */
+  readonly states = new Set<string>();
   readonly hosts = new Map<string, string[] | string>();
   standardInput = '';
   /** Beginnings of log lines whose step fails. */
@@ -67,7 +69,8 @@ export class FakeSystem implements System {
 
   addLink(name: string, fields: Partial<Link> = {}): Mutable<Link> {
     const index = this.linkList.length + 1;
-    const link = { name, index, flags: 0x1090, mtu: 1420, description: '', kind: 'tun', ...fields };
+    const fresh = { flags: 0x1090, mtu: 1420, description: '', kind: 'tun', isPersistent: false };
+    const link = { name, index, ...fresh, ...fields };
     this.linkList.push(link);
     return link;
   }
@@ -178,18 +181,29 @@ export class FakeSystem implements System {
     return acceptSet();
   }
 
+  isServed(name: string): boolean {
+    return this.daemons.has(name);
+  }
+
+  hasState(name: string): boolean {
+    return this.isRoot && this.states.has(name);
+  }
+
   async forget(name: string): Promise<void> {
     this.log.push(`forget ${name}`);
     this.staleSockets.delete(name);
+    this.states.delete(name);
   }
 
   async startDaemon(name: string, persists: boolean): Promise<void> {
     this.#step(`start ${persists ? '--persist ' : ''}${name}`);
     this.staleSockets.delete(name);
-    this.addDaemon(name);
+    if (this.linkList.some((link) => link.name === name)) {
+      this.daemons.set(name, { state: FRESH_STATE, version: '0.1.0' });
+    } else this.addDaemon(name);
   }
 
-  async sleep(): Promise<void> {}
+  async sleep(_ms: number): Promise<void> {}
 
   async lookup(host: string): Promise<string[]> {
     const found = this.hosts.get(host) ?? 'ENOTFOUND';

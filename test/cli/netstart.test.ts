@@ -1,60 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Boot } from '../../src/cli/boot.ts';
-import { HOSTNAME_FILE_BYTES_MAX, netstart } from '../../src/cli/netstart.ts';
+import { HOSTNAME_FILE_BYTES_MAX } from '../../src/cli/hostnamelines.ts';
 import { parse } from '../../src/cli/parse.ts';
 import { formatAddress } from '../../src/packet/address.ts';
-import { FakeSystem } from './fakesystem.ts';
+import { FakeBoot } from './fakeboot.ts';
 
 const KEY = `${'A'.repeat(42)}E=`;
 const OTHER = `${'B'.repeat(42)}E=`;
 const HEX = 'c809f3e5317e9575c9b5ed78b638b7ce530dabe85ddab6142202418019df0669';
-
-/** A machine with files, whose shell writes down what it is to run and knows one failure. */
-class FakeBoot implements Boot {
-  readonly system = new FakeSystem();
-  readonly files = new Map<string, { text: string; mode?: number; owner?: number }>();
-  readonly printed: string[] = [];
-  readonly complaints: string[] = [];
-
-  constructor(files: Record<string, string> = {}) {
-    for (const [name, text] of Object.entries(files)) this.files.set(name, { text });
-  }
-
-  fileNames(): string[] {
-    return [...this.files.keys()].sort();
-  }
-
-  pathOf(name: string): string {
-    return `/etc/hostname.${name}`;
-  }
-
-  async readFile(path: string, maxBytes: number) {
-    const file = this.files.get(path.slice('/etc/hostname.'.length));
-    if (file === undefined) throw Object.assign(new Error('none'), { code: 'ENOENT' });
-    const { text, mode = 0o600, owner = 0 } = file;
-    const bytes = Buffer.from(text).subarray(0, maxBytes);
-    return { isRegular: text !== 'a folder', mode, owner, text: bytes.toString('latin1') };
-  }
-
-  async runShell(command: string): Promise<string | null> {
-    this.system.log.push(`! ${command}`);
-    return command === 'false' ? 'exit code 1' : null;
-  }
-
-  print(line: string): void {
-    this.printed.push(line);
-  }
-
-  complain(line: string): void {
-    this.complaints.push(line);
-  }
-
-  async run(words = ''): Promise<number> {
-    const command = parse(['netstart', ...words.split(' ').filter((word) => word !== '')]);
-    if (command.kind !== 'netstart') throw new Error(JSON.stringify(command));
-    return netstart(command, this);
-  }
-}
 
 const SITE = `wgport 51820
 inet 10.99.0.1/30
@@ -105,7 +57,7 @@ describe('netstart', () => {
 
   it('gives a persistent interface that has lost its daemon another one, then applies the lines', async () => {
     const boot = new FakeBoot({ wg0: SITE });
-    boot.system.addLink('wg0');
+    boot.system.addLink('wg0', { isPersistent: true });
     boot.system.staleSockets.add('wg0');
     expect(await boot.run('-n wg0')).toBe(0);
     expect(boot.printed.slice(0, 2)).toEqual(['tswgd --persist wg0', 'tswg wg0 wgport 51820']);
@@ -117,7 +69,7 @@ describe('netstart', () => {
 
   it('says why there is no other daemon, and leaves the interface as it is', async () => {
     const boot = new FakeBoot({ wg0: SITE });
-    boot.system.addLink('wg0');
+    boot.system.addLink('wg0', { isPersistent: true });
     boot.system.staleSockets.add('wg0');
     boot.system.startDaemon = async () => {
       throw new Error('/dev/net/tun is missing');
@@ -338,10 +290,12 @@ describe('netstart -n', () => {
 
 describe("netstart's command line", () => {
   it.each([
-    ['', { names: [], isDryRun: false }],
-    ['-n', { names: [], isDryRun: true }],
-    ['-n wg0 wg1', { names: ['wg0', 'wg1'], isDryRun: true }],
-    ['office', { names: ['office'], isDryRun: false }],
+    ['', { names: [], mode: 'once' }],
+    ['-n', { names: [], mode: 'plan' }],
+    ['-n wg0 wg1', { names: ['wg0', 'wg1'], mode: 'plan' }],
+    ['office', { names: ['office'], mode: 'once' }],
+    ['--keep', { names: [], mode: 'keep' }],
+    ['--keep wg0', { names: ['wg0'], mode: 'keep' }],
   ])('netstart %s', (words, command) => {
     const argv = words.split(' ').filter((word) => word !== '');
     expect(parse(['netstart', ...argv])).toEqual({ kind: 'netstart', ...command });
@@ -350,6 +304,7 @@ describe("netstart's command line", () => {
   it.each([
     ['../passwd', '../passwd'],
     ['wg0 -n', '-n'],
+    ['-n --keep', '--keep'],
     ['-x', '-x'],
   ])('netstart %s is a mistake', (words, word) => {
     expect(parse(['netstart', ...words.split(' ')])).toMatchObject({

@@ -37,6 +37,8 @@ describeInNamespace('netlink', () => {
     expect(netlink.links().map(({ name }) => name)).toEqual(expect.arrayContaining(['lo', 'wg9']));
     const link = netlink.linkByName('wg9')!;
     expect(link).toMatchObject({ kind: 'tun', mtu: 1500, isUp: false, alias: '' });
+    expect(link.isPersistent).toBe(true);
+    expect(netlink.linkByName('lo')!.isPersistent).toBe(false);
     expect(netlink.linkByIndex(index)).toEqual(link);
     expect(netlink.linkByName('wg8')).toBeNull();
     expect(netlink.linkByName('a-name-that-is-too-long')).toBeNull();

@@ -12,6 +12,8 @@ import {
   parseLink,
   parseMessages,
   parseRoute,
+  recordAddress,
+  recordRoute,
   viewOf,
 } from '../../../src/io/netlinkmessage.ts';
 import {
@@ -126,6 +128,14 @@ function parseAll(message: Message): string {
     const { destination, gateway, preferredSource } = route;
     const lengths = [destination, gateway, preferredSource].flatMap((one) => one?.length ?? []);
     holds(new Set(lengths).size <= 1, 'a route of two families');
+  }
+  for (const [record, index] of [
+    [recordRoute(body, route?.linkIndex ?? 0), route?.linkIndex],
+    [recordAddress(body, address?.linkIndex ?? 0), address?.linkIndex],
+  ] as const) {
+    if (record === null) continue;
+    holds(index !== undefined, 'a recording of nothing');
+    holds(record.bytes.length === body.length + 2, 'a recording of another length');
   }
   const names = { answer, link, address, route };
   const found = Object.entries(names).flatMap(([name, value]) => (value === null ? [] : name));

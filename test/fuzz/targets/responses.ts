@@ -60,6 +60,7 @@ class Responses implements RunningTarget {
       description: text.slice(0, DESCRIPTION_MAX),
       sendsRedirects: false,
       wireguard: { state, publicKey, stats },
+      hasLostDaemon: false,
     };
     const shown = formatInterface(view, { peers: true, nowMs: 1_800_000_000_000 });
     const counted = formatStats('wg0', stats);

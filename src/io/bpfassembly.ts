@@ -77,7 +77,7 @@ export class Assembly {
     this.#compute(MULTIPLY_32, to, what);
   }
 
-  shiftRight32(to: Register, bits: number): void {
+  shiftRight32(to: Register, bits: Register | number): void {
     this.#compute(SHIFT_RIGHT_32, to, bits);
   }
 

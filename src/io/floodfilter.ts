@@ -39,25 +39,75 @@ const ARRIVED_AT = 64;
 const DROPPED_AT = 128;
 /** Buffers that were dropped, of any class: a run of datagrams is one, also in the kernel's count. */
 const DROPPED_BUFFERS_AT = 192;
+/** How far each table's hash is shifted: by what remains of 32 bits. */
+const INDICES_SHIFT_AT = 200;
+const PLACES_SHIFT_AT = 204;
 const INDICES_AT = 4_096;
 /**
- * Receiver indices and places are kept as counts by hash: what is not ours is now and then taken
- * for it (of indices one in 500 with a thousand sessions), and nothing ever overflows.
+ * Receiver indices and places are counted by their hashes, in tables that nothing can overflow:
+ * what is not ours is now and then taken for it, which gives it a place in another lottery.
+ * Tables grow with what is in them, since those that fit into the processor's cache cost a tenth.
  */
-const INDEX_BITS = 19;
-const PLACE_BITS = 20;
-const PLACES_AT = INDICES_AT + (1 << INDEX_BITS);
-export const BOARD_BYTES = PLACES_AT + (1 << PLACE_BITS);
-/** A count that has come so far stays: what it counts is then let in for ever. */
+const INDEX_BITS_MAX = 19;
+const PLACE_BITS_MAX = 20;
+const BITS_MIN = 11;
+/** One in so many of what is not ours is taken for it, as long as the table can grow. */
+const TAKEN_FOR_OURS = 512;
+const PLACES_AT = INDICES_AT + (1 << INDEX_BITS_MAX);
+export const BOARD_BYTES = PLACES_AT + (1 << PLACE_BITS_MAX);
 const COUNT_MAX = 255;
 
 const ADDRESS_WORDS = 4;
 /** The address, and the port. */
 const KEYS = ADDRESS_WORDS + 1;
 
+/** One of the tables: how often each hash, of 32 bits, was counted. */
+class Tally {
+  readonly #counts: Uint8Array;
+  readonly #shift: Uint32Array;
+  readonly #bitsMax: number;
+  readonly #hashes = new Map<number, number>();
+
+  /** @param shift a word of the board, for the filter */
+  constructor(counts: Uint8Array, shift: Uint32Array, bitsMax: number) {
+    this.#counts = counts;
+    this.#shift = shift;
+    this.#bitsMax = bitsMax;
+    shift[0] = 32 - BITS_MIN;
+  }
+
+  change(hash: number, by: 1 | -1): void {
+    const count = (this.#hashes.get(hash) ?? 0) + by;
+    if (count < 0) throw new Error('flood board: forgets what it does not know');
+    if (count === 0) this.#hashes.delete(hash);
+    else this.#hashes.set(hash, count);
+    if (!this.#grow()) this.#write(hash, by);
+  }
+
+  /** A count that has come to its most stays there until the table grows: it lets in too much. */
+  #write(hash: number, by: 1 | -1): void {
+    const at = hash >>> this.#shift[0]!;
+    const count = this.#counts[at]!;
+    if (count < COUNT_MAX) this.#counts[at] = count + by;
+  }
+
+  /** The kernel may read a table that is half written: for a moment, and only in a flood. */
+  #grow(): boolean {
+    const bits = 32 - this.#shift[0]!;
+    if (bits === this.#bitsMax || this.#hashes.size * TAKEN_FOR_OURS <= 1 << bits) return false;
+    this.#shift[0] = 32 - bits - 1;
+    this.#counts.fill(0, 0, 1 << (bits + 1));
+    for (const [hash, count] of this.#hashes) {
+      for (let i = 0; i < count; i++) this.#write(hash, 1);
+    }
+    return true;
+  }
+}
+
 /** Our side of the board. */
 export class FloodBoard {
-  readonly #counts: Uint8Array;
+  readonly #indices: Tally;
+  readonly #places: Tally;
   /** 64-bit words, of which the halves are read: a row's sums stay below 2^53. */
   readonly #words: Uint32Array;
   readonly #keys: Int32Array;
@@ -66,7 +116,11 @@ export class FloodBoard {
 
   /** @param keys of the places' hash, secret and random; see `createFloodFilter` */
   constructor(memory: ArrayBuffer, keys: Int32Array) {
-    this.#counts = new Uint8Array(memory);
+    const shift = (at: number): Uint32Array => new Uint32Array(memory, at, 1);
+    const indices = new Uint8Array(memory, INDICES_AT, 1 << INDEX_BITS_MAX);
+    const places = new Uint8Array(memory, PLACES_AT, 1 << PLACE_BITS_MAX);
+    this.#indices = new Tally(indices, shift(INDICES_SHIFT_AT), INDEX_BITS_MAX);
+    this.#places = new Tally(places, shift(PLACES_SHIFT_AT), PLACE_BITS_MAX);
     this.#words = new Uint32Array(memory, 0, INDICES_AT / 4);
     this.#keys = keys;
   }
@@ -99,16 +153,12 @@ export class FloodBoard {
   }
 
   countIndex(index: number, change: 1 | -1): void {
-    this.#count(INDICES_AT + (index & ((1 << INDEX_BITS) - 1)), change);
+    // Indices are random as they are.
+    this.#indices.change(index >>> 0, change);
   }
 
   countPlace(endpoint: Endpoint, change: 1 | -1): void {
-    this.#count(PLACES_AT + this.#hash(endpoint), change);
-  }
-
-  #count(at: number, change: 1 | -1): void {
-    const count = this.#counts[at]!;
-    if (count < COUNT_MAX && count + change >= 0) this.#counts[at] = count + change;
+    this.#places.change(this.#hash(endpoint), change);
   }
 
   /** As the filter does it. */
@@ -124,7 +174,7 @@ export class FloodBoard {
       hash = Math.imul(hash ^ words[i]!, this.#keys[i]!);
       hash ^= hash >>> HASH_SHIFT;
     }
-    return hash >>> (32 - PLACE_BITS);
+    return hash >>> 0;
   }
 }
 
@@ -204,8 +254,7 @@ function readMessage(code: Assembly): void {
   code.jumpIf('r7', '!=', RESPONSE_BYTES, 'malformed');
   code.load32('r1', 'r10', HEAD + RESPONSE_RECEIVER);
   code.label('index');
-  code.and('r1', (1 << INDEX_BITS) - 1);
-  loadCount(code, INDICES_AT);
+  loadCount(code, INDICES_SHIFT_AT, INDICES_AT, INDEX_BITS_MAX);
   code.jumpIf('r1', '==', 0, 'unexpected');
   code.move('r7', 0);
   code.jump('place');
@@ -230,8 +279,7 @@ function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
     code.shiftRight32('r2', HASH_SHIFT);
     code.xor32('r1', 'r2');
   }
-  code.shiftRight32('r1', 32 - PLACE_BITS);
-  loadCount(code, PLACES_AT);
+  loadCount(code, PLACES_SHIFT_AT, PLACES_AT, PLACE_BITS_MAX);
   code.jumpIf('r7', '!=', 0, 'call');
   code.jumpIf('r1', '==', 0, 'moved');
   code.jump('session');
@@ -269,8 +317,12 @@ function draw(code: Assembly): void {
   code.exit();
 }
 
-/** r1, a number below the table's length, becomes the count there. */
-function loadCount(code: Assembly, table: number): void {
+/** r1, a hash, becomes its count in the table. */
+function loadCount(code: Assembly, shiftAt: number, table: number, bitsMax: number): void {
+  code.load32('r2', 'r9', shiftAt);
+  code.shiftRight32('r1', 'r2');
+  // It is smaller already, but the kernel has no proof of that.
+  code.and('r1', (1 << bitsMax) - 1);
   code.move('r2', 'r9');
   code.add('r2', 'r1');
   // The table's place does not fit into the load's own offset.

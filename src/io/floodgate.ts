@@ -27,8 +27,10 @@ import {
 import { close, getsockopt, Scratch } from './libc.ts';
 import { SOL_SOCKET } from './linux.ts';
 
-/** Between two judgements. */
+/** Between two judgements; sooner while it is open and so many strangers have come. */
 const PERIOD_MS = 100;
+const STRANGERS_AT_ONCE = 1_000;
+const LEAST_PERIOD_MS = 5;
 const MS_PER_S = 1_000;
 /** The part of our time that strangers may have whatever the sessions need. */
 const LEAST_SHARE = 0.05;
@@ -48,17 +50,24 @@ const MOST_COST_MS = 0.2;
 const MEASURED_STRANGERS = 32;
 /** However little time we have, so many strangers a second pass. */
 const LEAST_BUDGET_PER_S = 1_000;
-/** While sockets overflow we have less time than it seems, and half of it is taken back each time. */
+/**
+ * While more waits in a socket than this part of its room, we have less time than it seems, and half
+ * of it is taken back each time: what sessions send waits in the same queue.
+ */
+const BACKLOG_SHARE = 1 / 8;
 const SQUEEZED = 0.5;
 const LEAST_SQUEEZE = 1 / 16;
-const RELIEVED = 1.1;
+const RELIEVED = 1.15;
+const FIRST_SQUEEZE = 1 / 4;
 
 /** Those who may pass, and share what we have time for. */
 const LIMITED = [TRAFFIC.moved, TRAFFIC.peersCall, TRAFFIC.strangersCall, TRAFFIC.secondCall];
 
 const SO_MEMINFO = 55;
-/** SK_MEMINFO_DROPS, the last of the words that SO_MEMINFO gives. */
+/** What SO_MEMINFO gives, in words: what waits, what may wait, and as the last what was dropped. */
 const MEMINFO_WORDS = 9;
+const WAITING_WORD = 0;
+const ROOM_WORD = 1;
 const DROPS_WORD = 8;
 
 export interface FloodgateOptions {
@@ -155,7 +164,7 @@ export class Floodgate implements Doorkeeper {
 
   /** Guards these sockets, in place of those before, which are closed by whoever opened them. */
   guard(sockets: readonly { readonly family: 4 | 6; readonly fd: number }[]): void {
-    this.#sockets = sockets.map(({ family, fd }) => ({ family, fd, drops: kernelDrops(fd) }));
+    this.#sockets = sockets.map(({ family, fd }) => ({ family, fd, drops: memoryOf(fd).drops }));
     if (this.isShut) this.#attach();
   }
 
@@ -173,7 +182,10 @@ export class Floodgate implements Doorkeeper {
     this.#strangers += strangers;
     this.#strangersMs += strangersMs;
     this.#turnsMs += turnMs;
-    if (now - this.#judgedAt >= PERIOD_MS) this.#judge(now);
+    const elapsedMs = now - this.#judgedAt;
+    const isSudden =
+      !this.isShut && this.#strangers >= STRANGERS_AT_ONCE && elapsedMs >= LEAST_PERIOD_MS;
+    if (isSudden || elapsedMs >= PERIOD_MS) this.#judge(now);
   }
 
   #judge(now: number): void {
@@ -184,14 +196,14 @@ export class Floodgate implements Doorkeeper {
       const bounded = Math.min(MOST_COST_MS, Math.max(LEAST_COST_MS, cost));
       this.#costMs += (bounded - this.#costMs) / 4;
     }
-    const overflow = this.#countDrops();
+    const isFull = this.#countDrops();
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
     const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - 2 * sessionsShare);
     const rate = perSecond(this.#strangers);
     if (!this.isShut) {
-      const isTooMuch = this.#strangersMs / elapsedMs > allowed || overflow > 0;
+      const isTooMuch = this.#strangersMs / elapsedMs > allowed || isFull;
       if (rate >= FLOOD_PER_S && isTooMuch) this.#shut(rate, allowed, now);
-    } else this.#ration(allowed, perSecond, overflow, now);
+    } else this.#ration(allowed, perSecond, isFull, now);
     this.#isTimingTurns = this.isShut || rate >= FLOOD_PER_S / 4;
     this.#judgedAt = now;
     this.#strangers = 0;
@@ -199,11 +211,13 @@ export class Floodgate implements Doorkeeper {
     this.#turnsMs = 0;
   }
 
-  /** Counts what the kernel has dropped; returns how many of those did not fit into a socket. */
-  #countDrops(): number {
+  /** Counts what the kernel has dropped. Whether a socket could not hold all, or soon cannot. */
+  #countDrops(): boolean {
     let dropped = 0;
+    let isFull = false;
     for (const socket of this.#sockets) {
-      const drops = kernelDrops(socket.fd);
+      const { drops, backlog } = memoryOf(socket.fd);
+      if (backlog > BACKLOG_SHARE) isFull = true;
       dropped += (drops - socket.drops) >>> 0;
       socket.drops = drops;
     }
@@ -216,7 +230,7 @@ export class Floodgate implements Doorkeeper {
     this.#buffersBefore = buffers;
     if (turnedAway > 0) this.#options.onDrop('turnedAway', turnedAway);
     if (overflow > 0) this.#options.onDrop('receiveOverflow', overflow);
-    return overflow;
+    return isFull || overflow > 0;
   }
 
   #refused(): number {
@@ -242,6 +256,7 @@ export class Floodgate implements Doorkeeper {
       this.#arrived[one] = board.arrived(one);
       this.#rates[one]!.fill(0);
     }
+    this.#squeeze = FIRST_SQUEEZE;
     // Until the first count any class may be all of it.
     this.#leastShare = Math.min(1, this.#budget(allowed) / rate);
     for (const one of LIMITED) board.setShare(one, this.#leastShare);
@@ -270,7 +285,7 @@ export class Floodgate implements Doorkeeper {
   #ration(
     allowed: number,
     perSecond: (count: number) => number,
-    overflow: number,
+    isFull: boolean,
     now: number,
   ): void {
     const { board } = this.#machinery!;
@@ -283,14 +298,14 @@ export class Floodgate implements Doorkeeper {
       if (one !== TRAFFIC.session) arrivals += rate;
     }
     this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
-    const squeeze = this.#squeeze * (overflow > this.#strangers / 4 ? SQUEEZED : RELIEVED);
+    const squeeze = this.#squeeze * (isFull ? SQUEEZED : RELIEVED);
     this.#squeeze = Math.min(1, Math.max(LEAST_SQUEEZE, squeeze));
     const wanted = LIMITED.map((one) => Math.max(...this.#rates[one]!));
     const shares = shareOut(this.#budget(allowed), wanted);
     for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
     this.#leastShare = Math.min(...shares);
     this.#attach();
-    const isCalm = arrivals * this.#costMs < CALM_SHARE * allowed * MS_PER_S && overflow === 0;
+    const isCalm = arrivals * this.#costMs < CALM_SHARE * allowed * MS_PER_S && !isFull;
     if (!isCalm) this.#calmSince = now;
     else if (now - this.#calmSince >= OPEN_AFTER_MS) this.#open();
   }
@@ -343,10 +358,16 @@ export function openFloodgate(options: FloodgateOptions): Floodgate {
 const LENGTH_AT = 64;
 const meminfo = new Scratch(LENGTH_AT + 4);
 
-/** Datagrams for a socket that the kernel has dropped, filtered ones included; modulo 2^32. */
-function kernelDrops(fd: number): number {
+/**
+ * Buffers for a socket that the kernel has dropped, filtered ones included, modulo 2^32; and what
+ * part of its room is taken by what waits.
+ */
+function memoryOf(fd: number): { drops: number; backlog: number } {
   meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
   const { address } = meminfo;
   const result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT);
-  return result < 0 ? 0 : meminfo.words[DROPS_WORD]! >>> 0;
+  if (result < 0) return { drops: 0, backlog: 0 };
+  const { words } = meminfo;
+  const room = Math.max(1, words[ROOM_WORD]!);
+  return { drops: words[DROPS_WORD]! >>> 0, backlog: words[WAITING_WORD]! / room };
 }

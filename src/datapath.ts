@@ -103,6 +103,7 @@ export class Datapath {
     const opened = outcomes.opened - openedBefore;
     this.#work += opened;
     this.#strangers += handed - opened;
+    this.gate?.wasRead(socket.family, socket.isEmpty, this.now);
     this.end();
     // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
     // and need not wait until the descriptors have been polled again.

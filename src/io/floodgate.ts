@@ -43,31 +43,29 @@ const CALM_SHARE = 0.5;
 const OPEN_AFTER_MS = 2_000;
 /** A class is given as much as its worst period of so many asks for: a flood may come in bursts. */
 const REMEMBERED_PERIODS = 10;
-/** What turning one stranger away costs, ms; measured as soon as there are enough. */
-const FIRST_COST_MS = 0.01;
-const LEAST_COST_MS = 0.001;
-const MOST_COST_MS = 0.2;
-const MEASURED_STRANGERS = 32;
+/** What turning away one of those costs that the filter does not let through at all, ms. */
+const HOPELESS_COST_MS = 0.002;
 /** However little time we have, so many strangers a second pass. */
 const LEAST_BUDGET_PER_S = 1_000;
 /**
- * While more waits in a socket than this part of its room, we have less time than it seems, and half
- * of it is taken back each time: what sessions send waits in the same queue.
+ * How many pass is found by trying: more, until they take more time than they may have, or until a
+ * socket has not been empty for so long. What sessions send waits in the same queue.
  */
-const BACKLOG_SHARE = 1 / 8;
-const SQUEEZED = 0.5;
-const LEAST_SQUEEZE = 1 / 16;
-const RELIEVED = 1.15;
-const FIRST_SQUEEZE = 1 / 4;
+const BEHIND_MS = 20;
+const FIRST_PART = 1 / 4;
+const GROWTH = 1.25;
+const CUT = 0.5;
+/** A budget of which less than this was used is large enough. */
+const USED_PART = 0.5;
 
 /** Those who may pass, and share what we have time for. */
 const LIMITED = [TRAFFIC.moved, TRAFFIC.peersCall, TRAFFIC.strangersCall, TRAFFIC.secondCall];
+/** Those who do not. */
+const HOPELESS = [TRAFFIC.malformed, TRAFFIC.unexpected];
 
 const SO_MEMINFO = 55;
-/** What SO_MEMINFO gives, in words: what waits, what may wait, and as the last what was dropped. */
+/** SK_MEMINFO_DROPS, the last of the words that SO_MEMINFO gives. */
 const MEMINFO_WORDS = 9;
-const WAITING_WORD = 0;
-const ROOM_WORD = 1;
 const DROPS_WORD = 8;
 
 export interface FloodgateOptions {
@@ -104,8 +102,10 @@ export class Floodgate implements Doorkeeper {
   #strangersMs = 0;
   #turnsMs = 0;
 
-  #costMs = FIRST_COST_MS;
-  #squeeze = 1;
+  /** Strangers a second that may pass. */
+  #budget = LEAST_BUDGET_PER_S;
+  /** Since when a socket of the family has not been read empty; infinite if it was at last. */
+  readonly #behindSince = { 4: Number.POSITIVE_INFINITY, 6: Number.POSITIVE_INFINITY };
   /** Of the classes, what passes of the one that fares worst. */
   #leastShare = 1;
   #isTimingTurns = false;
@@ -164,11 +164,17 @@ export class Floodgate implements Doorkeeper {
 
   /** Guards these sockets, in place of those before, which are closed by whoever opened them. */
   guard(sockets: readonly { readonly family: 4 | 6; readonly fd: number }[]): void {
-    this.#sockets = sockets.map(({ family, fd }) => ({ family, fd, drops: memoryOf(fd).drops }));
+    this.#sockets = sockets.map(({ family, fd }) => ({ family, fd, drops: kernelDrops(fd) }));
     if (this.isShut) this.#attach();
   }
 
   // The judgement.
+
+  /** Call after each read. */
+  wasRead(family: 4 | 6, isEmpty: boolean, now: number): void {
+    if (isEmpty) this.#behindSince[family] = Number.POSITIVE_INFINITY;
+    else if (now < this.#behindSince[family]) this.#behindSince[family] = now;
+  }
 
   /**
    * Call after each turn.
@@ -191,19 +197,24 @@ export class Floodgate implements Doorkeeper {
   #judge(now: number): void {
     const elapsedMs = now - this.#judgedAt;
     const perSecond = (count: number): number => (count * MS_PER_S) / elapsedMs;
-    if (this.#isTimingTurns && this.#strangers >= MEASURED_STRANGERS) {
-      const cost = this.#strangersMs / this.#strangers;
-      const bounded = Math.min(MOST_COST_MS, Math.max(LEAST_COST_MS, cost));
-      this.#costMs += (bounded - this.#costMs) / 4;
-    }
-    const isFull = this.#countDrops();
+    const behindSince = Math.min(this.#behindSince[4], this.#behindSince[6]);
+    const isBehind = this.#countOverflow() > 0 || now - behindSince > BEHIND_MS;
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
     const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - 2 * sessionsShare);
     const rate = perSecond(this.#strangers);
+    const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
-      const isTooMuch = this.#strangersMs / elapsedMs > allowed || isFull;
-      if (rate >= FLOOD_PER_S && isTooMuch) this.#shut(rate, allowed, now);
-    } else this.#ration(allowed, perSecond, isFull, now);
+      if (rate >= FLOOD_PER_S && (share > allowed || isBehind)) this.#shut(rate, now);
+    } else {
+      if (isBehind) this.#budget *= CUT;
+      else if (share > allowed) this.#budget *= Math.max(CUT, allowed / share);
+      else if (rate > USED_PART * this.#budget) this.#budget *= GROWTH;
+      this.#budget = Math.max(LEAST_BUDGET_PER_S, this.#budget);
+      const burden = this.#ration(perSecond);
+      const isCalm = !isBehind && share + burden < CALM_SHARE * allowed && this.#leastShare === 1;
+      if (!isCalm) this.#calmSince = now;
+      else if (now - this.#calmSince >= OPEN_AFTER_MS) this.#open();
+    }
     this.#isTimingTurns = this.isShut || rate >= FLOOD_PER_S / 4;
     this.#judgedAt = now;
     this.#strangers = 0;
@@ -211,13 +222,11 @@ export class Floodgate implements Doorkeeper {
     this.#turnsMs = 0;
   }
 
-  /** Counts what the kernel has dropped. Whether a socket could not hold all, or soon cannot. */
-  #countDrops(): boolean {
+  /** Counts what the kernel has dropped; returns how many of those did not fit into a socket. */
+  #countOverflow(): number {
     let dropped = 0;
-    let isFull = false;
     for (const socket of this.#sockets) {
-      const { drops, backlog } = memoryOf(socket.fd);
-      if (backlog > BACKLOG_SHARE) isFull = true;
+      const drops = kernelDrops(socket.fd);
       dropped += (drops - socket.drops) >>> 0;
       socket.drops = drops;
     }
@@ -230,7 +239,7 @@ export class Floodgate implements Doorkeeper {
     this.#buffersBefore = buffers;
     if (turnedAway > 0) this.#options.onDrop('turnedAway', turnedAway);
     if (overflow > 0) this.#options.onDrop('receiveOverflow', overflow);
-    return isFull || overflow > 0;
+    return overflow;
   }
 
   #refused(): number {
@@ -241,7 +250,7 @@ export class Floodgate implements Doorkeeper {
     return refused;
   }
 
-  #shut(rate: number, allowed: number, now: number): void {
+  #shut(rate: number, now: number): void {
     const flood = `udp: a flood: ${Math.round(rate)} datagrams a second come to nothing`;
     if (this.#machinery === null) {
       if (!this.#hasSaidImpossible) {
@@ -256,9 +265,9 @@ export class Floodgate implements Doorkeeper {
       this.#arrived[one] = board.arrived(one);
       this.#rates[one]!.fill(0);
     }
-    this.#squeeze = FIRST_SQUEEZE;
+    this.#budget = Math.max(LEAST_BUDGET_PER_S, FIRST_PART * rate);
     // Until the first count any class may be all of it.
-    this.#leastShare = Math.min(1, this.#budget(allowed) / rate);
+    this.#leastShare = Math.min(1, this.#budget / rate);
     for (const one of LIMITED) board.setShare(one, this.#leastShare);
     this.#calmSince = now;
     this.#attach();
@@ -281,39 +290,25 @@ export class Floodgate implements Doorkeeper {
     this.#options.onNote('udp: the flood has ebbed');
   }
 
-  /** Gives each class its share of what we have time for; opens the gate when all have enough. */
-  #ration(
-    allowed: number,
-    perSecond: (count: number) => number,
-    isFull: boolean,
-    now: number,
-  ): void {
+  /**
+   * Gives each class its share of the budget. Returns what part of our time the others would take,
+   * those that are not let through, if the gate were open.
+   */
+  #ration(perSecond: (count: number) => number): number {
     const { board } = this.#machinery!;
-    let arrivals = 0;
     for (let one = 0; one < CLASSES; one++) {
       const arrived = board.arrived(one);
-      const rate = perSecond(arrived - this.#arrived[one]!);
+      this.#rates[one]![this.#period] = perSecond(arrived - this.#arrived[one]!);
       this.#arrived[one] = arrived;
-      this.#rates[one]![this.#period] = rate;
-      if (one !== TRAFFIC.session) arrivals += rate;
     }
-    this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
-    const squeeze = this.#squeeze * (isFull ? SQUEEZED : RELIEVED);
-    this.#squeeze = Math.min(1, Math.max(LEAST_SQUEEZE, squeeze));
     const wanted = LIMITED.map((one) => Math.max(...this.#rates[one]!));
-    const shares = shareOut(this.#budget(allowed), wanted);
+    const shares = shareOut(this.#budget, wanted);
     for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
     this.#leastShare = Math.min(...shares);
     this.#attach();
-    const isCalm = arrivals * this.#costMs < CALM_SHARE * allowed * MS_PER_S && !isFull;
-    if (!isCalm) this.#calmSince = now;
-    else if (now - this.#calmSince >= OPEN_AFTER_MS) this.#open();
-  }
-
-  /** Strangers a second that we have time for. */
-  #budget(allowed: number): number {
-    const perSecond = (allowed * this.#squeeze * MS_PER_S) / this.#costMs;
-    return Math.max(LEAST_BUDGET_PER_S, perSecond);
+    const hopeless = HOPELESS.map((one) => this.#rates[one]![this.#period]!);
+    this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
+    return (hopeless.reduce((sum, rate) => sum + rate, 0) * HOPELESS_COST_MS) / MS_PER_S;
   }
 
   /** The sockets are closed by whoever opened them. */
@@ -358,16 +353,10 @@ export function openFloodgate(options: FloodgateOptions): Floodgate {
 const LENGTH_AT = 64;
 const meminfo = new Scratch(LENGTH_AT + 4);
 
-/**
- * Buffers for a socket that the kernel has dropped, filtered ones included, modulo 2^32; and what
- * part of its room is taken by what waits.
- */
-function memoryOf(fd: number): { drops: number; backlog: number } {
+/** Buffers for a socket that the kernel has dropped, filtered ones included; modulo 2^32. */
+function kernelDrops(fd: number): number {
   meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
   const { address } = meminfo;
   const result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT);
-  if (result < 0) return { drops: 0, backlog: 0 };
-  const { words } = meminfo;
-  const room = Math.max(1, words[ROOM_WORD]!);
-  return { drops: words[DROPS_WORD]! >>> 0, backlog: words[WAITING_WORD]! / room };
+  return result < 0 ? 0 : meminfo.words[DROPS_WORD]! >>> 0;
 }

@@ -75,6 +75,8 @@ export interface UdpSocket {
   readonly fd: number;
   /** See ReceiveQueue.receive. */
   receive(sink: DatagramSink, budget: number): number;
+  /** Whether the last `receive` left nothing behind. */
+  readonly isEmpty: boolean;
 }
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -115,6 +117,10 @@ class Channel implements UdpSocket {
 
   receive(sink: DatagramSink, budget: number): number {
     return this.#receiving.receive(sink, budget);
+  }
+
+  get isEmpty(): boolean {
+    return this.#receiving.isEmpty;
   }
 
   transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void {

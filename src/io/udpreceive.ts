@@ -78,6 +78,8 @@ export class ReceiveQueue {
   readonly #names = new Scratch(MAX_MESSAGES * NAME_WORDS * 4);
   readonly #controls = new Scratch(MAX_MESSAGES * CONTROL_WORDS * 4);
   readonly #iovecs = new Scratch(MAX_MESSAGES * IOVEC_WORDS * 4);
+  /** Whether the last `receive` left nothing behind. */
+  isEmpty = true;
   /** How many messages to ask for next. */
   #messages = 8;
   // What the control messages of the message at hand say.
@@ -109,6 +111,7 @@ export class ReceiveQueue {
   receive(sink: DatagramSink, budget: number): number {
     let handed = 0;
     let errors = 0;
+    this.isEmpty = false;
     while (handed < budget && errors < MAX_ERRORS) {
       const room = Math.floor((this.#arena.available - TURN_RESERVE_BYTES) / SLOT_BYTES);
       const wanted = Math.min(this.#messages, budget - handed, room);
@@ -117,7 +120,10 @@ export class ReceiveQueue {
       const got = this.#take(start, wanted);
       if (got < 0) {
         this.#arena.shrink(start, 0);
-        if (got === -EAGAIN!) break;
+        if (got === -EAGAIN!) {
+          this.isEmpty = true;
+          break;
+        }
         // An ICMP error that waited on the socket; the datagrams behind it are still there.
         this.#countError(-got);
         errors++;
@@ -127,7 +133,10 @@ export class ReceiveQueue {
       this.#arena.shrink(start, (got - 1) * SLOT_BYTES + this.#lengthOf(got - 1));
       this.#adapt(got, wanted);
       for (let i = 0; i < got; i++) handed += this.#handOver(i, start + i * SLOT_BYTES, sink);
-      if (got < wanted) break;
+      if (got < wanted) {
+        this.isEmpty = true;
+        break;
+      }
     }
     return handed;
   }

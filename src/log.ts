@@ -12,7 +12,8 @@ import { formatEndpoint } from './uapi/endpoint.ts';
 export type LogLevel = 'silent' | 'error' | 'debug';
 
 export class Log {
-  readonly #prefix: string;
+  /** The interface's, which may be renamed. */
+  name: string;
   readonly #level: LogLevel;
   readonly #write: (line: string) => void;
   readonly #time: () => Date;
@@ -21,7 +22,7 @@ export class Log {
 
   /** `name`: the interface's. `write` gets lines without a newline. */
   constructor(name: string, level: LogLevel, write: (line: string) => void, time: () => Date) {
-    this.#prefix = `(${name})`;
+    this.name = name;
     this.#level = level;
     this.#write = write;
     this.#time = time;
@@ -42,7 +43,7 @@ export class Log {
 
   #line(level: string, text: string): void {
     const time = this.#time().toISOString().slice(0, 19).replace('T', ' ').replaceAll('-', '/');
-    this.#write(`${level}: ${this.#prefix} ${time} ${text}`);
+    this.#write(`${level}: (${this.name}) ${time} ${text}`);
   }
 }
 

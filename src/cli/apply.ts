@@ -18,6 +18,8 @@ import type { Link, System } from './system.ts';
 import { isCreatableName } from './values.ts';
 import type { AddressView } from './view.ts';
 
+/** From then on, a control socket that nobody answers is nobody's. */
+const LEFT_BEHIND_MS = 1_000;
 const DESTROY_TIMEOUT_MS = 5_000;
 const DESTROY_POLL_MS = 10;
 
@@ -226,7 +228,8 @@ export async function destroy(name: string, system: System): Promise<void> {
   const link = findLink(name, system);
   if (link === undefined) throw new Refusal(noSuchInterface(name));
   if (!system.isRoot) throw needsRoot(name);
-  if (link.kind !== 'wireguard' && !system.sockets().includes(name)) {
+  const isOurs = system.sockets().includes(name) || (await hasLostDaemon(name, system));
+  if (link.kind !== 'wireguard' && !isOurs) {
     throw new Refusal(
       `${name}: destroy: not a WireGuard interface; \`ip link delete ${name}\` removes others`,
     );
@@ -242,6 +245,9 @@ async function removeLink(link: Link, system: System): Promise<void> {
     return;
   }
   for (let waited = 0; system.sockets().includes(link.name); waited += DESTROY_POLL_MS) {
+    // A daemon whose starter was killed has nobody who clears up after it.
+    const isLate = waited >= LEFT_BEHIND_MS;
+    if (isLate && (await isLeftBehindSocket(link.name, system))) return system.forget(link.name);
     if (waited >= DESTROY_TIMEOUT_MS) {
       throw new Refusal(
         `${link.name}: destroy: the interface is gone, but its daemon still runs: its control socket is still there`,
@@ -259,7 +265,12 @@ export async function takeOver(name: string, system: System): Promise<void> {
 
 /** Whether a persistent interface has outlived its daemon, so that nobody cleans up behind it. */
 export async function hasLostDaemon(name: string, system: System): Promise<boolean> {
-  if (!system.sockets().includes(name)) return false;
+  if (system.sockets().includes(name)) return isLeftBehindSocket(name, system);
+  const link = system.links().find((other) => other.name === name);
+  return link?.kind === 'tun' && (await system.hasState(name));
+}
+
+async function isLeftBehindSocket(name: string, system: System): Promise<boolean> {
   try {
     await system.request(name, 'get=1\n\n');
     return false;

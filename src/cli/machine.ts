@@ -36,6 +36,10 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
       removeStaleSocket(name);
       removeState(name, stateDirectory(env));
     },
+    hasState: async (name) => {
+      const { hasState, stateDirectory } = await import('../io/statefile.ts');
+      return hasState(name, stateDirectory(env));
+    },
     startDaemon: async (name, persists) => {
       const { startDaemon } = await import('../io/launch.ts');
       await startDaemon(name, persists ? { ...env, TSWG_PERSIST: '1' } : env);

@@ -44,6 +44,8 @@ export interface System extends Surroundings {
   request(name: string, text: string): Promise<string>;
   /** Removes what a daemon of `name` that is gone has left: its control socket and its state. */
   forget(name: string): Promise<void>;
+  /** Whether a persistent daemon of `name` has kept a state. */
+  hasState(name: string): Promise<boolean>;
   /** Starts tswgd, with `--persist` if `persists`; resolves once `wg` works. */
   startDaemon(name: string, persists: boolean): Promise<void>;
   sleep(ms: number): Promise<void>;

@@ -8,22 +8,31 @@ import { openSync, writeSync } from 'node:fs';
 /** Facility daemon, severity info (syslog(3)). */
 const PRIORITY = '<30>';
 
+export interface KernelLog {
+  readonly fd: number;
+  /** What comes before a line. */
+  readonly tag: string;
+  readonly write: (line: string) => void;
+}
+
 /**
- * A function that writes a line. What cannot be written is lost: the kernel limits how many lines
+ * Where a line can be written; undefined where there is no access. What cannot be written is lost: the kernel limits how many lines
  * come through, and a container may have no access to it at all.
  */
-export function openKernelLog(tag: string): (line: string) => void {
+export function openKernelLog(program: string): KernelLog | undefined {
   let fd: number;
   try {
     fd = openSync('/dev/kmsg', 'w');
   } catch {
-    return () => {};
+    return undefined;
   }
-  return (line) => {
+  const tag = `${PRIORITY}${program}: `;
+  const write = (line: string): void => {
     try {
-      writeSync(fd, `${PRIORITY}${tag}: ${line}\n`);
+      writeSync(fd, `${tag}${line}\n`);
     } catch {
       // Too many at once, or not permitted: nobody is left to be told.
     }
   };
+  return { fd, tag, write };
 }

@@ -45,6 +45,8 @@ export class FakeSystem implements System {
   failing: string[] = [];
   /** How many looks at the sockets it takes until a deleted interface's socket is gone. */
   lingering = 0;
+  /** Daemons go on when their interfaces are deleted. */
+  isStubborn = false;
 
   addLink(name: string, fields: Partial<Link> = {}): Mutable<Link> {
     const index = this.linkList.length + 1;
@@ -119,7 +121,7 @@ export class FakeSystem implements System {
     const { name } = this.#link(index);
     this.#step(`delete link ${name}`);
     this.linkList.splice(this.linkList.indexOf(this.#link(index)), 1);
-    this.daemons.delete(name);
+    if (!this.isStubborn) this.daemons.delete(name);
     if (this.lingering > 0) this.staleSockets.add(name);
   }
 
@@ -152,6 +154,10 @@ export class FakeSystem implements System {
     if (parsed.ok === undefined) throw new Error(parsed.error.line);
     this.changes.push(parsed.ok);
     return acceptSet();
+  }
+
+  async hasState(): Promise<boolean> {
+    return false;
   }
 
   async forget(name: string): Promise<void> {

@@ -208,7 +208,7 @@ describeInLab('a tunnel that was upgraded', ['wg'], () => {
       await firstPing(host, RIGHT);
       await upgrade(host);
       await pair.left.set('fwmark 0x9');
-      const state = 'grep -q ^fwmark=9 /var/lib/tswg/wg0.state';
+      const state = 'grep -q ^fwmark=9 /var/lib/tswg/wg0/state';
       await waitFor(async () => (await host.sh(state)).status === 0, 'the state');
       await host.run('kill', ['-KILL', await fact(host, 'pid')]);
       await start();

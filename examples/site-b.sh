@@ -6,7 +6,7 @@
 #   /etc/wg/site-a.pub    site A's public key: `tswg pubkey </etc/wg/private.key` says it there
 set -eu
 
-[ -s /etc/wg/private.key ] || (umask 077 && tswg genkey >/etc/wg/private.key)
+[ -s /etc/wg/private.key ] || (umask 077 && mkdir -p /etc/wg && tswg genkey >/etc/wg/private.key)
 
 tswg wg0 create
 tswg wg0 inet 10.99.0.2/30

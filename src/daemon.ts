@@ -11,13 +11,8 @@ import { Datapath } from './datapath.ts';
 import type { DropReason } from './device/drops.ts';
 import { packEstate, unpackEstate, useEstate } from './estate.ts';
 import { monotonicMs } from './io/clock.ts';
-import {
-  type LinkState,
-  type Monitor,
-  openLinkEvents,
-  watchLink,
-  watchRoutes,
-} from './io/linkmonitor.ts';
+import { type Floodgate, openFloodgate } from './io/floodgate.ts';
+import { type LinkState, type Monitor, openLinkEvents, watchLink } from './io/linkmonitor.ts';
 import { Loop } from './io/loop.ts';
 import { interfaceIndex } from './io/netlink.ts';
 import { drainSoon, type Watch } from './io/poller.ts';
@@ -33,9 +28,10 @@ import { Operator } from './operator.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
 import { Persistence } from './persistence.ts';
 import { openRehearsal, type Rehearsal } from './rehearsal.ts';
+import { Surroundings } from './surroundings.ts';
 import type { Request } from './uapi/request.ts';
 import { EAGAIN, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
-import { Underlay } from './underlay.ts';
+import { Underlay, type UnderlayOptions } from './underlay.ts';
 import { openUpgrade, type Upgrade } from './upgrade.ts';
 import { VERSION } from './version.ts';
 
@@ -95,6 +91,7 @@ class Daemon {
   readonly #persistence: Persistence | undefined;
   readonly #underlay: Underlay;
   readonly #operator: Operator;
+  readonly #gate: Floodgate;
   #upgrade: Upgrade | undefined;
   #rehearsal: Rehearsal | undefined;
   #finish: (code: number) => void = () => {};
@@ -128,9 +125,11 @@ class Daemon {
     this.#sandbox = planSandbox(options.name, process.env);
     this.#suite = chooseSuite(this.#arena, cryptoPreference(process.env.TSWG_CRYPTO), this.#note);
     this.#kernels = createKernels(this.#arena);
+    this.#gate = openFloodgate({ onDrop: this.#countDrop, onNote: this.#note });
     this.#path = new Datapath({
       arena: this.#arena,
       suite: this.#suite,
+      gate: this.#gate,
       observe: (event) => {
         this.#log.event(event);
         this.#persistence?.noticed(event);
@@ -154,22 +153,20 @@ class Daemon {
       onPause: this.#path.stayWarm,
       onBug: this.#surface,
     });
-    this.#underlay = new Underlay({
-      path: this.#path,
-      loop: this.#loop,
-      arena: this.#arena,
-      offload: this.#offload,
-      onDrop: this.#countDrop,
-      onNote: this.#note,
-    });
+    const [path, loop, gate] = [this.#path, this.#loop, this.#gate];
+    const underlay = new Underlay({ path, loop, gate, ...this.#ways() });
+    this.#underlay = underlay;
     this.#operator = new Operator({
-      path: this.#path,
-      underlay: this.#underlay,
-      persistence: this.#persistence,
-      log: this.#log,
+      ...{ path, underlay, persistence: this.#persistence, log: this.#log },
       startedAt: () => this.#startedAt,
       sandboxFacts: () => this.#sandboxFacts,
     });
+  }
+
+  /** What interface and sockets have in common. */
+  #ways(): Pick<UnderlayOptions, 'arena' | 'offload' | 'onDrop' | 'onNote'> {
+    const [arena, offload] = [this.#arena, this.#offload];
+    return { arena, offload, onDrop: this.#countDrop, onNote: this.#note };
   }
 
   /** Another process goes on in its place. */
@@ -192,11 +189,8 @@ class Daemon {
       name,
       mtu: DEFAULT_MTU,
       takeOver: this.#persistence !== undefined,
-      arena: this.#arena,
       kernels: this.#kernels,
-      offload: this.#offload,
-      onDrop: this.#countDrop,
-      onNote: this.#note,
+      ...this.#ways(),
       onGone: () => this.#endForGood('the interface was deleted'),
       ...(tunFd === undefined ? {} : { fd: tunFd }),
     });
@@ -221,13 +215,15 @@ class Daemon {
     else this.#persistence?.restore(this.#path.now, this.#path.tun.isTakenOver);
     if (this.#persistence !== undefined) this.#path.tun.setPersistent(true);
     this.#tunWatch = this.#loop.watch(this.#path.tun.fd, this.#path.readTun);
+    const surroundings = new Surroundings(this.#path, this.#surface);
     this.#monitors = [
       watchLink(this.#path.tun.fd, this.#path.tun.name, this.#followLink, {
         onNote: this.#note,
+        onPlace: surroundings.followPlace,
         onBug: this.#surface,
         events: this.#linkEvents,
       }),
-      watchRoutes(this.#forgetPaths, { onBug: this.#surface }),
+      surroundings,
       watchSuspension(this.#note, this.#surface),
     ];
     if (this.#path.device.isUp && inherited === undefined) this.#resume();
@@ -299,6 +295,7 @@ class Daemon {
     for (const monitor of this.#monitors) monitor.close();
     this.#monitors = [];
     this.#underlay.close();
+    this.#gate.close();
     this.#tunWatch?.close();
   }
 
@@ -418,9 +415,6 @@ class Daemon {
     this.#underlay.close();
     this.#log.debug('Interface down');
   }
-
-  /** Routes or addresses changed: each sticky source is looked up again at its next send. */
-  readonly #forgetPaths = (): void => this.#path.udp?.forgetPaths();
 
   // The operator.
 

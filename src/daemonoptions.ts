@@ -2,7 +2,7 @@
 
 import type { Remains } from './io/starter.ts';
 import type { Predecessor } from './io/succession.ts';
-import type { LogLevel } from './log.ts';
+import type { LogLevel, LogPriority } from './log.ts';
 import type { Successor } from './upgrade.ts';
 
 export interface DaemonOptions {
@@ -25,7 +25,7 @@ export interface DaemonOptions {
   /** How our own successor is started; without it there is no upgrade in place. */
   readonly successor?: Successor;
   /** Takes the log's lines, without newlines. */
-  readonly writeLog: (line: string) => void;
+  readonly writeLog: (line: string, priority: LogPriority) => void;
   /** Where the starter writes the last one, if the daemon cannot; see Remains. */
   readonly lastLog?: Remains['log'];
   /** Descriptors of UNIX datagram sockets that are connected by the time when we confine ourselves. */

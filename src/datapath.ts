@@ -10,7 +10,8 @@ import type { Arena } from './arena.ts';
 import type { CryptoSuite, Opener, Sealer } from './crypto/suite.ts';
 import { Device } from './device/device.ts';
 import type { DeviceEvent } from './device/events.ts';
-import { monotonicMs, random, wallClockMs } from './io/clock.ts';
+import { monotonicMs, random, threadMs, wallClockMs } from './io/clock.ts';
+import type { Floodgate } from './io/floodgate.ts';
 import { takeSecret } from './io/secretmemory.ts';
 import type { Tun } from './io/tun.ts';
 import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
@@ -18,6 +19,10 @@ import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
 /** Packets a turn takes from one descriptor before the others have theirs. */
 const TUN_BUDGET = 256;
 const UDP_BUDGET = 256;
+
+/** What a handshake message costs, in packets: a genuine one, and one that is refused. */
+const HANDSHAKE_WEIGHT = 30;
+const REFUSAL_WEIGHT = 3;
 
 /** As much as a small packet has, and its authenticator. */
 const PRACTICE_BYTES = 96;
@@ -27,32 +32,46 @@ export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
   readonly observe: (event: DeviceEvent) => void;
+  /** Guards the sockets, if there is one. */
+  readonly gate?: Floodgate;
 }
 
 export class Datapath {
   readonly device: Device;
   tun: Tun | undefined;
   udp: Udp | undefined;
+  /** The interface's index in the network where the sockets are; 0 when it is in another one. */
+  link = 0;
   /** Monotonic ms of this turn. */
   now = monotonicMs();
   readonly #arena: Arena;
   readonly #suite: CryptoSuite;
+  readonly gate: Floodgate | undefined;
   /** Keys for `stayWarm`, and how often they were used. */
   #practice: { readonly sealer: Sealer; readonly opener: Opener; counter: number } | undefined;
   /** Packets and datagrams read so far. */
   moved = 0;
+  /** What this thread had computed when the turn began; undefined unless the gate wants to know. */
+  #threadMsAtBegin: number | undefined;
+  /** What this turn has done, in packets or as much as a packet costs: for peers, and for nothing. */
+  #work = 0;
+  #nuisance = 0;
+  /** Datagrams of this turn that came to nothing, or that wait for their verdict. */
+  #strangers = 0;
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, observe }: DatapathOptions) {
+  constructor({ arena, suite, observe, gate }: DatapathOptions) {
     this.#arena = arena;
     this.#suite = suite;
+    this.gate = gate;
     this.device = new Device({
       arena,
       suite,
       random,
       wallClock: wallClockMs,
       takeSecret,
+      leadsInside: (endpoint) => this.link !== 0 && this.udp?.outgoingLink(endpoint) === this.link,
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.udp?.transmit(offset, length, endpoint, trafficClass),
@@ -62,19 +81,28 @@ export class Datapath {
         },
       },
       observe,
+      ...(gate === undefined ? {} : { doorkeeper: gate }),
     });
   }
 
   readonly readTun = (): void => {
     this.begin();
-    this.moved += this.tun?.read(this.#sendPacket, TUN_BUDGET) ?? 0;
+    const packets = this.tun?.read(this.#sendPacket, TUN_BUDGET) ?? 0;
+    this.moved += packets;
+    this.#work += packets;
     this.end();
   };
 
   readUdp(socket: UdpSocket): void {
     this.begin();
     this.#hasDelivered = false;
-    this.moved += socket.receive(this.#receiveDatagram, UDP_BUDGET);
+    const { outcomes } = this.device;
+    const openedBefore = outcomes.opened;
+    const handed = socket.receive(this.#receiveDatagram, UDP_BUDGET);
+    this.moved += handed;
+    const opened = outcomes.opened - openedBefore;
+    this.#work += opened;
+    this.#strangers += handed - opened;
     this.end();
     // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
     // and need not wait until the descriptors have been polled again.
@@ -115,13 +143,42 @@ export class Datapath {
   /** Begins a turn of the caller's own making, which `end` ends. */
   begin(): void {
     this.now = monotonicMs();
+    this.#work = 0;
+    this.#strangers = 0;
+    this.#nuisance = 0;
+    this.#threadMsAtBegin = this.gate?.isTimingTurns ? threadMs() : undefined;
   }
 
   end(): void {
-    if (this.device.nextTimeout() <= this.now) this.device.handleTimeout(this.now);
+    if (this.device.queuedHandshakes > 0) this.#judgeHandshakes();
+    else if (this.device.nextTimeout() <= this.now) this.device.handleTimeout(this.now);
     this.udp?.flush();
     this.tun?.flush();
     this.#arena.reset();
+    if (this.gate !== undefined) this.#account(this.gate);
+  }
+
+  /** Handshakes take their turns. */
+  #judgeHandshakes(): void {
+    const { outcomes } = this.device;
+    const { judged, accepted } = outcomes;
+    this.device.handleTimeout(this.now);
+    const genuine = outcomes.accepted - accepted;
+    this.#work += genuine * HANDSHAKE_WEIGHT;
+    // They have been counted as strangers when they were read.
+    this.#nuisance += (outcomes.judged - judged - genuine) * REFUSAL_WEIGHT;
+  }
+
+  /** Tells the gate what of the turn's cost strangers have to answer for. */
+  #account(gate: Floodgate): void {
+    const nuisance = this.#strangers + this.#nuisance;
+    const all = nuisance + this.#work;
+    if (all === 0 || this.#threadMsAtBegin === undefined) {
+      gate.turned(this.#strangers, 0, 0, this.now);
+      return;
+    }
+    const cost = threadMs() - this.#threadMsAtBegin;
+    gate.turned(this.#strangers, cost * (nuisance / all), cost, this.now);
   }
 
   readonly #sendPacket = (offset: number, length: number): void =>
@@ -140,8 +197,8 @@ function createPractice(suite: CryptoSuite): { sealer: Sealer; opener: Opener; c
 }
 
 /** How the path stands, for `stats`: its offloads, and what the system refused. */
-export function pathFacts({ tun, udp }: Datapath): Record<string, string> {
-  const facts = { offload: offloadFact(tun, udp) };
+export function pathFacts({ tun, udp, gate }: Datapath): Record<string, string> {
+  const facts = { offload: offloadFact(tun, udp), gate: gate?.fact ?? 'none' };
   const errors = [
     ...[...(udp?.errors ?? [])].map(([error, count]) => [`udp_${error}`, String(count)]),
     ...[...(tun?.errors ?? [])].map(([error, count]) => [`tun_${error}`, String(count)]),

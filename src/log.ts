@@ -11,17 +11,32 @@ import { formatEndpoint } from './uapi/endpoint.ts';
 /** LOG_LEVEL as wireguard-go has it; `verbose` means the same as `debug`. */
 export type LogLevel = 'silent' | 'error' | 'debug';
 
+/** How grave a line is, for logs that know the difference. */
+export type LogPriority = 'error' | 'debug';
+
+/** What an operator has to hear of, debugging or not. */
+const TROUBLES: readonly DeviceEvent['kind'][] = [
+  'clockSetBack',
+  'routingLoop',
+  'routingLoopEnded',
+];
+
 export class Log {
   /** The interface's, which may be renamed. */
   name: string;
   readonly #level: LogLevel;
-  readonly #write: (line: string) => void;
+  readonly #write: (line: string, priority: LogPriority) => void;
   readonly #time: () => Date;
   /** ifconfig's `debug`: shows debugging lines whatever the level is. */
   isDebugging = false;
 
   /** `name`: the interface's. `write` gets lines without a newline. */
-  constructor(name: string, level: LogLevel, write: (line: string) => void, time: () => Date) {
+  constructor(
+    name: string,
+    level: LogLevel,
+    write: (line: string, priority: LogPriority) => void,
+    time: () => Date,
+  ) {
     this.name = name;
     this.#level = level;
     this.#write = write;
@@ -29,21 +44,21 @@ export class Log {
   }
 
   error(text: string): void {
-    if (this.#level !== 'silent' || this.isDebugging) this.#line('ERROR', text);
+    if (this.#level !== 'silent' || this.isDebugging) this.#line('error', text);
   }
 
   debug(text: string): void {
-    if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', text);
+    if (this.#level === 'debug' || this.isDebugging) this.#line('debug', text);
   }
 
   event(event: DeviceEvent): void {
-    if (event.kind === 'clockSetBack') this.error(describe(event));
-    else if (this.#level === 'debug' || this.isDebugging) this.#line('DEBUG', describe(event));
+    if (TROUBLES.includes(event.kind)) this.error(describe(event));
+    else if (this.#level === 'debug' || this.isDebugging) this.#line('debug', describe(event));
   }
 
-  #line(level: string, text: string): void {
+  #line(priority: LogPriority, text: string): void {
     const time = this.#time().toISOString().slice(0, 19).replace('T', ' ').replaceAll('-', '/');
-    this.#write(`${level}: (${this.name}) ${time} ${text}`);
+    this.#write(`${priority.toUpperCase()}: (${this.name}) ${time} ${text}`, priority);
   }
 }
 
@@ -70,6 +85,10 @@ export function describe(event: DeviceEvent): string {
       return `${peerName(event.peer.publicKey)} - Received a cookie: the peer is under load`;
     case 'roamed':
       return `${peerName(event.peer.publicKey)} - Endpoint moved from ${where(event.from)} to ${where(event.to)}`;
+    case 'routingLoop':
+      return `${peerName(event.peer.publicKey)} - Its endpoint ${where(event.endpoint)} is routed into the tunnel itself: nothing is sent there until the route leads elsewhere`;
+    case 'routingLoopEnded':
+      return `${peerName(event.peer.publicKey)} - Its endpoint ${where(event.endpoint)} is not routed into the tunnel any more`;
     case 'keysErased':
       return `${peerName(event.peer.publicKey)} - Erased all session keys: nothing new was agreed for too long`;
     case 'clockSetBack':

@@ -149,7 +149,8 @@ export class Persistence {
           `The state ${file.path} is refused, ${found.why}: ${consequence}; it is kept as ${found.keptAs}`,
         );
       } else if (!isTakenOver) {
-        log.error(`The state ${file.path} is of an interface that is gone: ${consequence}`);
+        // As after every boot.
+        log.debug(`The state ${file.path} is of an interface that is gone: ${consequence}`);
         if (saved !== null) wipeKeys(saved.change);
         return null;
       }

@@ -7,6 +7,7 @@ import type { Arena } from './arena.ts';
 import type { Datapath } from './datapath.ts';
 import type { DeviceChange } from './device/configuration.ts';
 import type { DropReason } from './device/drops.ts';
+import type { Floodgate } from './io/floodgate.ts';
 import { SystemError } from './io/libc.ts';
 import type { Loop } from './io/loop.ts';
 import type { Watch } from './io/poller.ts';
@@ -16,6 +17,7 @@ export interface UnderlayOptions {
   readonly path: Datapath;
   readonly loop: Loop;
   readonly arena: Arena;
+  readonly gate: Floodgate;
   readonly offload: boolean;
   readonly onDrop: (reason: DropReason, packets: number) => void;
   readonly onNote: (note: string) => void;
@@ -75,6 +77,7 @@ export class Underlay {
   close(): void {
     for (const watch of this.#watches) watch.close();
     this.#watches = [];
+    this.#options.gate.guard([]);
     this.#options.path.udp?.close();
     this.#options.path.udp = undefined;
     this.trouble = '';
@@ -89,6 +92,7 @@ export class Underlay {
     const { path, loop } = this.#options;
     this.close();
     path.udp = udp;
+    this.#options.gate.guard(udp.sockets);
     this.#watches = udp.sockets.map((socket) => loop.watch(socket.fd, () => path.readUdp(socket)));
     path.device.setListenPort(udp.port);
   }

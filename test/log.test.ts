@@ -84,6 +84,21 @@ group('levels', () => {
   });
 });
 
+it('each line comes with its priority', () => {
+  const written: string[] = [];
+  const log = new Log(
+    'wg0',
+    'debug',
+    (_, priority) => written.push(priority),
+    () => new Date(0),
+  );
+  log.error('e');
+  log.debug('d');
+  log.event({ kind: 'clockSetBack', ms: 5_000 });
+  log.event({ kind: 'responseSent', peer });
+  expect(written).toEqual(['error', 'debug', 'error', 'debug']);
+});
+
 it('the version is that of package.json', () => {
   expect(JSON.parse(readFileSync('package.json', 'utf8')).version).toBe(VERSION);
 });

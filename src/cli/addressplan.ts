@@ -46,6 +46,48 @@ export function planAddresses(
   return planned;
 }
 
+/** Of IPv6 (RFC 8200 5). Under a smaller MTU Linux takes all its addresses away, unasked. */
+const IPV6_MTU_MIN = 1280;
+
+/**
+ * @param mtu of the interface after the command, @param typed as the command says it
+ * @throws Refusal when the addresses need a larger one
+ */
+export function checkMtu(
+  name: string,
+  mtu: number,
+  typed: number | undefined,
+  planned: readonly AddressView[],
+): void {
+  if (mtu >= IPV6_MTU_MIN) return;
+  // Those are the system's own, and nobody misses them.
+  const held = planned.find(({ address }) => address.length === 16 && !isLinkLocal(address));
+  if (held === undefined) return;
+  const text = `${formatAddress(held.address)}/${held.length}`;
+  throw new Refusal(
+    typed === undefined
+      ? `inet6: ${text}: IPv6 needs an mtu of ${IPV6_MTU_MIN}, but that of ${name} is ${mtu}`
+      : `mtu: ${typed}: expected ${IPV6_MTU_MIN} or more, as ${name} has ${text}; \`inet6 ${text} -alias\` removes it`,
+  );
+}
+
+function isLinkLocal(address: Uint8Array): boolean {
+  return address[0] === 0xfe && (address[1] & 0xc0) === 0x80;
+}
+
+/** What addresses that are new were taken for. */
+export function addressDoubts(
+  current: readonly AddressView[],
+  drafts: readonly AddressDraft[],
+): string[] {
+  return drafts.flatMap(({ address, length, doubt }) => {
+    const isKnown = current.some(
+      (one) => address !== null && sameBytes(one.address, address) && one.length === length,
+    );
+    return doubt === undefined || isKnown ? [] : [doubt];
+  });
+}
+
 function remove(name: string, planned: AddressView[], draft: AddressDraft): AddressView[] {
   const { address, length } = draft;
   const found = planned.findIndex((one) =>

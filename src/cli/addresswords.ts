@@ -4,9 +4,11 @@
  */
 
 import { parseAddress, parseDecimal } from '../packet/address.ts';
+import { couldHoldKey, visible } from '../quotation.ts';
 import type { AddressDraft } from './command.ts';
+import { addressDoubt } from './doubts.ts';
 import { parseKey } from './keys.ts';
-import { parseNetmask, unknownWord, visible } from './values.ts';
+import { isMask, parseNetmask, unknownWord } from './values.ts';
 import { wordNames } from './words.ts';
 
 export class AddressWords {
@@ -64,11 +66,12 @@ export class AddressWords {
   unnamed(typed: string): string | null {
     const slash = typed.indexOf('/');
     const address = parseAddress(slash < 0 ? typed : typed.slice(0, slash));
-    if (parseKey(typed) !== null) {
+    if (parseKey(typed) !== null || (couldHoldKey(typed) && address === null)) {
       // Not repeated, since it may be a secret one.
       return 'a key without a word before it: expected wgpeer, wgkey or wgpsk to say what it is';
     }
     if (address === null) {
+      if (parseNetmask(typed) !== null) return maskMistake(typed);
       return looksLikeAddress(typed)
         ? `${visible(typed)}: expected an address, such as 10.99.0.1/30 or fd00:99::1/64`
         : unknownWord(typed, wordNames());
@@ -76,7 +79,7 @@ export class AddressWords {
     const bits = address.length * 8;
     const length = slash < 0 ? null : parseDecimal(typed.slice(slash + 1), bits);
     if (slash >= 0 && length === null) {
-      return `${visible(typed)}: expected a length of 0 to ${bits} behind the "/"`;
+      return `${visible(typed)}: expected a length of 0 to ${bits} after the "/"`;
     }
     const current = this.#current ?? this.#begin(0);
     if (current.address !== null) return takeDestination(current, typed, address, slash >= 0);
@@ -111,7 +114,12 @@ export class AddressWords {
       current.length = mask.length;
     }
     // Not the class of the address, as ifconfig has it: 10.0.0.1 alone would claim all of 10/8.
-    if (current.mode !== 'remove') current.length ??= current.family === 4 ? 32 : 64;
+    if (current.mode === 'remove') return null;
+    const isLengthTyped = current.length !== null;
+    current.length ??= current.family === 4 ? 32 : 64;
+    const doubt = addressDoubt(current.address, current.length, isLengthTyped);
+    if (doubt !== null)
+      current.doubt = `${familyWord(current.address.length === 4 ? 4 : 6)}: ${doubt}`;
     return null;
   }
 
@@ -141,6 +149,7 @@ function takeDestination(
   address: Uint8Array,
   hasLength: boolean,
 ): string | null {
+  if (isMask(address)) return maskMistake(typed);
   const second = 'put `inet alias` or `inet6` before a second address of the interface';
   if (current.destination !== null) {
     return `${typed}: expected at most an address and its other end; ${second}`;
@@ -160,12 +169,16 @@ function finishWithoutAddress(current: AddressDraft, mask: { word: string } | nu
     return null;
   }
   if (current.mode === 'remove') return '-alias: expected an IPv6 address between inet6 and it';
-  if (current.family === 0) return 'alias: expected an address behind it';
-  return `${familyWord(current.family)}: expected an IPv${current.family} address behind it`;
+  if (current.family === 0) return 'alias: expected an address after it';
+  return `${familyWord(current.family)}: expected an IPv${current.family} address after it`;
 }
 
 function familyWord(family: 4 | 6): string {
   return family === 4 ? 'inet' : 'inet6';
+}
+
+function maskMistake(typed: string): string {
+  return `${typed}: expected netmask before a mask, or /LENGTH on the address`;
 }
 
 function looksLikeAddress(typed: string): boolean {

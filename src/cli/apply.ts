@@ -6,12 +6,15 @@
 
 import type { DeviceChange } from '../device/configuration.ts';
 import { formatAddress } from '../packet/address.ts';
-import { parseState } from '../uapi/get.ts';
+import { parseState, type ReportedState } from '../uapi/get.ts';
 import { EADDRINUSE, parseErrno } from '../uapi/response.ts';
 import { writeSet } from '../uapi/set.ts';
-import { planAddresses, sameAddress } from './addressplan.ts';
-import type { Draft } from './command.ts';
+import { addressDoubts, checkMtu, planAddresses, sameAddress } from './addressplan.ts';
+import { type Draft, isEmpty, takesOnlyAway } from './command.ts';
+import { keyWord, type Warning, weighPeers } from './consequences.ts';
 import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
+import { ownKey } from './keys.ts';
+import { hasLostDaemon, hasRemains, lostDaemon } from './lostdaemon.ts';
 import { Refusal } from './refusal.ts';
 import { resolveChange } from './resolve.ts';
 import type { Link, System } from './system.ts';
@@ -23,27 +26,31 @@ const LEFT_BEHIND_MS = 1_000;
 const DESTROY_TIMEOUT_MS = 5_000;
 const DESTROY_POLL_MS = 10;
 
-/** @throws Refusal with the line for the operator; nothing was changed unless it says so. */
-export async function configure(name: string, draft: Draft, system: System): Promise<void> {
+/**
+ * Resolves to what the operator should hear of although it was carried out.
+ *
+ * @throws Refusal with the line for the operator; nothing was changed unless it says so.
+ */
+export async function configure(name: string, draft: Draft, system: System): Promise<Warning[]> {
   const existing = findLink(name, system);
+  if (existing !== undefined && hasLostDaemon(existing, system)) {
+    throw new Refusal(`${name}: ${lostDaemon(name)}`);
+  }
   if (draft.create && existing !== undefined) {
     throw new Refusal(`${name}: create: the interface is there already`);
   }
-  if (existing === undefined && !isCreatableName(name)) {
-    throw new Refusal(
-      `${name}: no such interface; to create one its name has to end in a digit, as wg0`,
-    );
-  }
+  if (existing === undefined) checkCreation(name, draft, system);
   if (!system.isRoot) throw needsRoot(name);
   const change = await resolveChange(draft, system);
+  const warnings = [
+    ...(await weighWireguard(name, existing, draft, change, system)),
+    ...weighAddresses(name, existing, draft, system),
+  ];
   if (existing !== undefined) {
-    await checkWireguard(existing, draft, system);
-    planAddresses(name, addressesOf(existing, system), draft.addresses);
     await applySettings(existing, draft, change, "; WireGuard's words were carried out", system);
-    return;
+    return warnings;
   }
-  // A fresh interface has no address that could be taken away.
-  planAddresses(name, [], draft.addresses);
+  const others = draft.create || isEmpty(draft) ? [] : system.sockets();
   await startDaemon(name, false, system);
   try {
     const created = findLink(name, system);
@@ -53,6 +60,63 @@ export async function configure(name: string, draft: Draft, system: System): Pro
     await removeCreated(name, system);
     throw error;
   }
+  // A slip in the number makes an interface that nobody wanted.
+  const created = `${name}: was not there and is created; there ${areNamed(others)} already`;
+  return others.length === 0 ? warnings : [{ text: created, isMoot: true }, ...warnings];
+}
+
+/** @throws Refusal when there is nothing to be made of this name, or nothing to be taken away */
+function checkCreation(name: string, draft: Draft, system: System): void {
+  if (takesOnlyAway(draft)) {
+    const others = system.sockets();
+    throw new Refusal(
+      `${noSuchInterface(name)}${others.length === 0 ? '' : `; there ${areNamed(others)}`}`,
+    );
+  }
+  if (!isCreatableName(name)) {
+    throw new Refusal(
+      `${noSuchInterface(name)}; to create one its name has to end in a digit, as wg0`,
+    );
+  }
+}
+
+function areNamed(names: readonly string[]): string {
+  return `${names.length === 1 ? 'is' : 'are'} ${names.join(', ')}`;
+}
+
+/** What is asked of the WireGuard part, against what it is now. @throws Refusal */
+async function weighWireguard(
+  name: string,
+  existing: Link | undefined,
+  draft: Draft,
+  change: DeviceChange,
+  system: System,
+): Promise<Warning[]> {
+  const state = existing === undefined ? null : await checkWireguard(existing, draft, system);
+  const hasEndpoint = change.peers.some(({ endpoint }) => endpoint);
+  return weighPeers(draft, change, {
+    name,
+    peers: state?.peers ?? [],
+    publicKey: state === null ? null : ownKey(state),
+    listenPort: state?.listenPort ?? 0,
+    addresses: hasEndpoint ? system.addresses() : [],
+  });
+}
+
+/** The same for its addresses. @throws Refusal */
+function weighAddresses(
+  name: string,
+  existing: Link | undefined,
+  draft: Draft,
+  system: System,
+): Warning[] {
+  const { addresses, mtu } = draft;
+  if (addresses.length === 0 && mtu === undefined) return [];
+  const current = existing === undefined ? [] : addressesOf(existing, system);
+  const planned = planAddresses(name, current, addresses);
+  const mtuAfter = mtu ?? existing?.mtu;
+  if (mtuAfter !== undefined) checkMtu(name, mtuAfter, mtu, planned);
+  return addressDoubts(current, addresses).map((text) => ({ text, isMoot: false }));
 }
 
 async function startDaemon(name: string, persists: boolean, system: System): Promise<void> {
@@ -88,7 +152,7 @@ function needsRoot(name: string): Refusal {
 
 /** The first word that only a WireGuard can take, for messages; null when there is none. */
 function wireguardWord(draft: Draft): string | null {
-  if (draft.privateKey !== undefined) return 'wgkey';
+  if (draft.privateKey !== undefined) return keyWord(draft);
   if (draft.listenPort !== undefined) return 'wgport';
   if (draft.fwmark !== undefined) return 'wgfwmark';
   if (draft.removeAllPeers) return '-wgpeerall';
@@ -106,10 +170,17 @@ function ownWord(draft: Draft): string | null {
   return null;
 }
 
-/** Before anything is touched: does a WireGuard answer, and does it know all the words? */
-async function checkWireguard(link: Link, draft: Draft, system: System): Promise<void> {
+/**
+ * Before anything is touched: does a WireGuard answer, and does it know all the words? Resolves to
+ * its state, or to null when nothing is asked of it.
+ */
+async function checkWireguard(
+  link: Link,
+  draft: Draft,
+  system: System,
+): Promise<ReportedState | null> {
   const word = wireguardWord(draft);
-  if (word === null) return;
+  if (word === null) return null;
   const state = parseState(await ask(link, word, 'get=1\n\n', system));
   const own = ownWord(draft);
   if (own !== null && state.version === undefined) {
@@ -117,6 +188,7 @@ async function checkWireguard(link: Link, draft: Draft, system: System): Promise
       `${own}: ${link.name}: the WireGuard that serves it is not tswgd and does not know this word`,
     );
   }
+  return state;
 }
 
 async function ask(link: Link, word: string, text: string, system: System): Promise<string> {
@@ -226,28 +298,38 @@ function describe(word: string, address: AddressView): string {
 /** Ends the interface and its daemon, and waits until both are gone. */
 export async function destroy(name: string, system: System): Promise<void> {
   const link = findLink(name, system);
-  if (link === undefined) throw new Refusal(noSuchInterface(name));
+  const hasLeft = link === undefined && hasRemains(name, system);
+  if (link === undefined && !hasLeft) throw new Refusal(noSuchInterface(name));
   if (!system.isRoot) throw needsRoot(name);
-  const isOurs = system.sockets().includes(name) || (await hasLostDaemon(name, system));
-  if (link.kind !== 'wireguard' && !isOurs) {
-    throw new Refusal(
-      `${name}: destroy: not a WireGuard interface; \`ip link delete ${name}\` removes others`,
-    );
+  if (link === undefined) {
+    await system.forget(name);
+    return;
+  }
+  if (!hasLostDaemon(link, system) && !system.sockets().includes(name)) {
+    const isKernels = link.kind === 'wireguard';
+    const what = isKernels ? "the kernel's own WireGuard serves it" : 'not a WireGuard interface';
+    const whose = isKernels ? 'it' : 'others';
+    throw new Refusal(`${name}: destroy: ${what}; \`ip link delete ${name}\` removes ${whose}`);
   }
   await removeLink(link, system);
 }
 
 async function removeLink(link: Link, system: System): Promise<void> {
-  const isLeftBehind = await hasLostDaemon(link.name, system);
-  step('destroy', '', () => system.deleteLink(link.index));
-  if (isLeftBehind) {
+  if (hasLostDaemon(link, system)) {
+    step('destroy', '', () => system.deleteLink(link.index));
     await system.forget(link.name);
     return;
   }
+  if (link.kind !== 'wireguard' && !system.sockets().includes(link.name)) {
+    throw new Refusal(
+      `${link.name}: destroy: not a WireGuard interface; \`ip link delete ${link.name}\` removes others`,
+    );
+  }
+  step('destroy', '', () => system.deleteLink(link.index));
   for (let waited = 0; system.sockets().includes(link.name); waited += DESTROY_POLL_MS) {
     // A daemon whose starter was killed has nobody who clears up after it.
     const isLate = waited >= LEFT_BEHIND_MS;
-    if (isLate && (await isLeftBehindSocket(link.name, system))) return system.forget(link.name);
+    if (isLate && !system.isServed(link.name)) return system.forget(link.name);
     if (waited >= DESTROY_TIMEOUT_MS) {
       throw new Refusal(
         `${link.name}: destroy: the interface is gone, but its daemon still runs: its control socket is still there`,
@@ -261,20 +343,4 @@ async function removeLink(link: Link, system: System): Promise<void> {
 export async function takeOver(name: string, system: System): Promise<void> {
   if (!system.isRoot) throw needsRoot(name);
   await startDaemon(name, true, system);
-}
-
-/** Whether a persistent interface has outlived its daemon, so that nobody cleans up behind it. */
-export async function hasLostDaemon(name: string, system: System): Promise<boolean> {
-  if (system.sockets().includes(name)) return isLeftBehindSocket(name, system);
-  const link = system.links().find((other) => other.name === name);
-  return link?.kind === 'tun' && (await system.hasState(name));
-}
-
-async function isLeftBehindSocket(name: string, system: System): Promise<boolean> {
-  try {
-    await system.request(name, 'get=1\n\n');
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === 'ECONNREFUSED';
-  }
 }

@@ -4,33 +4,62 @@
  */
 
 import { hostnameFileNames, hostnamePath } from '../io/hostnamefiles.ts';
+import { openJournal, type Priority } from '../io/journal.ts';
+import { createRepeatedLookup } from '../io/resolver.ts';
 import { readSmallFile, type SmallFile } from '../io/secretfile.ts';
-import { runShell } from '../io/shell.ts';
+import { takeServiceNotifier } from '../io/servicenotify.ts';
+import { runShell, type ShellOptions } from '../io/shell.ts';
 import type { System } from './system.ts';
 
 export interface Boot {
   readonly system: System;
+  readonly service: Service;
   /** What stands behind `hostname.` in the names of the files, sorted. */
   fileNames(): string[];
   pathOf(name: string): string;
   /** Its first `maxBytes`; rejects with a `code` such as ENOENT. */
   readFile(path: string, maxBytes: number): Promise<SmallFile>;
   /** Resolves to how the command failed, or to null. */
-  runShell(command: string): Promise<string | null>;
+  runShell(command: string, options?: ShellOptions): Promise<string | null>;
   /** A line of the plan. */
   print(line: string): void;
-  /** A line for the operator. */
+  /** A line for the operator, about something that is wrong. */
   complain(line: string): void;
+  /** A line for the operator, about something that is right now. */
+  note(line: string): void;
 }
 
-export function openBoot(system: System, env: Readonly<Record<string, string | undefined>>): Boot {
+/** Whoever manages services, if we are one. */
+export interface Service {
+  readonly isManaged: boolean;
+  /** What could be carried out has been. */
+  ready(): void;
+  /** How it stands, in a line. */
+  status(text: string): void;
+}
+
+type Environment = Record<string, string | undefined>;
+
+/** Longer than a name service takes that answers. */
+const LOOKUP_PATIENCE_MS = 1_000;
+
+/** @param isRepeated whether lines are tried again, so that no name is to be waited for */
+export function openBoot(system: System, env: Environment, isRepeated: boolean): Boot {
+  const prefix = openJournal(env);
+  const say = (priority: Priority, line: string): void => {
+    process.stderr.write(`${prefix(priority)}tswg: ${line}\n`);
+  };
+  const isManaged = (env.NOTIFY_SOCKET ?? '') !== '';
+  const notifier = takeServiceNotifier(env, (note) => say('error', note));
   return {
-    system,
+    system: isRepeated ? { ...system, lookup: createRepeatedLookup(LOOKUP_PATIENCE_MS) } : system,
+    service: { isManaged, ready: notifier.ready, status: notifier.status },
     fileNames: hostnameFileNames,
     pathOf: hostnamePath,
     readFile: readSmallFile,
-    runShell: (command) => runShell(command, env),
+    runShell: (command, options) => runShell(command, env, options),
     print: (line) => process.stdout.write(`${line}\n`),
-    complain: (line) => process.stderr.write(`tswg: ${line}\n`),
+    complain: (line) => say('error', line),
+    note: (line) => say('info', line),
   };
 }

@@ -3,7 +3,7 @@
  * carry them out.
  */
 
-import type { AllowedIpChange } from '../device/configuration.ts';
+import type { AllowedIpChange, Prefix } from '../device/configuration.ts';
 
 /** A secret that was given in the command, or the file that holds it (`-`: standard input). */
 export type KeySource =
@@ -29,6 +29,8 @@ export interface PeerDraft {
   /** Whether wgaip (the whole set) or -wgaip (less of it) was used. */
   allowedIpsMode?: 'replace' | 'remove';
   readonly allowedIps: AllowedIpChange[];
+  /** What some of them were taken for, as nobody may have meant it. */
+  doubts?: readonly { readonly prefix: Prefix; readonly text: string }[];
 }
 
 export interface AddressDraft {
@@ -41,6 +43,8 @@ export interface AddressDraft {
   length: number | null;
   /** The other end of the link. */
   destination: Uint8Array | null;
+  /** What it was taken for, as nobody may have meant it. */
+  doubt?: string;
 }
 
 /** One `tswg NAME word ...`, checked, before names are looked up and key files read. */
@@ -60,13 +64,49 @@ export interface Draft {
   up?: boolean;
 }
 
+/** Whether no word asks for anything: the interface is only to be there. */
+export function isEmpty(draft: Draft): boolean {
+  const { create, removeAllPeers, peers, addresses, ...settings } = draft;
+  const isSet = Object.values(settings).some((value) => value !== undefined);
+  return !create && !removeAllPeers && peers.length === 0 && addresses.length === 0 && !isSet;
+}
+
+/** Whether all words take something away, so that there must be something to take it from. */
+export function takesOnlyAway(draft: Draft): boolean {
+  if (draft.create || isEmpty(draft)) return false;
+  const { privateKey, listenPort, mtu, up, debug, fwmark, description, peers, addresses } = draft;
+  if (privateKey !== undefined || listenPort !== undefined || mtu !== undefined) return false;
+  if (up || debug || fwmark || description) return false;
+  return peers.every(losesOnly) && addresses.every(({ mode }) => mode === 'remove');
+}
+
+function losesOnly(peer: PeerDraft): boolean {
+  if (peer.remove) return true;
+  const { presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode } = peer;
+  if (endpoint || persistentKeepalive || description || allowedIpsMode === 'replace') return false;
+  if (presharedKey !== undefined && !isNoKey(presharedKey)) return false;
+  return [presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode].some(
+    (setting) => setting !== undefined,
+  );
+}
+
+/** Whether the all-zero key was given, which removes one. */
+function isNoKey(source: KeySource): boolean {
+  return source.kind === 'given' && source.key.every((octet) => octet === 0);
+}
+
 export type Command =
   | { readonly kind: 'list'; readonly json: boolean }
   | { readonly kind: 'show'; readonly name: string; readonly json: boolean }
   | { readonly kind: 'stats'; readonly name: string }
   | { readonly kind: 'destroy' | 'upgrade'; readonly name: string }
   | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }
-  | { readonly kind: 'netstart'; readonly names: readonly string[]; readonly isDryRun: boolean }
+  | {
+      readonly kind: 'netstart';
+      readonly names: readonly string[];
+      /** Once; `plan`: only print it; `keep`: until every line has been carried out. */
+      readonly mode: 'once' | 'plan' | 'keep';
+    }
   | { readonly kind: 'genkey' | 'pubkey' | 'genpsk' | 'version' }
   | { readonly kind: 'help'; readonly topic: string | null }
   | { readonly kind: 'completion'; readonly shell: string | null };

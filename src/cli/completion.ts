@@ -54,7 +54,11 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     const interfaces = facts.interfaces.map((name) => plain(name, 'interface'));
     return settings.length > 0
       ? interfaces
-      : [plain('-n', 'print what it would do'), ...interfaces];
+      : [
+          plain('-n', 'print what it would do'),
+          plain('--keep', 'stay until all of it is done'),
+          ...interfaces,
+        ];
   }
   if (COMMANDS.some((row) => row.word === first)) return [];
 

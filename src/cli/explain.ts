@@ -1,6 +1,7 @@
 /** The system's refusals in words: what it said, and what the operator can do about it. */
 
 import { getSystemErrorMap } from 'node:util';
+import { lostDaemon } from './lostdaemon.ts';
 import type { Link } from './system.ts';
 
 export function noSuchInterface(name: string): string {
@@ -28,8 +29,6 @@ export function explainSocket(link: Pick<Link, 'name' | 'kind'>, error: unknown)
   }
   if (code === 'EACCES' || code === 'EPERM')
     return 'only root may ask its daemon; try it with sudo';
-  if (code === 'ECONNREFUSED') {
-    return `its daemon does not run any more: \`tswgd --persist ${link.name}\` takes it over, \`tswg ${link.name} destroy\` removes it`;
-  }
+  if (code === 'ECONNREFUSED') return lostDaemon(link.name);
   return `its daemon does not answer: ${systemReason(error)}`;
 }

@@ -8,7 +8,8 @@ import { parseState, type ReportedState } from '../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../uapi/stats.ts';
 import type { CompletionFacts } from './completion.ts';
 import { explainSocket, noSuchInterface } from './explain.ts';
-import { formatKey, publicKeyOf } from './keys.ts';
+import { formatKey, ownKey } from './keys.ts';
+import { hasLostDaemon, hasRemains, lostDaemon, remainsOf } from './lostdaemon.ts';
 import { Refusal } from './refusal.ts';
 import type { Link, LinkAddress, System } from './system.ts';
 import type { InterfaceView, WireguardView } from './view.ts';
@@ -32,15 +33,23 @@ export async function gather(name: string | null, system: System): Promise<Gathe
   const links = system.links();
   const exact = links.find((link) => link.name === name);
   const chosen = exact !== undefined ? [exact] : links.filter((link) => isOfKind(link.name, name));
-  if (name !== null && chosen.length === 0) throw new Refusal(unknownInterface(name, links));
+  if (name !== null && chosen.length === 0) {
+    if (hasRemains(name, system)) {
+      throw new Refusal(`${noSuchInterface(name)}; ${remainsOf(name)}`);
+    }
+    throw new Refusal(unknownInterface(name, links));
+  }
   const addresses = system.addresses();
   const sockets = new Set(system.sockets());
   const notes: string[] = [];
   const views = await Promise.all(
     chosen.map((link) => view(link, addresses, sockets.has(link.name), notes, system)),
   );
+  const lost = views.filter((view) => view.hasLostDaemon);
+  const lostNotes = lost.map((view) => `${view.name}: ${lostDaemon(view.name)}`);
   // Nobody asked for the others, so nobody needs to hear about them.
-  return { views, named: exact !== undefined, notes: exact === undefined ? [] : notes };
+  const named = exact !== undefined;
+  return { views, named, notes: named ? [...lostNotes, ...notes] : lostNotes };
 }
 
 /** `wg` means every wgN. */
@@ -68,7 +77,10 @@ async function view(
   system: System,
 ): Promise<InterfaceView> {
   let wireguard: WireguardView | null = null;
-  if (hasSocket) {
+  const isLost = hasLostDaemon(link, system);
+  if (isLost) {
+    // Whoever shows it says so.
+  } else if (hasSocket) {
     try {
       wireguard = await askDaemon(link, system);
     } catch (error) {
@@ -79,15 +91,26 @@ async function view(
   }
   const { name, index, flags, mtu, description } = link;
   const own = addresses.filter((address) => address.index === index);
-  return { name, index, flags, mtu, description, addresses: own, wireguard };
+  const sendsRedirects = wireguard !== null && redirects(name, wireguard, system);
+  const seen = { name, index, flags, mtu, description, addresses: own };
+  return { ...seen, wireguard, hasLostDaemon: isLost, sendsRedirects };
+}
+
+/** The kernel does so if either of the two parameters says yes; only one of them is the interface's. */
+function redirects(name: string, { state }: WireguardView, system: System): boolean {
+  const isOn = (path: string): boolean => system.parameter(`ipv4/conf/${path}`) === '1';
+  return (
+    state.peers.length > 1 &&
+    isOn(`${name}/forwarding`) &&
+    (isOn('all/send_redirects') || isOn(`${name}/send_redirects`))
+  );
 }
 
 async function askDaemon(link: Link, system: System): Promise<WireguardView> {
   const state = parseState(await system.request(link.name, GET), (name) =>
     system.interfaceIndex(name),
   );
-  const publicKey =
-    state.privateKey === null ? (state.publicKey ?? null) : publicKeyOf(state.privateKey);
+  const publicKey = ownKey(state);
   const stats = await askStats(link.name, state, system);
   return { state, publicKey, stats };
 }

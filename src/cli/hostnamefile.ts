@@ -7,10 +7,12 @@
  * `!command` is given to a shell.
  */
 
-import { type Draft, type Mistake, mistake } from './command.ts';
+import { visible } from '../quotation.ts';
+import { type Draft, type Mistake, mistake, type PeerDraft } from './command.ts';
+import { formatKey } from './keys.ts';
 import { parse } from './parse.ts';
+import { contradiction } from './peerwords.ts';
 import { CONTINUED, splitShellWords } from './shellwords.ts';
-import { visible } from './values.ts';
 import { findWord } from './words.ts';
 
 export type Action =
@@ -31,11 +33,14 @@ type Entry = { readonly label: string } & (
   | { readonly kind: 'mistake'; readonly text: string }
 );
 
-/** @returns the lines to be carried out in order, or one mistake for each line that is wrong */
-export function parseHostnameFile(
-  name: string,
-  text: string,
-): { readonly lines: HostnameLine[] } | { readonly mistakes: string[] } {
+export interface HostnameFile {
+  /** What can be understood, in order. */
+  readonly lines: HostnameLine[];
+  /** One for each line that is wrong, with its label. */
+  readonly mistakes: string[];
+}
+
+export function parseHostnameFile(name: string, text: string): HostnameFile {
   const entries: Entry[] = [];
   for (const { label, text: line } of logicalLines(name, text)) {
     const entry = readLine(line, name, entries.at(-1));
@@ -49,7 +54,31 @@ export function parseHostnameFile(
     // Of a mere `create` nothing is left.
     else if (action.kind === 'command' || action.words.length > 0) lines.push({ label, action });
   }
-  return mistakes.length > 0 ? { mistakes } : { lines };
+  mistakes.push(...contradictions(lines));
+  return { lines, mistakes };
+}
+
+/** Copied lines: the later one about a peer would undo the one before it. */
+function contradictions(lines: readonly HostnameLine[]): string[] {
+  const mistakes: string[] = [];
+  const before = new Map<string, { label: string; peer: PeerDraft }>();
+  for (const { label, action } of lines) {
+    if (action.kind === 'command') continue;
+    if (action.draft.removeAllPeers) before.clear();
+    for (const peer of action.draft.peers) {
+      const key = formatKey(peer.publicKey);
+      const first = before.get(key);
+      const word = first === undefined || peer.remove ? null : contradiction(first.peer, peer);
+      if (word !== null) {
+        mistakes.push(
+          `${label}: ${word}: ${first!.label} says it of the same wgpeer: expected it once`,
+        );
+      }
+      const isLess = first === undefined || peer.remove;
+      before.set(key, { label, peer: isLess ? peer : { ...first.peer, ...peer } });
+    }
+  }
+  return mistakes;
 }
 
 /** Lines with those that continue them, numbered as the first one. */
@@ -74,7 +103,7 @@ function readLine(text: string, name: string, before: Entry | undefined): Unlabe
   if (/[\0\r]/.test(line)) return mistake('expected plain text, without carriage returns');
   if (line.startsWith('!')) {
     const command = line.slice(1).replaceAll(CONTINUED, '').trim();
-    if (command === '') return mistake('!: expected a command behind it');
+    if (command === '') return mistake('!: expected a command after it');
     return { kind: 'command', text: command.replace(/\$if(?!\w)/g, () => name) };
   }
   const words = splitShellWords(line);
@@ -138,7 +167,7 @@ function takeDestination(words: readonly string[], before: Entry | undefined): M
   if (before?.kind !== 'words' || !isAddressLine(before.words)) {
     return mistake('dest: expected an inet or inet6 line right before it');
   }
-  if (words.length !== 2) return mistake('dest: expected one address behind it');
+  if (words.length !== 2) return mistake('dest: expected one address after it');
   before.words.splice(addressColumn(before.words) + 1, 0, words[1]);
   return null;
 }

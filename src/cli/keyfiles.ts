@@ -1,14 +1,16 @@
 /** Secrets on their way in and out of files: what may be read, and what is better not written to. */
 
 import {
+  isInputTerminal,
   readStandardInput as readInput,
   readSmallFile,
   standardOutputMode,
 } from '../io/secretfile.ts';
+import { couldHoldKey, visible } from '../quotation.ts';
+import type { Draft, KeySource } from './command.ts';
 import { parseKey } from './keys.ts';
 import { Refusal } from './refusal.ts';
 import { quoteShellWord } from './shellwords.ts';
-import { visible } from './values.ts';
 
 /** More than any key file holds; the rest is not read. */
 const KEY_FILE_BYTES_MAX = 4096;
@@ -52,7 +54,8 @@ export function keyIn(text: string, word: string, shown: string): Uint8Array {
 export function looseMistake(path: string, mode: number): string | null {
   if ((mode & LOOSE_MODE) === 0) return null;
   const shown = mode.toString(8).padStart(3, '0');
-  return `others can get at this file (mode ${shown}); mend it with: chmod 600 ${quotePath(path)}`;
+  const command = couldHoldKey(path) ? 'chmod 600' : `chmod 600 ${quotePath(path)}`;
+  return `others can get at this file (mode ${shown}); fix it with: ${command}`;
 }
 
 export function explainFile(code: string | undefined): string {
@@ -74,6 +77,10 @@ function quotePath(path: string): string {
 
 /** All of standard input, as far as a key could reach. */
 export function readStandardInput(): Promise<string> {
+  // Without a word it would look as if it hung.
+  if (isInputTerminal()) {
+    process.stderr.write('tswg: waiting for a key on standard input; Ctrl-D ends it\n');
+  }
   return readInput(KEY_FILE_BYTES_MAX);
 }
 
@@ -81,6 +88,19 @@ export function readStandardInput(): Promise<string> {
 export function warnOfLooseOutput(): void {
   if (((standardOutputMode() ?? 0) & LOOSE_MODE) === 0) return;
   process.stderr.write(
-    'tswg: others can get at the file this secret goes to; mend it with chmod 600, or use umask 077\n',
+    'tswg: others can get at the file this secret goes to; fix it with chmod 600, or use umask 077\n',
+  );
+}
+
+/** What is to be said of secrets that stand on a command line. */
+export function warnOfOpenKeys({ privateKey, peers }: Draft): string[] {
+  const isOpen = (source: KeySource | undefined): boolean =>
+    source?.kind === 'given' && source.key.some((octet) => octet !== 0);
+  const words = [
+    ...(isOpen(privateKey) ? ['wgkey'] : []),
+    ...(peers.some((peer) => isOpen(peer.presharedKey)) ? ['wgpsk'] : []),
+  ];
+  return words.map(
+    (word) => `${word}: other users can see this key in \`ps\`: ${word}file reads it from a file`,
   );
 }

@@ -6,6 +6,8 @@
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 
 const KEY_BYTES = 32;
+/** Those with a sibling that takes a path. */
+const FILE_WORDS: ReadonlySet<string> = new Set(['wgkey', 'wgpsk']);
 
 /** 43 significant characters and one `=`; the last one carries four bits, the other two are zero. */
 const KEY_TEXT = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
@@ -23,9 +25,19 @@ export function formatKey(key: Uint8Array): string {
   return Buffer.from(key).toString('base64');
 }
 
-/** What is wrong with a key's text, without repeating any of it. */
-export function keyMistake(text: string): string {
+/** Enough of a key for people to know it again; never of a secret one. */
+export function shortKey(publicKey: Uint8Array): string {
+  return `${formatKey(publicKey).slice(0, 8)}...`;
+}
+
+/** What is wrong with a key's text as the argument of a word, without repeating any of it. */
+export function keyMistake(word: string, text: string): string {
   const expected = 'expected a key of 44 base64 characters';
+  const isPath = /^(\.{0,2}|~)\//.test(text) || /\.(key|pub|psk|txt)$/.test(text);
+  if (isPath && text.length !== 44) {
+    if (FILE_WORDS.has(word)) return `expected a key, not a path: ${word}file reads it from a file`;
+    if (word !== 'pubkey') return `expected a key, not a path: "$(cat PATH)" is what a file holds`;
+  }
   if (text.length !== 44) return `${expected}, but it has ${text.length}`;
   if (/[^A-Za-z0-9+/=]/.test(text)) return `${expected}, but it has others among them`;
   return `${expected}: the last characters are wrong`;
@@ -51,4 +63,12 @@ export function publicKeyOf(privateKey: Uint8Array): Uint8Array {
   const jwk = createPublicKey(key).export({ format: 'jwk' });
   der.fill(0);
   return new Uint8Array(Buffer.from(jwk.x ?? '', 'base64url'));
+}
+
+/** A WireGuard's own public key, as far as it tells: boringtun keeps the private one to itself. */
+export function ownKey(state: {
+  readonly privateKey: Uint8Array | null;
+  readonly publicKey?: Uint8Array;
+}): Uint8Array | null {
+  return state.privateKey === null ? (state.publicKey ?? null) : publicKeyOf(state.privateKey);
 }

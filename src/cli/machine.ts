@@ -3,14 +3,18 @@
  * only shows does not need is loaded when it is used.
  */
 
+import { Downtime, keepAddresses } from '../io/downtime.ts';
 import { Netlink } from '../io/netlink.ts';
+import { readParameter } from '../io/parameter.ts';
+import { hasState, removeState, stateDirectory } from '../io/statefile.ts';
 import { request } from '../io/uapiclient.ts';
-import { removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
+import { isUapiServed, removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
 import type { System } from './system.ts';
 import type { AddressView } from './view.ts';
 
 export function openMachine(env: Readonly<Record<string, string | undefined>>): System {
   const netlink = new Netlink();
+  const downtime = new Downtime(netlink);
   return {
     isRoot: process.geteuid?.() === 0,
     now: () => Date.now(),
@@ -23,22 +27,31 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
         destination: peer,
         broadcast,
       })),
-    setUp: (index, isUp) => netlink.setLink(index, { isUp }),
+    parameter: readParameter,
+    setUp: (index, isUp) => {
+      const link = netlink.linkByIndex(index);
+      // Deleted meanwhile: the kernel says so.
+      if (link === null) netlink.setLink(index, { isUp });
+      else if (isUp) downtime.end(link);
+      else downtime.begin(link);
+    },
     setMtu: (index, mtu) => netlink.setLink(index, { mtu }),
     setDescription: (index, alias) => netlink.setLink(index, { alias }),
-    addAddress: (index, address) => netlink.addAddress(addressChange(index, address)),
+    addAddress: (index, address) => {
+      const name = address.address.length === 4 ? undefined : netlink.linkByIndex(index)?.name;
+      if (name !== undefined) keepAddresses(name);
+      netlink.addAddress(addressChange(index, address));
+    },
     deleteAddress: (index, address) => netlink.deleteAddress(addressChange(index, address)),
     deleteLink: (index) => netlink.deleteLink(index),
     sockets: uapiSocketNames,
+    isServed: isUapiServed,
     request: (name, text) => request(name, text),
+    hasState: (name) => hasState(name, stateDirectory(env)),
     forget: async (name) => {
-      const { removeState, stateDirectory } = await import('../io/statefile.ts');
       removeStaleSocket(name);
       removeState(name, stateDirectory(env));
-    },
-    hasState: async (name) => {
-      const { hasState, stateDirectory } = await import('../io/statefile.ts');
-      return hasState(name, stateDirectory(env));
+      downtime.forget(name);
     },
     startDaemon: async (name, persists) => {
       const { startDaemon } = await import('../io/launch.ts');

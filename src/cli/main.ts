@@ -35,6 +35,11 @@ function fail(line: string): number {
   return 1;
 }
 
+/** Of what was carried out all the same. */
+function warn(line: string): void {
+  process.stderr.write(`tswg: warning: ${line}\n`);
+}
+
 /** `tswg | head` closes the pipe before all is written. */
 function endQuietlyOnClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -70,8 +75,14 @@ async function run(command: Command, env: Record<string, string | undefined>): P
     case 'stats':
       return runStats(command.name, env);
     case 'configure': {
-      const [{ configure }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);
-      await configure(command.name, command.draft, system);
+      const [{ configure }, { warnOfOpenKeys }, system] = await Promise.all([
+        import('./apply.ts'),
+        import('./keyfiles.ts'),
+        openSystem(env),
+      ]);
+      const warnings = await configure(command.name, command.draft, system);
+      const shown = warnOfOpenKeys(command.draft);
+      for (const text of [...shown, ...warnings.map((one) => one.text)]) warn(text);
       return 0;
     }
     case 'netstart': {
@@ -79,7 +90,7 @@ async function run(command: Command, env: Record<string, string | undefined>): P
         import('./netstart.ts'),
         import('./boot.ts'),
       ]);
-      return netstart(command, openBoot(await openSystem(env), env));
+      return netstart(command, openBoot(await openSystem(env), env, command.mode === 'keep'));
     }
     case 'destroy': {
       const [{ destroy }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);
@@ -113,7 +124,8 @@ async function runKeys(kind: 'genkey' | 'pubkey' | 'genpsk'): Promise<number> {
   const { readStandardInput } = await import('./keyfiles.ts');
   const text = (await readStandardInput()).trim();
   const privateKey = keys.parseKey(text);
-  if (privateKey === null) return fail(`pubkey: standard input: ${keys.keyMistake(text)}`);
+  if (privateKey === null)
+    return fail(`pubkey: standard input: ${keys.keyMistake('pubkey', text)}`);
   process.stdout.write(`${keys.formatKey(keys.publicKeyOf(privateKey))}\n`);
   return 0;
 }

@@ -6,22 +6,23 @@
  * first wherever it stands, and a word that is not known must be an address.
  */
 
-import { parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
+import { parseDecimal, parsePort } from '../packet/address.ts';
+import { visible } from '../quotation.ts';
 import { AddressWords } from './addresswords.ts';
-import type { Command, Draft, Mistake, PeerDraft } from './command.ts';
+import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
+import { firstHabit } from './habits.ts';
 import { keyMistake, parseKey } from './keys.ts';
+import { endpointWordsMistake, PeerWords, strayAddress } from './peerwords.ts';
 import {
-  hostMistake,
   INTERFACE_NAME_RULE,
   isCreatableName,
   isInterfaceName,
   parseMark,
   textMistake,
   unknownWord,
-  visible,
 } from './values.ts';
-import { COMMANDS, findWord, wordNames } from './words.ts';
+import { COMMANDS, findWord, type Word, wordNames } from './words.ts';
 
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
@@ -42,6 +43,8 @@ export function parse(argv: readonly string[]): Command | Mistake {
   if (!isInterfaceName(first)) {
     return mistake(`${visible(first)}: ${INTERFACE_NAME_RULE}`);
   }
+  const meant = firstHabit(first);
+  if (meant !== null) return mistake(`${first}: ${meant}`);
   return parseInterface(first, json ? [...rest, '--json'] : rest);
 }
 
@@ -70,7 +73,7 @@ function parseCommandWord(first: string, rest: readonly string[]): Command | Mis
 }
 
 function surplus(word: string, extra: string): Mistake {
-  return mistake(`${word}: ${visible(extra)}: expected nothing behind it`);
+  return mistake(`${word}: ${visible(extra)}: expected nothing after it`);
 }
 
 function parseHelp(rest: readonly string[]): Command | Mistake {
@@ -91,10 +94,10 @@ function parseCompletion(rest: readonly string[]): Command | Mistake {
 }
 
 function parseNetstart(rest: readonly string[]): Command | Mistake {
-  const isDryRun = rest[0] === '-n';
-  const names = isDryRun ? rest.slice(1) : rest;
+  const mode = rest[0] === '-n' ? 'plan' : rest[0] === '--keep' ? 'keep' : 'once';
+  const names = mode === 'once' ? rest : rest.slice(1);
   const wrong = names.find((name) => !isInterfaceName(name));
-  if (wrong === undefined) return { kind: 'netstart', names, isDryRun };
+  if (wrong === undefined) return { kind: 'netstart', names, mode };
   return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
 }
 
@@ -116,8 +119,7 @@ type Take = (reading: Reading, args: readonly string[], word: string) => string 
 /** The state of the parse: the draft so far, and what the next word would be about. */
 class Reading {
   readonly draft: Draft = { create: false, removeAllPeers: false, peers: [], addresses: [] };
-  /** The peer that peer words are about. */
-  peer: PeerDraft | null = null;
+  readonly peers = new PeerWords(this.draft.peers);
   readonly addresses = new AddressWords(this.draft.addresses);
   /** stats, --json, destroy or upgrade: words that stand alone. */
   alone: { word: string; command: Command } | null = null;
@@ -125,6 +127,10 @@ class Reading {
   readonly #words: readonly string[];
   #at = 0;
   #settings = 0;
+  /** The row of the word before. */
+  #before: Word | null = null;
+  /** No word has begun an address since the last one about peers. */
+  #isAmongPeers = false;
 
   constructor(name: string, words: readonly string[]) {
     this.name = name;
@@ -145,17 +151,21 @@ class Reading {
     const row = findWord(typed);
     if (row === undefined) {
       this.#settings++;
-      return this.addresses.unnamed(typed);
+      const stray = this.#isAmongPeers ? strayAddress(typed, this.#before!.word, this.name) : null;
+      return stray ?? this.addresses.unnamed(typed);
     }
+    this.#before = row;
+    if (row.place === 'peer' || row.args[0] === 'PUBLICKEY') this.#isAmongPeers = true;
+    else if (row.place === 'address' && row.args.length === 0) this.#isAmongPeers = false;
     const args = this.#words.slice(this.#at, this.#at + row.args.length);
     if (args.length < row.args.length) {
       const what = row.args.join(' and ');
-      return `${typed}: expected ${what} behind it, as in \`${row.example}\``;
+      return `${typed}: expected ${what} after it, as in \`${briefExample(row)}\``;
     }
-    if (row.place === 'peer' && this.peer === null) {
+    if (row.place === 'peer' && this.peers.current === null) {
       return `${typed}: no wgpeer before it: it is about the peer that wgpeer PUBLICKEY names`;
     }
-    if (row.place === 'peer' && this.peer!.remove) {
+    if (row.place === 'peer' && this.peers.current!.remove) {
       return `${typed}: the peer before it is removed by -wgpeer: expected wgpeer PUBLICKEY first`;
     }
     const wrong = TAKES[row.word](this, args, typed);
@@ -177,6 +187,12 @@ class Reading {
   }
 }
 
+/** The words themselves, so that a line fits a terminal. */
+function briefExample(row: Word): string {
+  if (row.place === 'peer') return row.example.replace(/^.* wgpeer \S+ /, '');
+  return row.args[0] === 'PUBLICKEY' ? row.example.replace(/(wgpeer \S+) .*$/, '$1') : row.example;
+}
+
 function takeAlone(reading: Reading, word: string, command: Command): string | null {
   const before = reading.alone;
   const isView = ({ kind }: Command): boolean => kind === 'show' || kind === 'stats';
@@ -190,7 +206,7 @@ function takeAlone(reading: Reading, word: string, command: Command): string | n
 /** How each word is taken. The rows of the table of words, in its order. */
 const TAKES: Readonly<Record<string, Take>> = {
   create: (reading) => {
-    if (!reading.isFirst) return 'create: expected as the first word behind the interface';
+    if (!reading.isFirst) return 'create: expected as the first word after the interface';
     if (!isCreatableName(reading.name)) {
       return `create: ${reading.name}: expected a name that ends in a digit, such as wg0`;
     }
@@ -223,7 +239,7 @@ const TAKES: Readonly<Record<string, Take>> = {
   prefixlen: (reading, [text]) => reading.addresses.prefixlen(text),
   wgkey: (reading, [text]) => {
     const key = parseKey(text);
-    if (key === null) return `wgkey: ${keyMistake(text)}`;
+    if (key === null) return `wgkey: ${keyMistake('wgkey', text)}`;
     return set(reading.draft, 'privateKey', { kind: 'given', key });
   },
   wgkeyfile: (reading, [path], word) =>
@@ -244,42 +260,38 @@ const TAKES: Readonly<Record<string, Take>> = {
   '-wgfwmark': (reading) => set(reading.draft, 'fwmark', 0),
   wgrtable: (_reading, [text]) =>
     `wgrtable: ${visible(text)}: expected wgfwmark, its counterpart on Linux: \`wgfwmark MARK\` here and \`ip rule add fwmark MARK table ${visible(text)}\``,
-  wgpeer: (reading, [text], word) => beginPeer(reading, word, text, false),
-  '-wgpeer': (reading, [text], word) => beginPeer(reading, word, text, true),
+  wgpeer: (reading, [text], word) => reading.peers.begin(word, text),
+  '-wgpeer': (reading, [text], word) => reading.peers.begin(word, text),
   '-wgpeerall': (reading) => set(reading.draft, 'removeAllPeers', true),
-  wgendpoint: (reading, [host, portText]) => {
-    const hostWrong = hostMistake(host);
-    if (hostWrong !== null) return `wgendpoint: ${hostWrong}`;
-    const port = parsePort(portText);
-    if (port === null || port === 0) {
-      return `wgendpoint: port ${visible(portText)}: expected 1 to 65535`;
-    }
+  wgendpoint: (reading, [host, port]) => {
+    const wrong = endpointWordsMistake(host, port);
+    if (wrong !== null) return wrong;
     const bare = host.startsWith('[') ? host.slice(1, -1) : host;
-    return set(reading.peer!, 'endpoint', { host: bare, port });
+    return set(reading.peers.current!, 'endpoint', { host: bare, port: Number(port) });
   },
-  '-wgendpoint': (reading) => set(reading.peer!, 'endpoint', null),
-  wgaip: (reading, [text], word) => takeAllowedIp(reading.peer!, word, text, 'replace'),
-  '-wgaip': (reading, [text], word) => takeAllowedIp(reading.peer!, word, text, 'remove'),
+  '-wgendpoint': (reading) => set(reading.peers.current!, 'endpoint', null),
+  wgaip: (reading, [text], word) => reading.peers.allowedIp(word, text),
+  '-wgaip': (reading, [text], word) => reading.peers.allowedIp(word, text),
   wgpsk: (reading, [text]) => {
     const key = parseKey(text);
-    if (key === null) return `wgpsk: ${keyMistake(text)}`;
-    return set(reading.peer!, 'presharedKey', { kind: 'given', key });
+    if (key === null) return `wgpsk: ${keyMistake('wgpsk', text)}`;
+    return set(reading.peers.current!, 'presharedKey', { kind: 'given', key });
   },
   wgpskfile: (reading, [path], word) =>
     fileMistake(reading, word, path) ??
-    set(reading.peer!, 'presharedKey', { kind: 'file', word, path }),
+    set(reading.peers.current!, 'presharedKey', { kind: 'file', word, path }),
   '-wgpsk': (reading) =>
-    set(reading.peer!, 'presharedKey', { kind: 'given', key: new Uint8Array(32) }),
+    set(reading.peers.current!, 'presharedKey', { kind: 'given', key: new Uint8Array(32) }),
   wgpka: (reading, [text]) => {
     const seconds = parseDecimal(text, KEEPALIVE_MAX_SECONDS);
     if (seconds === null) {
       return `wgpka: ${visible(text)}: expected 0 to ${KEEPALIVE_MAX_SECONDS} seconds`;
     }
-    return set(reading.peer!, 'persistentKeepalive', seconds);
+    return set(reading.peers.current!, 'persistentKeepalive', seconds);
   },
   wgdescr: (reading, [text], word) =>
-    textMistake(word, text) ?? set(reading.peer!, 'description', text),
-  '-wgdescr': (reading) => set(reading.peer!, 'description', ''),
+    textMistake(word, text) ?? set(reading.peers.current!, 'description', text),
+  '-wgdescr': (reading) => set(reading.peers.current!, 'description', ''),
   stats: (reading, _args, word) => takeAlone(reading, word, { kind: 'stats', name: reading.name }),
   '--json': (reading, _args, word) =>
     takeAlone(reading, word, { kind: 'show', name: reading.name, json: true }),
@@ -290,36 +302,12 @@ function set<T, K extends keyof T>(target: T, key: K, value: NonNullable<T[K]> |
   return null;
 }
 
-function beginPeer(reading: Reading, word: string, text: string, remove: boolean): string | null {
-  const publicKey = parseKey(text);
-  if (publicKey === null) return `${word}: ${visible(text)}: ${keyMistake(text)}`;
-  reading.peer = { publicKey, remove, allowedIps: [] };
-  reading.draft.peers.push(reading.peer);
-  return null;
-}
-
-function takeAllowedIp(
-  peer: PeerDraft,
-  word: string,
-  text: string,
-  mode: 'replace' | 'remove',
-): string | null {
-  const prefix = parsePrefix(text);
-  if (prefix === null) {
-    return `${word}: ${visible(text)}: expected ADDRESS/LENGTH, such as 10.20.0.0/24 or fd00:20::/64`;
-  }
-  // wgaip says the whole set; which prefixes -wgaip would then be taken from cannot be told.
-  if (peer.allowedIpsMode !== undefined && peer.allowedIpsMode !== mode) {
-    return `${word}: ${visible(text)}: expected either wgaip (the whole set) or -wgaip (less of it) for one wgpeer, not both`;
-  }
-  peer.allowedIpsMode = mode;
-  peer.allowedIps.push({ prefix, remove: mode === 'remove' });
-  return null;
-}
-
 /** A path to a secret. Standard input can be read only once. */
 function fileMistake(reading: Reading, word: string, path: string): string | null {
   if (path === '' || path.includes('\0')) return `${word}: ${visible(path)}: expected a path`;
+  if (parseKey(path.trim()) !== null) {
+    return `${word}: this is a key: expected the path of the file that holds it`;
+  }
   if (path !== '-') return null;
   const { privateKey, peers } = reading.draft;
   const sources = [privateKey, ...peers.map((peer) => peer.presharedKey)];

@@ -6,10 +6,11 @@
 import type { DeviceChange, PeerChange } from '../device/configuration.ts';
 import { Endpoint } from '../device/endpoint.ts';
 import { isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
+import { visible } from '../quotation.ts';
 import type { Draft, EndpointName, KeySource, PeerDraft } from './command.ts';
 import { keyIn, readKeyFile } from './keyfiles.ts';
 import { Refusal } from './refusal.ts';
-import { visible } from './values.ts';
+import { endpointMistake } from './values.ts';
 
 /** What the machine answers; tests answer for it. */
 export interface Surroundings {
@@ -64,13 +65,18 @@ async function resolveEndpoint(
     found = await surroundings.lookup(host);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    throw new Refusal(`wgendpoint: ${host}: ${explainLookup(code)}`);
+    throw new Refusal(`wgendpoint: ${visible(host)}: ${explainLookup(code)}`);
   }
+  // Filters against advertising answer 0.0.0.0 for what they do not like.
+  let why = explainLookup('ENOTFOUND');
   for (const text of found) {
     const endpoint = parseEndpointAddress(text, port, surroundings);
-    if (endpoint !== null) return endpoint;
+    if (endpoint === null) continue;
+    const wrong = endpointMistake(endpoint.address, endpoint.scope !== 0);
+    if (wrong === null) return endpoint;
+    why = `${text}: ${wrong}`;
   }
-  throw new Refusal(`wgendpoint: ${host}: ${explainLookup('ENOTFOUND')}`);
+  throw new Refusal(`wgendpoint: ${visible(host)}: ${why}`);
 }
 
 /** null when `text` is no address. */
@@ -87,7 +93,8 @@ function parseEndpointAddress(
   if (percent < 0) return new Endpoint(address, port);
   const zone = text.slice(percent + 1);
   const scope = surroundings.interfaceIndex(zone) || parseDecimal(zone, 0x7fff_ffff) || 0;
-  if (scope === 0) throw new Refusal(`wgendpoint: ${text}: there is no interface ${visible(zone)}`);
+  if (scope === 0)
+    throw new Refusal(`wgendpoint: ${visible(text)}: there is no interface ${visible(zone)}`);
   return new Endpoint(address, port, scope);
 }
 

@@ -4,9 +4,9 @@
  * and not a word.
  */
 
+import { printable } from '../quotation.ts';
 import type { Mistake } from './command.ts';
 import { mistake } from './command.ts';
-import { printable } from './values.ts';
 
 /** Stands in a line where a `\` and the end of a line were taken out of it. */
 export const CONTINUED = '\n';
@@ -45,7 +45,7 @@ function pieceMistake(rest: string): string {
   const isClosed = /^'[^']*'|^"([^"\\]|\\.)*"/s.test(rest);
   if (`'"`.includes(sign) && !isClosed)
     return `${sign}: expected another ${sign} that ends the text`;
-  if (sign === '\\') return '\\: expected a character behind it';
+  if (sign === '\\') return '\\: expected a character after it';
   const culprit = sign === '"' ? rest[rest.search(/[$`]/)] : sign;
   return `${culprit}: no shell reads this line: quote it as '${culprit}', or begin the line with ! for a command`;
 }

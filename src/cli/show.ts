@@ -5,8 +5,8 @@
 
 import type { PeerState } from '../device/configuration.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
+import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
-import { printable } from './values.ts';
 import {
   type AddressView,
   type InterfaceView,
@@ -24,6 +24,13 @@ export interface ShowOptions {
   readonly nowMs: number;
 }
 
+const REDIRECTS =
+  'peers are told by ICMP to send to each other directly, which they cannot: ' +
+  'set net.ipv4.conf.all.send_redirects to 0';
+
+/** Of what the daemon says of a peer: what is wrong with it. */
+const SHOWN_FACTS: readonly string[] = ['route', 'handshake'];
+
 /** Lines with their newlines. */
 export function formatInterface(view: InterfaceView, options: ShowOptions): string {
   const { bits, names } = shownFlags(view);
@@ -31,6 +38,7 @@ export function formatInterface(view: InterfaceView, options: ShowOptions): stri
   if (view.description !== '') lines.push(`\tdescription: ${printable(view.description)}`);
   lines.push(`\tindex ${view.index}`);
   if (view.wireguard !== null) pushWireguard(view.wireguard, options, lines);
+  if (view.sendsRedirects) lines.push(`\tredirects: ${REDIRECTS}`);
   for (const address of view.addresses) lines.push(`\t${formatAddressLine(address, view)}`);
   return lines.map((line) => `${line}\n`).join('');
 }
@@ -48,14 +56,14 @@ function pushWireguard(wireguard: WireguardView, options: ShowOptions, lines: st
   for (const peer of state.peers) {
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
-    pushPeer(peer, ageMs, counted.get(formatKey(peer.publicKey))?.facts.handshake, lines);
+    pushPeer(peer, ageMs, counted.get(formatKey(peer.publicKey))?.facts ?? {}, lines);
   }
 }
 
 function pushPeer(
   peer: PeerState,
   handshakeAgeMs: number | null,
-  trouble: string | undefined,
+  facts: PeerStats['facts'],
   lines: string[],
 ): void {
   lines.push(`\twgpeer ${formatKey(peer.publicKey)}`);
@@ -74,7 +82,9 @@ function pushPeer(
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
   }
   for (const prefix of peer.allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
-  if (trouble !== undefined) lines.push(`\t\thandshake: ${printable(trouble)}`);
+  for (const [name, trouble] of Object.entries(facts)) {
+    if (SHOWN_FACTS.includes(name)) lines.push(`\t\t${name}: ${printable(trouble)}`);
+  }
 }
 
 function formatAddressLine(one: AddressView, view: InterfaceView): string {
@@ -112,6 +122,8 @@ export function describeInterface(view: InterfaceView, nowMs: number): Record<st
       ...(one.destination === null ? {} : { destination: formatAddress(one.destination) }),
       ...(one.broadcast === null ? {} : { broadcast: formatAddress(one.broadcast) }),
     })),
+    ...(view.sendsRedirects ? { sendsRedirects: true } : {}),
+    ...(view.hasLostDaemon ? { hasLostDaemon: true } : {}),
     ...(view.wireguard === null ? {} : { wireguard: describeWireguard(view.wireguard, nowMs) }),
   };
 }

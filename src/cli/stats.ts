@@ -4,9 +4,9 @@
 
 import type { Counters } from '../device/configuration.ts';
 import { DROP_REASONS } from '../device/drops.ts';
+import { printable } from '../quotation.ts';
 import type { ReportedStats } from '../uapi/stats.ts';
 import { formatKey } from './keys.ts';
-import { printable } from './values.ts';
 
 const DROP_PREFIX = 'drop_';
 

@@ -16,6 +16,8 @@ export interface Link {
   readonly description: string;
   /** IFLA_INFO_KIND, as `tun` or `wireguard`; empty for devices. */
   readonly kind: string;
+  /** A TUN device that outlives whoever serves it. */
+  readonly isPersistent: boolean;
 }
 
 export interface LinkAddress extends AddressView {
@@ -31,6 +33,9 @@ export interface System extends Surroundings {
   links(): Link[];
   /** In the system's order, which has the primary ones first. */
   addresses(): LinkAddress[];
+  /** A kernel parameter below /proc/sys/net, as `ipv4/ip_forward`; null when there is none. */
+  parameter(path: string): string | null;
+  /** Up again, it has the addresses and routes that it lost when this took it down. */
   setUp(index: number, up: boolean): void;
   setMtu(index: number, mtu: number): void;
   setDescription(index: number, text: string): void;
@@ -40,12 +45,14 @@ export interface System extends Surroundings {
 
   /** Names of the control sockets, whether anybody answers on them or not. */
   sockets(): string[];
+  /** Whether a daemon listens on the control socket of `name`; true also for who may not ask. */
+  isServed(name: string): boolean;
   /** One request on the control socket of `name`; rejects with a `code` such as ECONNREFUSED. */
   request(name: string, text: string): Promise<string>;
+  /** Whether a persistent daemon of `name` keeps a state, or has left one; false unless root. */
+  hasState(name: string): boolean;
   /** Removes what a daemon of `name` that is gone has left: its control socket and its state. */
   forget(name: string): Promise<void>;
-  /** Whether a persistent daemon of `name` has kept a state. */
-  hasState(name: string): Promise<boolean>;
   /** Starts tswgd, with `--persist` if `persists`; resolves once `wg` works. */
   startDaemon(name: string, persists: boolean): Promise<void>;
   sleep(ms: number): Promise<void>;

@@ -4,6 +4,7 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
+import { openJournal } from '../io/journal.ts';
 import {
   keepsOutput,
   parseDescriptor,
@@ -14,9 +15,13 @@ import {
   takeReporter,
   takeStarter,
 } from '../io/launch.ts';
+import { nameProcess } from '../io/processname.ts';
 import type { Predecessor } from '../io/succession.ts';
+import type { LogPriority } from '../log.ts';
+import { visible } from '../quotation.ts';
 import { VERSION } from '../version.ts';
-import { INTERFACE_NAME_RULE, isInterfaceName, visible } from './values.ts';
+import { descriptorLimit } from './refusal.ts';
+import { INTERFACE_NAME_RULE, isInterfaceName } from './values.ts';
 
 const USAGE = `usage: tswgd [-f | --foreground] [--persist] INTERFACE
        tswgd --version | --help
@@ -42,6 +47,8 @@ Environment:
   WG_UAPI_FD=N                          use this listening control socket
   NOTIFY_SOCKET=/PATH|@NAME             in the foreground, told READY=1 once \`wg\` works and
                                         STOPPING=1 at the end (systemd's Type=notify)
+  JOURNAL_STREAM=DEVICE:INODE           if that is standard error, the log's lines begin with
+                                        their priority (systemd's journal)
   TSWG_CRYPTO=auto|openssl|portable     whose cryptography is used (auto)
   TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
   TSWG_USER=NAME                        become this user once all is open (_tswg, tswg, or else
@@ -128,6 +135,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
 }
 
 async function runForeground(name: string, env: Environment): Promise<number> {
+  nameProcess('tswgd', name);
   const reporter = takeReporter(env);
   // Node would open its debugger.
   process.on('SIGUSR1', () => {});
@@ -142,7 +150,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const { runDaemon } = await import('../daemon.ts');
     const { takeServiceNotifier } = await import('../io/servicenotify.ts');
     const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
-    const log = await openLog(isBehind && !keepsOutput(env));
+    const log = await openLog(isBehind && !keepsOutput(env), env);
     const writeLog = log.write;
     const successor = {
       command: successorCommand(name),
@@ -150,7 +158,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     };
     // In the background we are not the service, even if one of its programs has started us.
     const service = takeServiceNotifier(isBehind ? {} : env, (note) =>
-      writeLog(`error: (${name}) ${note}`),
+      writeLog(`error: (${name}) ${note}`, 'error'),
     );
     // Its connection has to be there before a successor gives up the right to it.
     if (predecessor !== undefined) service.goOn();
@@ -180,7 +188,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     });
   } catch (error) {
     // Whoever waits for us prints the line.
-    return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error));
+    return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error), openJournal(env)('error'));
   }
 }
 
@@ -198,18 +206,22 @@ async function callPredecessor(
 interface LogOutput {
   /** undefined where nobody would read it. */
   readonly fd: number | undefined;
-  /** What comes before a line. */
+  /** What comes before an error. */
   readonly tag: string;
-  readonly write: (line: string) => void;
+  readonly write: (line: string, priority: LogPriority) => void;
 }
 
 /** In the background without an output of its own, a daemon still has the kernel's log. */
-async function openLog(isUnseen: boolean): Promise<LogOutput> {
+async function openLog(isUnseen: boolean, env: Environment): Promise<LogOutput> {
   if (!isUnseen) {
     // Whoever read the log may go away before the tunnel does.
     process.stderr.on('error', () => {});
-    const write = (line: string): void => void process.stderr.write(`${line}\n`);
-    return { fd: STANDARD_ERROR, tag: '', write };
+    const prefix = openJournal(env);
+    return {
+      fd: STANDARD_ERROR,
+      tag: prefix('error'),
+      write: (line, priority) => void process.stderr.write(`${prefix(priority)}${line}\n`),
+    };
   }
   const { openKernelLog } = await import('../io/kernellog.ts');
   return openKernelLog('tswgd') ?? { fd: undefined, tag: '', write: () => {} };
@@ -217,12 +229,14 @@ async function openLog(isUnseen: boolean): Promise<LogOutput> {
 
 const STANDARD_ERROR = 2;
 
-function fail(line: string): number {
-  process.stderr.write(`tswgd: ${line}\n`);
+function fail(line: string, prefix = ''): number {
+  process.stderr.write(`${prefix}tswgd: ${line}\n`);
   return 1;
 }
 
 function lineOf(error: unknown): string {
+  const limit = descriptorLimit(error);
+  if (limit !== null) return limit;
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll('\n', ' ');
 }

@@ -2,6 +2,7 @@
 
 import { parseErrno } from '../uapi/response.ts';
 import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
+import { hasLostDaemon, lostDaemon } from './lostdaemon.ts';
 import { Refusal } from './refusal.ts';
 import type { System } from './system.ts';
 
@@ -15,6 +16,9 @@ export async function upgrade(name: string, system: System): Promise<string> {
   if (link === undefined) throw new Refusal(noSuchInterface(name));
   if (!system.isRoot) {
     throw new Refusal(`${name}: upgrade: only root may do that; try it with sudo`);
+  }
+  if (hasLostDaemon(link, system)) {
+    throw new Refusal(`${name}: upgrade: ${lostDaemon(name)}`);
   }
   let answer: string;
   try {

@@ -3,7 +3,9 @@
  * knows no order of words.
  */
 
-import { parseAddress, parseDecimal } from '../packet/address.ts';
+import { formatAddress, isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
+import { couldHoldKey, visible } from '../quotation.ts';
+import { habit } from './habits.ts';
 import { nearest } from './words.ts';
 
 const MAX_NAME_LENGTH = 15;
@@ -24,22 +26,12 @@ export function isCreatableName(name: string): boolean {
 }
 
 export function unknownWord(typed: string, candidates: readonly string[]): string {
+  const meant = habit(typed);
+  if (meant !== null) return `${visible(typed)}: ${meant}`;
   const near = nearest(typed, candidates);
   return near === null
     ? `${visible(typed)}: unknown word; \`tswg help\` lists them all`
     : `${visible(typed)}: unknown word; did you mean ${near}?`;
-}
-
-/** Foreign text without the characters that would steer a terminal. */
-export function printable(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?');
-}
-
-/** Foreign text for a message of one line: printable and short. */
-export function visible(text: string): string {
-  const plain = printable(text);
-  if (plain === '') return '""';
-  return plain.length > 60 ? `${plain.slice(0, 57)}...` : plain;
 }
 
 export function textMistake(word: string, text: string): string | null {
@@ -72,6 +64,13 @@ export function parseNetmask(text: string): number | null {
   return mask === expected ? length : null;
 }
 
+/** Whether an IPv4 address can only be a mask: 255.255.255.0, or as others write it, 0.0.0.255. */
+export function isMask(address: Uint8Array): boolean {
+  if (address.length !== 4) return false;
+  const inverse = address.map((octet) => octet ^ 0xff);
+  return [address, inverse].some((mask) => parseNetmask(formatAddress(mask)) !== null);
+}
+
 /** What is wrong with the host of an endpoint: neither an address nor a name that DNS could hold. */
 export function hostMistake(host: string): string | null {
   const expected = 'expected an address or a host name';
@@ -82,9 +81,10 @@ export function hostMistake(host: string): string | null {
   if (address !== null) {
     if (bracketed && address.length === 4) return `${visible(host)}: ${expected}`;
     if (percent >= 0 && !(address.length === 16 && isInterfaceName(bare.slice(percent + 1)))) {
-      return `${visible(host)}: expected an interface behind "%", as in fe80::1%eth0`;
+      return `${visible(host)}: expected an interface after "%", as in fe80::1%eth0`;
     }
-    return null;
+    const wrong = endpointMistake(address, percent >= 0);
+    return wrong === null ? null : `${visible(host)}: ${wrong}`;
   }
   if (/^([^:]+|\[.*\]):\d+$/.test(host)) {
     return `${visible(host)}: expected HOST and PORT as two words`;
@@ -93,6 +93,23 @@ export function hostMistake(host: string): string | null {
   const named = labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
   // A name whose last label is a number is a mistyped address (RFC 1123 2.1).
   const numeric = /^(\d+|0x[0-9a-f]*)$/i.test(labels[labels.length - 1]);
-  if (bracketed || !named || numeric || bare.length > 253) return `${visible(host)}: ${expected}`;
+  // A key without its `=` would be a name, and DNS be asked for it.
+  const isKey = labels.length === 1 && couldHoldKey(bare);
+  if (bracketed || !named || numeric || isKey || bare.length > 253)
+    return `${visible(host)}: ${expected}`;
   return null;
+}
+
+/** What keeps an address from being where a peer is; null when nothing does. */
+export function endpointMistake(address: Uint8Array, hasZone: boolean): string | null {
+  const expected = 'expected the address of the peer';
+  const bytes = isMapped(address) ? address.subarray(12) : address;
+  if (bytes.every((octet) => octet === 0)) return `this means every address: ${expected}`;
+  if (bytes.every((octet) => octet === 0xff)) return `this means every machine: ${expected}`;
+  const isMulticast = bytes.length === 4 ? (bytes[0] & 0xf0) === 0xe0 : bytes[0] === 0xff;
+  if (isMulticast) return `this is a multicast group: ${expected}`;
+  const isLinkLocal = bytes.length === 16 && bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80;
+  return isLinkLocal && !hasZone
+    ? 'a link-local address: expected %INTERFACE after it, as in fe80::1%eth0'
+    : null;
 }

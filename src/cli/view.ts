@@ -34,6 +34,10 @@ export interface InterfaceView {
   readonly description: string;
   readonly addresses: readonly AddressView[];
   readonly wireguard: WireguardView | null;
+  /** It forwards between its peers, and the kernel tells them of ways that they do not have. */
+  readonly sendsRedirects: boolean;
+  /** It is ours, but no daemon serves it any more. */
+  readonly hasLostDaemon: boolean;
 }
 
 // netdevice(7). What stands above 16 bits is the kernel's own affair, as in SIOCGIFFLAGS.

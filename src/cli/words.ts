@@ -34,7 +34,7 @@ export const WORDS: readonly Word[] = [
     place: 'interface',
     summary: 'create the interface; fails when it is there already',
     detail:
-      'Must be the first word. Any other setting word creates a missing interface too. The name has to end in a digit.',
+      'Must be the first word. Any other word creates a missing interface too, unless it only takes something away. The name has to end in a digit.',
     example: 'tswg wg0 create',
   },
   {
@@ -60,6 +60,7 @@ export const WORDS: readonly Word[] = [
     args: [],
     place: 'interface',
     summary: 'let packets through; setting an address implies it',
+    detail: 'The routes that `down` took away are put back.',
     example: 'tswg wg0 up',
   },
   {
@@ -67,6 +68,8 @@ export const WORDS: readonly Word[] = [
     args: [],
     place: 'interface',
     summary: 'stop all packets and forget session keys; the configuration stays',
+    detail:
+      'Linux removes the routes over an interface that is down: `up` puts back those that this takes away. What `ip link set INTERFACE down` takes away is not put back, but for IPv6 addresses that tswg has set.',
     example: 'tswg wg0 down',
   },
   {
@@ -74,7 +77,8 @@ export const WORDS: readonly Word[] = [
     args: ['BYTES'],
     place: 'interface',
     summary: 'largest packet inside the tunnel, 68 to 65535 (1420 at the start)',
-    detail: 'IPv6 needs at least 1280. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
+    detail:
+      'IPv6 needs at least 1280: less is refused while there is an inet6 address. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
     example: 'tswg wg0 mtu 1420',
   },
   {
@@ -125,7 +129,8 @@ export const WORDS: readonly Word[] = [
     follows: 'ADDR[/LEN]',
     place: 'address',
     summary: 'give an IPv6 address (/64 when it does not say)',
-    detail: 'It is added to those that are there. The word itself may be left out.',
+    detail:
+      'It is added to those that are there. The word itself may be left out. The interface has no link-local address of its own, so that an idle tunnel is silent; what needs one inside, such as OSPFv3, is given one by hand: `tswg wg0 inet6 fe80::1/64`. For multicast, as of mDNS, also `ip link set wg0 multicast on`.',
     example: 'tswg wg0 inet6 fd00:99::1/64',
   },
   {
@@ -207,7 +212,7 @@ export const WORDS: readonly Word[] = [
     word: 'wgpeer',
     args: ['PUBLICKEY'],
     place: 'wireguard',
-    summary: 'add or change this peer: the peer words behind it are about it',
+    summary: 'add or change this peer: the peer words after it are about it',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint 203.0.113.10 51820 wgaip 10.99.0.2/32`,
   },
   {
@@ -246,7 +251,7 @@ export const WORDS: readonly Word[] = [
     place: 'peer',
     summary: "addresses inside the tunnel that are this peer's; repeat it for more",
     detail:
-      'The wgaip of one wgpeer together replace the set the peer had. A prefix that another peer had is taken from that one.',
+      'The wgaip of one wgpeer together replace the set the peer had. A prefix that another peer had is taken from that one. Either loss is told.',
     example: `tswg wg0 wgpeer ${KEY} wgaip 10.99.0.2/32 wgaip 10.20.0.0/24`,
   },
   {
@@ -343,10 +348,10 @@ export const COMMANDS: readonly Omit<Word, 'place'>[] = [
   },
   {
     word: 'netstart',
-    args: ['[-n]', '[INTERFACE...]'],
+    args: ['[-n | --keep]', '[INTERFACE...]'],
     summary: 'set interfaces up as their files /etc/hostname.INTERFACE say',
     detail:
-      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand behind `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done.',
+      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done. --keep carries out what it can of a file with mistakes, too, tries what was refused again after 1 to 60 seconds, and stays until every line has been carried out.',
     example: 'tswg netstart -n wg0',
   },
   {

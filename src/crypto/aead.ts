@@ -1,7 +1,8 @@
 /**
- * The AEADs of handshake messages, always @noble's: ChaCha20-Poly1305 under a counter (whitepaper
- * 5.4, RFC 8439) and XChaCha20-Poly1305 under a random nonce for cookie replies (whitepaper 5.4.7,
- * draft-irtf-cfrg-xchacha-03). Transport data has its own path, in place: see suite.ts.
+ * The AEADs of handshake messages, @noble's: ChaCha20-Poly1305 under a counter (whitepaper 5.4, RFC
+ * 8439) and XChaCha20-Poly1305 under a random nonce for cookie replies (whitepaper 5.4.7,
+ * draft-irtf-cfrg-xchacha-03), which a suite may seal faster. Transport data has its own path, in
+ * place: see suite.ts.
  *
  * Inputs are borrowed for the call; results are new arrays. Keys are 32 bytes.
  */
@@ -43,6 +44,18 @@ export function xsealAead(
   aad: Uint8Array,
 ): Uint8Array {
   return xcipher(key, nonce, aad).encrypt(plaintext);
+}
+
+/** `xsealAead` into `out` at `offset`. */
+export function xsealInto(
+  out: Uint8Array,
+  offset: number,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+): void {
+  out.set(xsealAead(key, nonce, plaintext, aad), offset);
 }
 
 /** As `openAead`, with a nonce of 24 bytes. */

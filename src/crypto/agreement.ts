@@ -22,7 +22,11 @@ export function agreesWithPortable(create: (arena: Arena) => CryptoSuite): boole
     const arena = new Arena(ARENA_BYTES);
     const tested = create(arena);
     const portable = createPortableSuite(arena);
-    return packetsAgree(arena, tested, portable) && secretsAgree(tested, portable);
+    return (
+      packetsAgree(arena, tested, portable) &&
+      cookiesAgree(tested, portable) &&
+      secretsAgree(tested, portable)
+    );
   } catch {
     return false;
   }
@@ -77,6 +81,21 @@ function opensOnlyIntact(
     packet.set(sealed);
   }
   return opener.open(offset, length, counter);
+}
+
+function cookiesAgree(tested: CryptoSuite, portable: CryptoSuite): boolean {
+  const [mine, theirs] = [new Uint8Array(128), new Uint8Array(128)];
+  return [0, 1, 16, 65].every((length, i) => {
+    const inputs = [pattern(32, 40 + i), pattern(24, 50 + i), pattern(length, i), pattern(16, i)];
+    for (const [suite, out] of [
+      [tested, mine],
+      [portable, theirs],
+    ] as const) {
+      const [key, nonce, plaintext, aad] = inputs;
+      suite.xseal(out.fill(0x5a), MARGIN_BYTES - 60, key, nonce, plaintext, aad);
+    }
+    return equalConstantTime(mine, theirs);
+  });
 }
 
 function secretsAgree(tested: CryptoSuite, portable: CryptoSuite): boolean {

@@ -2,51 +2,38 @@
  * BLAKE2s (RFC 7693) in the shapes WireGuard uses it (whitepaper 5.4): Hash, the keyed 16-byte
  * Mac, Hmac, and the key derivation built of it. It knows no message and no handshake.
  *
- * The compression is our own because it would be most of a handshake's time: it takes 0.2 us here
- * and 1.4 us in @noble/hashes, which is the oracle of the tests. It has no branch and no index that depends
- * on data.
+ * The compression is our own because it would be most of a handshake's time: it takes 0.1 us here
+ * (see compression/unroll.mjs) and 1.4 us in @noble/hashes, which is the oracle of the tests.
  *
  * Inputs are borrowed for the call. What is returned is new and the caller's to wipe; keys lie
  * outside the engine's heap (see secretBytes).
  */
 
 import { secretBytes, wipe } from './bytes.ts';
+import { compress, IV } from './compression/unrolled.ts';
 
 export const HASH_BYTES = 32;
 export const MAC_BYTES = 16;
 const BLOCK_BYTES = 64;
-
-/** RFC 7693 2.6: the first 32 bits of the fractional parts of the first eight primes' roots. */
-const IV = Int32Array.of(
-  ...[0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a],
-  ...[0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19],
-);
-
-/** RFC 7693 2.7: which message word goes where, 16 for each of the ten rounds. */
-const SIGMA = Uint8Array.of(
-  ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
-  ...[14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
-  ...[11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4],
-  ...[7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8],
-  ...[9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13],
-  ...[2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9],
-  ...[12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11],
-  ...[13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10],
-  ...[6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
-  ...[10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
-);
+/** A handshake message fits in whole, so that it is copied at once. */
+const ROOM_BYTES = 4 * BLOCK_BYTES;
 
 // One computation at a time, so one state serves them all: nothing here calls out in between.
-// `finish` leaves it erased.
+// `finish` leaves it erased. The loops over a few words stand for `set` and `fill`, whose calls cost
+// more than the work.
 const h = new Int32Array(8);
-const block = new Uint8Array(BLOCK_BYTES);
-const blockView = new DataView(block.buffer);
-const m = new Int32Array(16);
+/** Input that is not compressed yet; zeros after its first `filled` bytes. */
+const room = secretBytes(ROOM_BYTES);
+const roomView = new DataView(room.buffer);
+const roomWords = new Int32Array(room.buffer);
 let filled = 0;
+/** Bytes compressed before those. */
 let compressed = 0;
 
 const innerPad = new Uint8Array(BLOCK_BYTES);
 const outerPad = new Uint8Array(BLOCK_BYTES);
+const innerPadView = new DataView(innerPad.buffer);
+const outerPadView = new DataView(outerPad.buffer);
 const innerKeyed = new Int32Array(8);
 const outerKeyed = new Int32Array(8);
 const innerDigest = new Uint8Array(HASH_BYTES);
@@ -64,7 +51,7 @@ export function hash(...parts: readonly Uint8Array[]): Uint8Array {
 /** Hash into `out`, 32 bytes. `out` may be one of the parts. */
 export function hashInto(out: Uint8Array, ...parts: readonly Uint8Array[]): void {
   begin(HASH_BYTES, 0);
-  for (const part of parts) absorb(part);
+  for (const part of parts) absorb(part, part.length);
   finish(out, HASH_BYTES);
 }
 
@@ -77,15 +64,61 @@ export function mac(key: Uint8Array, data: Uint8Array): Uint8Array {
 
 /** Mac into the first 16 bytes of `out`. */
 export function macInto(out: Uint8Array, key: Uint8Array, data: Uint8Array): void {
-  if (key.length < 1 || key.length > 32) throw new Error(`mac: key of ${key.length} bytes`);
-  begin(MAC_BYTES, key.length);
-  // RFC 7693 2.9: the key, padded with zeros, is a block of its own in front of the data.
-  absorb(key);
-  block.fill(0, filled);
-  filled = BLOCK_BYTES;
-  absorb(data);
-  finish(out, MAC_BYTES);
+  onceKey.set(key);
+  onceKey.into(out, data, data.length);
+  onceKey.wipe();
 }
+
+/**
+ * A key of Mac, kept with what the compression makes of it, which is then done once for any number
+ * of inputs. Owns its copy of the key until `wipe`.
+ */
+export class MacKey {
+  readonly #memory = secretBytes(BLOCK_BYTES + HASH_BYTES);
+  /** RFC 7693 2.9: the key, padded with zeros, is a block of its own in front of the data. */
+  readonly #block = new DataView(this.#memory.buffer, 0, BLOCK_BYTES);
+  readonly #words = new Int32Array(this.#memory.buffer);
+  /** The state after that block. */
+  readonly #keyed = new Int32Array(this.#memory.buffer, BLOCK_BYTES, 8);
+  #keyLength = 0;
+
+  /** Takes the place of the key before. `key`: 1 to 32 bytes, copied. */
+  set(key: Uint8Array): void {
+    if (key.length < 1 || key.length > 32) throw new Error(`mac: key of ${key.length} bytes`);
+    const memory = this.#memory;
+    for (let i = 0; i < 32; i++) memory[i] = i < key.length ? key[i] : 0;
+    this.#keyLength = key.length;
+    begin(MAC_BYTES, key.length);
+    compress(h, this.#block, 0, BLOCK_BYTES, 0);
+    copyWords(this.#keyed, h);
+    forgetState();
+  }
+
+  /** Mac(key, the first `length` bytes of `data`) into the first 16 bytes of `out`. */
+  into(out: Uint8Array, data: Uint8Array, length: number): void {
+    if (this.#keyLength === 0) throw new Error('mac: used without a key');
+    if (!(length >= 0 && length <= data.length)) throw new Error(`mac: ${length} bytes of data`);
+    if (length === 0) {
+      // Nothing follows the key block, which makes it the last one: compressed as such, it differs.
+      begin(MAC_BYTES, this.#keyLength);
+      compress(h, this.#block, 0, BLOCK_BYTES, -1);
+      putDigest(out, MAC_BYTES);
+      return;
+    }
+    resume(this.#keyed);
+    absorb(data, length);
+    finish(out, MAC_BYTES);
+  }
+
+  /** Erases the key. `into` is a bug, and throws, until there is another. */
+  wipe(): void {
+    const words = this.#words;
+    for (let i = 0; i < words.length; i++) words[i] = 0;
+    this.#keyLength = 0;
+  }
+}
+
+const onceKey = new MacKey();
 
 /** Hmac(key, parts, one behind the other), RFC 2104 over BLAKE2s: 32 bytes. `key`: at most 64. */
 export function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
@@ -97,7 +130,7 @@ export function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Arr
 function hmacInto(out: Uint8Array, key: Uint8Array, ...parts: readonly Uint8Array[]): void {
   setHmacKey(key);
   beginHmac();
-  for (const part of parts) absorb(part);
+  for (const part of parts) absorb(part, part.length);
   finishHmac(out);
   forgetHmacKey();
 }
@@ -129,7 +162,8 @@ function derive(count: number, key: Uint8Array, input: Uint8Array): Uint8Array[]
     const out = memory.subarray((i - 1) * HASH_BYTES, i * HASH_BYTES);
     step[HASH_BYTES] = i;
     beginHmac();
-    absorb(i === 1 ? stepCount : step); // t1 := Hmac(t0, 0x1), ti := Hmac(t0, t(i-1) || i)
+    const fed = i === 1 ? stepCount : step;
+    absorb(fed, fed.length); // t1 := Hmac(t0, 0x1), ti := Hmac(t0, t(i-1) || i)
     finishHmac(out);
     step.set(out);
     outputs.push(out);
@@ -147,35 +181,30 @@ function setHmacKey(key: Uint8Array): void {
     innerPad[i] = byte ^ 0x36;
     outerPad[i] = byte ^ 0x5c;
   }
-  compressPad(innerKeyed, innerPad);
-  compressPad(outerKeyed, outerPad);
+  compressPad(innerKeyed, innerPadView);
+  compressPad(outerKeyed, outerPadView);
 }
 
-function compressPad(keyed: Int32Array, pad: Uint8Array): void {
+function compressPad(keyed: Int32Array, pad: DataView): void {
   begin(HASH_BYTES, 0);
-  block.set(pad);
-  compressed = BLOCK_BYTES;
-  compress(false);
-  keyed.set(h);
+  compress(h, pad, 0, BLOCK_BYTES, 0);
+  copyWords(keyed, h);
+  forgetState();
 }
 
 function beginHmac(): void {
-  h.set(innerKeyed);
-  filled = 0;
-  compressed = BLOCK_BYTES;
+  resume(innerKeyed);
 }
 
 function finishHmac(out: Uint8Array): void {
   if (filled === 0) {
     // Nothing followed the key block, which makes it the last one: compressed as such, it differs.
     begin(HASH_BYTES, 0);
-    absorb(innerPad);
+    absorb(innerPad, BLOCK_BYTES);
   }
   finish(innerDigest, HASH_BYTES);
-  h.set(outerKeyed);
-  filled = 0;
-  compressed = BLOCK_BYTES;
-  absorb(innerDigest);
+  resume(outerKeyed);
+  absorb(innerDigest, HASH_BYTES);
   finish(out, HASH_BYTES);
 }
 
@@ -187,105 +216,75 @@ function forgetHmacKey(): void {
 
 /** RFC 7693 2.5: the parameter block is output length, key length, fanout 1 and depth 1. */
 function begin(outLength: number, keyLength: number): void {
-  h.set(IV);
+  copyWords(h, IV);
   h[0] ^= 0x01010000 ^ (keyLength << 8) ^ outLength;
   filled = 0;
   compressed = 0;
 }
 
-function absorb(data: Uint8Array): void {
-  let at = 0;
-  while (at < data.length) {
+/** Begins after a key block that is compressed already. */
+function resume(keyed: Int32Array): void {
+  copyWords(h, keyed);
+  filled = 0;
+  compressed = BLOCK_BYTES;
+}
+
+/** The first `length` bytes of `data`. */
+function absorb(data: Uint8Array, length: number): void {
+  for (let at = 0; at < length; ) {
     // Only when more follows: the last block, even a full one, is finish's.
-    if (filled === BLOCK_BYTES) {
-      compressed += BLOCK_BYTES;
-      compress(false);
-      filled = 0;
-    }
-    const take = Math.min(BLOCK_BYTES - filled, data.length - at);
-    // Most parts fit whole; a subarray for the others would be an allocation.
-    if (take === data.length) block.set(data, filled);
-    else for (let i = 0; i < take; i++) block[filled + i] = data[at + i];
+    if (filled === ROOM_BYTES) compressRoom();
+    const take = Math.min(ROOM_BYTES - filled, length - at);
+    // `set` copies a part at once. One that is to be taken in part only is copied whole, too, where it
+    // fits, and cut off: a subarray would be an allocation, and byte by byte it takes longer.
+    if (at === 0 && data.length <= ROOM_BYTES - filled) {
+      room.set(data, filled);
+      for (let i = filled + take; i < filled + data.length; i++) room[i] = 0;
+    } else for (let i = 0; i < take; i++) room[filled + i] = data[at + i];
     filled += take;
     at += take;
   }
 }
 
-function finish(out: Uint8Array, length: number): void {
-  compressed += filled;
-  block.fill(0, filled);
-  compress(true);
-  for (let i = 0; i < length; i++) out[i] = h[i >> 2] >>> (8 * (i & 3));
-  h.fill(0);
-  m.fill(0);
-  block.fill(0);
+function compressRoom(): void {
+  for (let at = 0; at < ROOM_BYTES; at += BLOCK_BYTES) {
+    compressed += BLOCK_BYTES;
+    compress(h, roomView, at, compressed, 0);
+  }
+  forgetRoom(ROOM_BYTES);
 }
 
-/**
- * RFC 7693 3.2, the function F on `h` and `block`; `compressed` is its offset counter, of which
- * inputs under 4 GiB need one word.
- */
-function compress(isLast: boolean): void {
-  for (let i = 0; i < 16; i++) m[i] = blockView.getInt32(4 * i, true);
-  let v0 = h[0];
-  let v1 = h[1];
-  let v2 = h[2];
-  let v3 = h[3];
-  let v4 = h[4];
-  let v5 = h[5];
-  let v6 = h[6];
-  let v7 = h[7];
-  let v8 = IV[0];
-  let v9 = IV[1];
-  let v10 = IV[2];
-  let v11 = IV[3];
-  let v12 = IV[4] ^ compressed;
-  let v13 = IV[5];
-  let v14 = isLast ? ~IV[6] : IV[6];
-  let v15 = IV[7];
-  // Two lines are half of a G (3.1): columns first, then diagonals.
-  // biome-ignore format: sixteen of one kind are easier to check as a table
-  for (let r = 0; r < 160; r += 16) {
-    v0 = (v0 + v4 + m[SIGMA[r]]) | 0; v12 ^= v0; v12 = (v12 >>> 16) | (v12 << 16);
-    v8 = (v8 + v12) | 0; v4 ^= v8; v4 = (v4 >>> 12) | (v4 << 20);
-    v0 = (v0 + v4 + m[SIGMA[r + 1]]) | 0; v12 ^= v0; v12 = (v12 >>> 8) | (v12 << 24);
-    v8 = (v8 + v12) | 0; v4 ^= v8; v4 = (v4 >>> 7) | (v4 << 25);
-    v1 = (v1 + v5 + m[SIGMA[r + 2]]) | 0; v13 ^= v1; v13 = (v13 >>> 16) | (v13 << 16);
-    v9 = (v9 + v13) | 0; v5 ^= v9; v5 = (v5 >>> 12) | (v5 << 20);
-    v1 = (v1 + v5 + m[SIGMA[r + 3]]) | 0; v13 ^= v1; v13 = (v13 >>> 8) | (v13 << 24);
-    v9 = (v9 + v13) | 0; v5 ^= v9; v5 = (v5 >>> 7) | (v5 << 25);
-    v2 = (v2 + v6 + m[SIGMA[r + 4]]) | 0; v14 ^= v2; v14 = (v14 >>> 16) | (v14 << 16);
-    v10 = (v10 + v14) | 0; v6 ^= v10; v6 = (v6 >>> 12) | (v6 << 20);
-    v2 = (v2 + v6 + m[SIGMA[r + 5]]) | 0; v14 ^= v2; v14 = (v14 >>> 8) | (v14 << 24);
-    v10 = (v10 + v14) | 0; v6 ^= v10; v6 = (v6 >>> 7) | (v6 << 25);
-    v3 = (v3 + v7 + m[SIGMA[r + 6]]) | 0; v15 ^= v3; v15 = (v15 >>> 16) | (v15 << 16);
-    v11 = (v11 + v15) | 0; v7 ^= v11; v7 = (v7 >>> 12) | (v7 << 20);
-    v3 = (v3 + v7 + m[SIGMA[r + 7]]) | 0; v15 ^= v3; v15 = (v15 >>> 8) | (v15 << 24);
-    v11 = (v11 + v15) | 0; v7 ^= v11; v7 = (v7 >>> 7) | (v7 << 25);
-
-    v0 = (v0 + v5 + m[SIGMA[r + 8]]) | 0; v15 ^= v0; v15 = (v15 >>> 16) | (v15 << 16);
-    v10 = (v10 + v15) | 0; v5 ^= v10; v5 = (v5 >>> 12) | (v5 << 20);
-    v0 = (v0 + v5 + m[SIGMA[r + 9]]) | 0; v15 ^= v0; v15 = (v15 >>> 8) | (v15 << 24);
-    v10 = (v10 + v15) | 0; v5 ^= v10; v5 = (v5 >>> 7) | (v5 << 25);
-    v1 = (v1 + v6 + m[SIGMA[r + 10]]) | 0; v12 ^= v1; v12 = (v12 >>> 16) | (v12 << 16);
-    v11 = (v11 + v12) | 0; v6 ^= v11; v6 = (v6 >>> 12) | (v6 << 20);
-    v1 = (v1 + v6 + m[SIGMA[r + 11]]) | 0; v12 ^= v1; v12 = (v12 >>> 8) | (v12 << 24);
-    v11 = (v11 + v12) | 0; v6 ^= v11; v6 = (v6 >>> 7) | (v6 << 25);
-    v2 = (v2 + v7 + m[SIGMA[r + 12]]) | 0; v13 ^= v2; v13 = (v13 >>> 16) | (v13 << 16);
-    v8 = (v8 + v13) | 0; v7 ^= v8; v7 = (v7 >>> 12) | (v7 << 20);
-    v2 = (v2 + v7 + m[SIGMA[r + 13]]) | 0; v13 ^= v2; v13 = (v13 >>> 8) | (v13 << 24);
-    v8 = (v8 + v13) | 0; v7 ^= v8; v7 = (v7 >>> 7) | (v7 << 25);
-    v3 = (v3 + v4 + m[SIGMA[r + 14]]) | 0; v14 ^= v3; v14 = (v14 >>> 16) | (v14 << 16);
-    v9 = (v9 + v14) | 0; v4 ^= v9; v4 = (v4 >>> 12) | (v4 << 20);
-    v3 = (v3 + v4 + m[SIGMA[r + 15]]) | 0; v14 ^= v3; v14 = (v14 >>> 8) | (v14 << 24);
-    v9 = (v9 + v14) | 0; v4 ^= v9; v4 = (v4 >>> 7) | (v4 << 25);
+function finish(out: Uint8Array, length: number): void {
+  let last = 0;
+  for (; last + BLOCK_BYTES < filled; last += BLOCK_BYTES) {
+    compress(h, roomView, last, compressed + last + BLOCK_BYTES, 0);
   }
-  h[0] ^= v0 ^ v8;
-  h[1] ^= v1 ^ v9;
-  h[2] ^= v2 ^ v10;
-  h[3] ^= v3 ^ v11;
-  h[4] ^= v4 ^ v12;
-  h[5] ^= v5 ^ v13;
-  h[6] ^= v6 ^ v14;
-  h[7] ^= v7 ^ v15;
+  compress(h, roomView, last, compressed + filled, -1);
+  forgetRoom(last + BLOCK_BYTES);
+  putDigest(out, length);
+}
+
+function putDigest(out: Uint8Array, length: number): void {
+  for (let i = 0; i < length; i += 4) {
+    const word = h[i >> 2];
+    out[i] = word;
+    out[i + 1] = word >>> 8;
+    out[i + 2] = word >>> 16;
+    out[i + 3] = word >>> 24;
+  }
+  forgetState();
+}
+
+function copyWords(to: Int32Array, from: Int32Array): void {
+  for (let i = 0; i < 8; i++) to[i] = from[i];
+}
+
+function forgetState(): void {
+  for (let i = 0; i < 8; i++) h[i] = 0;
+}
+
+/** `length`: how far it was used, a multiple of 4. */
+function forgetRoom(length: number): void {
+  for (let i = 0; i < length >> 2; i++) roomWords[i] = 0;
+  filled = 0;
 }

@@ -10,7 +10,7 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import type { Arena } from '../arena.ts';
-import { counterNonce, TAG_BYTES } from './aead.ts';
+import { counterNonce, TAG_BYTES, xsealInto } from './aead.ts';
 import { secretBytes, wipe } from './bytes.ts';
 import type { CryptoSuite, Opener, Sealer } from './suite.ts';
 
@@ -22,6 +22,7 @@ export function createPortableSuite(arena: Arena): CryptoSuite {
     name: 'portable',
     createSealer: (key) => new PortableCipher(arena, key),
     createOpener: (key) => new PortableCipher(arena, key),
+    xseal: xsealInto,
     sharedSecret,
     publicKey: (privateKey) => x25519.getPublicKey(privateKey),
   };

@@ -2,8 +2,8 @@
  * What the protocol needs of the primitives whose implementation is chosen at start: Node's own
  * OpenSSL where it is there and agrees with the portable one, @noble everywhere else.
  *
- * BLAKE2s, HMAC, XChaCha20-Poly1305 and the AEAD of handshake messages are not here: those are
- * always @noble's (see blake2s.ts and aead.ts).
+ * BLAKE2s and HMAC (blake2s.ts) and the AEAD of handshake messages (aead.ts) are not here: those are
+ * the same everywhere.
  */
 
 /** Seals packets of the arena in place with one key. Owns its copy of the key until `wipe`. */
@@ -33,11 +33,28 @@ export interface Opener {
   wipe(): void;
 }
 
+/** The longest plaintext and AAD that every suite's `xseal` takes. */
+export const XSEAL_BYTES_MAX = 128;
+export const XSEAL_AAD_BYTES_MAX = 32;
+
 export interface CryptoSuite {
   readonly name: 'openssl' | 'portable';
   /** `key`: 32 bytes, copied; the caller may wipe its own. */
   createSealer(key: Uint8Array): Sealer;
   createOpener(key: Uint8Array): Opener;
+  /**
+   * XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), for cookie replies: writes ciphertext and
+   * authenticator, 16 bytes more than `plaintext`, into `out` at `offset`. `key`: 32 bytes, `nonce`:
+   * 24, `plaintext`: up to XSEAL_BYTES_MAX, `aad`: up to XSEAL_AAD_BYTES_MAX; all are borrowed.
+   */
+  xseal(
+    out: Uint8Array,
+    offset: number,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+  ): void;
   /**
    * X25519 (RFC 7748). `out`, `privateKey`, `publicKey`: 32 bytes each. Returns false, with `out`
    * zeroed, when the shared secret is all zero (a point of small order), which Noise must refuse.

@@ -55,7 +55,6 @@ export interface PeerBequest {
   /** Our own address towards the peer, 4 or 16 bytes, and its interface; null for the kernel's choice. */
   readonly source: Uint8Array | null;
   readonly sourceInterface: number;
-  readonly isAuthenticated: boolean;
   /** Milliseconds until each deadline that is armed; negative when it is overdue. */
   readonly deadlines: Readonly<Partial<Record<DeadlineName, number>>>;
   /** A handshake was under way, which nobody can finish now. */
@@ -105,7 +104,6 @@ function bequeathPeer(core: Core, now: number, peer: Peer): PeerBequest {
     staged: peer.staged.packets.map((packet) => packet.slice()),
     source: endpoint?.source?.slice() ?? null,
     sourceInterface: endpoint?.sourceInterface ?? 0,
-    isAuthenticated: endpoint?.isAuthenticated ?? false,
     deadlines: Object.fromEntries(
       DEADLINE_NAMES.map((name) => [name, core.deadlines.time(peer.row, DEADLINE[name]) - now]),
     ),
@@ -179,7 +177,6 @@ function inheritPeer(core: Core, at: number, peer: Peer, bequest: PeerBequest): 
   if (peer.endpoint !== null) {
     peer.endpoint.source = bequest.source;
     peer.endpoint.sourceInterface = bequest.sourceInterface;
-    peer.endpoint.isAuthenticated = bequest.isAuthenticated;
   }
   for (const name of DEADLINE_NAMES) {
     const inMs = bequest.deadlines[name] ?? Number.POSITIVE_INFINITY;

@@ -11,10 +11,14 @@ import { KEY_BYTES } from '../noise/messages.ts';
 import type { DeviceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
+import { assignOwnAddresses } from './ownaddresses.ts';
+import { endpointChanged, isPathClear } from './paths.ts';
 import { Peer } from './peer.ts';
+import { pathsChanged } from './reroute.ts';
 import { sendKeepalive, sendStaged } from './send.ts';
 import * as session from './session.ts';
 import * as timers from './timers.ts';
+import * as whereabouts from './whereabouts.ts';
 
 export function configure(core: Core, now: number, change: DeviceChange): void {
   if (change.replacePeers) for (const peer of [...core.peers.values()]) removePeer(core, peer);
@@ -22,7 +26,9 @@ export function configure(core: Core, now: number, change: DeviceChange): void {
   if (change.fwmark !== undefined) core.fwmark = change.fwmark;
   if (change.debug !== undefined) core.isDebugging = change.debug;
   if (change.privateKey !== undefined) setPrivateKey(core, now, change.privateKey);
+  if (change.listenPort !== undefined || change.fwmark !== undefined) pathsChanged(core, now);
   for (const peerChange of change.peers) configurePeer(core, now, peerChange);
+  if (core.ownAddresses.all.length > 0) assignOwnAddresses(core);
 }
 
 function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
@@ -69,7 +75,13 @@ function configurePeer(core: Core, now: number, change: PeerChange): void {
     peer = addPeer(core, change.publicKey);
   }
   if (change.presharedKey !== undefined) peer.handshake.setPresharedKey(change.presharedKey);
-  if (change.endpoint !== undefined) peer.endpoint = change.endpoint;
+  if (change.endpoint !== undefined) {
+    peer.endpoint = change.endpoint;
+    whereabouts.saidToBeAt(core, peer, change.endpoint);
+    endpointChanged(peer);
+    // Who set it wrong shall see it, whether anything is sent or not.
+    if (core.isUp) isPathClear(core, now, peer);
+  }
   if (change.description !== undefined) peer.description = change.description;
   if (change.replaceAllowedIps) core.allowedIps.removeOwner(peer);
   for (const { prefix, remove } of change.allowedIps) {
@@ -107,6 +119,8 @@ function removePeer(core: Core, peer: Peer): void {
   core.rows[peer.row] = undefined;
   core.peers.delete(peerKey(peer.publicKey));
   peer.endpoint = null;
+  whereabouts.forgetAll(core, peer);
+  endpointChanged(peer);
   peer.handshake.wipe();
 }
 
@@ -123,6 +137,7 @@ function takeDown(core: Core, peer: Peer): void {
 export function bringUp(core: Core, now: number): void {
   if (core.isUp) return;
   core.isUp = true;
+  core.pathsVersion++;
   for (const peer of core.peers.values())
     if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
 }

@@ -13,6 +13,7 @@ import {
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { CookieChecker } from '../noise/cookie.ts';
 import type { Identity } from '../noise/identity.ts';
+import { Allowance } from './allowance.ts';
 import { AllowedIps } from './allowedips.ts';
 import { DeadlineTable } from './deadlines.ts';
 import { type DropReason, Drops } from './drops.ts';
@@ -20,11 +21,19 @@ import type { Endpoint } from './endpoint.ts';
 import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
+import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
+import { PATH_UNKNOWN } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
+import { type Doorkeeper, NO_DOORKEEPER } from './whereabouts.ts';
 
 /** A leap second is a step of one second back, and not worth a line. */
 const TOLD_STEP_BACK_MS = 2_000;
+
+/** ICMP answers (as Linux's icmp_msgs_burst). */
+const UNREACHABLES_PER_SECOND = 50;
+/** Some 15 us each: 1.5 % of a core, whatever changes. */
+const PATH_CHECKS_PER_SECOND = 1_000;
 
 /**
  * The Device's two outputs. Both only append to the current batch: the bytes lie in the arena and
@@ -47,8 +56,24 @@ export interface DeviceOptions {
   readonly outlet: Outlet;
   /** Where keys lie that last as long as the Device or a peer. */
   readonly takeSecret?: SecretSource;
+  /** Told whom to let through when there is more than can be read. */
+  readonly doorkeeper?: Doorkeeper;
+  /**
+   * Whether datagrams to the endpoint would leave into the interface of this very Device (see
+   * paths.ts). Without it they never do.
+   */
+  readonly leadsInside?: (endpoint: Endpoint) => boolean;
   /** Told of rare events (handshakes, roaming) and, while `debug` is on, of every drop. */
   readonly observe?: (event: DeviceEvent) => void;
+}
+
+/** Counts, all from zero. */
+export interface Outcomes {
+  /** Data packets that opened under a session. */
+  opened: number;
+  /** Handshake messages whose turn came, and those of them that a peer of ours had made. */
+  judged: number;
+  accepted: number;
 }
 
 export class Core {
@@ -57,7 +82,9 @@ export class Core {
   readonly random: (out: Uint8Array) => void;
   readonly wallClock: () => number;
   readonly outlet: Outlet;
+  readonly doorkeeper: Doorkeeper;
   readonly observe: (event: DeviceEvent) => void;
+  readonly leadsInside: (endpoint: Endpoint) => boolean;
 
   readonly allowedIps = new AllowedIps<Peer>();
   readonly deadlines = new DeadlineTable();
@@ -72,6 +99,8 @@ export class Core {
   readonly handshakeQueue = new HandshakeQueue();
   readonly drops = new Drops();
   readonly counts = { cookiesSent: 0, unreachablesSent: 0 };
+  /** What came of the messages received so far, for whoever has to tell work from nuisance. */
+  readonly outcomes: Outcomes = { opened: 0, judged: 0, accepted: 0 };
   /** The last initiation by a key that is no peer of ours: the commonest mistake in a setup. */
   stranger: {
     readonly publicKey: Uint8Array;
@@ -87,9 +116,13 @@ export class Core {
   mtu = 1420;
   listenPort = 0;
   fwmark = 0;
-  /** ICMP answers that may still be sent, and when that was last reckoned (ms). */
-  unreachableTokens = 0;
-  unreachableTokensAt = Number.NEGATIVE_INFINITY;
+  ownAddresses: OwnAddresses = NO_OWN_ADDRESSES;
+  /** The peers that have `ownSources`. */
+  readonly ownSourceHolders: Peer[] = [];
+  readonly unreachables = new Allowance(UNREACHABLES_PER_SECOND);
+  /** Changes with whatever the way to an endpoint may depend on (see paths.ts). */
+  pathsVersion = PATH_UNKNOWN + 1;
+  readonly pathChecks = new Allowance(PATH_CHECKS_PER_SECOND);
 
   /** The wall clock less the monotonic one when it was last read, ms. */
   #wallClockLead = Number.NEGATIVE_INFINITY;
@@ -105,8 +138,10 @@ export class Core {
     this.takeSecret = options.takeSecret ?? ordinarySecrets;
     this.privateKeyPlace = this.takeSecret();
     this.observe = options.observe ?? (() => {});
-    this.indices = new IndexTable(options.random);
-    this.cookieChecker = new CookieChecker(options.random);
+    this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
+    this.indices = new IndexTable(options.random, this.doorkeeper);
+    this.leadsInside = options.leadsInside ?? (() => false);
+    this.cookieChecker = new CookieChecker(options.random, options.suite);
   }
 
   /** A copy, 32 bytes, the caller's to wipe; null when there is none. */

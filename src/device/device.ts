@@ -15,13 +15,15 @@
 import { bequeath, type DeviceBequest, inherit, reclaim } from './bequest.ts';
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
-import { Core, type DeviceOptions } from './core.ts';
+import { Core, type DeviceOptions, type Outcomes } from './core.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
 import { memories, recall, resume } from './memory.ts';
+import { assignOwnAddresses, type OwnAddresses } from './ownaddresses.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
+import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
@@ -63,6 +65,16 @@ export class Device {
   handleTimeout(now: number): void {
     consumeHandshakes(this.core, now, HANDSHAKES_PER_TURN);
     expire(this.core, now);
+  }
+
+  /** What came of the messages received so far; borrowed, and written by the Device alone. */
+  get outcomes(): Readonly<Outcomes> {
+    return this.core.outcomes;
+  }
+
+  /** Handshake messages that wait for `handleTimeout`. */
+  get queuedHandshakes(): number {
+    return this.core.handshakeQueue.length;
   }
 
   /**
@@ -109,6 +121,23 @@ export class Device {
   /** Tells which port was bound, when `listenPort` was 0. */
   setListenPort(port: number): void {
     this.core.listenPort = port;
+  }
+
+  /**
+   * Call after routes, rules, addresses or links of the machine changed, as often as need be: peers
+   * whose endpoint turned out to be routed into the tunnel go on at once if it is no more.
+   */
+  pathsChanged(now: number): void {
+    pathsChanged(this.core, now);
+  }
+
+  /**
+   * Tells which addresses are the machine's own where the interface is; call whenever they change.
+   * Without it no source is taken for our own.
+   */
+  setOwnAddresses(addresses: OwnAddresses): void {
+    this.core.ownAddresses = addresses;
+    assignOwnAddresses(this.core);
   }
 
   /** Counts a packet that the outside had to drop, so that `stats` knows of every one. */

@@ -5,8 +5,8 @@
 
 /** Name -> what it means to an operator. The order is the order in which they are shown. */
 export const DROP_REASONS = {
-  receiveOverflow:
-    'UDP datagram that the kernel dropped before it was read: more than the socket holds, or held back in a flood',
+  receiveOverflow: 'UDP datagram that the kernel dropped: more than the socket holds',
+  turnedAway: 'UDP datagram that the kernel turned away in a flood, before it was read',
   malformedMessage: 'UDP datagram that is no WireGuard message (type, length or reserved bytes)',
   badMac1: 'handshake message not made for our public key',
   noPrivateKey: 'message received while we have no private key',
@@ -27,11 +27,13 @@ export const DROP_REASONS = {
   malformedPacket: 'decrypted packet, or packet from the interface, that is no valid IP',
   disallowedSource:
     'decrypted packet whose source is outside the allowed IPs of the peer that sent it',
+  ownSource: "decrypted packet whose source is one of this machine's own addresses",
   ecnViolation:
     'packet marked congestion-experienced whose inner header cannot carry it (RFC 6040)',
   interfaceDown: 'packet while the interface is down',
   noPeer: 'packet from the interface to an address that no peer is allowed',
   noEndpoint: 'packet for a peer whose endpoint is not known',
+  routingLoop: 'packet for a peer whose endpoint is routed into the tunnel itself',
   stagedOverflow: 'packet waiting for a handshake, pushed out by newer ones',
   handshakeTimeout: 'packet waiting for a handshake that did not complete',
   peerRemoved: 'packet waiting for a peer that was removed or taken down',

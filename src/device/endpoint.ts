@@ -14,10 +14,6 @@ export class Endpoint {
   source: Uint8Array | null;
   /** The interface they arrive at; 0 when unknown. */
   sourceInterface: number;
-  /** Whether a message that only a peer of ours can have made last came from here. */
-  isAuthenticated = false;
-  /** Whether the gate before the socket has been told so (io/floodgate.ts). */
-  isKnownToGate = false;
 
   constructor(
     address: Uint8Array,

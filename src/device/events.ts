@@ -14,6 +14,9 @@ export type DeviceEvent =
   | { readonly kind: 'cookieSent'; readonly endpoint: Endpoint }
   | { readonly kind: 'cookieReceived'; readonly peer: Peer }
   | { readonly kind: 'roamed'; readonly peer: Peer; readonly from: Endpoint; readonly to: Endpoint }
+  /** The way to the endpoint leads into the tunnel: nothing is sent there. */
+  | { readonly kind: 'routingLoop'; readonly peer: Peer; readonly endpoint: Endpoint }
+  | { readonly kind: 'routingLoopEnded'; readonly peer: Peer; readonly endpoint: Endpoint }
   | { readonly kind: 'keysErased'; readonly peer: Peer }
   /** By so many ms since the last initiation that we sent; the next ones stay later than it. */
   | { readonly kind: 'clockSetBack'; readonly ms: number }

@@ -7,6 +7,7 @@ import {
 } from '../noise/constants.ts';
 import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
+import { endpointChanged } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { sendInitiation, sendKeepalive } from './send.ts';
 import * as session from './session.ts';
@@ -34,7 +35,7 @@ EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
   }
   peer.attempts++;
   // The way out may be what is broken: let the kernel choose the source address anew.
-  peer.endpoint?.forgetSource();
+  forgetSource(peer);
   sendInitiation(core, now, peer, true);
 };
 
@@ -48,9 +49,15 @@ EXPIRIES[DEADLINE.sendKeepalive] = (core, now, peer) => {
 
 /** We sent data KEEPALIVE_TIMEOUT + REKEY_TIMEOUT ago and have heard nothing since. */
 EXPIRIES[DEADLINE.newHandshake] = (core, now, peer) => {
-  peer.endpoint?.forgetSource();
+  forgetSource(peer);
   sendInitiation(core, now, peer, false);
 };
+
+/** From another source the way may be another one, even one into the tunnel. */
+function forgetSource(peer: Peer): void {
+  peer.endpoint?.forgetSource();
+  endpointChanged(peer);
+}
 
 /** Nothing new was negotiated for three times REJECT_AFTER_TIME. */
 EXPIRIES[DEADLINE.zeroKeyMaterial] = (core, _now, peer) => {

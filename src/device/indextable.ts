@@ -5,6 +5,7 @@
 
 import type { Keypair } from '../noise/keypair.ts';
 import type { Peer } from './peer.ts';
+import type { Doorkeeper } from './whereabouts.ts';
 
 /** `keypair` is null while the index belongs to a handshake that is still under way. */
 export interface IndexEntry {
@@ -16,11 +17,14 @@ export class IndexTable {
   // Keys are signed 32-bit integers: V8 keeps those unboxed, so a lookup allocates nothing.
   readonly #entries = new Map<number, IndexEntry>();
   readonly #random: (out: Uint8Array) => void;
+  readonly #doorkeeper: Doorkeeper;
   readonly #bytes = new Uint8Array(4);
   readonly #view = new DataView(this.#bytes.buffer);
 
-  constructor(random: (out: Uint8Array) => void) {
+  /** `doorkeeper` is told of every index while it is in the table. */
+  constructor(random: (out: Uint8Array) => void, doorkeeper: Doorkeeper) {
     this.#random = random;
+    this.#doorkeeper = doorkeeper;
   }
 
   /** A new index, not zero, for a handshake of `peer`; an unsigned 32-bit integer. */
@@ -30,6 +34,7 @@ export class IndexTable {
       const key = this.#view.getInt32(0, true);
       if (key === 0 || this.#entries.has(key)) continue;
       this.#entries.set(key, { peer, keypair: null });
+      this.#doorkeeper.expectIndex(key >>> 0);
       return key >>> 0;
     }
   }
@@ -39,6 +44,7 @@ export class IndexTable {
     const key = index | 0;
     if (key === 0 || this.#entries.has(key)) return false;
     this.#entries.set(key, { peer, keypair });
+    this.#doorkeeper.expectIndex(key >>> 0);
     return true;
   }
 
@@ -55,7 +61,7 @@ export class IndexTable {
 
   /** Forgets an index; one that is not there (0, say) is passed over. */
   remove(index: number): void {
-    this.#entries.delete(index | 0);
+    if (this.#entries.delete(index | 0)) this.#doorkeeper.forgetIndex(index >>> 0);
   }
 
   get size(): number {

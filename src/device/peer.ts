@@ -8,6 +8,8 @@ import type { Handshake } from '../noise/handshake.ts';
 import type { Keypair } from '../noise/keypair.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { AddressSet } from './ownaddresses.ts';
+import { PATH_UNKNOWN } from './paths.ts';
 import { StagedPackets } from './staged.ts';
 
 export class Peer {
@@ -20,8 +22,15 @@ export class Peer {
 
   description = '';
   endpoint: Endpoint | null = null;
+  /** Where it may be heard from, the latest first (whereabouts.ts). */
+  readonly places: Endpoint[] = [];
+  /** The way to it leads into the tunnel, as it was at this version of the Core's paths. */
+  isLooping = false;
+  pathsVersion = PATH_UNKNOWN;
   /** Seconds; 0 is off. */
   persistentKeepalive = 0;
+  /** Those of the machine's own addresses that lie in its allowed IPs; null when there are none. */
+  ownSources: AddressSet | null = null;
 
   /** Index of the handshake under way in the index table; 0 when there is none. */
   handshakeIndex = 0;

@@ -34,6 +34,8 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import { hasOwnSource } from './ownaddresses.ts';
+import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import {
   remoteId,
@@ -45,6 +47,7 @@ import {
 } from './send.ts';
 import * as session from './session.ts';
 import * as timers from './timers.ts';
+import { heardAt } from './whereabouts.ts';
 
 /** One UDP datagram. See Device.receiveDatagram for who owns the bytes. */
 export function receiveDatagram(
@@ -104,6 +107,7 @@ function receiveData(
     core.drop('replayedPacket', peer, endpoint);
     return;
   }
+  core.outcomes.opened++;
   roam(core, peer, endpoint);
   peer.rxBytes += length;
   peer.counts.rxPackets++;
@@ -147,6 +151,10 @@ function deliverPacket(
     core.drop('disallowedSource', peer, endpoint);
     return;
   }
+  if (hasOwnSource(peer, bytes, offset)) {
+    core.drop('ownSource', peer, endpoint);
+    return;
+  }
   const ecn = decapsulateEcn(trafficClass & 3, readEcn(bytes, offset));
   if (ecn === ECN_DROP) {
     core.drop('ecnViolation', peer, endpoint);
@@ -164,7 +172,7 @@ function queueHandshake(core: Core, now: number, message: Uint8Array, endpoint: 
 }
 
 /** What turning a message away costs, a cookie reply included, of what answering it does. */
-const REFUSAL_COST = 1 / 8;
+const REFUSAL_COST = 1 / 32;
 
 /** Handles queued handshake messages, at most `limit` of those that are let in. */
 export function consumeHandshakes(core: Core, now: number, limit: number): void {
@@ -172,7 +180,9 @@ export function consumeHandshakes(core: Core, now: number, limit: number): void 
     const queued = core.handshakeQueue.shift();
     if (queued === undefined) return;
     const { message, endpoint } = queued;
-    if (!core.isUp || core.identity === null) core.drop('interfaceDown', null, endpoint);
+    core.outcomes.judged++;
+    if (!core.isUp) core.drop('interfaceDown', null, endpoint);
+    else if (core.identity === null) core.drop('noPrivateKey', null, endpoint);
     else if (isAdmitted(core, now, message, endpoint)) {
       consume(core, now, message, endpoint);
       cost += 1;
@@ -182,9 +192,18 @@ export function consumeHandshakes(core: Core, now: number, limit: number): void 
   }
 }
 
-/** Under load a message costs us a computation only with a cookie and within its source's rate. */
+/**
+ * Responses to one call of ours that may cost us a computation in vain before we ask for cookies,
+ * too: to make one takes the index of that call, which only who is on the path has seen.
+ */
+const FUTILE_RESPONSES = 8;
+
+/**
+ * Under load a message costs us a computation only with a cookie and within its source's rate. The
+ * answer to a call of our own needs none, or we could not call out of a flood.
+ */
 function isAdmitted(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): boolean {
-  if (!core.handshakeQueue.isUnderLoad(now)) return true;
+  if (!core.handshakeQueue.isUnderLoad(now) || isAwaited(core, message)) return true;
   if (!core.cookieChecker.verifyMac2(message, now, remoteId(endpoint))) {
     core.drop('cookieRequired', null, endpoint);
     sendCookieReply(core, now, message, endpoint);
@@ -193,6 +212,13 @@ function isAdmitted(core: Core, now: number, message: Uint8Array, endpoint: Endp
   if (core.rateLimiter.allow(endpoint.address, now)) return true;
   core.drop('rateLimited', null, endpoint);
   return false;
+}
+
+function isAwaited(core: Core, message: Uint8Array): boolean {
+  if (message[0] === INITIATION) return false;
+  const entry = core.indices.lookup(readUint32(message, RESPONSE_RECEIVER));
+  if (entry === undefined || entry.keypair !== null) return false;
+  return entry.peer.trouble.undecipherable < FUTILE_RESPONSES;
 }
 
 function consume(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
@@ -224,6 +250,7 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
       core.observe({ kind: 'initiationsStale', peer, endpoint });
     return;
   }
+  core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.initiationsReceived++;
   core.observe({ kind: 'initiationReceived', peer, endpoint });
@@ -247,10 +274,14 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   const { peer } = entry;
   const verdict = peer.handshake.consumeResponse(message);
   if (verdict !== 'ok') {
-    if (verdict === 'bad') peer.trouble.undecipherable++;
+    if (verdict === 'bad') {
+      peer.trouble.undecipherable++;
+      core.handshakeQueue.countFutile(now);
+    }
     core.drop(verdict === 'bad' ? 'badHandshake' : 'unexpectedResponse', peer, endpoint);
     return;
   }
+  core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.responsesReceived++;
   core.observe({ kind: 'responseReceived', peer });
@@ -290,8 +321,8 @@ function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
   const old = peer.endpoint;
   if (old === endpoint) return;
   peer.endpoint = endpoint;
-  if (old !== null) old.isAuthenticated = false;
-  endpoint.isAuthenticated = true;
+  heardAt(core, peer, endpoint);
+  endpointChanged(peer);
   if (old === null || old.sameRemote(endpoint)) return;
   peer.counts.roams++;
   core.observe({ kind: 'roamed', peer, from: old, to: endpoint });

@@ -46,7 +46,10 @@ export function stats(core: Core, now: number): DeviceStats {
       const trouble = handshakeTrouble(core, now, peer);
       return {
         publicKey: peer.publicKey,
-        facts: trouble === '' ? {} : { handshake: trouble },
+        facts: {
+          ...(peer.isLooping ? { route: LOOP_FACT } : {}),
+          ...(trouble === '' ? {} : { handshake: trouble }),
+        },
         counters: {
           initiations_sent: peer.counts.initiationsSent,
           initiations_received: peer.counts.initiationsReceived,
@@ -68,6 +71,8 @@ export function stats(core: Core, now: number): DeviceStats {
   };
 }
 
+const LOOP_FACT =
+  'wgendpoint is routed into this interface, so that nothing can be sent: check `ip route get` for it';
 const STRANGER_SHOWN_MS = 300_000;
 
 function deviceFacts(core: Core, now: number): Record<string, string> {
@@ -86,6 +91,8 @@ function deviceFacts(core: Core, now: number): Record<string, string> {
 /** Why the handshake with this peer does not complete, for a tired operator; '' when all is well. */
 function handshakeTrouble(core: Core, now: number, peer: Peer): string {
   const { trouble } = peer;
+  // The route is why, and has a line of its own.
+  if (peer.isLooping) return '';
   if (core.identity === null) return 'no private key is set on this side';
   if (trouble.undecipherable > 0)
     return 'the peer answers but its answer does not decrypt: is the preshared key the same on both sides?';

@@ -26,15 +26,13 @@ import {
 import { paddedLength } from '../packet/padding.ts';
 import type { Core } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import { isPathClear } from './paths.ts';
 import type { Peer } from './peer.ts';
 import * as session from './session.ts';
 import * as timers from './timers.ts';
 
 /** DSCP AF41, the class in which Linux sends handshake messages (wg HANDSHAKE_DSCP). */
 const HANDSHAKE_TRAFFIC_CLASS = 0x88;
-
-/** ICMP answers a second, and how many may come at once (as Linux's icmp_msgs_burst). */
-const UNREACHABLES_PER_SECOND = 50;
 
 const EMPTY = new Uint8Array(0);
 
@@ -63,6 +61,11 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
     answerUnreachable(core, now, offset, length);
     return;
   }
+  if (!isPathClear(core, now, peer)) {
+    core.drop('routingLoop', peer);
+    answerUnreachable(core, now, offset, length);
+    return;
+  }
   const keypair = peer.current;
   if (keypair?.canSend(now) && peer.staged.length === 0) {
     transmitData(core, now, peer, keypair, peer.endpoint, offset, length);
@@ -80,6 +83,10 @@ function stage(core: Core, peer: Peer, packet: Uint8Array): void {
 /** Sends what waits on the peer if there is a session to send it under; begins one otherwise. */
 export function sendStaged(core: Core, now: number, peer: Peer): void {
   if (peer.staged.length === 0) return;
+  if (!isPathClear(core, now, peer)) {
+    core.drop('routingLoop', peer, null, peer.staged.take().length);
+    return;
+  }
   if (!peer.current?.canSend(now)) {
     sendInitiation(core, now, peer, false);
     return;
@@ -144,6 +151,10 @@ export function sendInitiation(core: Core, now: number, peer: Peer, isRetry: boo
   if (!isRetry) peer.attempts = 0;
   if (now - peer.lastInitiationAt < REKEY_TIMEOUT_MS) return;
   if (peer.endpoint === null || !core.isUp) return;
+  if (!isPathClear(core, now, peer)) {
+    core.drop('routingLoop', peer);
+    return;
+  }
   core.indices.remove(peer.handshakeIndex);
   peer.handshakeIndex = core.indices.create(peer);
   const message = new Uint8Array(INITIATION_BYTES);
@@ -171,6 +182,10 @@ export function sendInitiation(core: Core, now: number, peer: Peer, isRetry: boo
 
 /** Answers an initiation just consumed; the session it makes waits for its first data. */
 export function sendResponse(core: Core, now: number, peer: Peer, endpoint: Endpoint): void {
+  if (!isPathClear(core, now, peer)) {
+    core.drop('routingLoop', peer);
+    return;
+  }
   core.indices.remove(peer.handshakeIndex);
   peer.handshakeIndex = core.indices.create(peer);
   const message = new Uint8Array(RESPONSE_BYTES);
@@ -190,6 +205,11 @@ export function sendResponse(core: Core, now: number, peer: Peer, endpoint: Endp
   core.observe({ kind: 'responseSent', peer });
 }
 
+// Strangers decide how often these are used, so they are used again. Nothing is kept in them.
+const cookieReply = new Uint8Array(COOKIE_REPLY_BYTES);
+const remoteIdOfIpv4 = new Uint8Array(4 + 2);
+const remoteIdOfIpv6 = new Uint8Array(16 + 2);
+
 /** Answers a handshake message under load with a cookie (whitepaper 5.4.7); no peer is known yet. */
 export function sendCookieReply(
   core: Core,
@@ -197,16 +217,15 @@ export function sendCookieReply(
   message: Uint8Array,
   endpoint: Endpoint,
 ): void {
-  const reply = new Uint8Array(COOKIE_REPLY_BYTES);
-  core.cookieChecker.createReply(reply, message, now, remoteId(endpoint));
+  core.cookieChecker.createReply(cookieReply, message, now, remoteId(endpoint));
   core.counts.cookiesSent++;
-  transmitHandshake(core, null, reply, endpoint);
+  transmitHandshake(core, null, cookieReply, endpoint);
   core.observe({ kind: 'cookieSent', endpoint });
 }
 
-/** Address and port as a cookie is bound to them (whitepaper 5.4.7). */
+/** Address and port as a cookie is bound to them (whitepaper 5.4.7); good until the next call. */
 export function remoteId(endpoint: Endpoint): Uint8Array {
-  const id = new Uint8Array(endpoint.address.length + 2);
+  const id = endpoint.address.length === 4 ? remoteIdOfIpv4 : remoteIdOfIpv6;
   id.set(endpoint.address);
   id[endpoint.address.length] = endpoint.port >> 8;
   id[endpoint.address.length + 1] = endpoint.port & 0xff;
@@ -231,21 +250,17 @@ function transmitHandshake(
 
 /** Tells the sender of a packet that goes nowhere, as the kernel does (drivers/net/wireguard xmit). */
 function answerUnreachable(core: Core, now: number, offset: number, length: number): void {
-  const elapsedMs = Math.min(1_000, now - core.unreachableTokensAt);
-  core.unreachableTokensAt = now;
-  core.unreachableTokens = Math.min(
-    UNREACHABLES_PER_SECOND,
-    core.unreachableTokens + (elapsedMs * UNREACHABLES_PER_SECOND) / 1_000,
-  );
-  if (core.unreachableTokens < 1) return;
+  if (!core.unreachables.has(now)) return;
   const { bytes } = core.arena;
   const slot = core.arena.allocate(HEADROOM_BYTES + ICMP_ANSWER_BYTES_MAX);
   if (slot < 0) return;
   const answer = slot + HEADROOM_BYTES;
-  const answerLength = createUnreachable(bytes, offset, length, bytes, answer);
+  const { answer4, answer6 } = core.ownAddresses;
+  const source = ipVersion(bytes, offset) === 4 ? answer4 : answer6;
+  const answerLength = createUnreachable(bytes, offset, length, bytes, answer, source);
   core.arena.shrink(slot, answerLength === 0 ? 0 : HEADROOM_BYTES + answerLength);
   if (answerLength === 0) return;
-  core.unreachableTokens--;
+  core.unreachables.take();
   core.counts.unreachablesSent++;
   core.outlet.deliver(answer, answerLength);
 }

@@ -8,6 +8,7 @@ import { wipe } from '../crypto/bytes.ts';
 import { Keypair } from '../noise/keypair.ts';
 import type { Core } from './core.ts';
 import type { Peer } from './peer.ts';
+import { forgetEarlier } from './whereabouts.ts';
 
 /** Turns the peer's finished handshake into a session, in the place its role gives it. */
 export function begin(core: Core, now: number, peer: Peer): void {
@@ -66,6 +67,7 @@ export function eraseAll(core: Core, peer: Peer): void {
   peer.previous = null;
   peer.current = null;
   peer.next = null;
+  forgetEarlier(core, peer);
 }
 
 function forget(core: Core, keypair: Keypair | null): void {

@@ -1,11 +1,14 @@
 /**
- * bpf(2): maps, and socket filters written in the kernel's own instructions. Owns the calls and
- * the encoding; what a filter decides is floodgate.ts'.
+ * bpf(2): memory shared with programs of the kernel's, and filters before sockets. Owns the calls;
+ * how a program is written down is bpfassembly.ts', what a filter decides floodfilter.ts'.
  *
- * Nothing here throws: a system may have no such thing, or keep it from us.
+ * Only `openBoard` and `loadFilter` make the call, once at start: it takes a capability that a
+ * confined daemon has given up. Nothing here throws: a system may have no such thing, or keep it
+ * from us.
  */
 
-import { close, putAddress, Scratch, setIntOption } from './libc.ts';
+import koffi from 'koffi';
+import { close, errno, errnoName, putAddress, Scratch, setIntOption } from './libc.ts';
 import { SOL_SOCKET } from './linux.ts';
 import { invoke } from './syscalls.ts';
 
@@ -14,13 +17,13 @@ const SO_DETACH_FILTER = 27;
 const SO_ATTACH_BPF = 50;
 // linux/bpf.h
 const BPF_MAP_CREATE = 0;
-const BPF_MAP_UPDATE_ELEM = 2;
 const BPF_PROG_LOAD = 5;
 const BPF_PROG_TYPE_SOCKET_FILTER = 1;
-export const BPF_MAP_TYPE_HASH = 1;
-export const BPF_MAP_TYPE_ARRAY = 2;
-/** Memory for an entry of a hash comes with the entry. */
-export const BPF_F_NO_PREALLOC = 1;
+const BPF_MAP_TYPE_ARRAY = 2;
+/** The map's memory can be mapped (Linux 5.5). */
+const BPF_F_MMAPABLE = 1 << 10;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
 
 const ATTRIBUTES_BYTES = 128;
 const INSTRUCTION_BYTES = 8;
@@ -28,37 +31,46 @@ const attributes = new Scratch(ATTRIBUTES_BYTES);
 const licence = new Scratch(16);
 licence.bytes.set(new TextEncoder().encode('ISC'));
 
+const mmap = koffi
+  .load(null)
+  .func('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']);
+
 function call(command: number): number {
   return invoke('bpf', command, attributes.address, ATTRIBUTES_BYTES);
 }
 
-export interface MapPlan {
-  readonly type: number;
-  /** Bytes. */
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  readonly entries: number;
-  readonly flags: number;
+/** Memory that programs of the kernel's and this process see at the same time. */
+export interface Board {
+  /** Its map, for instructions that name it. */
+  readonly fd: number;
+  readonly memory: ArrayBuffer;
 }
 
-/** Returns the map's descriptor, which is the caller's to close; -1 when refused. */
-export function createMap({ type, keyBytes, valueBytes, entries, flags }: MapPlan): number {
+/** What was refused, for a line of the log. */
+export interface BpfRefusal {
+  readonly refusal: string;
+}
+
+/**
+ * Memory of `length` bytes, zeroed, for as long as the process lives: a map of one element whose
+ * address a program may take.
+ */
+export function openBoard(length: number): Board | BpfRefusal {
   attributes.bytes.fill(0);
-  attributes.words.set([type, keyBytes, valueBytes, entries, flags]);
-  return call(BPF_MAP_CREATE);
+  attributes.words.set([BPF_MAP_TYPE_ARRAY, 4, length, 1, BPF_F_MMAPABLE]);
+  const fd = call(BPF_MAP_CREATE);
+  if (fd < 0) return refused('bpf');
+  const address = mmap(0, length, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+  if (address === -1) {
+    const refusal = refused('mmap');
+    close(fd);
+    return refusal;
+  }
+  return { fd, memory: koffi.view(address, length) };
 }
 
-/** Stores an entry; false when the map is full. */
-export function updateMap(map: number, key: Scratch, value: Scratch): boolean {
-  attributes.bytes.fill(0);
-  attributes.words[0] = map;
-  putAddress(attributes.words, 2, key.address);
-  putAddress(attributes.words, 4, value.address);
-  return call(BPF_MAP_UPDATE_ELEM) === 0;
-}
-
-/** Puts a filter in front of a socket, in place of the one there is; false when refused. */
-export function attachFilter(socket: number, instructions: readonly bigint[]): boolean {
+/** Loads a filter. Returns its descriptor. */
+export function loadFilter(instructions: readonly bigint[]): number | BpfRefusal {
   const code = new Scratch(instructions.length * INSTRUCTION_BYTES);
   instructions.forEach((instruction, index) => {
     code.view.setBigUint64(index * INSTRUCTION_BYTES, instruction, true);
@@ -67,25 +79,19 @@ export function attachFilter(socket: number, instructions: readonly bigint[]): b
   attributes.words.set([BPF_PROG_TYPE_SOCKET_FILTER, instructions.length]);
   putAddress(attributes.words, 2, code.address);
   putAddress(attributes.words, 4, licence.address);
-  const program = call(BPF_PROG_LOAD);
-  if (program < 0) return false;
-  const error = setIntOption(socket, SOL_SOCKET, SO_ATTACH_BPF, program);
-  close(program);
-  return error === 0;
+  const filter = call(BPF_PROG_LOAD);
+  return filter < 0 ? refused('bpf') : filter;
+}
+
+function refused(name: string): BpfRefusal {
+  return { refusal: `${name}: ${errnoName(errno())}` };
+}
+
+/** Puts a filter in front of a socket, in place of the one there is; false when refused. */
+export function attachFilter(socket: number, filter: number): boolean {
+  return setIntOption(socket, SOL_SOCKET, SO_ATTACH_BPF, filter) === 0;
 }
 
 export function detachFilter(socket: number): void {
   setIntOption(socket, SOL_SOCKET, SO_DETACH_FILTER, 0);
-}
-
-/** struct bpf_insn: the operation, two registers of four bits, an offset and a constant. */
-export function instruction(
-  operation: number,
-  destination = 0,
-  source = 0,
-  offset = 0,
-  constant = 0,
-): bigint {
-  const low = operation | (destination << 8) | (source << 12) | ((offset & 0xffff) << 16);
-  return BigInt(low >>> 0) | (BigInt(constant >>> 0) << 32n);
 }

@@ -55,7 +55,12 @@ const SIGNATURES = {
   Poly1305_Final: ['void', 'uintptr_t', 'uintptr_t'],
 } as const;
 
-type Native = Readonly<Record<keyof typeof SIGNATURES, Call>>;
+export type ChaChaPolyCalls = Readonly<Record<keyof typeof SIGNATURES, Call>>;
+
+/** null where the functions are not exported. */
+export function bindChaChaPoly(): ChaChaPolyCalls | null {
+  return bindAll(SIGNATURES);
+}
 
 /**
  * null where the functions are not exported. Reserves room in `arena` for its scratch: what the
@@ -63,7 +68,7 @@ type Native = Readonly<Record<keyof typeof SIGNATURES, Call>>;
  * a little slower.
  */
 export function createChaChaPoly(arena: Arena): Ciphers | null {
-  const native = bindAll(SIGNATURES);
+  const native = bindChaChaPoly();
   if (native === null) return null;
   const engine = new Engine(arena, native);
   return {
@@ -126,7 +131,7 @@ class DirectCipher implements Sealer, Opener {
 
 /** What all keys of a suite share: the arena and the memory of one packet's computation. */
 class Engine {
-  readonly #native: Native;
+  readonly #native: ChaChaPolyCalls;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #arenaAddress: number;
@@ -137,7 +142,7 @@ class Engine {
   readonly #oneTimeKeyAddress: number;
   readonly #polyAddress: number;
 
-  constructor(arena: Arena, native: Native) {
+  constructor(arena: Arena, native: ChaChaPolyCalls) {
     this.#native = native;
     this.#bytes = arena.bytes;
     this.#view = arena.view;

@@ -5,7 +5,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import { clockGettime, Scratch } from './libc.ts';
-import { CLOCK_BOOTTIME } from './linux.ts';
+import { CLOCK_BOOTTIME, CLOCK_THREAD_CPUTIME_ID } from './linux.ts';
 
 // struct timespec, in 32-bit words: seconds 0, nanoseconds 2.
 const time = new Scratch(16);
@@ -17,6 +17,15 @@ const time = new Scratch(16);
  */
 export function monotonicMs(): number {
   clockGettime(CLOCK_BOOTTIME, time.address);
+  return time.words[0]! * 1_000 + time.words[2]! / 1_000_000;
+}
+
+/**
+ * Milliseconds that this thread has computed, or the kernel for it. On a machine that is busy with
+ * other things this, and not the time that has passed, is what work costs. A system call (0.3 us).
+ */
+export function threadMs(): number {
+  clockGettime(CLOCK_THREAD_CPUTIME_ID, time.address);
   return time.words[0]! * 1_000 + time.words[2]! / 1_000_000;
 }
 

@@ -1,51 +1,60 @@
 /**
- * The gate before one UDP socket, shut in a flood: the kernel then lets pass whatever comes from
- * where a peer of ours was authenticated last, and of every other source one datagram in some
- * seconds, which is enough for a handshake. So a flood takes neither the socket's buffer from the
- * sessions that there are, nor our time; and a newcomer is not one among hundreds of thousands.
+ * The gate before a daemon's UDP sockets. It is open as long as we can turn away by ourselves
+ * whatever comes to nothing; when that takes more of our time than we have to spare, or the
+ * sockets overflow, it is shut: the kernel then lets a part of the strangers pass, which is as
+ * large as we have time for, and everything that belongs to a session of ours.
  *
- * Owns when it is shut and the program that the kernel runs. Without bpf(2), which takes root and
- * a kernel of 5.8, it stays open, and says so once. Knows no protocol.
+ * Owns when it is shut, how much of each class passes (floodfilter.ts), and whom we expect to hear
+ * from. Without bpf(2), which takes root and Linux 5.8, it stays open and says so once.
+ *
+ * All that takes a capability happens in `openFloodgate`; afterwards it writes memory and sets
+ * options of its own sockets.
  */
 
-import { randomBytes } from 'node:crypto';
+import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
+import type { Doorkeeper } from '../device/whereabouts.ts';
+import { attachFilter, detachFilter, loadFilter, openBoard } from './bpf.ts';
+import { monotonicMs, random } from './clock.ts';
 import {
-  attachFilter,
-  BPF_F_NO_PREALLOC,
-  BPF_MAP_TYPE_ARRAY,
-  BPF_MAP_TYPE_HASH,
-  createMap,
-  detachFilter,
-  instruction,
-  updateMap,
-} from './bpf.ts';
-import { monotonicMs } from './clock.ts';
+  BOARD_BYTES,
+  CLASSES,
+  createFloodFilter,
+  createHashKeys,
+  FloodBoard,
+  TRAFFIC,
+} from './floodfilter.ts';
 import { close, getsockopt, Scratch } from './libc.ts';
 import { SOL_SOCKET } from './linux.ts';
 
-/** Between two judgements, unless so many strangers come before. */
+/** Between two judgements. */
 const PERIOD_MS = 100;
-const STRANGERS_PER_PERIOD = 1_000;
 const MS_PER_S = 1_000;
-/** Datagrams a second from strangers at which the gate is shut; a core reads some 300,000. */
-const SHUT_AT_PER_S = 10_000;
-/** It opens after so long with fewer than this, those turned away included. */
-const OPEN_BELOW_PER_S = 2_000;
-const OPEN_AFTER_MS = 5_000;
+/** The part of our time that strangers may have whatever the sessions need. */
+const LEAST_SHARE = 0.05;
+/** What they may have beside it while the sessions need nothing; half of our time leaves none. */
+const SPARE_SHARE = 0.6;
+/** So few strangers a second are no flood, whatever they cost. */
+const FLOOD_PER_S = 2_000;
+/** It opens when what comes would take less than this part of what strangers may have, so long. */
+const CALM_SHARE = 0.5;
+const OPEN_AFTER_MS = 2_000;
+/** A class is given as much as its worst period of so many asks for: a flood may come in bursts. */
+const REMEMBERED_PERIODS = 10;
+/** What turning one stranger away costs, ms; measured as soon as there are enough. */
+const FIRST_COST_MS = 0.01;
+const LEAST_COST_MS = 0.001;
+const MOST_COST_MS = 0.2;
+const MEASURED_STRANGERS = 32;
+/** However little time we have, so many strangers a second pass. */
+const LEAST_BUDGET_PER_S = 1_000;
+/** While sockets overflow we have less time than it seems, and half of it is taken back each time. */
+const SQUEEZED = 0.5;
+const LEAST_SQUEEZE = 1 / 16;
+const RELIEVED = 1.1;
 
-/**
- * A stranger's time between two datagrams: this and at random up to 2^31 ns more, so that a flood
- * from many sources does not come in waves. All of it is below REKEY_TIMEOUT, so that a
- * retransmission passes.
- */
-const SOURCE_INTERVAL_NS = 2_000_000_000;
-/** Sources share 2^17 places, by a secret hash: a megabyte, while the gate is shut. */
-const PLACE_BITS = 17;
-const KNOWN_MAX = 65_536;
-/** Address (16, an IPv4 one and zeros), port as on the wire (2), nothing (2). */
-const KNOWN_KEY_BYTES = 20;
-const TIME_BYTES = 8;
+/** Those who may pass, and share what we have time for. */
+const LIMITED = [TRAFFIC.moved, TRAFFIC.peersCall, TRAFFIC.strangersCall, TRAFFIC.secondCall];
 
 const SO_MEMINFO = 55;
 /** SK_MEMINFO_DROPS, the last of the words that SO_MEMINFO gives. */
@@ -53,245 +62,291 @@ const MEMINFO_WORDS = 9;
 const DROPS_WORD = 8;
 
 export interface FloodgateOptions {
-  readonly fd: number;
-  readonly family: 4 | 6;
-  /** Told how many datagrams the kernel has dropped since the last time. */
-  readonly onOverflow: (datagrams: number) => void;
+  /** Told of datagrams that the kernel dropped before we could read them. */
+  readonly onDrop: (reason: DropReason, datagrams: number) => void;
   /** Gets a line for the log when the gate is shut or opened. */
   readonly onNote: (note: string) => void;
 }
 
-export class Floodgate {
+/** What the kernel runs and shares with us. */
+interface Machinery {
+  readonly board: FloodBoard;
+  readonly filters: Readonly<Record<4 | 6, number>>;
+}
+
+interface Guarded {
+  readonly family: 4 | 6;
+  readonly fd: number;
+  /** The kernel's count of drops when it was last asked. */
+  drops: number;
+}
+
+export class Floodgate implements Doorkeeper {
   readonly #options: FloodgateOptions;
-  /** Where peers were authenticated, by the key of the kernel's map. */
-  readonly #known = new Map<string, Endpoint>();
+  readonly #machinery: Machinery | null;
+  /** Why there is no machinery. */
+  readonly #refusal: string;
+  #sockets: Guarded[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  // Of this period.
   #judgedAt = monotonicMs();
   #strangers = 0;
-  #drops = 0;
-  #calmSince = Number.NEGATIVE_INFINITY;
-  /** The maps while the gate is shut. */
-  #maps: { readonly known: number; readonly places: number } | null = null;
-  #isPossible = true;
+  #strangersMs = 0;
+  #turnsMs = 0;
 
-  constructor(options: FloodgateOptions) {
+  #costMs = FIRST_COST_MS;
+  #squeeze = 1;
+  /** Of the classes, what passes of the one that fares worst. */
+  #leastShare = 1;
+  #isTimingTurns = false;
+  #hasSaidImpossible = false;
+  #calmSince = Number.NEGATIVE_INFINITY;
+  /** Of each class what had come, and been dropped, when it was last judged. */
+  readonly #arrived = new Float64Array(CLASSES);
+  /** What the filter had dropped then: datagrams, and buffers. */
+  #refusedBefore = 0;
+  #buffersBefore = 0;
+  /** Datagrams a second of each class in the last periods, the oldest overwritten. */
+  readonly #rates = Array.from({ length: CLASSES }, () => new Float64Array(REMEMBERED_PERIODS));
+  #period = 0;
+
+  constructor(options: FloodgateOptions, machinery: Machinery | null, refusal: string) {
     this.#options = options;
+    this.#machinery = machinery;
+    this.#refusal = refusal;
   }
 
   get isShut(): boolean {
-    return this.#maps !== null;
+    return this.#timer !== undefined;
   }
 
-  /** Call after datagrams were handed on, since that may have authenticated their sender. */
-  count(endpoint: Endpoint, datagrams: number): void {
-    if (!endpoint.isAuthenticated) this.#strangers += datagrams;
-    else this.welcome(endpoint);
+  /** Whether to say what turns cost: while there are strangers, since it costs to find out. */
+  get isTimingTurns(): boolean {
+    return this.#isTimingTurns;
   }
 
-  /** Call before something is sent: the answer to who is authenticated by now must not be held back. */
-  welcome(endpoint: Endpoint): void {
-    if (endpoint.isAuthenticated && !endpoint.isKnownToGate) this.#learn(endpoint);
+  /** How it stands, for `stats`. */
+  get fact(): string {
+    if (this.#machinery === null) return `none (${this.#refusal})`;
+    if (!this.isShut) return 'open';
+    return `shut (${Math.round(100 * this.#leastShare)} % of strangers' calls pass)`;
   }
 
-  /** Call after each read of the socket. */
-  judge(): void {
-    const now = monotonicMs();
+  // Whom we expect.
+
+  expectIndex(index: number): void {
+    this.#machinery?.board.countIndex(index, 1);
+  }
+
+  forgetIndex(index: number): void {
+    this.#machinery?.board.countIndex(index, -1);
+  }
+
+  expectPlace(endpoint: Endpoint): void {
+    this.#machinery?.board.countPlace(endpoint, 1);
+  }
+
+  forgetPlace(endpoint: Endpoint): void {
+    this.#machinery?.board.countPlace(endpoint, -1);
+  }
+
+  // The sockets.
+
+  /** Guards these sockets, in place of those before, which are closed by whoever opened them. */
+  guard(sockets: readonly { readonly family: 4 | 6; readonly fd: number }[]): void {
+    this.#sockets = sockets.map(({ family, fd }) => ({ family, fd, drops: kernelDrops(fd) }));
+    if (this.isShut) this.#attach();
+  }
+
+  // The judgement.
+
+  /**
+   * Call after each turn.
+   *
+   * @param strangers datagrams that came to nothing, or that still may
+   * @param strangersMs what of the turn's cost (threadMs) they have to answer for; 0, as `turnMs`,
+   * unless `isTimingTurns` was true at the turn's begin
+   * @param now what the clock says (ms)
+   */
+  turned(strangers: number, strangersMs: number, turnMs: number, now: number): void {
+    this.#strangers += strangers;
+    this.#strangersMs += strangersMs;
+    this.#turnsMs += turnMs;
+    if (now - this.#judgedAt >= PERIOD_MS) this.#judge(now);
+  }
+
+  #judge(now: number): void {
     const elapsedMs = now - this.#judgedAt;
-    if (elapsedMs < PERIOD_MS && this.#strangers < STRANGERS_PER_PERIOD) return;
-    const drops = this.#newDrops();
-    const perSecond = (count: number): number => (count * MS_PER_S) / Math.max(1, elapsedMs);
-    const arrived = this.#strangers + drops;
-    if (!this.isShut && perSecond(this.#strangers) >= SHUT_AT_PER_S) this.#shut(perSecond(arrived));
-    if (perSecond(arrived) >= OPEN_BELOW_PER_S) this.#calmSince = now;
-    else if (this.isShut && now - this.#calmSince >= OPEN_AFTER_MS) this.#open();
+    const perSecond = (count: number): number => (count * MS_PER_S) / elapsedMs;
+    if (this.#isTimingTurns && this.#strangers >= MEASURED_STRANGERS) {
+      const cost = this.#strangersMs / this.#strangers;
+      const bounded = Math.min(MOST_COST_MS, Math.max(LEAST_COST_MS, cost));
+      this.#costMs += (bounded - this.#costMs) / 4;
+    }
+    const overflow = this.#countDrops();
+    const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
+    const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - 2 * sessionsShare);
+    const rate = perSecond(this.#strangers);
+    if (!this.isShut) {
+      const isTooMuch = this.#strangersMs / elapsedMs > allowed || overflow > 0;
+      if (rate >= FLOOD_PER_S && isTooMuch) this.#shut(rate, allowed, now);
+    } else this.#ration(allowed, perSecond, overflow, now);
+    this.#isTimingTurns = this.isShut || rate >= FLOOD_PER_S / 4;
     this.#judgedAt = now;
     this.#strangers = 0;
+    this.#strangersMs = 0;
+    this.#turnsMs = 0;
   }
 
-  /** Frees what the kernel holds for us. The socket is closed by whoever opened it. */
-  close(): void {
-    if (this.#maps === null) return;
-    close(this.#maps.known);
-    close(this.#maps.places);
-    this.#maps = null;
-  }
-
-  #newDrops(): number {
-    meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
-    const { address } = meminfo;
-    if (getsockopt(this.#options.fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT) < 0) {
-      return 0;
+  /** Counts what the kernel has dropped; returns how many of those did not fit into a socket. */
+  #countDrops(): number {
+    let dropped = 0;
+    for (const socket of this.#sockets) {
+      const drops = kernelDrops(socket.fd);
+      dropped += (drops - socket.drops) >>> 0;
+      socket.drops = drops;
     }
-    const drops = meminfo.words[DROPS_WORD] >>> 0;
-    const fresh = (drops - this.#drops) >>> 0;
-    this.#drops = drops;
-    if (fresh > 0) this.#options.onOverflow(fresh);
-    return fresh;
+    const board = this.#machinery?.board;
+    const refused = this.#refused();
+    const buffers = board?.droppedBuffers ?? 0;
+    const turnedAway = refused - this.#refusedBefore;
+    const overflow = Math.max(0, dropped - (buffers - this.#buffersBefore));
+    this.#refusedBefore = refused;
+    this.#buffersBefore = buffers;
+    if (turnedAway > 0) this.#options.onDrop('turnedAway', turnedAway);
+    if (overflow > 0) this.#options.onDrop('receiveOverflow', overflow);
+    return overflow;
   }
 
-  #learn(endpoint: Endpoint): void {
-    endpoint.isKnownToGate = true;
-    if (this.#known.size >= KNOWN_MAX) this.#forgetOthers();
-    this.#known.set(putKnownKey(endpoint), endpoint);
-    if (this.#maps !== null) updateMap(this.#maps.known, knownKey, knownValue);
+  #refused(): number {
+    const board = this.#machinery?.board;
+    if (board === undefined) return 0;
+    let refused = 0;
+    for (let one = 0; one < CLASSES; one++) refused += board.dropped(one);
+    return refused;
   }
 
-  /** A peer that has gone elsewhere is a stranger where it was. */
-  #forgetOthers(): void {
-    for (const [key, endpoint] of this.#known) {
-      if (!endpoint.isAuthenticated) this.#known.delete(key);
-    }
-  }
-
-  #shut(perSecond: number): void {
-    if (!this.#isPossible) return;
-    const { family, fd, onNote } = this.#options;
-    const places = createMap({
-      type: BPF_MAP_TYPE_ARRAY,
-      keyBytes: 4,
-      valueBytes: TIME_BYTES,
-      entries: 1 << PLACE_BITS,
-      flags: 0,
-    });
-    const known = createMap({
-      type: BPF_MAP_TYPE_HASH,
-      keyBytes: KNOWN_KEY_BYTES,
-      valueBytes: 1,
-      entries: KNOWN_MAX,
-      flags: BPF_F_NO_PREALLOC,
-    });
-    this.#forgetOthers();
-    for (const endpoint of this.#known.values()) {
-      putKnownKey(endpoint);
-      updateMap(known, knownKey, knownValue);
-    }
-    const rate = `${Math.round(perSecond)} datagrams a second from strangers over IPv${family}`;
-    if (places >= 0 && known >= 0 && attachFilter(fd, createProgram(family, known, places))) {
-      this.#maps = { known, places };
-      onNote(`udp: a flood, ${rate}: the kernel holds them back until it ebbs`);
+  #shut(rate: number, allowed: number, now: number): void {
+    const flood = `udp: a flood: ${Math.round(rate)} datagrams a second come to nothing`;
+    if (this.#machinery === null) {
+      if (!this.#hasSaidImpossible) {
+        this.#options.onNote(`${flood}; they cannot be held back in the kernel (${this.#refusal})`);
+      }
+      this.#hasSaidImpossible = true;
       return;
     }
-    for (const map of [places, known]) if (map >= 0) close(map);
-    this.#isPossible = false;
-    onNote(`udp: a flood, ${rate}; without bpf(2) they cannot be held back in the kernel`);
+    const { board } = this.#machinery;
+    board.setShare(TRAFFIC.session, 1);
+    for (let one = 0; one < CLASSES; one++) {
+      this.#arrived[one] = board.arrived(one);
+      this.#rates[one]!.fill(0);
+    }
+    // Until the first count any class may be all of it.
+    this.#leastShare = Math.min(1, this.#budget(allowed) / rate);
+    for (const one of LIMITED) board.setShare(one, this.#leastShare);
+    this.#calmSince = now;
+    this.#attach();
+    // What is turned away does not wake us.
+    this.#timer = setInterval(() => this.turned(0, 0, 0, monotonicMs()), PERIOD_MS);
+    this.#timer.unref();
+    this.#options.onNote(`${flood}: the kernel turns most of them away until it ebbs`);
+  }
+
+  /** A successor that failed has taken it away; so it is put there again. */
+  #attach(): void {
+    const { filters } = this.#machinery!;
+    for (const { fd, family } of this.#sockets) attachFilter(fd, filters[family]);
   }
 
   #open(): void {
-    detachFilter(this.#options.fd);
-    this.close();
-    this.#options.onNote(`udp: the flood over IPv${this.#options.family} has ebbed`);
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    for (const { fd } of this.#sockets) detachFilter(fd);
+    this.#options.onNote('udp: the flood has ebbed');
   }
+
+  /** Gives each class its share of what we have time for; opens the gate when all have enough. */
+  #ration(
+    allowed: number,
+    perSecond: (count: number) => number,
+    overflow: number,
+    now: number,
+  ): void {
+    const { board } = this.#machinery!;
+    let arrivals = 0;
+    for (let one = 0; one < CLASSES; one++) {
+      const arrived = board.arrived(one);
+      const rate = perSecond(arrived - this.#arrived[one]!);
+      this.#arrived[one] = arrived;
+      this.#rates[one]![this.#period] = rate;
+      if (one !== TRAFFIC.session) arrivals += rate;
+    }
+    this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
+    const squeeze = this.#squeeze * (overflow > this.#strangers / 4 ? SQUEEZED : RELIEVED);
+    this.#squeeze = Math.min(1, Math.max(LEAST_SQUEEZE, squeeze));
+    const wanted = LIMITED.map((one) => Math.max(...this.#rates[one]!));
+    const shares = shareOut(this.#budget(allowed), wanted);
+    for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
+    this.#leastShare = Math.min(...shares);
+    this.#attach();
+    const isCalm = arrivals * this.#costMs < CALM_SHARE * allowed * MS_PER_S && overflow === 0;
+    if (!isCalm) this.#calmSince = now;
+    else if (now - this.#calmSince >= OPEN_AFTER_MS) this.#open();
+  }
+
+  /** Strangers a second that we have time for. */
+  #budget(allowed: number): number {
+    const perSecond = (allowed * this.#squeeze * MS_PER_S) / this.#costMs;
+    return Math.max(LEAST_BUDGET_PER_S, perSecond);
+  }
+
+  /** The sockets are closed by whoever opened them. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#sockets = [];
+  }
+}
+
+/**
+ * What part of each class may pass so that all together get no more than `budget`: those that want
+ * little have all of it, and the others as much as each other.
+ */
+export function shareOut(budget: number, wanted: readonly number[]): number[] {
+  const smallestFirst = [...wanted.keys()].sort((a, b) => wanted[a]! - wanted[b]!);
+  const shares = new Array<number>(wanted.length).fill(1);
+  let left = budget;
+  for (const [i, one] of smallestFirst.entries()) {
+    const part = Math.min(wanted[one]!, left / (wanted.length - i));
+    if (wanted[one]! > 0) shares[one] = part / wanted[one]!;
+    left -= part;
+  }
+  return shares;
+}
+
+/** Loads all that the kernel is to run. Call before the daemon gives up its rights. */
+export function openFloodgate(options: FloodgateOptions): Floodgate {
+  const board = openBoard(BOARD_BYTES);
+  if ('refusal' in board) return new Floodgate(options, null, board.refusal);
+  const keys = createHashKeys(random);
+  const v4 = loadFilter(createFloodFilter(4, board.fd, keys));
+  const v6 = loadFilter(createFloodFilter(6, board.fd, keys));
+  // The programs and the mapping hold it.
+  close(board.fd);
+  if (typeof v4 !== 'number') return new Floodgate(options, null, v4.refusal);
+  if (typeof v6 !== 'number') return new Floodgate(options, null, v6.refusal);
+  const machinery = { board: new FloodBoard(board.memory, keys), filters: { 4: v4, 6: v6 } };
+  return new Floodgate(options, machinery, '');
 }
 
 const LENGTH_AT = 64;
 const meminfo = new Scratch(LENGTH_AT + 4);
-const knownKey = new Scratch(KNOWN_KEY_BYTES);
-const knownValue = new Scratch(1);
 
-/** Writes the key, and returns it as text. */
-function putKnownKey({ address, port }: Endpoint): string {
-  knownKey.bytes.fill(0);
-  knownKey.bytes.set(address);
-  knownKey.view.setUint16(16, port);
-  return String.fromCharCode(...knownKey.bytes.subarray(0, KNOWN_KEY_BYTES));
-}
-
-// linux/bpf.h and bpf_common.h, of which each name says what it does with which registers.
-const MOVE = 0xbf;
-const MOVE_CONSTANT = 0xb7;
-const MOVE_32_CONSTANT = 0xb4;
-const LOAD_CONSTANT_64 = 0x18;
-const ADD = 0x0f;
-const ADD_CONSTANT = 0x07;
-const MULTIPLY = 0x2f;
-const SHIFT_RIGHT_CONSTANT = 0x77;
-const LOAD_64 = 0x79;
-const STORE_32 = 0x63;
-const STORE_64 = 0x7b;
-const STORE_64_CONSTANT = 0x7a;
-const JUMP_IF_ZERO = 0x15;
-const JUMP_IF_NOT_ZERO = 0x55;
-const JUMP_IF_GREATER = 0x2d;
-const CALL = 0x85;
-const EXIT = 0x95;
-const PSEUDO_MAP = 1;
-const HEADER_START_NETWORK = 1;
-const MAP_LOOKUP = 1;
-const NOW_NS = 5;
-const RANDOM_32 = 7;
-const LOAD_BYTES = 26;
-const LOAD_BYTES_RELATIVE = 68;
-const STACK = 10;
-/** On the stack: the key of the known, and behind it the number of the place. */
-const KEY = -24;
-const KEY_PORT = -8;
-const PLACE = -4;
-const SOURCE = { 4: { at: 12, length: 4 }, 6: { at: 8, length: 16 } } as const;
-const MASK_32 = 0xffff_ffffn;
-
-/** `r0` to `r10` are the machine's registers; r1 to r5 are arguments and r0 is the answer. */
-function createProgram(family: 4 | 6, known: number, places: number): bigint[] {
-  const seed = randomBytes(8).readBigUInt64LE() | 1n;
-  const { at, length } = SOURCE[family];
-  const program: bigint[] = [];
-  const jumps: { readonly from: number; readonly to: 'pass' | 'drop' }[] = [];
-  const add = (...parts: Parameters<typeof instruction>) => program.push(instruction(...parts));
-  const jump = (to: 'pass' | 'drop', ...parts: Parameters<typeof instruction>) =>
-    jumps.push({ from: add(...parts) - 1, to });
-  const load64 = (register: number, value: bigint, source = 0) => {
-    add(LOAD_CONSTANT_64, register, source, 0, Number(value & MASK_32));
-    add(0, 0, 0, 0, Number(value >> 32n));
-  };
-  const lookUp = (map: number, key: number) => {
-    load64(1, BigInt(map), PSEUDO_MAP);
-    add(MOVE, 2, STACK);
-    add(ADD_CONSTANT, 2, 0, 0, key);
-    add(CALL, 0, 0, 0, MAP_LOOKUP);
-  };
-  const loadBytes = (call: number, from: number, to: number, count: number) => {
-    add(MOVE, 1, 6);
-    add(MOVE_CONSTANT, 2, 0, 0, from);
-    add(MOVE, 3, STACK);
-    add(ADD_CONSTANT, 3, 0, 0, to);
-    add(MOVE_CONSTANT, 4, 0, 0, count);
-    add(MOVE_CONSTANT, 5, 0, 0, HEADER_START_NETWORK);
-    add(CALL, 0, 0, 0, call);
-    jump('pass', JUMP_IF_NOT_ZERO, 0);
-  };
-
-  add(MOVE, 6, 1);
-  for (let slot = KEY; slot < 0; slot += 8) add(STORE_64_CONSTANT, STACK, 0, slot);
-  loadBytes(LOAD_BYTES_RELATIVE, at, KEY, length);
-  // What the filter is given begins with the UDP header, and that with the source port.
-  loadBytes(LOAD_BYTES, 0, KEY_PORT, 2);
-  lookUp(known, KEY);
-  jump('pass', JUMP_IF_NOT_ZERO, 0);
-
-  // The place of an IPv4 address, or of an IPv6 /64, which one attacker may have as a whole.
-  add(LOAD_64, 1, STACK, KEY);
-  load64(2, seed);
-  add(MULTIPLY, 1, 2);
-  add(SHIFT_RIGHT_CONSTANT, 1, 0, 0, 64 - PLACE_BITS);
-  add(STORE_32, STACK, 1, PLACE);
-  lookUp(places, PLACE);
-  jump('pass', JUMP_IF_ZERO, 0);
-
-  // The place holds the time from which its sources' next datagram may pass.
-  add(MOVE, 7, 0);
-  add(CALL, 0, 0, 0, NOW_NS);
-  add(MOVE, 8, 0);
-  add(LOAD_64, 1, 7);
-  jump('drop', JUMP_IF_GREATER, 1, 8);
-  add(CALL, 0, 0, 0, RANDOM_32);
-  add(SHIFT_RIGHT_CONSTANT, 0, 0, 0, 1);
-  add(ADD, 0, 8);
-  add(ADD_CONSTANT, 0, 0, 0, SOURCE_INTERVAL_NS);
-  add(STORE_64, 7, 0);
-
-  const labels = { pass: program.length, drop: program.length + 2 };
-  add(MOVE_32_CONSTANT, 0, 0, 0, -1);
-  add(EXIT);
-  add(MOVE_CONSTANT, 0, 0, 0, 0);
-  add(EXIT);
-  for (const { from, to } of jumps) program[from] |= BigInt(labels[to] - from - 1) << 16n;
-  return program;
+/** Datagrams for a socket that the kernel has dropped, filtered ones included; modulo 2^32. */
+function kernelDrops(fd: number): number {
+  meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
+  const { address } = meminfo;
+  const result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT);
+  return result < 0 ? 0 : meminfo.words[DROPS_WORD]! >>> 0;
 }

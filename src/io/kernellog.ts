@@ -5,19 +5,19 @@
 
 import { openSync, writeSync } from 'node:fs';
 
-/** Facility daemon, severity info (syslog(3)). */
-const PRIORITY = '<30>';
+/** Facility daemon, severities of syslog(3). */
+const PRIORITIES = { error: '<27>', debug: '<31>' } as const;
 
 export interface KernelLog {
   readonly fd: number;
-  /** What comes before a line. */
+  /** What comes before an error. */
   readonly tag: string;
-  readonly write: (line: string) => void;
+  readonly write: (line: string, priority: keyof typeof PRIORITIES) => void;
 }
 
 /**
- * Where a line can be written; undefined where there is no access. What cannot be written is lost: the kernel limits how many lines
- * come through, and a container may have no access to it at all.
+ * Where a line can be written; undefined where there is no access, as in a container. What cannot be
+ * written is lost: the kernel limits how many lines come through.
  */
 export function openKernelLog(program: string): KernelLog | undefined {
   let fd: number;
@@ -26,13 +26,12 @@ export function openKernelLog(program: string): KernelLog | undefined {
   } catch {
     return undefined;
   }
-  const tag = `${PRIORITY}${program}: `;
-  const write = (line: string): void => {
+  const write: KernelLog['write'] = (line, priority) => {
     try {
-      writeSync(fd, `${tag}${line}\n`);
+      writeSync(fd, `${PRIORITIES[priority]}${program}: ${line}\n`);
     } catch {
       // Too many at once, or not permitted: nobody is left to be told.
     }
   };
-  return { fd, tag, write };
+  return { fd, tag: `${PRIORITIES.error}${program}: `, write };
 }

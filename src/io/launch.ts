@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { visible } from '../quotation.ts';
 
 /** Names the descriptor over which the child reports. */
 const READY_FD_VARIABLE = 'TSWG_READY_FD';
@@ -161,7 +162,7 @@ export function keepsOutput(env: Environment): boolean {
 export function parseDescriptor(variable: string, text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new Error(`${variable}: ${text}: expected the number of an open file descriptor`);
+  throw new Error(`${variable}: ${visible(text)}: expected the number of an open file descriptor`);
 }
 
 /** The child's side: how the program in the foreground answers whoever started it. */

@@ -45,6 +45,13 @@ export interface LinkState {
   readonly name: string;
 }
 
+/** Where the interface is. */
+export interface Place {
+  readonly index: number;
+  /** Whether that is the daemon's own network namespace, which is that of its sockets. */
+  readonly isHome: boolean;
+}
+
 export interface Monitor {
   close(): void;
 }
@@ -52,6 +59,8 @@ export interface Monitor {
 export interface MonitorOptions {
   /** Gets one line for the log when something cannot be followed. */
   readonly onNote?: (note: string) => void;
+  /** Told of the interface's place, first of all, and whenever it is another. */
+  readonly onPlace?: (place: Place) => void;
   /** Gets what a listener throws; without it, it ends the process as any uncaught exception. */
   readonly onBug?: (error: unknown) => void;
   /** Of a daemon that has no right to hear of other namespaces any more; the monitor's from here. */
@@ -77,9 +86,16 @@ const LINK_EVENTS = 0x1;
 const ADDRESS_EVENTS = 0x10 | 0x100;
 const ROUTE_EVENTS = 0x40 | 0x400;
 const RULE_EVENTS = 0x80 | 0x40000;
+/** Among them changes of rp_filter, by which the kernel takes our answers or not. */
+const IPV4_CONFIGURATION_EVENTS = 0x80_0000;
 
-/** Routing daemons change routes by the thousand: a burst is reported once, at its end. */
-const ROUTES_SETTLE_MS = 100;
+/**
+ * Routing daemons change routes by the thousand. So many changes are reported at once, since a
+ * datagram that leaves with the source of a path of before may move a peer there for good; beyond
+ * that one in so many ms, and what comes in between is not even read.
+ */
+const CHANGES_AT_ONCE = 8;
+const CHANGES_APART_MS = 100;
 /** How often an interface that is on the move is looked for. */
 const LOOK_ATTEMPTS = 8;
 
@@ -107,7 +123,9 @@ class LinkMonitor implements Monitor {
   readonly #tunFd: number;
   readonly #onChange: (state: LinkState) => void;
   readonly #onNote: (note: string) => void;
+  readonly #onPlace: (place: Place) => void;
   #state: LinkState;
+  #place: Place = { index: 0, isHome: false };
   /** The daemon's own namespace, and the one where the interface was found last. */
   readonly #home: number;
   #namespace: number;
@@ -124,11 +142,17 @@ class LinkMonitor implements Monitor {
     tunFd: number,
     name: string,
     onChange: (state: LinkState) => void,
-    { onNote = () => {}, onBug = rethrow, events = openLinkEvents() }: MonitorOptions,
+    {
+      onNote = () => {},
+      onPlace = () => {},
+      onBug = rethrow,
+      events = openLinkEvents(),
+    }: MonitorOptions,
   ) {
     this.#tunFd = tunFd;
     this.#onChange = onChange;
     this.#onNote = onNote;
+    this.#onPlace = onPlace;
     // What no interface is like, so that the first look reports.
     this.#state = { exists: true, isUp: false, mtu: -1, name };
     this.#home = ownNamespace();
@@ -150,6 +174,7 @@ class LinkMonitor implements Monitor {
       this.#follow(name);
       const link: Link | null = this.#netlink.linkByName(name, this.#namespaceNumber);
       if (link !== null) {
+        this.#locate(link);
         this.#report({ exists: true, isUp: link.isUp, mtu: link.mtu, name });
         return;
       }
@@ -157,6 +182,14 @@ class LinkMonitor implements Monitor {
       if (this.#cannotFollow) return;
     }
   };
+
+  /** Without the means to follow it, one of the same name at home may be another. */
+  #locate({ index }: Link): void {
+    const isHome = this.#namespaceNumber === undefined && !this.#cannotFollow;
+    if (index === this.#place.index && isHome === this.#place.isHome) return;
+    this.#place = { index, isHome };
+    this.#onPlace(this.#place);
+  }
 
   /** Finds out where the interface is, and how to ask about it there. */
   #follow(name: string): void {
@@ -210,8 +243,9 @@ class LinkMonitor implements Monitor {
 }
 
 /**
- * Calls `onChange` after addresses, routes or rules of the daemon's own namespace changed, once
- * for a burst of changes.
+ * Calls `onChange` when addresses, routes, rules or links of the daemon's own namespace have
+ * changed: at once, but for a flood of changes, in which it is called ten times a second and once
+ * after the last.
  *
  * @throws {SystemError} when the kernel gives no events
  */
@@ -219,24 +253,42 @@ export function watchRoutes(
   onChange: () => void,
   { onBug = rethrow }: MonitorOptions = {},
 ): Monitor {
-  let timer: NodeJS.Timeout | undefined;
-  const onEvent = (): void => {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      onChange();
-    }, ROUTES_SETTLE_MS);
+  return new RouteMonitor(onChange, onBug);
+}
+
+class RouteMonitor implements Monitor {
+  readonly #onChange: () => void;
+  readonly #events: Events;
+  /** How many changes may still be reported at once. */
+  #allowance = CHANGES_AT_ONCE;
+  #refill: NodeJS.Timeout | undefined;
+
+  constructor(onChange: () => void, onBug: (error: unknown) => void) {
+    this.#onChange = onChange;
+    // A link that goes down takes its IPv4 routes along without a word about them.
+    const groups = LINK_EVENTS | ADDRESS_EVENTS | ROUTE_EVENTS | RULE_EVENTS;
+    this.#events = new Events(openEvents(groups | IPV4_CONFIGURATION_EVENTS), this.#changed, onBug);
+  }
+
+  readonly #changed = (): void => {
+    this.#allowance--;
+    this.#refill ??= setTimeout(this.#refilled, CHANGES_APART_MS);
+    if (this.#allowance === 0) this.#events.pause();
+    this.#onChange();
   };
-  const events = new Events(
-    openEvents(ADDRESS_EVENTS | ROUTE_EVENTS | RULE_EVENTS),
-    onEvent,
-    onBug,
-  );
-  return {
-    close: () => {
-      clearTimeout(timer);
-      events.close();
-    },
+
+  readonly #refilled = (): void => {
+    const mayGoOn = this.#allowance++ === 0;
+    const isFull = this.#allowance === CHANGES_AT_ONCE;
+    this.#refill = isFull ? undefined : setTimeout(this.#refilled, CHANGES_APART_MS);
+    // What waits on the socket is heard of in the loop's next turn.
+    if (mayGoOn) this.#events.resume();
   };
+
+  close(): void {
+    clearTimeout(this.#refill);
+    this.#events.close();
+  }
 }
 
 /** A socket that hears of such events. The right to it is that of whoever opens it, also later. */
@@ -255,21 +307,34 @@ function openEvents(groups: number): number {
 /** Hears of kernel events over such a socket, which it owns, and reads them away. */
 class Events implements Monitor {
   readonly #fd: number;
-  readonly #watch: Watch;
+  readonly #onEvent: () => void;
+  readonly #onBug: (error: unknown) => void;
+  #watch: Watch | undefined;
   #isClosed = false;
 
   constructor(fd: number, onEvent: () => void, onBug: (error: unknown) => void) {
     this.#fd = fd;
-    this.#watch = watch(
-      fd,
-      () => {
-        this.#readAway();
-        onEvent();
-        drainSoon();
-      },
-      onBug,
-    );
+    this.#onEvent = onEvent;
+    this.#onBug = onBug;
+    this.resume();
   }
+
+  resume(): void {
+    if (this.#isClosed) return;
+    this.#watch ??= watch(this.#fd, this.#heard, this.#onBug);
+  }
+
+  /** Events wait on the socket until `resume`, as many as it holds; the kernel leaves out the rest. */
+  pause(): void {
+    this.#watch?.close();
+    this.#watch = undefined;
+  }
+
+  readonly #heard = (): void => {
+    this.#readAway();
+    this.#onEvent();
+    drainSoon();
+  };
 
   /** ENOBUFS says that events were lost, which is no less a reason to look. */
   #readAway(): void {
@@ -286,7 +351,7 @@ class Events implements Monitor {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#watch.close();
+    this.pause();
     close(this.#fd);
   }
 }

@@ -62,6 +62,8 @@ export const UDP_GRO = 104;
 
 // linux/time.h, sys/timerfd.h
 export const CLOCK_REALTIME = 0;
+/** time.h: of the calling thread. */
+export const CLOCK_THREAD_CPUTIME_ID = 3;
 export const CLOCK_BOOTTIME = 7;
 export const TFD_NONBLOCK = 0x800;
 export const TFD_CLOEXEC = 0x80000;
@@ -97,6 +99,7 @@ export const CLONE_NEWNET = 0x40000000;
 
 // net/if.h
 export const IFF_UP = 1;
+export const IFF_MULTICAST = 0x1000;
 export const IFNAMSIZ = 16;
 
 // linux/if_tun.h

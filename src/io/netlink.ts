@@ -4,6 +4,7 @@
  * data path. The bytes are netlinkmessage.ts' and netlinkrequest.ts'.
  */
 
+import { visible } from '../quotation.ts';
 import {
   close,
   ERRNO,
@@ -36,6 +37,7 @@ import {
   parseMessages,
   parseNamespaceNumber,
   parseRoute,
+  type Recording,
   type Route,
   RTM_DELADDR,
   RTM_DELROUTE,
@@ -43,9 +45,12 @@ import {
   RTM_NEWLINK,
   RTM_NEWNSID,
   RTM_NEWROUTE,
+  recordAddress,
+  recordRoute,
 } from './netlinkmessage.ts';
 import {
   type AddressChange,
+  type Flow,
   type LinkChange,
   type MessageWriter,
   NLM_F_CREATE,
@@ -59,13 +64,17 @@ import {
   writeGetLinks,
   writeGetNamespaceNumber,
   writeGetRoute,
+  writeGetRoutes,
   writeNumberNamespace,
+  writeRecording,
   writeRoute,
   writeSetLink,
+  writeTunnelIpv4,
+  writeTunnelIpv6,
 } from './netlinkrequest.ts';
 
 export type { Link, LinkAddress, Route } from './netlinkmessage.ts';
-export type { AddressChange, LinkChange, RouteChange } from './netlinkrequest.ts';
+export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
 
 const NETLINK_ROUTE = 0;
 const NETLINK_EXT_ACK = 11;
@@ -86,6 +95,8 @@ const {
   EACCES,
   EINVAL,
   ERANGE,
+  EXDEV,
+  EAFNOSUPPORT,
 } = ERRNO;
 
 export class Netlink {
@@ -169,8 +180,9 @@ export class Netlink {
   setLink(index: number, change: LinkChange): void {
     const words = [
       change.isUp === undefined ? [] : [change.isUp ? 'up' : 'down'],
+      change.isMulticast === undefined ? [] : [`multicast ${change.isMulticast ? 'on' : 'off'}`],
       change.mtu === undefined ? [] : [`mtu ${change.mtu}`],
-      change.alias === undefined ? [] : [`alias ${JSON.stringify(change.alias)}`],
+      change.alias === undefined ? [] : [`alias ${visible(change.alias)}`],
     ].flat();
     this.#change(`set interface ${words.join(', ')}`, writeSetLink(index, change));
   }
@@ -212,25 +224,45 @@ export class Netlink {
     this.#change('delete route', writeRoute(RTM_DELROUTE, 0, change));
   }
 
+  /** See writeTunnelIpv4. @throws {SystemError} */
+  takeOwnAnswers(index: number): void {
+    this.#change('let our own answers in', writeTunnelIpv4(index));
+  }
+
+  /** See writeTunnelIpv6; passes over a link without IPv6. @throws {SystemError} */
+  makeNoAddress(index: number): void {
+    const verdict = this.#exchange(writeTunnelIpv6(index), () => {});
+    if (verdict.errno !== EAFNOSUPPORT) refuse('keep the interface without an address', verdict);
+  }
+
+  /** The routes over a link, and its IPv6 addresses, to be played back when they are gone. */
+  recordings(linkIndex: number): Recording[] {
+    const ofRoute = (body: Uint8Array) => recordRoute(body, linkIndex);
+    const ofAddress = (body: Uint8Array) => recordAddress(body, linkIndex);
+    return [
+      // The kernel lists the newest first.
+      ...this.#list('list addresses', writeGetAddresses(), RTM_NEWADDR, ofAddress).reverse(),
+      ...this.#list('list routes', writeGetRoutes(), RTM_NEWROUTE, ofRoute),
+    ];
+  }
+
+  /** Makes again what was recorded. @throws {SystemError} EEXIST when it is there, and others */
+  playBack(bytes: Uint8Array): void {
+    this.#change('put back a route or an address', writeRecording(bytes));
+  }
+
   /**
-   * Which way a packet takes, sent from `source` (null: the kernel's choice) with that mark; null
-   * when there is none, also because `source` is no address of ours any more. `linkIndex`: over
-   * which link it has to go, 0 for any.
+   * Which way a packet takes; null when there is none, also because its source is no address of
+   * ours any more, or, for one that came in, because the kernel would not have it.
+   *
+   * @throws {SystemError} when the kernel does not answer
    */
-  getRoute(
-    destination: Uint8Array,
-    source: Uint8Array | null = null,
-    mark = 0,
-    linkIndex = 0,
-  ): Route | null {
+  getRoute(flow: Flow): Route | null {
     let route: Route | null = null;
-    const error = this.#exchange(
-      writeGetRoute(destination, source, mark, linkIndex),
-      ({ type, body }) => {
-        if (type === RTM_NEWROUTE) route = parseRoute(body);
-      },
-    );
-    const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL].includes(error.errno);
+    const error = this.#exchange(writeGetRoute(flow), ({ type, body }) => {
+      if (type === RTM_NEWROUTE) route = parseRoute(body);
+    });
+    const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV].includes(error.errno);
     if (!noRoute) refuse('look up a route', error);
     return noRoute ? null : route;
   }

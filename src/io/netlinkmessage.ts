@@ -31,8 +31,11 @@ export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
+export const IFLA_AF_SPEC = 26;
 export const IFLA_TARGET_NETNSID = 46;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_TUN_PERSIST = 6;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 const IFA_LABEL = 3;
@@ -47,6 +50,12 @@ export const RTA_TABLE = 15;
 export const NETNSA_NSID = 1;
 export const NETNSA_FD = 3;
 const NLMSGERR_ATTR_MSG = 1;
+const RT_TABLE_LOCAL = 255;
+const RT_SCOPE_LINK = 253;
+const RTPROT_KERNEL = 2;
+const RTM_F_CLONED = 0x200;
+const RTNH_F_ONLINK = 4;
+export const RECORDING_TYPE_BYTES = 2;
 
 /** One message of a buffer; `body` is a view of it. */
 export interface Message {
@@ -67,6 +76,8 @@ export interface Link {
   readonly alias: string;
   /** `tun`, `wireguard`, `veth`...; empty for hardware. */
   readonly kind: string;
+  /** A TUN device that stays when its last descriptor is closed. */
+  readonly isPersistent: boolean;
 }
 
 export interface LinkAddress {
@@ -104,6 +115,7 @@ export interface Answer {
 }
 
 const decoder = new TextDecoder();
+const NOTHING = new Uint8Array(0);
 
 /** The messages of one datagram from the kernel; stops at the first that is not whole. */
 export function parseMessages(bytes: Uint8Array): Message[] {
@@ -153,8 +165,9 @@ export function parseLink(body: Uint8Array): Link | null {
   const name = attributes.get(IFLA_IFNAME);
   if (name === undefined) return null;
   const alias = attributes.get(IFLA_IFALIAS);
-  const info = attributes.get(IFLA_LINKINFO);
-  const kind = info === undefined ? undefined : attributesOf(info, 0).get(IFLA_INFO_KIND);
+  const info = attributesOf(attributes.get(IFLA_LINKINFO) ?? NOTHING, 0);
+  const kind = textOf(info.get(IFLA_INFO_KIND) ?? NOTHING);
+  const data = attributesOf(info.get(IFLA_INFO_DATA) ?? NOTHING, 0);
   const flags = view.getUint32(8, true);
   return {
     index: view.getInt32(4, true),
@@ -163,7 +176,8 @@ export function parseLink(body: Uint8Array): Link | null {
     isUp: (flags & IFF_UP) !== 0,
     mtu: numberOf(attributes.get(IFLA_MTU)),
     alias: alias === undefined ? '' : textOf(alias),
-    kind: kind === undefined ? '' : textOf(kind),
+    kind,
+    isPersistent: kind === 'tun' && data.get(IFLA_TUN_PERSIST)?.[0] === 1,
   };
 }
 
@@ -218,6 +232,45 @@ export function parseRoute(body: Uint8Array): Route | null {
     preferredSource: addressOf(attributes.get(RTA_PREFSRC), addressBytes),
     metric: numberOf(attributes.get(RTA_PRIORITY)),
   };
+}
+
+/** Something of a link that can be played back as it is: a route, or an IPv6 address. */
+export interface Recording {
+  /** The same for the same thing, whatever else is said of it. */
+  readonly key: string;
+  /** Type and body of a message that makes it again. */
+  readonly bytes: Uint8Array;
+}
+
+/** null for what is another link's, or the kernel's own, which makes it again itself. */
+export function recordRoute(body: Uint8Array, linkIndex: number): Recording | null {
+  const route = parseRoute(body);
+  if (route === null || route.linkIndex !== linkIndex || route.table === RT_TABLE_LOCAL)
+    return null;
+  const flags = viewOf(body).getUint32(8, true);
+  if (body[5] === RTPROT_KERNEL || (flags & RTM_F_CLONED) !== 0) return null;
+  const made = body.slice();
+  // What it is at the moment (dead, without a carrier) is nothing that can be asked for.
+  viewOf(made).setUint32(8, flags & RTNH_F_ONLINK, true);
+  const { table, destination, prefixLength, metric } = route;
+  const key = ['route', table, destination ?? body[0], prefixLength, body[1], metric].join(' ');
+  return { key, bytes: recordingOf(RTM_NEWROUTE, made) };
+}
+
+/** null for what is another link's, of IPv4, which stays, or link-local, which is made again. */
+export function recordAddress(body: Uint8Array, linkIndex: number): Recording | null {
+  const address = parseAddress(body);
+  if (address === null || address.linkIndex !== linkIndex) return null;
+  if (body[0] !== AF_INET6 || address.scope === RT_SCOPE_LINK) return null;
+  const key = ['address', address.address, address.prefixLength].join(' ');
+  return { key, bytes: recordingOf(RTM_NEWADDR, body) };
+}
+
+function recordingOf(type: number, body: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(RECORDING_TYPE_BYTES + body.length);
+  viewOf(bytes).setUint16(0, type, true);
+  bytes.set(body, RECORDING_TYPE_BYTES);
+  return bytes;
 }
 
 /** Attributes by type (without the flags in its upper bits); the last of a kind counts. */

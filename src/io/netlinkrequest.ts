@@ -3,13 +3,14 @@
  * routes to be shown, made, changed or deleted. Pure; netlinkmessage.ts reads the answers.
  */
 
-import { AF_INET, AF_INET6, IFF_UP } from './linux.ts';
+import { AF_INET, AF_INET6, IFF_MULTICAST, IFF_UP } from './linux.ts';
 import {
   ADDRESS_BYTES,
   align4,
   IFA_ADDRESS,
   IFA_BROADCAST,
   IFA_LOCAL,
+  IFLA_AF_SPEC,
   IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_MTU,
@@ -19,6 +20,7 @@ import {
   NETLINK_HEADER_BYTES,
   NETNSA_FD,
   NETNSA_NSID,
+  RECORDING_TYPE_BYTES,
   ROUTE_BYTES,
   RTA_DST,
   RTA_GATEWAY,
@@ -50,7 +52,19 @@ const RTN_UNICAST = 1;
 /** Who made a route; 4 is an administrator. */
 const RTPROT_STATIC = 4;
 const RTA_SRC = 2;
+const RTA_IIF = 3;
 const RTA_MARK = 16;
+const RTA_IP_PROTO = 27;
+const RTA_SPORT = 28;
+const RTA_DPORT = 29;
+const IPPROTO_UDP = 17;
+
+// linux/if_link.h and linux/ip.h: what stands in IFLA_AF_SPEC for a family.
+const IFLA_INET_CONF = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
+const IPV4_DEVCONF_SEND_REDIRECTS = 6;
+const IPV4_DEVCONF_ACCEPT_LOCAL = 23;
 
 const encoder = new TextEncoder();
 
@@ -87,6 +101,13 @@ export class MessageWriter {
     return this.attribute(type, bytes);
   }
 
+  /** Attributes within one. */
+  nested(type: number, fill: (inner: MessageWriter) => void): this {
+    const inner = new MessageWriter(0, 0);
+    fill(inner);
+    return this.attribute(type, inner.#bytes.subarray(NETLINK_HEADER_BYTES, inner.#length));
+  }
+
   /** Text with the zero byte that the kernel wants behind it. */
   text(type: number, value: string): this {
     return this.attribute(type, encoder.encode(`${value}\0`));
@@ -114,6 +135,8 @@ export class MessageWriter {
 export interface LinkChange {
   readonly isUp?: boolean;
   readonly mtu?: number;
+  /** Whether the kernel reports the multicast groups that are joined on it. */
+  readonly isMulticast?: boolean;
   /** Empty removes it. */
   readonly alias?: string;
 }
@@ -166,13 +189,44 @@ export function writeNumberNamespace(fd: number): MessageWriter {
 }
 
 export function writeSetLink(index: number, change: LinkChange): MessageWriter {
-  const flags = change.isUp === true ? IFF_UP : 0;
-  const mask = change.isUp === undefined ? 0 : IFF_UP;
+  const flags = (change.isUp ? IFF_UP : 0) | (change.isMulticast ? IFF_MULTICAST : 0);
+  const mask =
+    (change.isUp === undefined ? 0 : IFF_UP) |
+    (change.isMulticast === undefined ? 0 : IFF_MULTICAST);
   const writer = new MessageWriter(RTM_NEWLINK, NLM_F_ACK).fixed(linkBody(index, flags, mask));
   if (change.mtu !== undefined) writer.number(IFLA_MTU, change.mtu);
   // Without the zero byte: an empty attribute takes the alias away.
   if (change.alias !== undefined) writer.attribute(IFLA_IFALIAS, encoder.encode(change.alias));
   return writer;
+}
+
+/**
+ * What a tunnel's interface is like for IPv4: an answer of ours may come out of it although its
+ * source is our own address (accept_local), and nobody is told of a shorter way than through us.
+ */
+export function writeTunnelIpv4(index: number): MessageWriter {
+  return writeFamily(index, AF_INET, (family) => {
+    family.nested(IFLA_INET_CONF, (conf) => {
+      conf.number(IPV4_DEVCONF_ACCEPT_LOCAL, 1).number(IPV4_DEVCONF_SEND_REDIRECTS, 0);
+    });
+  });
+}
+
+/** The same for IPv6: the kernel makes up no link-local address, and so says nothing by itself. */
+export function writeTunnelIpv6(index: number): MessageWriter {
+  return writeFamily(index, AF_INET6, (family) => {
+    family.attribute(IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(IN6_ADDR_GEN_MODE_NONE));
+  });
+}
+
+function writeFamily(
+  index: number,
+  family: number,
+  fill: (inner: MessageWriter) => void,
+): MessageWriter {
+  return new MessageWriter(RTM_NEWLINK, NLM_F_ACK)
+    .fixed(linkBody(index, 0, 0))
+    .nested(IFLA_AF_SPEC, (families) => families.nested(family, fill));
 }
 
 export function writeDeleteLink(index: number): MessageWriter {
@@ -219,13 +273,24 @@ export function writeRoute(type: number, flags: number, change: RouteChange): Me
   return writer;
 }
 
-/** Which way a packet to `destination` would take. */
-export function writeGetRoute(
-  destination: Uint8Array,
-  source: Uint8Array | null,
-  mark: number,
-  linkIndex: number,
-): MessageWriter {
+/** A packet whose way is asked for. */
+export interface Flow {
+  /** 4 or 16 bytes. */
+  readonly destination: Uint8Array;
+  /** null: the kernel's choice. */
+  readonly source: Uint8Array | null;
+  readonly mark?: number;
+  /** Over which link it has to go; 0 for any. */
+  readonly linkIndex?: number;
+  /** Over which link it came in; 0 when it is our own. */
+  readonly inputIndex?: number;
+  /** UDP ports, for rules that tell by them (Linux 4.18; those before pass them over). */
+  readonly ports?: { readonly source: number; readonly destination: number };
+}
+
+/** Which way a packet would take. */
+export function writeGetRoute(flow: Flow): MessageWriter {
+  const { destination, source, mark = 0, linkIndex = 0, inputIndex = 0, ports } = flow;
   const body = new Uint8Array(ROUTE_BYTES);
   body[0] = familyOf(destination);
   body[1] = destination.length * 8;
@@ -235,7 +300,28 @@ export function writeGetRoute(
   if (source !== null) writer.attribute(RTA_SRC, source);
   if (mark !== 0) writer.number(RTA_MARK, mark);
   if (linkIndex !== 0) writer.number(RTA_OIF, linkIndex);
+  if (inputIndex !== 0) writer.number(RTA_IIF, inputIndex);
+  if (ports !== undefined) {
+    writer.attribute(RTA_IP_PROTO, Uint8Array.of(IPPROTO_UDP));
+    writer.attribute(RTA_SPORT, networkOrder(ports.source));
+    writer.attribute(RTA_DPORT, networkOrder(ports.destination));
+  }
   return writer;
+}
+
+function networkOrder(port: number): Uint8Array {
+  return Uint8Array.of(port >> 8, port & 0xff);
+}
+
+export function writeGetRoutes(): MessageWriter {
+  return new MessageWriter(RTM_GETROUTE, NLM_F_DUMP).fixed(new Uint8Array(ROUTE_BYTES));
+}
+
+/** Makes again what was recorded (netlinkmessage.ts). */
+export function writeRecording(bytes: Uint8Array): MessageWriter {
+  const flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+  const type = viewOf(bytes).getUint16(0, true);
+  return new MessageWriter(type, flags).fixed(bytes.subarray(RECORDING_TYPE_BYTES));
 }
 
 function linkBody(index: number, flags: number, mask: number): Uint8Array {

@@ -2,7 +2,9 @@
 
 import { constants, fstatSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { isatty } from 'node:tty';
 
+const STDIN = 0;
 const STDOUT = 1;
 
 export interface SmallFile {
@@ -40,6 +42,11 @@ export async function readStandardInput(maxBytes: number): Promise<string> {
     if (text.length > maxBytes) break;
   }
   return text;
+}
+
+/** Whether a person would have to type it. */
+export function isInputTerminal(): boolean {
+  return isatty(STDIN);
 }
 
 /** Permission bits of the file that standard output goes to; null when that is no regular file. */

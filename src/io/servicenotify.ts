@@ -10,8 +10,12 @@ import { putUnixAddress } from './unixaddress.ts';
 
 const VARIABLE = 'NOTIFY_SOCKET';
 
+/** What systemd shows of a STATUS= is cut by a terminal long before. */
+const MESSAGE_BYTES_MAX = 1024;
+const STATE_SHOWN = 24;
+
 const address = new Scratch(128);
-const message = new Scratch(128);
+const message = new Scratch(MESSAGE_BYTES_MAX);
 
 export interface ServiceNotifier {
   /** Of the socket, which is connected by the first word; undefined when there is none. */
@@ -20,6 +24,8 @@ export interface ServiceNotifier {
   ready(): void;
   /** It can be had already, by a process before us: says nothing, but opens the way for later. */
   goOn(): void;
+  /** How it stands, in a line that `systemctl status` shows; a long one is cut. */
+  status(text: string): void;
   /** It has begun to end. */
   stopping(): void;
   /** The process of this number goes on with it. */
@@ -43,7 +49,7 @@ export function takeServiceNotifier(
   const tell = (state: string): void => {
     if (name === '') return;
     try {
-      const what = `tell the service manager ${state} (${VARIABLE}=${name})`;
+      const what = `tell the service manager ${state.slice(0, STATE_SHOWN)} (${VARIABLE}=${name})`;
       fd ??= connectTo(name, what);
       if (state === '') return;
       const { written } = new TextEncoder().encodeInto(state, message.bytes);
@@ -59,6 +65,8 @@ export function takeServiceNotifier(
     },
     ready: () => tell('READY=1'),
     goOn: () => tell(''),
+    // A newline would begin another word of the protocol.
+    status: (text) => tell(`STATUS=${text.replaceAll(/\p{Cc}/gu, ' ')}`),
     stopping: () => tell('STOPPING=1'),
     succeeded: (pid) => tell(`MAINPID=${pid}`),
   };

@@ -24,8 +24,8 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
-  mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -36,6 +36,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeDirectory } from './directory.ts';
 import { close, ERRNO, errno, openat, renameat, SystemError, unlinkat } from './libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from './linux.ts';
 import type { WritableDirectory } from './sandbox.ts';
@@ -51,20 +52,36 @@ export function stateDirectory(env: Readonly<Record<string, string | undefined>>
   return env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
 }
 
-/** Whether there is one for an interface. */
+/** Whether a daemon of this interface keeps a state, or has left one; false for who may not look. */
 export function hasState(name: string, directory: string): boolean {
-  return [join(directory, name, STATE), join(directory, `${name}${OLD_SUFFIX}`)].some(existsSync);
+  return statesOf(name, directory).length > 0;
 }
 
-/** Removes the state of an interface that is gone, with its daemon gone before; or nothing. */
+/**
+ * Removes the state of an interface that is gone, with its daemon gone before; or nothing. What was
+ * put aside goes, too: there are keys in it.
+ */
 export function removeState(name: string, directory: string): void {
-  rmSync(join(directory, name, STATE), { force: true });
-  rmSync(join(directory, `${name}${OLD_SUFFIX}`), { force: true });
+  for (const path of statesOf(name, directory)) rmSync(path, { force: true });
   try {
     rmdirSync(join(directory, name));
   } catch {
-    // There was none, or a state that was refused is in it.
+    // There was none.
   }
+}
+
+/** Their paths, those of version 0.1.0 among them. */
+function statesOf(name: string, directory: string): string[] {
+  const find = (folder: string, file: string): string[] => {
+    try {
+      return readdirSync(folder)
+        .filter((one) => one === file || one.startsWith(`${file}.corrupt`))
+        .map((one) => join(folder, one));
+    } catch {
+      return [];
+    }
+  };
+  return [...find(join(directory, name), STATE), ...find(directory, `${name}${OLD_SUFFIX}`)];
 }
 
 const VERSION = 1;
@@ -261,7 +278,7 @@ function openPrivateDirectory(directory: string): number {
   const what = `keep the state in ${directory}`;
   let fd: number;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, 0o700);
     fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch (error) {
     throw systemErrorOf(what, 'mkdir', error);

@@ -3,6 +3,7 @@
 import type { Arena } from '../arena.ts';
 import { createPortableSuite } from '../crypto/portable.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
+import { visible } from '../quotation.ts';
 import { createOpensslSuite } from './openssl.ts';
 
 export type CryptoPreference = 'auto' | 'openssl' | 'portable';
@@ -10,7 +11,7 @@ export type CryptoPreference = 'auto' | 'openssl' | 'portable';
 /** What the operator's TSWG_CRYPTO asks for. @throws Error with a line for the operator */
 export function cryptoPreference(value = 'auto'): CryptoPreference {
   if (value === 'auto' || value === 'openssl' || value === 'portable') return value;
-  throw new Error(`TSWG_CRYPTO: ${value}: expected auto, openssl or portable`);
+  throw new Error(`TSWG_CRYPTO: ${visible(value)}: expected auto, openssl or portable`);
 }
 
 /**

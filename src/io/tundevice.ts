@@ -30,6 +30,7 @@ import {
   TUNSETPERSIST,
   TUNSETVNETHDRSZ,
 } from './linux.ts';
+import { Netlink } from './netlink.ts';
 
 export interface TunDeviceOptions {
   /** The interface's name; with `fd` it is not used. */
@@ -60,6 +61,8 @@ export interface TunDevice {
 }
 
 const VIRTIO_HEADER_BYTES = 10;
+/** RFC 8200 5: the kernel keeps no IPv6 on a link of less. */
+const IPV6_MTU_MIN = 1280;
 const TCP_OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 const UDP_OFFLOADS = TUN_F_USO4 | TUN_F_USO6;
 
@@ -101,10 +104,10 @@ function openByName(options: TunDeviceOptions): TunDevice {
     let hasHeader = offload;
     // That it is ours alone is asked for in the same call that creates it: there is no gap in
     // which it could come to be.
-    let isTakenOver = false;
-    let error = attach(fd, name, hasHeader, takeOver ? IFF_TUN_EXCL : 0);
-    if (error === EBUSY && takeOver) {
-      isTakenOver = true;
+    let wasThere = false;
+    let error = attach(fd, name, hasHeader, IFF_TUN_EXCL);
+    if (error === EBUSY) {
+      wasThere = true;
       error = attach(fd, name, hasHeader);
     }
     if (error === EINVAL && hasHeader) {
@@ -113,6 +116,9 @@ function openByName(options: TunDeviceOptions): TunDevice {
       if (error === 0) onNote(`tun: no IFF_VNET_HDR in this kernel; one packet at a time`);
     }
     if (error !== 0) throw attachError(name, error);
+    const isTakenOver = wasThere && takeOver;
+    // One that was there keeps the manners that its maker gave it.
+    if (!wasThere) setManners(name, onNote);
     if (!isTakenOver) setMtu(name, mtu);
     return { ...settle(fd, hasHeader, name, options), name: nameOf(fd).name, isTakenOver };
   } catch (error) {
@@ -227,6 +233,29 @@ function setMtu(name: string, mtu: number): void {
   }
 }
 
+/**
+ * Before the interface is up for the first time, when the kernel would begin to speak. No multicast
+ * one, as the kernel's WireGuard: else a router reports the groups that all routers join. Where it
+ * forwards by default it has joined them already, and leaves them with its IPv6, for which the MTU
+ * is too small for a moment.
+ */
+function setManners(name: string, onNote: (note: string) => void): void {
+  const netlink = new Netlink();
+  try {
+    const link = netlink.linkByName(name);
+    if (link === null) return;
+    netlink.setLink(link.index, { isMulticast: false, mtu: IPV6_MTU_MIN - 1 });
+    netlink.setLink(link.index, { mtu: IPV6_MTU_MIN });
+    netlink.takeOwnAnswers(link.index);
+    netlink.makeNoAddress(link.index);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    onNote(`tun: ${error.message}`);
+  } finally {
+    netlink.close();
+  }
+}
+
 function putName(name: string): void {
   request.bytes.fill(0, 0, 40);
   new TextEncoder().encodeInto(name, request.bytes.subarray(0, IFNAMSIZ - 1));
@@ -243,6 +272,30 @@ function openError(name: string, error: number): SystemError {
 function attachError(name: string, error: number): SystemError {
   let hint: string | undefined;
   if (error === EBUSY) hint = 'another program serves this interface';
-  else if (error === EINVAL) hint = 'an interface of this name exists that is no TUN device';
+  else if (error === EINVAL) hint = `${kindOf(name)} has this name; expected a TUN device or none`;
   return new SystemError(`create interface ${name}`, 'TUNSETIFF', error, hint);
+}
+
+/** What the interface in the way is. */
+function kindOf(name: string): string {
+  let kind: string | undefined;
+  try {
+    const netlink = new Netlink();
+    kind = netlink.linkByName(name)?.kind;
+    netlink.close();
+  } catch {
+    // What is in the way is to be told, whatever it is.
+  }
+  switch (kind) {
+    case undefined:
+      return 'another interface';
+    case 'wireguard':
+      return "the kernel's own WireGuard";
+    case 'tun':
+      return 'a TAP device, or a TUN device of several queues,';
+    case '':
+      return 'a network device of this machine';
+    default:
+      return `an interface of the kind "${kind}"`;
+  }
 }

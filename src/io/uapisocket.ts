@@ -4,15 +4,8 @@
  * and the client's.
  */
 
-import {
-  chmodSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  unlinkSync,
-} from 'node:fs';
+import { chmodSync, linkSync, lstatSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { makeDirectory } from './directory.ts';
 import {
   bindSocket,
   close,
@@ -64,7 +57,7 @@ export function uapiSocketNames(directory = UAPI_DIRECTORY): string[] {
  */
 export function openUapiSocket(name: string, directory = UAPI_DIRECTORY): number {
   const path = uapiPath(name, directory);
-  makeDirectory(directory);
+  prepare(directory);
   removeStale(name, path);
   // It gets its name once it listens: wg(8) deletes a socket that refuses it.
   const unnamed = `${directory}/.${name}.${process.pid}`;
@@ -98,12 +91,22 @@ function listenAt(fd: number, path: string): void {
   }
 }
 
-function makeDirectory(directory: string): void {
+function prepare(directory: string): void {
   try {
     // The umask may be tight; `wg` must get in.
-    if (mkdirSync(directory, { recursive: true }) !== undefined) chmodSync(directory, 0o755);
+    if (makeDirectory(directory, 0o777)) chmodSync(directory, 0o755);
   } catch (error) {
     throw systemErrorOf(`make ${directory}`, 'mkdir', error);
+  }
+}
+
+/** Whether a daemon listens on the control socket of `name`; true also for who may not ask. */
+export function isUapiServed(name: string, directory = UAPI_DIRECTORY): boolean {
+  try {
+    return isServed(uapiPath(name, directory));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    return true;
   }
 }
 

@@ -8,7 +8,6 @@ import { type Arena, TURN_RESERVE_BYTES } from '../arena.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { EndpointCache } from './endpointcache.ts';
-import { Floodgate } from './floodgate.ts';
 import { addressOf, ERRNO, errno, errnoName, putAddress, recvmmsg, Scratch } from './libc.ts';
 import {
   IP_PKTINFO,
@@ -64,7 +63,6 @@ export interface ReceiveOptions {
   readonly fd: number;
   readonly family: 4 | 6;
   readonly onDrop: (reason: DropReason, packets: number) => void;
-  readonly onNote: (note: string) => void;
   readonly errors: Map<string, number>;
 }
 
@@ -76,7 +74,6 @@ export class ReceiveQueue {
   readonly #onDrop: ReceiveOptions['onDrop'];
   readonly #errors: Map<string, number>;
   readonly #endpoints = new EndpointCache();
-  readonly #gate: Floodgate;
   readonly #headers = new Scratch(MAX_MESSAGES * HEADER_WORDS * 4);
   readonly #names = new Scratch(MAX_MESSAGES * NAME_WORDS * 4);
   readonly #controls = new Scratch(MAX_MESSAGES * CONTROL_WORDS * 4);
@@ -94,9 +91,6 @@ export class ReceiveQueue {
     this.#isV4 = options.family === 4;
     this.#onDrop = options.onDrop;
     this.#errors = options.errors;
-    const { fd, family, onDrop, onNote } = options;
-    const onOverflow = (datagrams: number): void => onDrop('receiveOverflow', datagrams);
-    this.#gate = new Floodgate({ fd, family, onOverflow, onNote });
     const words = this.#headers.words;
     for (let i = 0; i < MAX_MESSAGES; i++) {
       const at = i * HEADER_WORDS;
@@ -135,18 +129,7 @@ export class ReceiveQueue {
       for (let i = 0; i < got; i++) handed += this.#handOver(i, start + i * SLOT_BYTES, sink);
       if (got < wanted) break;
     }
-    this.#gate.judge();
     return handed;
-  }
-
-  /** Call before something is sent there (see Floodgate.welcome). */
-  welcome(endpoint: Endpoint): void {
-    this.#gate.welcome(endpoint);
-  }
-
-  /** Call when the socket is closed. */
-  close(): void {
-    this.#gate.close();
   }
 
   /** Returns how many messages there are now, or the negative error. */
@@ -197,14 +180,12 @@ export class ReceiveQueue {
     const trafficClass = this.#trafficClass;
     if (size <= 0 || size >= length) {
       sink(offset, length, endpoint, trafficClass);
-      this.#gate.count(endpoint, 1);
       return 1;
     }
     let handed = 0;
     for (let at = 0; at < length; at += size, handed++) {
       sink(offset + at, Math.min(size, length - at), endpoint, trafficClass);
     }
-    this.#gate.count(endpoint, handed);
     return handed;
   }
 

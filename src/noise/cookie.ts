@@ -5,11 +5,13 @@
  * load is, and an address is only bytes to them.
  */
 
-import { xopenAead, xsealAead } from '../crypto/aead.ts';
-import { hash, mac, macInto } from '../crypto/blake2s.ts';
-import { wipe } from '../crypto/bytes.ts';
+import { xopenAead, xsealInto } from '../crypto/aead.ts';
+import { hash, MacKey, mac, macInto } from '../crypto/blake2s.ts';
+import { secretBytes, wipe } from '../crypto/bytes.ts';
+import type { CryptoSuite } from '../crypto/suite.ts';
 import { COOKIE_REFRESH_TIME_MS, COOKIE_SECRET_LATENCY_MS } from './constants.ts';
 import {
+  COOKIE_NONCE_BYTES,
   COOKIE_REPLY,
   COOKIE_REPLY_COOKIE,
   COOKIE_REPLY_NONCE,
@@ -30,26 +32,42 @@ const LABEL_COOKIE = encoder.encode('cookie--');
 /** A secret makes cookies for one turn and is honoured for the next: every cookie has one whole. */
 const SECRET_HONOURED_MS = 2 * COOKIE_REFRESH_TIME_MS;
 
-/** What cookies are made of, and since when (monotonic ms). */
+/** What cookies are made with, and since when (monotonic ms). */
 class CookieSecret {
-  readonly bytes = new Uint8Array(KEY_BYTES);
+  readonly key = new MacKey();
   bornAt = Number.NEGATIVE_INFINITY;
 }
 
-/** Checks what others send us. Messages are whole initiations or responses, borrowed. */
+/**
+ * Checks what others send us. Messages are whole initiations or responses, borrowed. Nothing here
+ * allocates: strangers decide how often it is called.
+ */
 export class CookieChecker {
   readonly #random: (out: Uint8Array) => void;
-  readonly #mac1Key = new Uint8Array(KEY_BYTES);
-  readonly #cookieKey = new Uint8Array(KEY_BYTES);
+  readonly #xseal: CryptoSuite['xseal'];
+  readonly #mac1Key = new MacKey();
+  readonly #sealingKey = new Uint8Array(KEY_BYTES);
   #hasKeys = false;
-  /** Room for verifyMac1, which meets every flood first. */
-  readonly #expected = new Uint8Array(MAC_BYTES);
   #secret = new CookieSecret();
   #previousSecret = new CookieSecret();
+  /** mac2's key is a cookie, another one for every sender. */
+  readonly #mac2Key = new MacKey();
+  readonly #cookie = secretBytes(MAC_BYTES);
+  readonly #newSecret = secretBytes(KEY_BYTES);
+  readonly #expected = new Uint8Array(MAC_BYTES);
+  readonly #mac1 = new Uint8Array(MAC_BYTES);
+  readonly #nonce = new Uint8Array(COOKIE_NONCE_BYTES);
 
-  /** `random` fills an array from a cryptographically secure source. Needs setPublicKey to begin. */
-  constructor(random: (out: Uint8Array) => void) {
+  /**
+   * `random` fills an array from a cryptographically secure source. `suite` seals the replies; by
+   * default as the portable one does. Needs setPublicKey to begin.
+   */
+  constructor(
+    random: (out: Uint8Array) => void,
+    suite: Pick<CryptoSuite, 'xseal'> = { xseal: xsealInto },
+  ) {
     this.#random = random;
+    this.#xseal = suite.xseal;
   }
 
   /** Our own public key, 32 bytes; null when we have none, and then no message is for us. */
@@ -57,14 +75,14 @@ export class CookieChecker {
     this.#hasKeys = publicKey !== null;
     if (publicKey === null) return;
     this.#mac1Key.set(hash(LABEL_MAC1, publicKey));
-    this.#cookieKey.set(hash(LABEL_COOKIE, publicKey));
+    this.#sealingKey.set(hash(LABEL_COOKIE, publicKey));
   }
 
   /** Whether the sender knows our public key. Everything else about the message is still open. */
   verifyMac1(message: Uint8Array): boolean {
     if (!this.#hasKeys) return false;
     const at = message.length - MAC1_FROM_END;
-    macInto(this.#expected, this.#mac1Key, message.subarray(0, at));
+    this.#mac1Key.into(this.#expected, message, at);
     return matches(this.#expected, message, at);
   }
 
@@ -73,12 +91,11 @@ export class CookieChecker {
    * that name them alike every time. `now`: monotonic ms.
    */
   verifyMac2(message: Uint8Array, now: number, remoteId: Uint8Array): boolean {
-    const at = message.length - MAC2_FROM_END;
-    if (isZeroFrom(message, at)) return false; // the sender says that it has none
-    const authenticated = message.subarray(0, at);
+    // The sender says that it has none.
+    if (isZeroFrom(message, message.length - MAC2_FROM_END)) return false;
     return (
-      isMadeWith(this.#secret, message, authenticated, now, remoteId) ||
-      isMadeWith(this.#previousSecret, message, authenticated, now, remoteId)
+      this.#isMadeWith(this.#secret, message, now, remoteId) ||
+      this.#isMadeWith(this.#previousSecret, message, now, remoteId)
     );
   }
 
@@ -88,16 +105,17 @@ export class CookieChecker {
    */
   createReply(out: Uint8Array, message: Uint8Array, now: number, remoteId: Uint8Array): void {
     this.#turnOver(now);
-    const mac1At = message.length - MAC1_FROM_END;
-    const nonce = out.subarray(COOKIE_REPLY_NONCE, COOKIE_REPLY_COOKIE);
+    const nonce = this.#nonce;
     this.#random(nonce);
-    const cookie = mac(this.#secret.bytes, remoteId);
-    const mac1 = message.subarray(mac1At, mac1At + MAC_BYTES);
+    const mac1At = message.length - MAC1_FROM_END;
+    for (let i = 0; i < MAC_BYTES; i++) this.#mac1[i] = message[mac1At + i];
+    this.#secret.key.into(this.#cookie, remoteId, remoteId.length);
     writeUint32(out, 0, COOKIE_REPLY);
     // Initiations and responses carry their sender's index in the same place.
     writeUint32(out, COOKIE_REPLY_RECEIVER, readUint32(message, INITIATION_SENDER));
-    out.set(xsealAead(this.#cookieKey, nonce, cookie, mac1), COOKIE_REPLY_COOKIE);
-    wipe(cookie);
+    for (let i = 0; i < COOKIE_NONCE_BYTES; i++) out[COOKIE_REPLY_NONCE + i] = nonce[i];
+    this.#xseal(out, COOKIE_REPLY_COOKIE, this.#sealingKey, nonce, this.#cookie, this.#mac1);
+    wipe(this.#cookie);
   }
 
   /** A new secret when the last is COOKIE_REFRESH_TIME old; that one is honoured a turn longer. */
@@ -105,24 +123,28 @@ export class CookieChecker {
     if (now - this.#secret.bornAt < COOKIE_REFRESH_TIME_MS) return;
     const oldest = this.#previousSecret;
     this.#previousSecret = this.#secret;
-    this.#random(oldest.bytes);
+    this.#random(this.#newSecret);
+    oldest.key.set(this.#newSecret);
+    wipe(this.#newSecret);
     oldest.bornAt = now;
     this.#secret = oldest;
   }
-}
 
-function isMadeWith(
-  secret: CookieSecret,
-  message: Uint8Array,
-  authenticated: Uint8Array,
-  now: number,
-  remoteId: Uint8Array,
-): boolean {
-  if (now - secret.bornAt >= SECRET_HONOURED_MS) return false;
-  const cookie = mac(secret.bytes, remoteId);
-  const isMatch = matches(mac(cookie, authenticated), message, authenticated.length);
-  wipe(cookie);
-  return isMatch;
+  #isMadeWith(
+    secret: CookieSecret,
+    message: Uint8Array,
+    now: number,
+    remoteId: Uint8Array,
+  ): boolean {
+    if (now - secret.bornAt >= SECRET_HONOURED_MS) return false;
+    const at = message.length - MAC2_FROM_END;
+    secret.key.into(this.#cookie, remoteId, remoteId.length);
+    this.#mac2Key.set(this.#cookie);
+    this.#mac2Key.into(this.#expected, message, at);
+    this.#mac2Key.wipe();
+    wipe(this.#cookie);
+    return matches(this.#expected, message, at);
+  }
 }
 
 /** Authenticates what we send to one peer. */

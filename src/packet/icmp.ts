@@ -1,9 +1,8 @@
 /**
  * ICMP and ICMPv6 errors that a tunnel sends back to the sender of a packet it cannot carry.
  *
- * Owns when an answer is allowed and what it looks like. Knows no interface: as no address of our
- * own is at hand (and one as the source would be dropped as martian on the TUN), the answer comes
- * from the address the packet was for, as in the kernel's WireGuard. Pacing is the caller's.
+ * Owns when an answer is allowed and what it looks like. Knows no interface: the address that it
+ * comes from is handed in. Pacing is the caller's.
  */
 
 import { checksum, pseudoHeaderSum } from './checksum.ts';
@@ -57,6 +56,9 @@ const ICMPV6_REDIRECT = 137;
 /** The fragment extension header (RFC 8200 4.5). */
 const FRAGMENT = 44;
 
+/** An address of ours, 4 or 16 bytes as the packet's; null where there is none: whom it was for. */
+export type AnswerSource = Uint8Array | null;
+
 /**
  * Answers the packet at `offset` of `bytes` (`length` bytes are there) with "host unreachable" or
  * "address unreachable", written to `out` at `outOffset`, where ICMP_ANSWER_BYTES_MAX bytes must be
@@ -69,15 +71,17 @@ export function createUnreachable(
   length: number,
   out: Uint8Array,
   outOffset: number,
+  source: AnswerSource,
 ): number {
   if (!mayAnswer(bytes, offset, length)) return 0;
   return ipVersion(bytes, offset) === 4
-    ? writeIpv4Answer(bytes, offset, out, outOffset, ICMP_HOST_UNREACHABLE, 0)
+    ? writeIpv4Answer(bytes, offset, out, outOffset, source, ICMP_HOST_UNREACHABLE, 0)
     : writeIpv6Answer(
         bytes,
         offset,
         out,
         outOffset,
+        source,
         ICMPV6_DESTINATION_UNREACHABLE,
         ICMPV6_ADDRESS_UNREACHABLE,
         0,
@@ -94,15 +98,16 @@ export function createPacketTooBig(
   length: number,
   out: Uint8Array,
   outOffset: number,
+  source: AnswerSource,
   mtu: number,
 ): number {
   if (!mayAnswer(bytes, offset, length)) return 0;
   if (ipVersion(bytes, offset) === 6) {
-    return writeIpv6Answer(bytes, offset, out, outOffset, ICMPV6_PACKET_TOO_BIG, 0, mtu);
+    return writeIpv6Answer(bytes, offset, out, outOffset, source, ICMPV6_PACKET_TOO_BIG, 0, mtu);
   }
   if ((bytes[offset + IPV4_FRAGMENT_OFFSET] & IPV4_DONT_FRAGMENT) === 0) return 0;
   // RFC 1191 4: the MTU takes the lower 16 bits of the word that is unused elsewhere.
-  return writeIpv4Answer(bytes, offset, out, outOffset, ICMP_FRAGMENTATION_NEEDED, mtu);
+  return writeIpv4Answer(bytes, offset, out, outOffset, source, ICMP_FRAGMENTATION_NEEDED, mtu);
 }
 
 function mayAnswer(bytes: Uint8Array, offset: number, length: number): boolean {
@@ -133,8 +138,8 @@ function isIcmpQuery(type: number): boolean {
 }
 
 /**
- * RFC 4443 2.4 (e). Its exceptions for multicast destinations are of no use: the destination
- * becomes the answer's source.
+ * RFC 4443 2.4 (e). Its exceptions for multicast destinations are not made: without an address of
+ * our own the destination would be the answer's source.
  */
 function mayAnswerIpv6(bytes: Uint8Array, offset: number): boolean {
   if (!isIpv6Host(bytes, offset + IPV6_SOURCE_OFFSET)) return false;
@@ -185,6 +190,7 @@ function writeIpv4Answer(
   offset: number,
   out: Uint8Array,
   outOffset: number,
+  source: AnswerSource,
   code: number,
   rest: number,
 ): number {
@@ -201,7 +207,8 @@ function writeIpv4Answer(
   out[outOffset + IPV4_FRAGMENT_OFFSET] = IPV4_DONT_FRAGMENT;
   out[outOffset + IPV4_TTL_OFFSET] = HOPS;
   out[outOffset + IPV4_PROTOCOL_OFFSET] = PROTOCOL_ICMP;
-  copy(bytes, offset + IPV4_DESTINATION_OFFSET, out, outOffset + IPV4_SOURCE_OFFSET, 4);
+  if (source !== null) copy(source, 0, out, outOffset + IPV4_SOURCE_OFFSET, 4);
+  else copy(bytes, offset + IPV4_DESTINATION_OFFSET, out, outOffset + IPV4_SOURCE_OFFSET, 4);
   copy(bytes, offset + IPV4_SOURCE_OFFSET, out, outOffset + IPV4_DESTINATION_OFFSET, 4);
   write16(out, outOffset + IPV4_CHECKSUM_OFFSET, checksum(out, outOffset, IPV4_HEADER_BYTES));
 
@@ -216,6 +223,7 @@ function writeIpv6Answer(
   offset: number,
   out: Uint8Array,
   outOffset: number,
+  source: AnswerSource,
   type: number,
   code: number,
   rest: number,
@@ -230,7 +238,8 @@ function writeIpv6Answer(
   write16(out, outOffset + IPV6_PAYLOAD_LENGTH_OFFSET, payload);
   out[outOffset + IPV6_NEXT_HEADER_OFFSET] = PROTOCOL_ICMPV6;
   out[outOffset + IPV6_HOP_LIMIT_OFFSET] = HOPS;
-  copy(bytes, offset + IPV6_DESTINATION_OFFSET, out, outOffset + IPV6_SOURCE_OFFSET, 16);
+  if (source !== null) copy(source, 0, out, outOffset + IPV6_SOURCE_OFFSET, 16);
+  else copy(bytes, offset + IPV6_DESTINATION_OFFSET, out, outOffset + IPV6_SOURCE_OFFSET, 16);
   copy(bytes, offset + IPV6_SOURCE_OFFSET, out, outOffset + IPV6_DESTINATION_OFFSET, 16);
 
   writeIcmpHeader(out, icmp, type, code, rest);

@@ -142,7 +142,6 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
       }),
       source: parseHex(source, 4) ?? parseHex(source, 16),
       sourceInterface: peer.integer('sourceInterface', 0, INDEX_MAX),
-      isAuthenticated: peer.flag('isAuthenticated'),
       deadlines: Object.fromEntries(
         DEADLINE_NAMES.flatMap((name) => (name in times ? [[name, times[name]]] : [])),
       ),

@@ -8,6 +8,7 @@
 
 import type { AllowedIpChange, DeviceChange, PeerChange } from '../device/configuration.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
+import { HIDDEN, visible } from '../quotation.ts';
 import { formatEndpoint, type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, parseKey } from './key.ts';
 import { EINVAL, EPROTO } from './response.ts';
@@ -15,7 +16,7 @@ import { EINVAL, EPROTO } from './response.ts';
 export interface SetError {
   /** Positive; refuseSet turns it round. */
   readonly errno: number;
-  /** The line at fault; the value of a secret key is left out. */
+  /** The line at fault, for a log: without control characters, and without what could be a key. */
   readonly line: string;
   /** What should have stood there, for a person. */
   readonly expected: string;
@@ -84,7 +85,8 @@ const PEER_KEYS = new Map<string, Key<PeerDraft>>([
   ],
 ]);
 
-const SECRET_KEYS: ReadonlySet<string> = new Set(['private_key', 'preshared_key']);
+/** Names under which a key may stand, however they are mistyped. */
+const KEY_NAME = /key|psk|secret/i;
 
 /**
  * Checks and collects the lines behind `set=1`. Every `public_key` begins a PeerChange, also one
@@ -95,7 +97,7 @@ export function parseSet(lines: readonly string[], interfaceIndex?: InterfaceInd
   let peer: PeerDraft | null = null;
   for (const line of lines) {
     const equals = line.indexOf('=');
-    if (equals < 0) return { error: { errno: EPROTO, line, expected: 'KEY=VALUE' } };
+    if (equals < 0) return { error: { errno: EPROTO, line: quote(line), expected: 'KEY=VALUE' } };
     const name = line.slice(0, equals);
     const value = line.slice(equals + 1);
     if (name === 'public_key') {
@@ -132,13 +134,22 @@ function applyKey<T>(
 
 function whatIsMissing(name: string): string {
   if (DEVICE_KEYS.has(name)) return `${name} before the first public_key`;
-  if (PEER_KEYS.has(name)) return `${name} behind a public_key`;
+  if (PEER_KEYS.has(name)) return `${name} after a public_key`;
   return 'a key of the configuration protocol';
 }
 
 function invalid(name: string, value: string, expected: string): SetResult {
-  const shown = SECRET_KEYS.has(name) ? '(hidden)' : value;
-  return { error: { errno: EINVAL, line: `${name}=${shown}`, expected } };
+  return { error: { errno: EINVAL, line: quote(name, value), expected } };
+}
+
+/** A line that was not understood: nobody knows what its value was meant to be. */
+function quote(name: string, value?: string): string {
+  const shown = (text: string): string => (text === '' ? '' : visible(text));
+  if (value !== undefined) {
+    return `${shown(name)}=${KEY_NAME.test(name) ? HIDDEN : shown(value)}`;
+  }
+  const [first] = name.split(/[^\w-]/, 1);
+  return KEY_NAME.test(name) ? `${visible(first)} ${HIDDEN}` : visible(name);
 }
 
 function parseMark(value: string): number | null {

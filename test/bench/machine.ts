@@ -5,7 +5,7 @@
 import os from 'node:os';
 import { VERSION } from '../../src/version.ts';
 import { mustExecute } from '../lab/command.ts';
-import { versionOf, WIREGUARD_GO } from './implementation.ts';
+import { type Implementation, versionOf, WIREGUARD_GO } from './implementation.ts';
 
 export interface Machine {
   /** ISO 8601, UTC. */
@@ -22,7 +22,7 @@ export interface Machine {
 }
 
 /** Rejects with one line when wireguard-go or iperf3 cannot be run. */
-export async function describeMachine(): Promise<Machine> {
+export async function describeMachine(baseline: Implementation = WIREGUARD_GO): Promise<Machine> {
   const iperf3 = await mustExecute(['iperf3', '--version']);
   return {
     date: new Date().toISOString(),
@@ -33,7 +33,7 @@ export async function describeMachine(): Promise<Machine> {
     node: process.version,
     openssl: process.versions.openssl,
     tswg: VERSION,
-    wireguardGo: await versionOf(WIREGUARD_GO),
+    wireguardGo: await versionOf(baseline),
     iperf3: iperf3.split('\n')[0],
   };
 }

@@ -9,6 +9,7 @@ import yargs from 'yargs';
 import { runCommand } from '../lab/openlabs.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { unmet } from '../lab/requirements.ts';
+import { answers } from './answers.ts';
 import { drawChart } from './chart.ts';
 import { handshakes } from './handshakes.ts';
 import { heap } from './heap.ts';
@@ -24,7 +25,7 @@ import { formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  ...[streams, ...variants, paths, datagrams, latency, handshakes, peers, crowd],
+  ...[streams, ...variants, paths, datagrams, latency, answers, handshakes, peers, crowd],
   ...[prefixes, lookups, heap],
 ];
 /** Where the README looks. Partial runs write elsewhere, so as not to take its place. */

@@ -75,9 +75,9 @@ describe('a missing interface', () => {
     expect(system.log).toEqual([]);
   });
 
-  it('is not created for an address that is to be removed', async () => {
+  it('is not created for an address that is to be removed from what would be empty', async () => {
     const system = new FakeSystem();
-    expect(await run(system, 'wg0 delete')).toBe('-alias: wg0 has no IPv4 address');
+    expect(await run(system, 'wg0 up delete')).toBe('-alias: wg0 has no IPv4 address');
     expect(system.log).toEqual([]);
   });
 
@@ -296,18 +296,17 @@ describe('destroy', () => {
     expect(system.log).toEqual(['delete link wg0', 'forget wg0']);
     expect(system.sockets()).toEqual([]);
   });
-
-  it('cleans up behind a daemon that is gone', async () => {
-    const system = new FakeSystem();
-    system.addLink('wg0', { kind: 'tun' });
-    system.staleSockets.add('wg0');
-    expect(await run(system, 'wg0 destroy')).toBe('done');
-    expect(system.log).toEqual(['delete link wg0', 'forget wg0']);
-    expect(system.sockets()).toEqual([]);
-  });
-
   it('needs an interface', async () => {
     expect(await run(new FakeSystem(), 'wg0 destroy')).toBe('wg0: no such interface');
+  });
+
+  it("leaves the kernel's own WireGuard alone", async () => {
+    const system = new FakeSystem();
+    system.addLink('wg0', { kind: 'wireguard' });
+    expect(await run(system, 'wg0 destroy')).toBe(
+      "wg0: destroy: the kernel's own WireGuard serves it; `ip link delete wg0` removes it",
+    );
+    expect(system.log).toEqual([]);
   });
 
   it('leaves other interfaces alone', async () => {

@@ -5,8 +5,13 @@
 
 import type { Link, LinkAddress, System } from '../../src/cli/system.ts';
 import type { AddressView } from '../../src/cli/view.ts';
-import type { DeviceChange, DeviceState } from '../../src/device/configuration.ts';
-import { formatAddress } from '../../src/packet/address.ts';
+import type {
+  DeviceChange,
+  DeviceState,
+  PeerState,
+  Prefix,
+} from '../../src/device/configuration.ts';
+import { formatAddress, formatPrefix } from '../../src/packet/address.ts';
 import { formatState } from '../../src/uapi/get.ts';
 import { acceptSet, answer, refuseSet } from '../../src/uapi/response.ts';
 import { parseSet } from '../../src/uapi/set.ts';
@@ -21,6 +26,18 @@ export const FRESH_STATE: DeviceState = {
   peers: [],
 };
 
+const FRESH_PEER: PeerState = {
+  publicKey: new Uint8Array(32),
+  presharedKey: null,
+  endpoint: null,
+  lastHandshakeMs: 0,
+  txBytes: 0,
+  rxBytes: 0,
+  persistentKeepalive: 0,
+  allowedIps: [],
+  description: '',
+};
+
 export class FakeSystem implements System {
   isRoot = true;
   nowMs = 1_700_000_000_000;
@@ -29,6 +46,8 @@ export class FakeSystem implements System {
   readonly changes: DeviceChange[] = [];
   readonly linkList: Mutable<Link>[] = [];
   addressList: LinkAddress[] = [];
+  /** Below /proc/sys/net. */
+  readonly parameters = new Map<string, string>();
   /**
    * Answers by the name of the interface; `refuse` is the errno with which `set` is refused,
    * `upgrade` the answer to that.
@@ -39,6 +58,8 @@ export class FakeSystem implements System {
   >();
   /** Sockets without a daemon behind them. */
   readonly staleSockets = new Set<string>();
+  /** Names of states that persistent daemons keep, or have left behind. */
+  readonly states = new Set<string>();
   readonly hosts = new Map<string, string[] | string>();
   standardInput = '';
   /** Beginnings of log lines whose step fails. */
@@ -50,7 +71,8 @@ export class FakeSystem implements System {
 
   addLink(name: string, fields: Partial<Link> = {}): Mutable<Link> {
     const index = this.linkList.length + 1;
-    const link = { name, index, flags: 0x1090, mtu: 1420, description: '', kind: 'tun', ...fields };
+    const fresh = { flags: 0x1090, mtu: 1420, description: '', kind: 'tun', isPersistent: false };
+    const link = { name, index, ...fresh, ...fields };
     this.linkList.push(link);
     return link;
   }
@@ -66,6 +88,10 @@ export class FakeSystem implements System {
 
   links(): Link[] {
     return this.linkList.map((link) => ({ ...link }));
+  }
+
+  parameter(path: string): string | null {
+    return this.parameters.get(path) ?? null;
   }
 
   addresses(): LinkAddress[] {
@@ -153,25 +179,33 @@ export class FakeSystem implements System {
     const parsed = parseSet(text.trimEnd().split('\n').slice(1));
     if (parsed.ok === undefined) throw new Error(parsed.error.line);
     this.changes.push(parsed.ok);
+    daemon.state = changed(daemon.state, parsed.ok);
     return acceptSet();
   }
 
-  async hasState(): Promise<boolean> {
-    return false;
+  isServed(name: string): boolean {
+    return this.daemons.has(name);
+  }
+
+  hasState(name: string): boolean {
+    return this.isRoot && this.states.has(name);
   }
 
   async forget(name: string): Promise<void> {
     this.log.push(`forget ${name}`);
     this.staleSockets.delete(name);
+    this.states.delete(name);
   }
 
   async startDaemon(name: string, persists: boolean): Promise<void> {
     this.#step(`start ${persists ? '--persist ' : ''}${name}`);
     this.staleSockets.delete(name);
-    this.addDaemon(name);
+    if (this.linkList.some((link) => link.name === name)) {
+      this.daemons.set(name, { state: FRESH_STATE, version: '0.1.0' });
+    } else this.addDaemon(name);
   }
 
-  async sleep(): Promise<void> {}
+  async sleep(_ms: number): Promise<void> {}
 
   async lookup(host: string): Promise<string[]> {
     const found = this.hosts.get(host) ?? 'ENOTFOUND';
@@ -186,6 +220,31 @@ export class FakeSystem implements System {
   interfaceIndex(name: string): number {
     return this.linkList.find((link) => link.name === name)?.index ?? 0;
   }
+}
+
+/** The state after a change, as far as words can tell. */
+function changed(state: DeviceState, change: DeviceChange): DeviceState {
+  let peers: Mutable<PeerState>[] = change.replacePeers
+    ? []
+    : state.peers.map((one) => ({ ...one }));
+  for (const { publicKey, remove, allowedIps, replaceAllowedIps, ...rest } of change.peers) {
+    const known = peers.find((one) => Buffer.compare(one.publicKey, publicKey) === 0);
+    if (remove) {
+      peers = peers.filter((one) => one !== known);
+      continue;
+    }
+    const peer = known ?? { ...FRESH_PEER, publicKey };
+    if (known === undefined) peers.push(peer);
+    if (replaceAllowedIps) peer.allowedIps = [];
+    for (const { prefix, remove: isTaken } of allowedIps) {
+      const isOther = (one: Prefix) => formatPrefix(one) !== formatPrefix(prefix);
+      for (const one of isTaken ? [peer] : peers) one.allowedIps = one.allowedIps.filter(isOther);
+      if (!isTaken) peer.allowedIps = [...peer.allowedIps, prefix];
+    }
+    Object.assign(peer, rest);
+  }
+  const { privateKey = state.privateKey, listenPort = state.listenPort } = change;
+  return { ...state, privateKey, listenPort, peers };
 }
 
 function spell(address: AddressView): string {

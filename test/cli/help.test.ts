@@ -104,7 +104,7 @@ describe('completion', () => {
     ['help wgkey ', []],
     ['completion ', ['bash', 'zsh', 'fish']],
     ['genkey ', []],
-    ['netstart ', ['-n', 'wg0', 'wg1']],
+    ['netstart ', ['-n', '--keep', 'wg0', 'wg1']],
     ['netstart -n ', ['wg0', 'wg1']],
   ])('tswg %s', (line, expected) => {
     expect(texts(line)).toEqual(expected);
@@ -170,7 +170,7 @@ describe('tswg', () => {
 
   it('helps', async () => {
     expect((await printed(() => main(['help', 'up'], {}))).out).toBe(
-      'usage: tswg INTERFACE up\n\nLet packets through; setting an address implies it.\n\nExample:\n  tswg wg0 up\n',
+      'usage: tswg INTERFACE up\n\nLet packets through; setting an address implies it.\n\nThe routes that `down` took away are put back.\n\nExample:\n  tswg wg0 up\n',
     );
     expect((await printed(() => main(['wg0', '--help'], {}))).out).toContain(
       'wgendpoint HOST PORT',

@@ -8,7 +8,7 @@ const KEY = `${'A'.repeat(42)}E=`;
 /** `LINE: words` or `LINE: !command`, with KEY spelled out in `text`; mistakes as they are. */
 function read(text: string): string[] {
   const parsed = parseHostnameFile('wg0', text.replaceAll('KEY', KEY));
-  if ('mistakes' in parsed) return parsed.mistakes;
+  if (parsed.mistakes.length > 0) return parsed.mistakes;
   return parsed.lines.map(({ label, action }) => {
     const [, number] = label.split(':');
     if (action.kind === 'command') return `${number}: !${action.text}`;
@@ -70,10 +70,10 @@ describe('a file of hostname.if', () => {
 
 describe('a mistake', () => {
   it.each([
-    ['rdomain 1', 'rdomain: unknown word; `tswg help` lists them all'],
-    ['rtlabel office', 'rtlabel: unknown word; `tswg help` lists them all'],
+    ['rdomain 1', 'rdomain: expected none: Linux has `ip netns` and `ip vrf` for it'],
+    ['rtlabel office', 'rtlabel: expected none: on Linux a route has `protocol` and `realm`'],
     ['wgrtable 1', 'wgrtable: 1: expected wgfwmark, its counterpart on Linux'],
-    ['inet autoconf', 'autoconf: unknown word'],
+    ['inet autoconf', 'autoconf: expected an address: a tunnel gets none by itself'],
     ['wgport 70000', 'wgport: 70000: expected 0 to 65535'],
     ['wgpor 7', 'wgpor: unknown word; did you mean wgport?'],
     ['wgaip 10.0.0.0/8', 'wgaip: expected wgpeer PUBLICKEY before it in the same line; a \\ at'],
@@ -81,25 +81,43 @@ describe('a mistake', () => {
     ['inet 10.0.0.1/24 10.0.0.2', 'netmask: 10.0.0.2: expected a mask'],
     ['inet 10.0.0.1 255.255.255.0 10.0.0.255', 'inet: 10.0.0.255: expected NONE'],
     ['inet6 fd00::1 129', 'prefixlen: 129: expected 0 to 32, or for IPv6 0 to 128'],
-    ['inet', 'inet: expected an IPv4 address behind it'],
+    ['inet', 'inet: expected an IPv4 address after it'],
     ['dest 10.0.0.2', 'dest: expected an inet or inet6 line right before it'],
     ['up\ndest 10.0.0.2', 'dest: expected an inet or inet6 line right before it', 2],
-    ['inet 10.0.0.1/32\ndest', 'dest: expected one address behind it', 2],
+    ['inet 10.0.0.1/32\ndest', 'dest: expected one address after it', 2],
     ['inet 10.0.0.1/32\ndest office', 'office: unknown word', 1],
-    ['up create', 'create: expected as the first word behind the interface'],
+    ['up create', 'create: expected as the first word after the interface'],
     ['destroy', 'destroy: expected words that set the interface up'],
     ['upgrade', 'upgrade: expected words that set the interface up'],
     ['stats', 'stats: expected words that set the interface up'],
     ['--json', '--json: expected words that set the interface up'],
     ['-h', '-h: expected words that set the interface up'],
     [`descr Anna's`, `': expected another ' that ends the text`],
-    ['!', '!: expected a command behind it'],
+    ['!', '!: expected a command after it'],
     ['up\r', 'expected plain text, without carriage returns'],
     ['!echo \0', 'expected plain text, without carriage returns'],
     ['wgpeer KEY \\\n wgpka 5 \\\n wgpka x', 'wgpka: x: expected 0 to 43200 seconds', 1],
   ])('in %j is told with its file and line', (text, expected, line = 1) => {
     const mistakes = read(`up\n${text}\nup`);
     expect(mistakes).toEqual([expect.stringContaining(`hostname.wg0:${line + 1}: ${expected}`)]);
+  });
+
+  it.each([
+    ['wgaip', 'wgaip 10.1.0.0/16', 'wgaip 10.2.0.0/16'],
+    ['wgendpoint', 'wgendpoint a.example 5', '-wgendpoint wgaip 10.2.0.0/16'],
+    ['wgpka', 'wgpka 5 wgdescr x', 'wgaip 10.1.0.0/16 wgpka 25'],
+  ])('in two lines that say %s of one peer is told', (word, first, second) => {
+    expect(read(`wgpeer KEY ${first}\nup\nwgpeer KEY ${second}`)).toEqual([
+      `hostname.wg0:3: ${word}: hostname.wg0:1 says it of the same wgpeer: expected it once`,
+    ]);
+  });
+
+  it.each([
+    ['wgpeer KEY wgdescr x', 'wgpeer KEY wgaip 10.1.0.0/16'],
+    ['wgpeer KEY wgaip 10.1.0.0/16', '-wgpeer KEY\nwgpeer KEY wgaip 10.2.0.0/16'],
+    ['wgpeer KEY wgaip 10.1.0.0/16', '-wgpeerall\nwgpeer KEY wgaip 10.2.0.0/16'],
+  ])('is none in two lines that say different things of it: %s', (first, second) => {
+    for (const line of read(`${first}\n${second}`)) expect(line).not.toContain('expected');
   });
 
   it('of each line is told, in their order', () => {
@@ -130,7 +148,7 @@ describe('a mistake', () => {
     fc.assert(
       fc.property(fc.oneof(text, fc.string()), (some) => {
         const parsed = parseHostnameFile('wg0', some);
-        const labels = 'lines' in parsed ? parsed.lines.map((one) => one.label) : parsed.mistakes;
+        const labels = [...parsed.lines.map((one) => one.label), ...parsed.mistakes];
         for (const label of labels) expect(label).toMatch(/^hostname\.wg0:\d+/);
         for (const label of labels) expect(label).not.toContain('\n');
       }),

@@ -37,7 +37,7 @@ describe('keys as text', () => {
         else if (parseKey(text) === null) {
           expect(Buffer.from(text, 'base64').toString('base64')).not.toBe(text);
         }
-        expect(keyMistake(text)).not.toContain(text);
+        expect(keyMistake('wgkey', text)).not.toContain(text);
       }),
     );
   });
@@ -101,7 +101,7 @@ describe('key files', () => {
     async (mode) => {
       const path = file('loose', KEY, mode);
       await expect(resolve(`wg0 wgkeyfile ${path}`)).rejects.toThrow(
-        `wgkeyfile: ${path}: others can get at this file (mode ${mode.toString(8)}); mend it with: chmod 600 ${path}`,
+        `wgkeyfile: ${path}: others can get at this file (mode ${mode.toString(8)}); fix it with: chmod 600 ${path}`,
       );
     },
   );

@@ -1,58 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Boot } from '../../src/cli/boot.ts';
-import { HOSTNAME_FILE_BYTES_MAX, netstart } from '../../src/cli/netstart.ts';
+import { HOSTNAME_FILE_BYTES_MAX } from '../../src/cli/hostnamelines.ts';
 import { parse } from '../../src/cli/parse.ts';
 import { formatAddress } from '../../src/packet/address.ts';
-import { FakeSystem } from './fakesystem.ts';
+import { FakeBoot } from './fakeboot.ts';
 
 const KEY = `${'A'.repeat(42)}E=`;
-
-/** A machine with files, whose shell writes down what it is to run and knows one failure. */
-class FakeBoot implements Boot {
-  readonly system = new FakeSystem();
-  readonly files = new Map<string, { text: string; mode?: number; owner?: number }>();
-  readonly printed: string[] = [];
-  readonly complaints: string[] = [];
-
-  constructor(files: Record<string, string> = {}) {
-    for (const [name, text] of Object.entries(files)) this.files.set(name, { text });
-  }
-
-  fileNames(): string[] {
-    return [...this.files.keys()].sort();
-  }
-
-  pathOf(name: string): string {
-    return `/etc/hostname.${name}`;
-  }
-
-  async readFile(path: string, maxBytes: number) {
-    const file = this.files.get(path.slice('/etc/hostname.'.length));
-    if (file === undefined) throw Object.assign(new Error('none'), { code: 'ENOENT' });
-    const { text, mode = 0o600, owner = 0 } = file;
-    const bytes = Buffer.from(text).subarray(0, maxBytes);
-    return { isRegular: text !== 'a folder', mode, owner, text: bytes.toString('latin1') };
-  }
-
-  async runShell(command: string): Promise<string | null> {
-    this.system.log.push(`! ${command}`);
-    return command === 'false' ? 'exit code 1' : null;
-  }
-
-  print(line: string): void {
-    this.printed.push(line);
-  }
-
-  complain(line: string): void {
-    this.complaints.push(line);
-  }
-
-  async run(words = ''): Promise<number> {
-    const command = parse(['netstart', ...words.split(' ').filter((word) => word !== '')]);
-    if (command.kind !== 'netstart') throw new Error(JSON.stringify(command));
-    return netstart(command, this);
-  }
-}
+const OTHER = `${'B'.repeat(42)}E=`;
+const HEX = 'c809f3e5317e9575c9b5ed78b638b7ce530dabe85ddab6142202418019df0669';
 
 const SITE = `wgport 51820
 inet 10.99.0.1/30
@@ -103,7 +57,7 @@ describe('netstart', () => {
 
   it('gives a persistent interface that has lost its daemon another one, then applies the lines', async () => {
     const boot = new FakeBoot({ wg0: SITE });
-    boot.system.addLink('wg0');
+    boot.system.addLink('wg0', { isPersistent: true });
     boot.system.staleSockets.add('wg0');
     expect(await boot.run('-n wg0')).toBe(0);
     expect(boot.printed.slice(0, 2)).toEqual(['tswgd --persist wg0', 'tswg wg0 wgport 51820']);
@@ -115,7 +69,7 @@ describe('netstart', () => {
 
   it('says why there is no other daemon, and leaves the interface as it is', async () => {
     const boot = new FakeBoot({ wg0: SITE });
-    boot.system.addLink('wg0');
+    boot.system.addLink('wg0', { isPersistent: true });
     boot.system.staleSockets.add('wg0');
     boot.system.startDaemon = async () => {
       throw new Error('/dev/net/tun is missing');
@@ -178,6 +132,29 @@ describe('netstart', () => {
     ]);
   });
 
+  it('warns of what a line takes away, with its file and line, and of nothing else again', async () => {
+    const boot = new FakeBoot({
+      wg0: `-wgpeer ${OTHER}\nwgpeer ${KEY} \\\nwgaip 10.20.0.5/24\nwgpeer ${OTHER} wgpka 5`,
+    });
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints.splice(0)).toEqual([
+      'hostname.wg0:2: warning: wgaip: 10.20.0.5/24: taken as 10.20.0.0/24',
+    ]);
+    // As at every reload.
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints).toEqual([]);
+    boot.files.set('wg0', { text: `wgpeer ${KEY} wgaip 10.30.0.0/24` });
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints.splice(0)).toEqual([
+      'hostname.wg0:1: warning: wgaip: 10.20.0.0/24: no longer of wgpeer AAAAAAAA...: wgaip says the whole set',
+    ]);
+    boot.files.set('wg0', { text: `wgpeer ${OTHER} wgaip 10.30.0.0/24` });
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints).toEqual([
+      'hostname.wg0:1: warning: wgaip: 10.30.0.0/24: taken from wgpeer AAAAAAAA...',
+    ]);
+  });
+
   it('keeps an interface whose first line is refused', async () => {
     const boot = new FakeBoot({ wg0: 'mtu 1400\ninet 10.0.0.1/24' });
     boot.system.failing = ['mtu'];
@@ -217,22 +194,22 @@ describe('a file that is not for root alone', () => {
     [
       'others may read',
       { mode: 0o644 },
-      'others can get at this file (mode 644); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'its group may read',
       { mode: 0o640 },
-      'others can get at this file (mode 640); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 640); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'others may write',
       { mode: 0o602 },
-      'others can get at this file (mode 602); mend it with: chmod 600 /etc/hostname.wg0',
+      'others can get at this file (mode 602); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'is somebody else’s',
       { owner: 1000 },
-      'it belongs to user 1000; mend it with: chown root /etc/hostname.wg0',
+      'it belongs to user 1000; fix it with: chown root /etc/hostname.wg0',
     ],
     ['is none', { text: 'a folder' }, 'expected a regular file'],
     [
@@ -277,6 +254,32 @@ describe('netstart -n', () => {
     ]);
   });
 
+  it('prints no key that stands where none belongs, nor what steers a terminal', async () => {
+    const boot = new FakeBoot({
+      wg0: `!wg set $if private-key ${OTHER}\n!echo ${HEX}\t\u001b[2J\nwgpeer ${KEY} wgdescr ${OTHER}\nwgkeyfile ./${HEX}`,
+    });
+    expect(await boot.run('-n wg0')).toBe(0);
+    expect(boot.printed.slice(1)).toEqual([
+      'wg set wg0 private-key (hidden)',
+      'echo (hidden)[2J',
+      `tswg wg0 wgpeer ${KEY} wgdescr '(hidden)'`,
+      "tswg wg0 wgkeyfile '.(hidden)'",
+    ]);
+    boot.files.set('wg0', { text: `!false ${OTHER}` });
+    boot.runShell = async () => 'exit code 1';
+    await boot.run('wg0');
+    boot.files.set('wg0', { text: `wgkeyfile ${OTHER}\nprivatekey=${HEX}\n${OTHER.slice(0, 43)}` });
+    await boot.run('wg0');
+    expect(boot.complaints).toEqual([
+      'hostname.wg0:1: !false (hidden): exit code 1',
+      'hostname.wg0:1: wgkeyfile: this is a key: expected the path of the file that holds it',
+      ...[2, 3].map(
+        (line) =>
+          `hostname.wg0:${line}: a key without a word before it: expected wgpeer, wgkey or wgpsk to say what it is`,
+      ),
+    ]);
+  });
+
   it('tells the same mistakes', async () => {
     const boot = new FakeBoot({ wg0: 'wgport x', wg1: 'up' });
     expect(await boot.run('-n')).toBe(1);
@@ -287,10 +290,12 @@ describe('netstart -n', () => {
 
 describe("netstart's command line", () => {
   it.each([
-    ['', { names: [], isDryRun: false }],
-    ['-n', { names: [], isDryRun: true }],
-    ['-n wg0 wg1', { names: ['wg0', 'wg1'], isDryRun: true }],
-    ['office', { names: ['office'], isDryRun: false }],
+    ['', { names: [], mode: 'once' }],
+    ['-n', { names: [], mode: 'plan' }],
+    ['-n wg0 wg1', { names: ['wg0', 'wg1'], mode: 'plan' }],
+    ['office', { names: ['office'], mode: 'once' }],
+    ['--keep', { names: [], mode: 'keep' }],
+    ['--keep wg0', { names: ['wg0'], mode: 'keep' }],
   ])('netstart %s', (words, command) => {
     const argv = words.split(' ').filter((word) => word !== '');
     expect(parse(['netstart', ...argv])).toEqual({ kind: 'netstart', ...command });
@@ -299,6 +304,7 @@ describe("netstart's command line", () => {
   it.each([
     ['../passwd', '../passwd'],
     ['wg0 -n', '-n'],
+    ['-n --keep', '--keep'],
     ['-x', '-x'],
   ])('netstart %s is a mistake', (words, word) => {
     expect(parse(['netstart', ...words.split(' ')])).toMatchObject({

@@ -208,13 +208,17 @@ describe('mistakes', () => {
     ],
     [
       'wg0 wgpeer KEYA wgendpoint 1.2.3.4%eth0 1',
-      'wgendpoint: 1.2.3.4%eth0: expected an interface behind "%", as in fe80::1%eth0',
+      'wgendpoint: 1.2.3.4%eth0: expected an interface after "%", as in fe80::1%eth0',
     ],
     [
       'wg0 wgpeer KEYA wgendpoint 1.2.3.4',
-      `wgendpoint: expected HOST and PORT behind it, as in \`${exampleOf('wgendpoint')}\``,
+      'wgendpoint: expected HOST and PORT after it, as in `wgendpoint vpn.example.net 51820`',
     ],
-    ['wg0 wgport', 'wgport: expected PORT behind it, as in `tswg wg0 wgport 51820`'],
+    [
+      'wg0 wgpeer',
+      'wgpeer: expected PUBLICKEY after it, as in `tswg wg0 wgpeer fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=`',
+    ],
+    ['wg0 wgport', 'wgport: expected PORT after it, as in `tswg wg0 wgport 51820`'],
     ['wg0 wgport 65536', 'wgport: 65536: expected 0 to 65535'],
     ['wg0 wgport -1', 'wgport: -1: expected 0 to 65535'],
     ['wg0 wgport 0x10', 'wgport: 0x10: expected 0 to 65535'],
@@ -243,10 +247,7 @@ describe('mistakes', () => {
       'wgpka: the peer before it is removed by -wgpeer: expected wgpeer PUBLICKEY first',
     ],
     ['wg0 wgpeer abc', `wgpeer: abc: ${KEY_EXPECTED}, but it has 3`],
-    [
-      `wg0 wgpeer ${NOT_CANONICAL}`,
-      `wgpeer: ${NOT_CANONICAL}: ${KEY_EXPECTED}: the last characters are wrong`,
-    ],
+    [`wg0 wgpeer ${NOT_CANONICAL}`, `wgpeer: ${KEY_EXPECTED}: the last characters are wrong`],
     ['wg0 -wgpeer wgpeer', `-wgpeer: wgpeer: ${KEY_EXPECTED}, but it has 6`],
     ['wg0 wgkey secret', `wgkey: ${KEY_EXPECTED}, but it has 6`],
     [`wg0 wgkey ${'!'.repeat(44)}`, `wgkey: ${KEY_EXPECTED}, but it has others among them`],
@@ -270,8 +271,8 @@ describe('mistakes', () => {
     ['wg0 frobnicate', 'frobnicate: unknown word; `tswg help` lists them all'],
     ['wg0 --jsno', '--jsno: unknown word; did you mean --json?'],
     ['help wgaipp', 'help: wgaipp: unknown word; did you mean wgaip?'],
-    ['help wgaip wgpsk', 'help wgaip: wgpsk: expected nothing behind it'],
-    ['genkey wg0', 'genkey: wg0: expected nothing behind it'],
+    ['help wgaip wgpsk', 'help wgaip: wgpsk: expected nothing after it'],
+    ['genkey wg0', 'genkey: wg0: expected nothing after it'],
     ['completion tcsh', 'completion: tcsh: expected bash, zsh or fish'],
     ['wgport 51820', 'wgport: expected an interface before it, as in `tswg wg0 wgport`'],
     [
@@ -283,7 +284,7 @@ describe('mistakes', () => {
       'abcdefghijklmno0: expected the name of an interface: 1 to 15 characters, no blanks, "/", ":" or "%"',
     ],
     ['office create', 'create: office: expected a name that ends in a digit, such as wg0'],
-    ['wg0 up create', 'create: expected as the first word behind the interface'],
+    ['wg0 up create', 'create: expected as the first word after the interface'],
     ['wg0 destroy up', 'destroy: expected no other words beside it'],
     ['wg0 up destroy', 'destroy: expected no other words beside it'],
     ['wg0 stats up', 'stats: expected no other words beside it'],
@@ -300,13 +301,13 @@ describe('mistakes', () => {
       'wg0 10.0.0.300/30',
       '10.0.0.300/30: expected an address, such as 10.99.0.1/30 or fd00:99::1/64',
     ],
-    ['wg0 10.0.0.1/33', '10.0.0.1/33: expected a length of 0 to 32 behind the "/"'],
+    ['wg0 10.0.0.1/33', '10.0.0.1/33: expected a length of 0 to 32 after the "/"'],
     ['wg0 inet fd00::1', 'inet: fd00::1: expected an IPv4 address'],
     ['wg0 inet6 10.0.0.1', 'inet6: 10.0.0.1: expected an IPv6 address'],
-    ['wg0 inet', 'inet: expected an IPv4 address behind it'],
-    ['wg0 inet6 up', 'inet6: expected an IPv6 address behind it'],
-    ['wg0 inet inet6 fd00::1', 'inet: expected an IPv4 address behind it'],
-    ['wg0 alias', 'alias: expected an address behind it'],
+    ['wg0 inet', 'inet: expected an IPv4 address after it'],
+    ['wg0 inet6 up', 'inet6: expected an IPv6 address after it'],
+    ['wg0 inet inet6 fd00::1', 'inet: expected an IPv4 address after it'],
+    ['wg0 alias', 'alias: expected an address after it'],
     ['wg0 inet6 delete', '-alias: expected an IPv6 address between inet6 and it'],
     [
       'wg0 10.0.0.1 alias delete',
@@ -422,10 +423,6 @@ describe('the table of words', () => {
     expect(nearest('helicopter', wordNames())).toBeNull();
   });
 });
-
-function exampleOf(word: string): string {
-  return WORDS.find((row) => row.word === word)!.example;
-}
 
 /** Splits an example as a shell would; what is substituted becomes a key. */
 function shellWords(line: string): string[] {

@@ -29,7 +29,7 @@ describe('a line', () => {
     [`descr "site B"'s x`, `': expected another ' that ends the text`],
     [`descr "to Berlin`, `": expected another " that ends the text`],
     [`descr "a\\"`, `": expected another " that ends the text`],
-    ['up \\', '\\: expected a character behind it'],
+    ['up \\', '\\: expected a character after it'],
     ['wgkey $(cat x)', `$: no shell reads this line: quote it as '$', or begin the line with !`],
     ['wgkey "$(cat x)"', `$: no shell reads this line: quote it as '$', or begin the line with !`],
     ['wgkey "a`cat x`"', '`: no shell reads this line'],

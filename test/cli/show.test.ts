@@ -67,6 +67,8 @@ function view(fields: Partial<InterfaceView> = {}): InterfaceView {
     description: '',
     addresses: [],
     wireguard: null,
+    sendsRedirects: false,
+    hasLostDaemon: false,
     ...fields,
   };
 }
@@ -154,9 +156,16 @@ describe('an interface is shown as ifconfig shows it', () => {
         reported({ listenPort: 0, peers: [peer()] }),
         stats({
           facts: { socket: 'open UDP port 53: in use' },
-          peers: [{ publicKey: peer().publicKey, facts: { handshake }, counters: {} }],
+          peers: [
+            {
+              publicKey: peer().publicKey,
+              facts: { route: 'into itself', handshake, another: 'not so wrong' },
+              counters: {},
+            },
+          ],
         }),
       ),
+      sendsRedirects: true,
     });
     expect(show(shown)).toBe(
       'wg0: flags=10d1<UP,POINTOPOINT,RUNNING,NOARP,MULTICAST> mtu 1420\n' +
@@ -165,7 +174,10 @@ describe('an interface is shown as ifconfig shows it', () => {
         '\tsocket: open UDP port 53: in use\n' +
         `\twgpeer ${PEER_TEXT}\n` +
         '\t\ttx: 0, rx: 0\n' +
-        `\t\thandshake: ${handshake}\n`,
+        '\t\troute: into itself\n' +
+        `\t\thandshake: ${handshake}\n` +
+        '\tredirects: peers are told by ICMP to send to each other directly, which they cannot: ' +
+        'set net.ipv4.conf.all.send_redirects to 0\n',
     );
   });
 
@@ -327,14 +339,25 @@ describe('gathering', () => {
     expect(other.wireguard?.stats).toBeNull();
   });
 
+  it.each([
+    ['all, which overrides the interface', 2, ['wg0/forwarding', 'all/send_redirects'], true],
+    ['the interface', 2, ['wg0/forwarding', 'wg0/send_redirects'], true],
+    ['none', 2, ['wg0/forwarding'], false],
+    ['all, but it is no router', 2, ['all/send_redirects'], false],
+    ['all, but it has one peer', 1, ['wg0/forwarding', 'all/send_redirects'], false],
+  ])('whether redirects are sent: %s', async (_, peers, on, expected) => {
+    const system = machine();
+    const state = { ...FRESH_STATE, peers: [FULL_PEER, peer()].slice(0, peers) };
+    system.daemons.get('wg0')!.state = state;
+    for (const path of on) system.parameters.set(`ipv4/conf/${path}`, '1');
+    const [own] = (await gather('wg0', system)).views;
+    expect(own.sendsRedirects).toBe(expected);
+  });
+
   it('says what could not be learnt of a named interface', async () => {
     const system = machine();
     expect((await gather('wg2', system)).notes).toEqual([
       "wg2: the kernel's own WireGuard serves it: use `wg show wg2` and `wg set wg2`",
-    ]);
-    system.staleSockets.add('wgx');
-    expect((await gather('wgx', system)).notes).toEqual([
-      'wgx: its daemon does not run any more: `tswgd --persist wgx` takes it over, `tswg wgx destroy` removes it',
     ]);
     system.request = async () => {
       throw Object.assign(new Error('denied'), { code: 'EACCES' });

@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { REPOSITORY } from '../lab/repository.ts';
 
-const UNIT = join(REPOSITORY, 'examples', 'tswg@.service');
+const [UNIT, CONFIG_UNIT] = ['tswg@.service', 'tswg-config@.service'].map((name) =>
+  join(REPOSITORY, 'examples', name),
+);
 const text = readFileSync(UNIT, 'utf8');
 const directory = mkdtempSync(join(tmpdir(), 'tswg-unit-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -25,12 +27,20 @@ const figure = version === statedVersion ? '' : ` (SKIPPED: needs systemd ${stat
 
 describe('the systemd unit', () => {
   it.skipIf(missing !== '')(`is understood by systemd, word by word${missing}`, () => {
-    // systemd looks for the programs where the package would install them.
-    const installed = text.replace(/^(Exec\w+=\+?)(tswgd?) /gm, `$1${REPOSITORY}/bin/$2 `);
-    expect(installed.match(/^Exec.*\/bin\//gm)).toHaveLength(3);
-    const path = join(directory, 'tswg@.service');
-    writeFileSync(path, installed);
-    expect(analyze('verify', path)).toEqual({ status: 0, output: '' });
+    for (const [unit, programs] of [
+      [UNIT, 2],
+      [CONFIG_UNIT, 1],
+    ] as const) {
+      // systemd looks for the programs where the package would install them.
+      const installed = readFileSync(unit, 'utf8').replace(
+        /^(Exec\w+=[-+]*)(tswgd?) /gm,
+        `$1${REPOSITORY}/bin/$2 `,
+      );
+      expect(installed.split(`${REPOSITORY}/bin/`)).toHaveLength(programs + 1);
+      const path = join(directory, basename(unit));
+      writeFileSync(path, installed);
+      expect(analyze('verify', path)).toEqual({ status: 0, output: '' });
+    }
   });
 
   it.skipIf(figure !== '')(`is exposed as it says${figure}`, () => {

@@ -59,24 +59,11 @@ describe('tswg wg0 upgrade', () => {
   });
 
   it.each([
-    [
-      'tun',
-      true,
-      'its daemon does not run any more: `tswgd --persist wg0` takes it over, `tswg wg0 destroy` removes it',
-    ],
-    ['', false, 'not a WireGuard interface: it has no control socket in /var/run/wireguard'],
-    [
-      'wireguard',
-      false,
-      "the kernel's own WireGuard serves it: use `wg show wg0` and `wg set wg0`",
-    ],
-  ])(
-    'says so when nobody serves it (kind %j, socket left behind: %s)',
-    async (kind, isStale, why) => {
-      const system = new FakeSystem();
-      system.addLink('wg0', { kind });
-      if (isStale) system.staleSockets.add('wg0');
-      expect(await run(system)).toBe(`refused: wg0: upgrade: ${why}`);
-    },
-  );
+    ['', 'not a WireGuard interface: it has no control socket in /var/run/wireguard'],
+    ['wireguard', "the kernel's own WireGuard serves it: use `wg show wg0` and `wg set wg0`"],
+  ])('says so when nobody serves it (kind %j)', async (kind, why) => {
+    const system = new FakeSystem();
+    system.addLink('wg0', { kind });
+    expect(await run(system)).toBe(`refused: wg0: upgrade: ${why}`);
+  });
 });

@@ -75,6 +75,26 @@ describe('agreement with the portable suite', () => {
       ),
     ],
     [
+      'takes 12 bytes of the nonce of a cookie reply',
+      faulty((suite) => ({
+        xseal: (out, at, key, nonce, plaintext, aad) =>
+          suite.xseal(out, at, key, nonce.slice().fill(0, 12), plaintext, aad),
+      })),
+    ],
+    [
+      'leaves the AAD of a cookie reply out',
+      faulty((suite) => ({
+        xseal: (out, at, key, nonce, plaintext) =>
+          suite.xseal(out, at, key, nonce, plaintext, new Uint8Array(0)),
+      })),
+    ],
+    [
+      'writes a cookie reply a byte too far',
+      faulty((suite) => ({
+        xseal: (out, at, ...inputs) => suite.xseal(out, at + 1, ...inputs),
+      })),
+    ],
+    [
       'writes a byte too many',
       faulty((suite, arena) =>
         sealing(suite, (sealer) => (offset, length, counter) => {

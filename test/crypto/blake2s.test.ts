@@ -1,7 +1,17 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { blake2s } from '@noble/hashes/blake2.js';
 import { describe, expect, it } from 'vitest';
-import { hash, hashInto, hmac, kdf1, kdf2, kdf3, mac, macInto } from '../../src/crypto/blake2s.ts';
+import {
+  hash,
+  hashInto,
+  hmac,
+  kdf1,
+  kdf2,
+  kdf3,
+  MacKey,
+  mac,
+  macInto,
+} from '../../src/crypto/blake2s.ts';
 import { ascii, counting, hex, Random, unhex } from './hex.ts';
 
 const KEY = counting(32);
@@ -89,8 +99,8 @@ describe('known answers', () => {
 });
 
 describe('against @noble/hashes and OpenSSL', () => {
-  it('Hash and Mac of every length around four blocks', () => {
-    for (let length = 0; length <= 260; length++) {
+  it('Hash and Mac of every length around five blocks', () => {
+    for (let length = 0; length <= 330; length++) {
       const data = counting(length, 3);
       expect(hex(hash(data)), `hash ${length}`).toBe(hex(blake2s(data)));
       const key = counting(1 + (length % 32), 9);
@@ -125,6 +135,56 @@ describe('against @noble/hashes and OpenSSL', () => {
       expect(hex(hash(...parts))).toBe(hex(blake2s(data)));
       expect(hex(hmac(KEY, ...parts))).toBe(hex(hmac(KEY, data)));
     }
+  });
+});
+
+describe('a key of Mac that is kept', () => {
+  const into = (key: MacKey, data: Uint8Array, length = data.length) => {
+    const out = new Uint8Array(16);
+    key.into(out, data, length);
+    return hex(out);
+  };
+
+  it.each([1, 2])('gives the Mac of the beginning of any input, seed %i', (seed) => {
+    const random = new Random(seed);
+    const kept = new MacKey();
+    for (let round = 0; round < 300; round++) {
+      const key = random.bytes(1 + random.below(32));
+      if (round % 4 === 0) kept.set(key);
+      else kept.set(key.subarray(0, 1)); // and a longer one before leaves nothing of it
+      const whole = random.bytes(round);
+      const length = random.below(round + 1);
+      const used = round % 4 === 0 ? key : key.subarray(0, 1);
+      for (const taken of [length, round, 0]) {
+        const expected = blake2s(whole.subarray(0, taken), { key: used, dkLen: 16 });
+        expect(into(kept, whole, taken), `${taken} of ${round}`).toBe(hex(expected));
+      }
+      expect(hex(hash(whole)), 'after it').toBe(hex(blake2s(whole)));
+    }
+  });
+
+  it('is its own: others are kept beside it, and the caller may wipe the bytes', () => {
+    const [one, other, bytes] = [new MacKey(), new MacKey(), counting(32)];
+    one.set(bytes);
+    bytes.fill(0);
+    other.set(counting(32, 5));
+    mac(counting(32, 9), counting(10));
+    const data = counting(116);
+    expect(into(one, data)).toBe(hex(mac(counting(32), data)));
+    expect(into(other, data)).toBe(hex(mac(counting(32, 5), data)));
+    other.wipe();
+    expect(into(one, data)).toBe(hex(mac(counting(32), data)));
+  });
+
+  it('throws before it has a key, after wipe, and for lengths that there are not', () => {
+    const key = new MacKey();
+    expect(() => into(key, KEY)).toThrow('without a key');
+    key.set(KEY);
+    for (const wrong of [33, -1, Number.NaN]) expect(() => into(key, KEY, wrong)).toThrow('bytes');
+    for (const length of [0, 33]) expect(() => key.set(counting(length))).toThrow('bytes');
+    expect(into(key, KEY)).toBe(hex(mac(KEY, KEY)));
+    key.wipe();
+    expect(() => into(key, KEY, 0)).toThrow('without a key');
   });
 });
 

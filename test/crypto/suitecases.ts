@@ -3,9 +3,9 @@
 import { createCipheriv } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { counterNonce } from '../../src/crypto/aead.ts';
+import { counterNonce, xsealAead } from '../../src/crypto/aead.ts';
 import { isZero } from '../../src/crypto/bytes.ts';
-import type { CryptoSuite } from '../../src/crypto/suite.ts';
+import { type CryptoSuite, XSEAL_AAD_BYTES_MAX, XSEAL_BYTES_MAX } from '../../src/crypto/suite.ts';
 import { counting, hex, Random, unhex } from './hex.ts';
 
 /** RFC 7748: private key, public key, secret. */
@@ -277,6 +277,61 @@ export function describeKeys(name: string, create: (arena: Arena) => CryptoSuite
         expect(() => suite.createSealer(new Uint8Array(length))).toThrow(`${length} bytes`);
         expect(() => suite.createOpener(new Uint8Array(length))).toThrow(`${length} bytes`);
       }
+    });
+  });
+}
+
+/** XChaCha20-Poly1305, against the portable one, which has the draft's vector. */
+export function describeXseal(name: string, suite: CryptoSuite): void {
+  describe(`${name}: XChaCha20-Poly1305`, () => {
+    it('draft-irtf-cfrg-xchacha-03 A.3.1', () => {
+      const text =
+        "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the " +
+        'future, sunscreen would be it.';
+      const out = new Uint8Array(text.length + 16);
+      const aad = unhex('50515253c0c1c2c3c4c5c6c7');
+      suite.xseal(out, 0, counting(32, 0x80), counting(24, 0x40), Buffer.from(text), aad);
+      expect(hex(out)).toBe(
+        'bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb' +
+          '731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452' +
+          '2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9' +
+          '21f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49',
+      );
+    });
+
+    it.each([1, 2, 3])('seals as the portable one, and writes nothing beside, seed %i', (seed) => {
+      const random = new Random(seed);
+      for (let round = 0; round < 100; round++) {
+        const [key, nonce] = [random.bytes(32), random.bytes(24)];
+        // What counts blocks in ChaCha20 is of the nonce in HChaCha20, and may be at its end.
+        if (round % 3 === 0) nonce.fill(0xff, 0, 4);
+        const plaintext = random.bytes(random.below(XSEAL_BYTES_MAX + 1));
+        const aad = random.bytes(random.below(XSEAL_AAD_BYTES_MAX + 1));
+        const inputs = [key, nonce, plaintext, aad];
+        const before = inputs.map(hex);
+        const at = random.below(20);
+        const out = new Uint8Array(at + plaintext.length + 16 + 5).fill(0xee);
+        suite.xseal(out, at, key, nonce, plaintext, aad);
+        const expected = hex(xsealAead(key, nonce, plaintext, aad));
+        expect(hex(out)).toBe(`${'ee'.repeat(at)}${expected}${'ee'.repeat(5)}`);
+        expect(inputs.map(hex)).toEqual(before);
+      }
+    });
+
+    it('throws, and writes nothing, for lengths that are a bug of ours', () => {
+      const out = new Uint8Array(40);
+      const [key, nonce, short] = [counting(32), counting(24), counting(16)];
+      const wrong: Parameters<CryptoSuite['xseal']>[] = [
+        [out, 0, counting(31), nonce, short, short],
+        [out, 0, counting(33), nonce, short, short],
+        [out, 0, key, counting(23), short, short],
+        [out, 0, key, counting(12), short, short],
+        [out, 9, key, nonce, short, short],
+        [out, -1, key, nonce, short, short],
+        [out, 0, key, nonce, counting(25), short],
+      ];
+      for (const one of wrong) expect(() => suite.xseal(...one)).toThrow();
+      expect(isZero(out)).toBe(true);
     });
   });
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { hashInto, hmac, kdf3, macInto } from '../../src/crypto/blake2s.ts';
+import { hashInto, hmac, kdf3, MacKey, macInto } from '../../src/crypto/blake2s.ts';
+import { compress, IV } from '../../src/crypto/compression/unrolled.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import { findInOwnMemory, loneSecret, ownMemory } from './ownmemory.ts';
 
@@ -31,6 +32,27 @@ describe('what is left in memory', () => {
       return copy;
     });
     expect(copies.map((copy) => findInOwnMemory(copy))).toEqual([1, 1, 1]);
+  });
+
+  it('a key of Mac stands in one place, as does its state, and in none once it is wiped', () => {
+    const [key, input] = [loneSecret('kept key'), loneSecret('input of a kept key')];
+    const out = new Uint8Array(16);
+    const kept = new MacKey();
+    kept.set(key);
+    kept.into(out, input, input.length);
+    kept.into(out, input, 0);
+    macInto(out, key, input);
+    const [state, block] = [ownMemory(32), ownMemory(64)];
+    const words = new Int32Array(state.buffer);
+    words.set(IV);
+    words[0] ^= 0x01010000 ^ (32 << 8) ^ 16;
+    block.set(key);
+    compress(words, new DataView(block.buffer), 0, 64, 0);
+    block.fill(0);
+    const found = () => [key, state, input].map(findInOwnMemory);
+    expect(found(), 'ours and the kept').toEqual([2, 2, 1]);
+    kept.wipe();
+    expect(found(), 'ours').toEqual([1, 1, 1]);
   });
 
   // Without a packet in between: @noble copies the key for each, see portable.ts.

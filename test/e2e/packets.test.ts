@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Capture, type CapturedPacket } from '../lab/capture.ts';
-import { sleep, waitFor } from '../lab/command.ts';
+import { HANG_MS, sleep, waitFor } from '../lab/command.ts';
 import { firstPing, ping } from '../lab/probes.ts';
 import { describeOnBothPaths, withLab } from '../lab/suite.ts';
 import { buildPair, createKeyPair, INNER, TunnelEnd } from '../lab/tunnel.ts';
@@ -23,7 +23,7 @@ describeOnBothPaths('packets', ['wg', 'nft', 'tcpdump'], (env) => {
         Capture.start(left.host, 'wg0'),
         Capture.start(left.host, 'wan', 'udp'),
       ]);
-      await ping(left.host, RIGHT, { count: 3, size: 100 });
+      await ping(left.host, RIGHT, { count: 3, size: 100, deadlineMs: HANG_MS });
       await waitFor(() => inside.packets.length >= 6, 'six packets');
       const plain = await inside.stop();
       expect(plain).toHaveLength(6);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { Capture } from '../lab/capture.ts';
-import { sleep, waitFor } from '../lab/command.ts';
+import { waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { firstPing, PingTrain, ping } from '../lab/probes.ts';
@@ -16,6 +16,7 @@ describeOnBothPaths('roaming', ['wg', 'nft', 'tcpdump', 'stdbuf'], (env) => {
       const { left, right } = await buildPair(lab);
       await firstPing(left.host, RIGHT);
       expect((await right.peerDump()).endpoint).toBe(`${OUTER_LEFT}:51820`);
+      const { latestHandshake } = await left.peerDump();
       const train = new PingTrain(left.host, RIGHT);
       await waitFor(() => train.received > 5, 'a running train');
 
@@ -31,7 +32,9 @@ describeOnBothPaths('roaming', ['wg', 'nft', 'tcpdump', 'stdbuf'], (env) => {
       const before = train.received;
       await waitFor(() => train.received > before + 10, 'answers from the new address');
       const report = await train.stop();
-      expect(report.sent - report.received, report.text).toBeLessThan(25);
+      console.info(`another address: ${report.lost} of ${report.sent} pings lost`);
+      // No new handshake was needed for it.
+      expect((await left.peerDump()).latestHandshake).toBe(latestHandshake);
       // The server finds the client by itself, too.
       expect((await ping(right.host, LEFT)).received).toBe(1);
     }));
@@ -42,6 +45,7 @@ describeOnBothPaths('roaming', ['wg', 'nft', 'tcpdump', 'stdbuf'], (env) => {
       await rebind(nat, 40_000);
       await firstPing(client.host, RIGHT);
       expect((await server.peerDump()).endpoint).toBe('198.51.100.2:40000');
+      const { latestHandshake } = await client.peerDump();
       const train = new PingTrain(client.host, RIGHT);
       await waitFor(() => train.received > 5, 'a running train');
 
@@ -54,10 +58,9 @@ describeOnBothPaths('roaming', ['wg', 'nft', 'tcpdump', 'stdbuf'], (env) => {
       const before = train.received;
       await waitFor(() => train.received > before + 10, 'answers through the new binding');
       const report = await train.stop();
-      expect(report.sent - report.received, report.text).toBeLessThan(25);
+      console.info(`another binding: ${report.lost} of ${report.sent} pings lost`);
       // No new handshake was needed for it.
-      const { latestHandshake } = await server.peerDump();
-      expect((await client.peerDump()).latestHandshake).toBeLessThanOrEqual(latestHandshake + 1);
+      expect((await client.peerDump()).latestHandshake).toBe(latestHandshake);
     }));
 
   it('answers from the address that was asked, and from another when that one goes', () =>
@@ -95,6 +98,7 @@ describeOnBothPaths('roaming', ['wg', 'nft', 'tcpdump', 'stdbuf'], (env) => {
     withLab(env, async (lab) => {
       const { left, right } = await buildPair(lab);
       await firstPing(left.host, RIGHT);
+      const { latestHandshake } = await left.peerDump();
       const trains = [new PingTrain(left.host, RIGHT), new PingTrain(right.host, LEFT)];
       await waitFor(() => trains.every((train) => train.received > 5), 'running trains');
 
@@ -108,11 +112,15 @@ describeOnBothPaths('roaming', ['wg', 'nft', 'tcpdump', 'stdbuf'], (env) => {
         async () => (await left.peerDump()).endpoint === `${OUTER_RIGHT}:40200`,
         'the new port of the right side',
       );
-      await sleep(200);
+      for (const train of trains) {
+        const before = train.received;
+        await waitFor(() => train.received > before + 10, 'answers through the new ports');
+      }
       for (const train of trains) {
         const report = await train.stop();
-        expect(report.sent - report.received, report.text).toBeLessThan(25);
+        console.info(`other ports: ${report.lost} of ${report.sent} pings lost`);
       }
+      expect((await left.peerDump()).latestHandshake).toBe(latestHandshake);
       expect((await left.dump()).listenPort).toBe(40_100);
     }));
 });

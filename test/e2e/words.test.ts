@@ -89,9 +89,9 @@ describeInLab('the words of tswg', ['wg'], () => {
         .map((info) => `${info.local}/${info.prefixlen}`);
     };
     await tswg('create');
-    expect(await host.run('cat', ['/sys/class/net/wg0/flags'])).toBe('0x1090\n');
+    expect(await host.run('cat', ['/sys/class/net/wg0/flags'])).toBe('0x90\n');
     await tswg('inet 10.1.0.1/24');
-    expect(await host.run('cat', ['/sys/class/net/wg0/flags'])).toBe('0x1091\n');
+    expect(await host.run('cat', ['/sys/class/net/wg0/flags'])).toBe('0x91\n');
     await tswg('inet alias 10.2.0.1 netmask 255.255.0.0');
     await tswg('inet6 fd01::1');
     await tswg('inet6 fd02::1 prefixlen 48 alias');

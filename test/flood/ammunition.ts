@@ -1,6 +1,7 @@
 /**
- * What the attacker sends: each kind as UDP payloads, and those as frames from many sources. All
- * of it is what a stranger can make who knows the victim's public key and has listened on the way.
+ * What the attacker sends: each kind as UDP payloads, and those as frames from whatever sources he
+ * likes. All of it is what a stranger can make who knows the victim's public key and has listened
+ * on the way.
  */
 
 import { randomBytes, randomInt } from 'node:crypto';
@@ -15,14 +16,17 @@ import {
   writeUint32,
 } from '../../src/noise/messages.ts';
 import { buildFrame, type Way } from './frames.ts';
+import type { Source } from './sources.ts';
 
 /** In the order in which they are tried; the last is all the others in turns. */
 export const KINDS = [
   'garbage',
   'forged initiations',
+  'forged mac2',
   'replayed initiation',
   'replayed data',
   'flipped data',
+  'unknown index',
   'mix',
 ] as const;
 export type Kind = (typeof KINDS)[number];
@@ -37,18 +41,15 @@ export interface Recording {
   readonly data: readonly Uint8Array[];
 }
 
-/** Where the victim can be reached by the attacker. */
-export interface Target {
+/** Where the victim can be reached by the attacker; 4 or 16 bytes, as the sources. */
+export interface Target extends Source {
   readonly way: Way;
-  /** Four and sixteen bytes. */
-  readonly address4: Uint8Array;
-  readonly address6: Uint8Array;
-  readonly port: number;
 }
 
 /** Different messages of one kind, as far as its kind lets them differ. */
-const MESSAGES = 8_192;
+export const MESSAGES = 8_192;
 const GARBAGE_BYTES_MAX = 512;
+const DEAD_DATA_BYTES = 160;
 /** A counter ahead of any session's: the replay window does not know it yet. */
 const COUNTER_AHEAD = 2 ** 40;
 
@@ -68,33 +69,52 @@ function createPayload(
   maker: CookieMaker,
 ): Uint8Array {
   const recorded = recording.data[index % recording.data.length];
-  const isEven = index % 2 === 0;
   switch (kind) {
     case 'garbage':
       return createGarbage(index);
     case 'forged initiations':
-      return forgeInitiation(maker, isEven);
+      return forgeInitiation(maker, false);
+    case 'forged mac2':
+      return forgeInitiation(maker, true);
     case 'replayed initiation':
       return recording.initiation;
     case 'replayed data':
       return recorded;
     case 'flipped data':
-      return flip(recorded, isEven);
+      return flip(recorded, index % 2 === 0);
+    case 'unknown index':
+      return createDeadData(index);
   }
 }
 
-/** IPv4 and IPv6 by turns, every frame from an address and port of its own. */
-export function createFrames(payloads: readonly Uint8Array[], target: Target): Uint8Array[] {
+/** A frame for each payload. The sources take turns, and none meets the same payloads each time. */
+export function createFrames(
+  payloads: readonly Uint8Array[],
+  target: Target,
+  sources: readonly Source[],
+): Uint8Array[] {
   return payloads.map((payload, index) => {
-    const isV4 = index % 2 === 0;
+    const turn = index + Math.floor(index / sources.length);
+    const { address, port } = sources[turn % sources.length];
     return buildFrame(target.way, {
-      source: isV4 ? randomSource4() : randomSource6(),
-      destination: isV4 ? target.address4 : target.address6,
-      sourcePort: randomInt(1024, 65_536),
+      source: address,
+      destination: target.address,
+      sourcePort: port,
       destinationPort: target.port,
       payload,
     });
   });
+}
+
+/**
+ * Data of sessions that are none: what comes of a peer that has not noticed that the other end
+ * died. The counters rise, and the index is none of the victim's but for a chance of 2^-32.
+ */
+export function createDeadData(index: number): Uint8Array {
+  const bytes = randomBytes(DEAD_DATA_BYTES);
+  writeUint32(bytes, 0, DATA);
+  new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(DATA_COUNTER, BigInt(index), true);
+  return bytes;
 }
 
 /** Noise; what begins like a message and has the wrong length; data for sessions that are none. */
@@ -129,16 +149,4 @@ function flip(recorded: Uint8Array, isAhead: boolean): Uint8Array {
 
 function mix(kinds: readonly Uint8Array[][]): Uint8Array[] {
   return Array.from({ length: MESSAGES }, (_, index) => kinds[index % kinds.length][index]);
-}
-
-/** 198.18.0.0/15, which is set aside for tests of network devices (RFC 2544). */
-function randomSource4(): Uint8Array {
-  return Uint8Array.of(198, 18 + randomInt(0, 2), randomInt(0, 256), randomInt(1, 255));
-}
-
-/** An address of a /64 of its own: 2001:db8:f000::/36. */
-function randomSource6(): Uint8Array {
-  const address = new Uint8Array(randomBytes(16));
-  address.set([0x20, 0x01, 0x0d, 0xb8, 0xf0 | (address[4] & 0xf)]);
-  return address;
 }

@@ -1,9 +1,10 @@
 /**
  * A program of its own, run on the attacker's host: sends frames made beforehand, over and over,
- * as fast as one core can.
+ * at a pace or as fast as one core can.
  *
- *     node attacker.js FILE INTERFACE SECONDS
+ *     node attacker.js FILE INTERFACE SECONDS PER_SECOND fixed|random CLUMP
  *
+ * PER_SECOND may be "max"; CLUMP frames go at once. With "random" every frame gets another source address before it goes.
  * Prints "flooding" when it begins and one line of JSON, a `Volley`, at the end.
  */
 
@@ -19,7 +20,9 @@ import {
   socket,
 } from '../../src/io/libc.ts';
 import { SOCK_RAW } from '../../src/io/linux.ts';
-import { framesIn } from './frames.ts';
+import { forgeSource, framesIn } from './frames.ts';
+import { Pace } from './pace.ts';
+import { createRandom } from './sources.ts';
 
 export interface Volley {
   readonly sent: number;
@@ -37,7 +40,11 @@ const FRAMES_PER_CALL = 128;
 const BURST_MS = 20;
 const MS_PER_S = 1_000;
 
-const [file, ifname, secondsWord] = process.argv.slice(2);
+/** Between two bursts at a pace: the least that a timer of Node's sleeps. */
+const NAP_MS = 1;
+
+const [file, ifname, secondsWord, perSecondWord, sources, clump] = process.argv.slice(2);
+const perSecond = perSecondWord === 'max' ? Number.POSITIVE_INFINITY : Number(perSecondWord);
 const bytes = readFileSync(file);
 const frames = [...framesIn(bytes)];
 const memory = new Scratch(bytes.length);
@@ -53,7 +60,9 @@ frames.forEach(({ offset, length }, index) => {
 });
 
 const fd = openPacketSocket(Number(readFileSync(`/sys/class/net/${ifname}/ifindex`, 'utf8')));
+const random = createRandom(1 + (Date.now() % 2 ** 31));
 const begun = performance.now();
+const pace = new Pace(perSecond, begun, Number(clump));
 const end = begun + Number(secondsWord) * MS_PER_S;
 let next = 0;
 let sent = 0;
@@ -75,19 +84,32 @@ function openPacketSocket(index: number): number {
 }
 
 function burst(): void {
-  const until = Math.min(end, performance.now() + BURST_MS);
-  while (performance.now() < until) fire();
-  if (until < end) {
-    setImmediate(burst);
+  let now = performance.now();
+  const until = Math.min(end, now + BURST_MS);
+  while (now < until) {
+    const due = pace.due(now);
+    if (due < 1) break;
+    // What is due at once goes at once, in as many calls as it takes; without a bound, one a look.
+    if (due === Number.POSITIVE_INFINITY) fire(due);
+    else for (let left = due; left > 0; ) left -= fire(left);
+    now = performance.now();
+  }
+  if (now < end) {
+    if (perSecond === Number.POSITIVE_INFINITY) setImmediate(burst);
+    else setTimeout(burst, NAP_MS);
     return;
   }
-  const seconds = (performance.now() - begun) / MS_PER_S;
+  const seconds = (now - begun) / MS_PER_S;
   const volley: Volley = { sent, refused, seconds };
   console.log(JSON.stringify(volley));
 }
 
-function fire(): void {
-  const count = Math.min(FRAMES_PER_CALL, frames.length - next);
+/** Sends at most `due` frames; how many were passed over, the refused among them. */
+function fire(due: number): number {
+  const count = Math.min(FRAMES_PER_CALL, frames.length - next, due);
+  if (sources === 'random') {
+    for (let i = next; i < next + count; i++) forgeSource(memory.view, frames[i].offset, random);
+  }
   const went = sendmmsg(fd, headers.address + next * HEADER_WORDS * 4, count, 0);
   if (went < 0) {
     const error = errno();
@@ -97,5 +119,8 @@ function fire(): void {
     sent += went;
   }
   // What was refused is passed over, as a wire would lose it.
-  next = (next + Math.max(went, 1)) % frames.length;
+  const passed = Math.max(went, 1);
+  pace.spend(passed);
+  next = (next + passed) % frames.length;
+  return passed;
 }

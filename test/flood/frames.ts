@@ -3,7 +3,8 @@
  * sends them as they are, so that no two need to come from the same source. Pure.
  */
 
-import { checksum, sum } from '../../src/packet/checksum.ts';
+import { checksum, fold, sum } from '../../src/packet/checksum.ts';
+import { type Random, randomAddress4, randomPrefix6 } from './sources.ts';
 
 /** From one interface to another, as they lie on the cable. */
 export interface Way {
@@ -73,6 +74,38 @@ function putIpv6(frame: Uint8Array, view: DataView, datagram: Datagram, udpLengt
   const pseudo = sum(frame, at + 8, 32) + udpLength + PROTOCOL_UDP;
   // 0 would mean that there is none.
   view.setUint16(udpAt + 6, checksum(frame, udpAt, udpLength, pseudo) || 0xffff);
+}
+
+/**
+ * Gives the frame at `at` another source address, any that there is, and puts its checksum right
+ * (RFC 1624 3): of IPv4 the header's, of IPv6 that of UDP.
+ */
+export function forgeSource(bytes: DataView, at: number, random: Random): void {
+  const ipAt = at + ETHERNET_BYTES;
+  if (bytes.getUint16(ipAt - 2) === ETHERTYPE_IPV4) {
+    const change = replaceWord(bytes, ipAt + 12, randomAddress4(random));
+    changeChecksum(bytes, ipAt + 10, change);
+    return;
+  }
+  let change = replaceWord(bytes, ipAt + 8, randomPrefix6(random));
+  for (let word = 12; word < 24; word += 4) change += replaceWord(bytes, ipAt + word, random());
+  changeChecksum(bytes, ipAt + IPV6_BYTES + 6, change);
+  // 0 would mean that there is none.
+  if (bytes.getUint16(ipAt + IPV6_BYTES + 6) === 0) {
+    bytes.setUint16(ipAt + IPV6_BYTES + 6, 0xffff);
+  }
+}
+
+/** By how much the one's complement sum over these 32 bits grows; not folded. */
+function replaceWord(bytes: DataView, at: number, value: number): number {
+  const before = bytes.getUint32(at);
+  bytes.setUint32(at, value);
+  const taken = (~(before >>> 16) & 0xffff) + (~before & 0xffff);
+  return taken + (value >>> 16) + (value & 0xffff);
+}
+
+function changeChecksum(bytes: DataView, at: number, change: number): void {
+  bytes.setUint16(at, ~fold((~bytes.getUint16(at) & 0xffff) + change) & 0xffff);
 }
 
 /** Frames one behind the other, each behind its length in two bytes: for a file. */

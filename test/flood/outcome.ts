@@ -1,108 +1,139 @@
-/**
- * What several rounds of both implementations come to, as a record and as a table. Pure.
- */
+/** The results of all rows as a record and as tables, one to a section. Pure. */
 
 import { formatJson } from '../bench/record.ts';
 import type { Side } from '../bench/samples.ts';
-import { median, type Spread, spread } from '../bench/statistics.ts';
-import { KINDS, type Kind } from './ammunition.ts';
-import type { Exposure, Trial } from './trial.ts';
+import { median } from '../bench/statistics.ts';
+import type { Result } from './attempt.ts';
+import type { Row } from './rows.ts';
+import { judge, kept, type Results, waits } from './verdict.ts';
 
-export interface KindOutcome {
-  readonly kind: Kind;
-  /** Gbit/s. */
-  readonly control: Spread;
-  readonly flood: Spread;
-  /** Of the stream's rate alone, and of its rate beside the control; both of the same round. */
-  readonly keptOfAlone: Spread;
-  readonly keptOfControl: Spread;
-  readonly sentPerSecond: number;
-  readonly arrivedPerSecond: number;
-  readonly accounted: number | null;
+/** A row with what came of it. */
+export interface Outcome {
+  readonly row: Row;
+  readonly results: Results;
 }
 
-export interface SideOutcome {
-  readonly alone: Spread;
-  readonly kinds: readonly KindOutcome[];
-  /** Of every round; null where it did not come about in time. */
-  readonly newcomerMs: readonly (number | null)[];
-  readonly newcomerCookies: readonly (number | null)[];
-  readonly memoryMb: readonly Trial['memoryMb'][];
+const SIDES: readonly Side[] = ['wireguard-go', 'tswg'];
+
+const HEADS: Readonly<Record<Row['section'], readonly string[]>> = {
+  session: ['flood', 'from', 'asked/s', '', 'arrived/s', 'gate', 'control', 'flood', 'kept', ''],
+  newcomer: [
+    ...['newcomer', 'from', 'asked/s', '', 'arrived/s', 'gate'],
+    ...['came', 'median', '95 %', 'cookies', ''],
+  ],
+  recovery: ['accident', 'asked/s', '', 'arrived/s', 'gate', 'seconds', ''],
+};
+
+/** Lines for the terminal, or in Markdown for the README. */
+export function formatTables(outcomes: readonly Outcome[], isMarkdown = false): string {
+  const sections = ['session', 'newcomer', 'recovery'] as const;
+  const tables = sections.map((section) => {
+    const lines = outcomes.filter(({ row }) => row.section === section).flatMap(formatOutcome);
+    return lines.length === 0 ? [] : [HEADS[section], ...lines];
+  });
+  return tables
+    .filter((table) => table.length > 0)
+    .map((table) => (isMarkdown ? markdown(table) : columns(table)).join('\n'))
+    .join('\n\n');
 }
 
-export function summarize(trials: readonly Trial[]): SideOutcome {
-  return {
-    alone: spread(trials.map(({ alone }) => alone)),
-    kinds: KINDS.filter((kind) => kind in trials[0].exposures).map((kind) =>
-      summarizeKind(kind, trials),
-    ),
-    newcomerMs: trials.map(({ newcomerMs }) => newcomerMs),
-    newcomerCookies: trials.map(({ newcomerCookies }) => newcomerCookies),
-    memoryMb: trials.map(({ memoryMb }) => memoryMb),
-  };
+/** One line for the terminal, as soon as a row has been tried. */
+export function formatProgress({ row, results }: Outcome, side: Side): string {
+  const verdict = judge(row, side, results);
+  const result = results[side]!;
+  const figures = result.section === 'failure' ? [result.reason] : figuresOf(result);
+  return [row.id, side, ...figures, verdict].filter((cell) => cell !== '').join('  ');
 }
 
-function summarizeKind(kind: Kind, trials: readonly Trial[]): KindOutcome {
-  const exposures = trials.map((trial) => trial.exposures[kind]!);
-  const over = (value: (exposure: Exposure, round: number) => number) => exposures.map(value);
-  const accounted = exposures
-    .map((exposure) => exposure.accounted)
-    .filter((share) => share !== null);
-  return {
-    kind,
-    control: spread(over(({ control }) => control)),
-    flood: spread(over(({ flood }) => flood)),
-    keptOfAlone: spread(over(({ flood }, round) => flood / trials[round].alone)),
-    keptOfControl: spread(over(({ flood, control }) => flood / control)),
-    sentPerSecond: median(over(({ sentPerSecond }) => sentPerSecond)),
-    arrivedPerSecond: median(over(({ arrivedPerSecond }) => arrivedPerSecond)),
-    accounted: accounted.length === 0 ? null : median(accounted),
-  };
-}
-
-export type Outcomes = Readonly<Record<Side, SideOutcome>>;
-
-/** Lines for the terminal and, being Markdown, for the README. */
-export function formatTable(outcomes: Partial<Outcomes>): string {
-  const lines = [
-    '| flood | | stream alone | control | flood | kept of alone | kept of control | sent/s | arrived/s |',
-    '|---|---|---|---|---|---|---|---|---|',
-  ];
-  for (const kind of KINDS) {
-    for (const [side, outcome] of Object.entries(outcomes)) {
-      const row = outcome.kinds.find((each) => each.kind === kind);
-      if (row !== undefined) lines.push(formatRow(kind, side, outcome.alone, row));
+function formatOutcome({ row, results }: Outcome): string[][] {
+  return SIDES.filter((side) => side in results).map((side) => {
+    const result = results[side]!;
+    const verdict = judge(row, side, results);
+    const cells = [...titlesOf(row), grouped(row.rate), side];
+    if (result.section === 'failure') {
+      const missing = HEADS[row.section].length - cells.length - 2;
+      return [...cells, 'failed', ...Array.from({ length: missing }, () => ''), verdict];
     }
+    return [...cells, ...figuresOf(result), verdict];
+  });
+}
+
+function titlesOf(row: Row): string[] {
+  switch (row.section) {
+    case 'session':
+      return [row.kind, `${row.sources} ${row.family}`];
+    case 'newcomer': {
+      const burst = row.isBurst ? ', burst' : '';
+      return [`${row.direction}: ${row.kind}${burst}`, `${row.sources} ${row.family}`];
+    }
+    case 'recovery':
+      return [`${row.accident}, ${row.isSpeaking ? 'speaking' : 'silent'}`];
   }
-  lines.push('', '| | newcomer, s | RSS before, most, after, MB |', '|---|---|---|');
-  for (const [side, { newcomerMs, memoryMb }] of Object.entries(outcomes)) {
-    const seconds = newcomerMs.map((ms) => (ms === null ? 'never' : (ms / 1_000).toFixed(1)));
-    const memory = (['before', 'most', 'after'] as const).map((when) =>
-      median(memoryMb.map((round) => round[when])).toFixed(1),
-    );
-    lines.push(`| ${side} | ${seconds.join(', ')} | ${memory.join(', ')} |`);
+}
+
+function figuresOf(result: Exclude<Result, { section: 'failure' }>): string[] {
+  const conditions = [grouped(Math.round(result.arrivedPerSecond)), gateWord(result.gate)];
+  switch (result.section) {
+    case 'session': {
+      const rates = [result.control, result.flood].map((all) => median(all).toFixed(2));
+      const share = kept(result.control, result.flood);
+      return [...conditions, ...rates, `${Math.round(100 * share)} %`];
+    }
+    case 'newcomer': {
+      const { seconds, cookies } = result;
+      const connected = seconds.filter(Number.isFinite).length;
+      const { median: middle, p95 } = waits(seconds);
+      const times = [middle, p95].map(formatSeconds);
+      return [...conditions, `${connected}/${seconds.length}`, ...times, `${cookies}`];
+    }
+    case 'recovery':
+      return [...conditions, result.seconds.map(formatSeconds).join(', ')];
   }
-  return lines.join('\n');
 }
 
-function formatRow(kind: Kind, side: string, alone: Spread, row: KindOutcome): string {
-  const rates = [alone, row.control, row.flood].map(({ median: rate }) => rate.toFixed(2));
-  const kept = [row.keptOfAlone, row.keptOfControl].map(
-    (share) => `${percent(share.median)} (${percent(share.min)}..${percent(share.max)})`,
+function gateWord(gate: string): string {
+  return gate === 'none' ? '-' : gate;
+}
+
+function formatSeconds(seconds: number): string {
+  return Number.isFinite(seconds) ? `${seconds.toFixed(1)} s` : 'never';
+}
+
+function grouped(rate: number | 'max'): string {
+  return rate.toLocaleString('en-US');
+}
+
+function columns(table: readonly (readonly string[])[]): string[] {
+  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
+  return table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]))
+      .join('  ')
+      .trimEnd(),
   );
-  const datagrams = [row.sentPerSecond, row.arrivedPerSecond].map((rate) =>
-    Math.round(rate).toLocaleString('en-US'),
-  );
-  return `| ${[kind, side, ...rates, ...kept, ...datagrams].join(' | ')} |`;
 }
 
-function percent(share: number): string {
-  return `${Math.round(100 * share)} %`;
+function markdown([head, ...rows]: readonly (readonly string[])[]): string[] {
+  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
 }
 
-/** The rounds of each side, in their order. */
-export type Trials = Readonly<Partial<Record<Side, readonly Trial[]>>>;
+/** JSON text. Who was never connected is null in it, as JSON knows no infinity. */
+export function formatRecord(about: object, outcomes: readonly Outcome[]): string {
+  const rows = outcomes.map(({ row, results }) => ({
+    ...row,
+    verdict: judge(row, 'tswg', results),
+    results,
+  }));
+  return formatJson({ ...about, units: 'Gbit/s, seconds, MB', rows });
+}
 
-export function formatRecord(about: object, trials: Trials, outcomes: Partial<Outcomes>): string {
-  return formatJson({ ...about, unit: 'Gbit/s', outcomes, trials });
+/** The results that a record has, by the ids of their rows. */
+export function parseRecord(text: string): ReadonlyMap<string, Results> {
+  const { rows } = JSON.parse(text, (key, value) =>
+    key === 'seconds' && Array.isArray(value)
+      ? value.map((each) => each ?? Number.POSITIVE_INFINITY)
+      : value,
+  ) as { rows?: (Row & { results: Results })[] };
+  if (rows === undefined) throw new Error('flood.json: expected rows; it is of an older table');
+  return new Map(rows.map(({ id, results }) => [id, results]));
 }

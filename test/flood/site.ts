@@ -1,208 +1,201 @@
 /**
- * The place of the attack: a victim with a cable to each of a client, an attacker and a newcomer,
- * whose key the victim has known from the start. Owns addresses, routes and the recording.
+ * The place of the attack: a victim with a cable to each of a client, an attacker and a crowd of
+ * newcomers. Owns addresses, routes and the recording. The tunnels' own packets and the flood are
+ * of one family, the site's.
  *
- *     client    192.0.2.1    ---- 192.0.2.2                       victim
- *     newcomer  203.0.113.1  ---- 203.0.113.2
- *     attacker  198.18.0.0/15, 2001:db8:f000::/36 ---- 198.51.100.2, 2001:db8:2::2
+ *     client    192.0.2.1, 2001:db8:0::1    ---- .2, ::2       victim
+ *     crowd     203.0.113.11 to .., 2001:db8:3::b to ..  ---- .2, ::2
+ *     attacker  198.51.100.1, 2001:db8:2::1 ---- .2, ::2, and the victim's way to everybody else
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { DATA, INITIATION } from '../../src/noise/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
-import { parseStats, type ReportedStats } from '../../src/uapi/stats.ts';
 import { onlyChild } from '../bench/processes.ts';
 import { Capture } from '../lab/capture.ts';
-import { type Child, sleep } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { firstPing, ping } from '../lab/probes.ts';
-import { compiledProgram } from '../lab/repository.ts';
 import { formatEndpoint, TUNNEL_PORT, TunnelEnd } from '../lab/tunnel.ts';
 import { createFrames, createPayloads, type Kind, type Recording } from './ammunition.ts';
-import type { Volley } from './attacker.ts';
-import { joinFrames } from './frames.ts';
+import {
+  createRandom,
+  type Family,
+  POOL_SIZE,
+  randomSource,
+  type Source,
+  type Sources,
+} from './sources.ts';
+import { Flood, type Rate, wayBetween } from './volley.ts';
 
-/** Inside the tunnel. */
+/** Inside the tunnel; the newcomers are 10.99.1.11 and so on. */
 export const VICTIM = '10.99.0.1';
 const CLIENT = '10.99.0.2';
-const NEWCOMER = '10.99.0.3';
-const OUTER = {
-  client: ['192.0.2.1', '192.0.2.2'],
-  newcomer: ['203.0.113.1', '203.0.113.2'],
-  attacker: ['198.51.100.1', '198.51.100.2'],
+const INNER_PREFIX = 16;
+/** Of each cable, by the other host: IPv4 and IPv6 without the last part, prefix lengths. */
+const CABLES = {
+  client: { 4: '192.0.2.', 6: '2001:db8:0::' },
+  attacker: { 4: '198.51.100.', 6: '2001:db8:2::' },
+  crowd: { 4: '203.0.113.', 6: '2001:db8:3::' },
 } as const;
-const ATTACKED_6 = ['2001:db8:2::1', '2001:db8:2::2'] as const;
+const PREFIX = { 4: 24, 6: 64 } as const;
+const FAR_END = 1;
+const VICTIM_END = 2;
+const FIRST_NEWCOMER = 11;
+export const NEWCOMERS_MAX = 99;
 /** Nobody listens there. */
 const CLOSED_PORT = 9;
 /** Messages of the client's that are listened to, as large as the tunnel takes them. */
 const RECORDED = 500;
-const PING_BYTES = 1392;
-/** IPv4 and ICMP headers, and those of the message around them with its authenticator. */
-const MESSAGE_BYTES = PING_BYTES + 28 + 32;
+const PING_BYTES = 1_360;
+/** IPv4 and ICMP headers, padding, and the message around them with its authenticator. */
+const MESSAGE_BYTES = Math.ceil((PING_BYTES + 28) / 16) * 16 + 32;
 const WHOLE_FRAME = 65_535;
-const SOCKET = '/var/run/wireguard/wg0.sock';
-const SETTLE_MS = 200;
 
 /** Where a flood goes: to the victim's WireGuard, or past it. */
 export type Aim = 'tunnel' | 'closed port';
 
+/** What a flood is made of; how long it lasts is said when it begins. */
+export interface Assault {
+  readonly kind: Kind;
+  readonly sources: Sources;
+  readonly rate: Rate;
+  /** So many datagrams at once; evenly, where it is left out. */
+  readonly clump?: number;
+}
+
+/** Where a newcomer is: outside, and inside the tunnel. */
+export interface Place {
+  readonly outer: string;
+  readonly inner: string;
+}
+
 export class Site {
+  readonly family: Family;
   readonly client: Host;
+  readonly crowd: Host;
   readonly attacker: Host;
   readonly victim: TunnelEnd;
   /** Its daemon's PID, as the test sees it. */
   readonly victimPid: number;
-  readonly #newcomer: TunnelEnd;
   readonly #recording: Recording;
-  readonly #folder = mkdtempSync(path.join(tmpdir(), 'tswg-flood-'));
 
   private constructor(
-    hosts: { readonly client: Host; readonly attacker: Host },
+    family: Family,
+    hosts: { readonly client: Host; readonly crowd: Host; readonly attacker: Host },
     victim: TunnelEnd,
-    newcomer: TunnelEnd,
     recording: Recording,
   ) {
+    this.family = family;
     this.client = hosts.client;
+    this.crowd = hosts.crowd;
     this.attacker = hosts.attacker;
     this.victim = victim;
     this.victimPid = onlyChild(victim.daemon.pid);
-    this.#newcomer = newcomer;
     this.#recording = recording;
-    process.once('exit', () => rmSync(this.#folder, { recursive: true, force: true }));
   }
 
-  /** @param daemon the program of all three ends */
-  static async open(lab: Lab, daemon: string): Promise<Site> {
-    const hosts = await lab.hosts('victim', 'client', 'newcomer', 'attacker');
-    const [victimHost, clientHost, newcomerHost, attacker] = hosts;
-    await plug(clientHost, victimHost, 'client');
-    await plug(newcomerHost, victimHost, 'newcomer');
-    await plug(attacker, victimHost, 'attacker');
-    await attacker.configure('cable', `${ATTACKED_6[0]}/64`);
-    await victimHost.configure('attacker', `${ATTACKED_6[1]}/64`);
-    await victimHost.ip(`route add 198.18.0.0/15 via ${OUTER.attacker[0]}`);
-    await victimHost.ip(`route add 2001:db8:f000::/36 via ${ATTACKED_6[0]}`);
+  /** @param daemon the program of both ends */
+  static async open(lab: Lab, daemon: string, family: Family): Promise<Site> {
+    const [victimHost, client, crowd, attacker] = await lab.hosts(
+      ...(['victim', 'client', 'crowd', 'attacker'] as const),
+    );
+    await Promise.all([
+      plug(client, victimHost, 'client', family, [FAR_END]),
+      plug(crowd, victimHost, 'crowd', family, newcomerNumbers()),
+      plug(attacker, victimHost, 'attacker', family, [FAR_END]),
+    ]);
+    // Whoever is forged is behind the attacker, and answers go there.
+    const gateway = outer('attacker', family, FAR_END);
+    await victimHost.ip(`-${family} route add default via ${gateway}`);
 
     const options = { daemon, env: { LOG_LEVEL: 'error' } };
-    const [victim, client, newcomer] = await Promise.all([
-      TunnelEnd.start(victimHost, [`${VICTIM}/24`], options),
-      TunnelEnd.start(clientHost, [`${CLIENT}/24`], options),
-      TunnelEnd.start(newcomerHost, [`${NEWCOMER}/24`], options),
+    const [victim, clientEnd] = await Promise.all([
+      TunnelEnd.start(victimHost, [`${VICTIM}/${INNER_PREFIX}`], options),
+      TunnelEnd.start(client, [`${CLIENT}/${INNER_PREFIX}`], options),
     ]);
-    await victim.addPeer({ publicKey: client.keys.publicKey, allowedIps: [`${CLIENT}/32`] });
-    await victim.addPeer({ publicKey: newcomer.keys.publicKey, allowedIps: [`${NEWCOMER}/32`] });
-    const recording = await record(client, victim);
-    return new Site({ client: clientHost, attacker }, victim, newcomer, recording);
+    await victim.addPeer({ publicKey: clientEnd.keys.publicKey, allowedIps: [`${CLIENT}/32`] });
+    const recording = await record(clientEnd, victim, family);
+    return new Site(family, { client, crowd, attacker }, victim, recording);
   }
 
-  /** Floods for `seconds`; resolves once the first frame is on its way. */
-  async flood(kind: Kind, aim: Aim, seconds: number): Promise<Flood> {
-    const file = await this.#load(kind, aim);
-    const program = compiledProgram('test/flood/attacker.ts');
-    const child = this.attacker.spawn(process.execPath, [program, file, 'cable', `${seconds}`]);
-    await child.waitForOutput(/flooding/);
-    return new Flood(child);
+  /** Where newcomers may be, in their order. */
+  newcomerPlaces(count: number): Place[] {
+    return newcomerNumbers()
+      .slice(0, count)
+      .map((number) => ({
+        outer: outer('crowd', this.family, number),
+        inner: `10.99.1.${number}`,
+      }));
+  }
+
+  /** The victim, as newcomers reach it. */
+  get victimOuter(): string {
+    return outer('crowd', this.family, VICTIM_END);
   }
 
   /**
-   * Lets the newcomer make itself known to the victim; resolves to the milliseconds until its first
-   * ping is answered. It is new only once.
+   * Floods for `seconds`; resolves once the first frame is on its way.
+   *
+   * @param newcomers how many of them are forged beside the client when the sources are `own`
    */
-  async welcome(timeoutMs: number): Promise<number> {
-    await this.#newcomer.addPeer(peerOf(this.victim, OUTER.newcomer[1]));
-    return firstPing(this.#newcomer.host, VICTIM, timeoutMs);
-  }
-
-  /** Datagrams that have come in over the attacker's cable. */
-  async arrived(): Promise<number> {
-    const text = await this.victim.host.run('cat', [
-      '/sys/class/net/attacker/statistics/rx_packets',
-    ]);
-    return Number(text);
-  }
-
-  /** What a tswgd has dropped, all reasons together. */
-  async dropped(): Promise<number> {
-    // The kernel's own drops are asked for when a datagram is read.
-    await sleep(SETTLE_MS);
-    await ping(this.client, VICTIM);
-    const { counters } = await stats(this.victim.host);
-    const drops = Object.entries(counters).filter(([name]) => name.startsWith('drop_'));
-    return drops.reduce((sum, [, count]) => sum + count, 0);
-  }
-
-  /** How many cookies a tswgd of a newcomer was given. */
-  async cookies(): Promise<number> {
-    const [victim] = (await stats(this.#newcomer.host)).peers;
-    return victim?.counters.cookies_received ?? 0;
-  }
-
-  /** Writes the frames of a flood to where the attacker reads them. */
-  async #load(kind: Kind, aim: Aim): Promise<string> {
+  async flood(assault: Assault, aim: Aim, seconds: number, newcomers = 0): Promise<Flood> {
     const target = {
-      way: {
-        sourceMac: await macOf(this.attacker, 'cable'),
-        destinationMac: await macOf(this.victim.host, 'attacker'),
-      },
-      address4: parseAddress(OUTER.attacker[1])!,
-      address6: parseAddress(ATTACKED_6[1])!,
+      way: await wayBetween(this.attacker, 'cable', this.victim.host, 'attacker'),
+      address: parseAddress(outer('attacker', this.family, VICTIM_END))!,
       port: aim === 'tunnel' ? TUNNEL_PORT : CLOSED_PORT,
     };
-    const frames = createFrames(createPayloads(kind, this.#recording), target);
-    const file = path.join(this.#folder, 'frames');
-    writeFileSync(file, joinFrames(frames));
-    return file;
+    const payloads = createPayloads(assault.kind, this.#recording);
+    const frames = createFrames(payloads, target, this.#sources(assault.sources, newcomers));
+    const isRandom = assault.sources === 'random';
+    const { rate, clump } = assault;
+    return Flood.start(this.attacker, 'cable', { frames, seconds, rate, isRandom, clump });
+  }
+
+  #sources(sources: Sources, newcomers: number): Source[] {
+    if (sources !== 'own') {
+      const random = createRandom(1 + (Date.now() % 2 ** 31));
+      return Array.from({ length: POOL_SIZE }, () => randomSource(this.family, random));
+    }
+    const client = outer('client', this.family, FAR_END);
+    const all = [client, ...this.newcomerPlaces(newcomers).map((place) => place.outer)];
+    return all.map((text) => ({ address: parseAddress(text)!, port: TUNNEL_PORT }));
   }
 }
 
-export class Flood {
-  readonly #child: Child;
-
-  constructor(child: Child) {
-    this.#child = child;
-  }
-
-  async finished(): Promise<Volley> {
-    const status = await this.#child.exited;
-    if (status !== 0) throw new Error(`attacker: ended with ${status}\n${this.#child.stderr}`);
-    return JSON.parse(this.#child.stdout.trim().split('\n').at(-1)!) as Volley;
-  }
+function newcomerNumbers(): number[] {
+  return Array.from({ length: NEWCOMERS_MAX }, (_, index) => FIRST_NEWCOMER + index);
 }
 
-function split(run: Uint8Array, size: number): Uint8Array[] {
-  const count = Math.ceil(run.length / size);
-  return Array.from({ length: count }, (_, i) => run.subarray(i * size, (i + 1) * size));
-}
-
-async function stats(host: Host): Promise<ReportedStats> {
-  const program = compiledProgram('test/lab/uapirequest.ts');
-  const input = 'stats=1\n\n';
-  return parseStats(await host.run(process.execPath, [program, SOCKET], { input }));
+function outer(cable: keyof typeof CABLES, family: Family, number: number): string {
+  return CABLES[cable][family] + (family === 4 ? number : number.toString(16));
 }
 
 /** A cable from a host to the victim, which calls its own end by the host's name. */
-async function plug(host: Host, victim: Host, name: keyof typeof OUTER): Promise<void> {
+async function plug(
+  host: Host,
+  victim: Host,
+  name: keyof typeof CABLES,
+  family: Family,
+  numbers: readonly number[],
+): Promise<void> {
   await host.connect('cable', victim, name);
-  await host.configure('cable', `${OUTER[name][0]}/24`);
-  await victim.configure(name, `${OUTER[name][1]}/24`);
-}
-
-function peerOf(end: TunnelEnd, outer: string) {
-  return {
-    publicKey: end.keys.publicKey,
-    allowedIps: [`${VICTIM}/32`],
-    endpoint: formatEndpoint(outer, TUNNEL_PORT),
-  };
+  const withPrefix = (number: number) => `${outer(name, family, number)}/${PREFIX[family]}`;
+  const nodad = family === 6 ? ' nodad' : '';
+  const lines = numbers.map((number) => `address add ${withPrefix(number)} dev cable${nodad}\n`);
+  await host.run('ip', ['-batch', '-'], { input: `${lines.join('')}link set cable up\n` });
+  await victim.configure(name, withPrefix(VICTIM_END));
 }
 
 /** Listens while the client makes itself known to the victim and sends some large packets. */
-async function record(client: TunnelEnd, victim: TunnelEnd): Promise<Recording> {
-  const filter = `udp dst port ${TUNNEL_PORT} and dst host ${OUTER.client[1]}`;
+async function record(client: TunnelEnd, victim: TunnelEnd, family: Family): Promise<Recording> {
+  const address = outer('client', family, VICTIM_END);
+  const filter = `udp dst port ${TUNNEL_PORT} and dst host ${address}`;
   const capture = await Capture.start(client.host, 'cable', filter, WHOLE_FRAME);
-  await client.addPeer(peerOf(victim, OUTER.client[1]));
+  await client.addPeer({
+    publicKey: victim.keys.publicKey,
+    allowedIps: [`${VICTIM}/32`],
+    endpoint: formatEndpoint(address, TUNNEL_PORT),
+  });
   await firstPing(client.host, VICTIM);
   await ping(client.host, VICTIM, { count: RECORDED, intervalMs: 2, size: PING_BYTES });
   const payloads = (await capture.stop()).map(({ payload }) => payload);
@@ -217,7 +210,7 @@ async function record(client: TunnelEnd, victim: TunnelEnd): Promise<Recording> 
   return { publicKey: Buffer.from(victim.keys.publicKey, 'base64'), initiation, data };
 }
 
-async function macOf(host: Host, ifname: string): Promise<Uint8Array> {
-  const text = await host.run('cat', [`/sys/class/net/${ifname}/address`]);
-  return Uint8Array.from(text.trim().split(':'), (octet) => Number.parseInt(octet, 16));
+function split(run: Uint8Array, size: number): Uint8Array[] {
+  const count = Math.ceil(run.length / size);
+  return Array.from({ length: count }, (_, i) => run.subarray(i * size, (i + 1) * size));
 }

@@ -25,7 +25,7 @@ const INPUTS: Readonly<Record<string, number>> = {
   ...{ messages: 60_000, frames: 30_000, packets: 20_000, netlink: 100_000 },
   ...{ requests: 40_000, responses: 20_000, words: 50_000, daemonwords: 60_000, values: 80_000 },
 };
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 300_000;
 const freshSeed = crypto.getRandomValues(new Uint32Array(1))[0];
 
 // First, before the code of the target is compiled.

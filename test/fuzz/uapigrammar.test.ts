@@ -12,6 +12,7 @@ import {
   parseAddress,
   parsePrefix,
 } from '../../src/packet/address.ts';
+import { visible } from '../../src/quotation.ts';
 import { formatEndpoint } from '../../src/uapi/endpoint.ts';
 import { formatKey } from '../../src/uapi/key.ts';
 import { RequestReader } from '../../src/uapi/request.ts';
@@ -183,8 +184,8 @@ describe('requests to set', () => {
         const wrong = WRONG_VALUES[name][which % WRONG_VALUES[name].length];
         const { ok, error } = parseSet(lines.with(index, `${name}=${wrong}`));
         expect(ok).toBeUndefined();
-        const isSecret = name === 'private_key' || name === 'preshared_key';
-        expect(error!.line).toBe(`${name}=${isSecret ? '(hidden)' : wrong}`);
+        const shown = wrong === '' ? '' : visible(wrong);
+        expect(error!.line).toBe(`${name}=${name.endsWith('_key') ? '(hidden)' : shown}`);
         expect(error!.errno).toBe(EINVAL);
         expect(error!.expected).toMatch(/^[^\n]+$/);
       }),
@@ -206,7 +207,7 @@ describe('requests to set', () => {
         const { error } = parseSet([...device.flatMap(({ spelled }) => spelled), line]);
         expect(error!.line).toBe(line);
         expect(error!.expected).toMatch(
-          /behind a public_key$|^a key of the configuration protocol$/,
+          /after a public_key$|^a key of the configuration protocol$/,
         );
       }),
       RUNS,

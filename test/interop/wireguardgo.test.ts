@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { sleep, waitFor } from '../lab/command.ts';
+import { HANG_MS, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { firstPing, PingTrain, ping } from '../lab/probes.ts';
@@ -22,6 +22,7 @@ const [LEFT, RIGHT] = INNER[4];
 const FILE_BYTES = 5_000_000;
 const REKEY_AFTER_TIME_S = 120;
 const KEEPALIVE_BYTES = 32;
+const FLOOD_SECONDS = 240;
 
 /** Which side begins: it is the one that knows the other's endpoint. */
 const DIRECTIONS = [
@@ -63,7 +64,7 @@ describeOnBothPaths('with wireguard-go', ['wg', GO], (env) => {
         const agreed = createPresharedKey();
         await setPresharedKey(pair.right, pair.left, agreed);
         await setPresharedKey(pair.left, pair.right, agreed);
-        await firstPing(pair.left.host, RIGHT, 15_000);
+        await firstPing(pair.left.host, RIGHT);
       }));
   }
 
@@ -75,37 +76,41 @@ describeOnBothPaths('with wireguard-go', ['wg', GO], (env) => {
           async () => (await pair.left.peerDump()).latestHandshake > 0,
           'a handshake without any traffic',
         );
-        const before = await pair.left.peerDump();
-        await sleep(3500);
-        const after = await pair.left.peerDump();
+        const begun = performance.now();
+        const count = async () => {
+          const { rxBytes, txBytes } = await pair.left.peerDump();
+          return (rxBytes + txBytes) / KEEPALIVE_BYTES;
+        };
+        const before = await count();
+        await waitFor(async () => (await count()) >= before + 3, 'three keepalives');
         // Each side's timer begins again with every packet of either: about one a second in all.
-        const bytes = after.rxBytes - before.rxBytes + after.txBytes - before.txBytes;
-        expect(bytes / KEEPALIVE_BYTES).toBeGreaterThanOrEqual(2);
-        expect(bytes / KEEPALIVE_BYTES).toBeLessThanOrEqual(8);
+        const keepalives = (await count()) - before;
+        const seconds = (performance.now() - begun) / 1000;
+        expect(keepalives, `in ${seconds} s`).toBeLessThanOrEqual(2 * (seconds + 1));
       }
     }));
 });
 
 describeInLab('with wireguard-go under load', ['wg', GO], () => {
   for (const { title, left, right } of DIRECTIONS) {
-    // On a busy machine the flood may ebb for a moment, and then no cookie is asked for: once more.
-    it(`${title} and gets through by a cookie`, { retry: 4 }, () =>
+    it(`${title} and gets through by a cookie`, () =>
       withLab({}, async (lab) => {
         const pair = await buildPair(lab, { left, right });
         const flood = await startFlood(lab, pair.right);
-        await sleep(1000);
-        // The first initiation is answered with a cookie, the next, 5 seconds later, bears it.
-        const elapsedMs = await firstPing(pair.left.host, RIGHT, 20_000);
+        // The first initiation is answered with a cookie, the next, 5 seconds later, bears it. One
+        // that comes while the flood has ebbed for a moment is none: then the peers meet again.
+        await waitFor(
+          async () => {
+            await forget(pair.left);
+            await firstPing(pair.left.host, RIGHT);
+            return hasCookie(pair.left, left);
+          },
+          'an initiation that was answered with a cookie',
+          FLOOD_SECONDS * 1000,
+        );
         expect(flood.status, 'the flood still runs').toBe(null);
         await flood.stop();
-        expect(elapsedMs).toBeGreaterThan(1000);
-        const ours = left === OUR_DAEMON ? pair.left : pair.right;
-        const stats = await ours.host.run('tswg', ['wg0', 'stats']);
-        expect(stats).toMatch(
-          left === OUR_DAEMON ? /[1-9]\d* +cookies received/ : /[1-9]\d* +cookies sent/,
-        );
-      }),
-    );
+      }));
   }
 });
 
@@ -122,7 +127,7 @@ describeInLab('a session that grows old', ['wg', GO], () => {
         withLab({}, (lab) => expectSeamlessRekey(lab, title, { left, right })),
       ),
     );
-  }, 200_000);
+  }, 400_000);
 });
 
 async function expectSeamlessRekey(lab: Lab, title: string, options: PairOptions): Promise<void> {
@@ -133,11 +138,12 @@ async function expectSeamlessRekey(lab: Lab, title: string, options: PairOptions
   await waitFor(
     async () => (await left.peerDump()).latestHandshake >= first + REKEY_AFTER_TIME_S - 1,
     `${title}: the next handshake`,
-    (REKEY_AFTER_TIME_S + 20) * 1000,
+    REKEY_AFTER_TIME_S * 1000 + HANG_MS,
   );
-  await sleep(3000);
+  const before = train.received;
+  await waitFor(() => train.received > before + 30, `${title}: pings in the new session`);
   const report = await train.stop();
-  expect(report.sent - report.received, `${title}: ${report.text.slice(-200)}`).toBe(0);
+  expect(report.lost, `${title}: ${report.text.slice(-200)}`).toBe(0);
   expect((await right.peerDump()).latestHandshake).toBeGreaterThan(first);
 }
 
@@ -154,8 +160,21 @@ async function startFlood(lab: Lab, target: TunnelEnd) {
   await stranger.configure('wan', '198.18.0.2/24');
   await stranger.ip(`route add ${OUTER_RIGHT}/32 via 198.18.0.1`);
   const program = compiledProgram('test/lab/flood.ts');
-  const args = [program, OUTER_RIGHT, '51820', target.keys.publicKey, '10000', '30'];
+  const args = [program, OUTER_RIGHT, '51820', target.keys.publicKey, `${FLOOD_SECONDS}`];
   const flood = stranger.spawn(process.execPath, args);
-  await flood.waitForOutput(/flooding/);
+  await flood.waitForOutput(/asked for a cookie/);
   return flood;
+}
+
+/** Makes the end forget its session with its only peer, as if the two had never met. */
+async function forget(end: TunnelEnd): Promise<void> {
+  const { publicKey, endpoint, allowedIps } = await end.peerDump();
+  await end.set(`peer ${publicKey} remove`);
+  await end.set(`peer ${publicKey} endpoint ${endpoint} allowed-ips ${allowedIps.join(',')}`);
+}
+
+/** Whether the daemon of the end was given a cookie. */
+async function hasCookie(end: TunnelEnd, program: string): Promise<boolean> {
+  if (program === GO) return /Receiving cookie response/.test(end.daemon.stdout);
+  return /[1-9]\d* +cookies received/.test(await end.host.run('tswg', ['wg0', 'stats']));
 }

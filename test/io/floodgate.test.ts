@@ -1,272 +1,348 @@
 /**
- * The gate before a UDP socket, with real sockets on loopback, of which every address of
- * 127.0.0.0/8 may be a sender. What the kernel does takes root and bpf(2); the rest does not.
+ * The gate before UDP sockets, with real sockets on loopback, of which every address of 127.0.0.0/8
+ * may be a sender. What the kernel does takes root and bpf(2); the rest does not.
  */
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
-import { attachFilter, createMap, detachFilter } from '../../src/io/bpf.ts';
-import { close } from '../../src/io/libc.ts';
-import { adoptUdp, type DatagramSink, openUdp, type Udp } from '../../src/io/udp.ts';
-import { openDescriptors } from './namespace.ts';
+import { Floodgate, openFloodgate, shareOut } from '../../src/io/floodgate.ts';
+import { adoptUdp, openUdp, type Udp } from '../../src/io/udp.ts';
+import { parseAddress } from '../../src/packet/address.ts';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
-const bpf = vi.hoisted(() => ({ isAllowed: true }));
-
 vi.mock('../../src/io/clock.ts', async (importOriginal) => ({
   ...(await importOriginal<object>()),
   monotonicMs: () => clock.now,
 }));
-vi.mock('../../src/io/bpf.ts', async (importOriginal) => {
-  const original = await importOriginal<typeof import('../../src/io/bpf.ts')>();
-  return {
-    ...original,
-    createMap: (plan: Parameters<typeof createMap>[0]) =>
-      bpf.isAllowed ? original.createMap(plan) : -1,
-  };
-});
 
-/** A turn's worth of strangers (as many as the arena takes), and a thousand more: a flood. */
-const FLOOD = 1_600;
-const REOPENING_MS = 6_000;
+const OURS = 0x89ab_cdef;
+const NOT_OURS = 0x1234_5678;
+const PERIOD_MS = 100;
 
 let notes: string[];
-let overflow: number;
+let drops: Record<string, number>;
 let arena: Arena;
+let gate: Floodgate;
 let victim: Udp;
 const others: Udp[] = [];
 
 beforeEach(() => {
-  bpf.isAllowed = true;
   notes = [];
-  overflow = 0;
+  drops = {};
   arena = new Arena(8 << 20);
-  victim = open({
-    onDrop: (reason, packets) => {
-      expect(reason).toBe('receiveOverflow');
-      overflow += packets;
+  gate = openFloodgate({
+    onDrop: (reason, count) => {
+      drops[reason] = (drops[reason] ?? 0) + count;
     },
     onNote: (note) => notes.push(note),
   });
+  victim = open(true);
+  gate.guard(victim.sockets);
 });
 afterEach(() => {
+  gate.close();
   for (const udp of [victim, ...others.splice(0)]) udp.close();
 });
 
-function open(more: Partial<Parameters<typeof openUdp>[0]> = {}): Udp {
-  const common = { arena, port: 0, fwmark: 0, offload: false };
-  return openUdp({ ...common, onDrop: () => {}, onNote: () => {}, ...more });
+function open(offload = false): Udp {
+  const quiet = { onDrop: () => {}, onNote: () => {} };
+  return openUdp({ arena, port: 0, fwmark: 0, offload, ...quiet });
 }
-
-/** Sends `count` datagrams from one address of loopback to the victim. */
-function send(from: string, count = 1, sender = others[0] ?? other()): void {
-  const isV4 = !from.includes(':');
-  const source = isV4 ? Uint8Array.from(from.split('.'), Number) : LOOPBACK_6;
-  const target = new Endpoint(isV4 ? LOOPBACK_4 : LOOPBACK_6, victim.port, 0, source, 0);
-  const offset = arena.allocate(32);
-  for (let i = 0; i < count; i++) sender.transmit(offset, 32, target, 0);
-  sender.flush();
-  arena.reset();
-}
-
-const LOOPBACK_4 = Uint8Array.of(127, 0, 0, 1);
-const LOOPBACK_6 = Uint8Array.of(...new Array(15).fill(0), 1);
 
 function other(): Udp {
-  const udp = open();
+  const udp = open(true);
   others.push(udp);
   return udp;
 }
 
-/** What can be read now; `meet` sees the endpoint of each. */
-function receive(meet: (endpoint: Endpoint) => void = () => {}): number {
+/** What the sender is as an endpoint of ours. */
+function at(from: string, sender: Udp): Endpoint {
+  return new Endpoint(parseAddress(from)!, sender.port);
+}
+
+interface Shot {
+  readonly count?: number;
+  readonly sender?: Udp;
+}
+
+/** Sends the bytes from an address of loopback to the victim; alike ones may arrive as one run. */
+function send(from: string, bytes: Uint8Array, { count = 1, sender = others[0]! }: Shot = {}) {
+  const source = parseAddress(from)!;
+  const target = parseAddress(from.includes(':') ? '::1' : '127.0.0.1')!;
+  const endpoint = new Endpoint(target, victim.port, 0, source, 0);
+  const offset = arena.allocate(bytes.length * count);
+  for (let i = 0; i < count; i++) {
+    arena.bytes.set(bytes, offset + i * bytes.length);
+    sender.transmit(offset + i * bytes.length, bytes.length, endpoint, 0);
+  }
+  sender.flush();
+  arena.reset();
+}
+
+/** How many datagrams can be read now. */
+function receive(): number {
   let count = 0;
   for (const socket of victim.sockets) {
-    const take: DatagramSink = (_offset, _length, endpoint) => {
-      count++;
-      meet(endpoint);
-    };
-    while (socket.receive(take, Number.POSITIVE_INFINITY) > 0) arena.reset();
+    while (socket.receive(() => count++, Number.POSITIVE_INFINITY) > 0) arena.reset();
   }
   return count;
 }
 
-/** Strangers of all addresses of a /16 and more; few enough at a time for the socket's buffer. */
-function flood(count = FLOOD): void {
-  for (let i = 0; i < count; i++) send(`127.${1 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`);
+/** How many of these arrive. */
+function passes(from: string, bytes: Uint8Array, shot: Shot = {}): number {
+  send(from, bytes, shot);
+  return receive();
 }
 
-function authenticate(endpoint: Endpoint): void {
-  endpoint.isAuthenticated = true;
+function message(type: number, length: number, fill = 0): Uint8Array {
+  const bytes = new Uint8Array(length).fill(fill, 4);
+  bytes[0] = type;
+  return bytes;
 }
 
-/** Whether this process may do what the gate does. */
-function canUseBpf(): boolean {
-  const map = createMap({ type: 2, keyBytes: 4, valueBytes: 8, entries: 1, flags: 0 });
-  if (map >= 0) close(map);
-  return map >= 0;
+const initiation = (cookie = 0): Uint8Array => {
+  const bytes = message(1, 148, 7);
+  return bytes.fill(cookie, 132);
+};
+
+/** `at` is where the receiver's index stands. */
+function named(type: number, length: number, index: number, indexAt = 4): Uint8Array {
+  const bytes = message(type, length);
+  new DataView(bytes.buffer).setUint32(indexAt, index, true);
+  return bytes;
 }
 
-const isPossible = canUseBpf();
+const data = (index: number, length = 112): Uint8Array => named(4, length, index);
+const response = (index: number): Uint8Array => named(2, 92, index, 8);
+const cookieReply = (index: number): Uint8Array => named(3, 64, index);
+
+/** A period in which strangers took this part of our time. */
+function period(share: number, strangers = 10_000): void {
+  clock.now += PERIOD_MS;
+  gate.turned(strangers, share * PERIOD_MS, share * PERIOD_MS, clock.now);
+}
+
+/** Shuts it so that strangers have next to nothing: what they cost is as much as can be. */
+function shutTight(): void {
+  const sender = other();
+  // Half of the time goes to sessions, so that there is none to spare.
+  for (let i = 0; i < 40; i++) {
+    clock.now += PERIOD_MS;
+    gate.turned(500, 0.9 * PERIOD_MS, 1.5 * PERIOD_MS, clock.now);
+  }
+  expect(gate.isShut).toBe(true);
+  // A flood of each kind, which the next periods remember.
+  for (let i = 0; i < 1_500; i++) {
+    send('127.9.9.9', initiation(), { sender });
+    send('127.9.9.9', initiation(1), { sender });
+  }
+  receive();
+  clock.now += PERIOD_MS;
+  gate.turned(0, 0, 0, clock.now);
+}
+
+const isPossible = openFloodgate({ onDrop: () => {}, onNote: () => {} }).fact === 'open';
 if (!isPossible) console.warn('SKIPPED: the flood gate: needs root and bpf(2)');
 
-describe.skipIf(!isPossible)('the gate before a socket (needs root and bpf(2))', () => {
-  it('is open while strangers are few', () => {
-    for (let i = 0; i < 10; i++) {
-      send('127.0.0.2', 100);
-      clock.now += 200;
-      expect(receive()).toBe(100);
-    }
+describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', () => {
+  it('is open while strangers take less time than there is to spare', () => {
+    for (let i = 0; i < 20; i++) period(0.4);
+    expect(gate.fact).toBe('open');
     expect(notes).toEqual([]);
-    expect(overflow).toBe(0);
   });
 
-  it('is shut by a flood, and then lets one datagram of each source pass', () => {
-    flood();
-    receive();
-    expect(notes).toEqual([
-      expect.stringMatching(/^udp: a flood, \d+ datagrams a second from strangers over IPv4: /),
-    ]);
-    send('127.0.0.2', 5);
-    send('127.0.0.3', 5);
-    clock.now += 200;
-    expect(receive()).toBe(2);
-    expect(overflow).toBe(8);
+  it('is open while strangers are few, whatever they cost', () => {
+    for (let i = 0; i < 20; i++) period(0.9, 100);
+    expect(gate.isShut).toBe(false);
   });
 
-  it('lets everything pass that comes from where a peer was authenticated, before and after', () => {
-    send('127.0.0.4');
-    receive(authenticate);
-    flood();
-    receive();
-    send('127.0.0.4', 50);
-    expect(receive(authenticate)).toBe(50);
-    // The first one is a stranger's, and then it is not.
-    send('127.0.0.5');
-    expect(receive(authenticate)).toBe(1);
-    send('127.0.0.5', 50);
-    expect(receive()).toBe(50);
+  it('is shut when strangers take more than there is to spare, sooner beside busy sessions', () => {
+    period(0.8);
+    expect(gate.fact).toMatch(/^shut \(\d+ % of strangers' calls pass\)$/);
+    expect(notes[0]).toMatch(/^udp: a flood: 100000 datagrams a second come to nothing: /);
+    gate.close();
+    period(0.1);
+    expect(gate.isShut).toBe(false);
+    clock.now += PERIOD_MS;
+    gate.turned(10_000, 0.1 * PERIOD_MS, 0.7 * PERIOD_MS, clock.now);
+    expect(gate.isShut).toBe(true);
   });
 
-  it('knows a peer that is authenticated later than its datagram is read', () => {
-    flood();
-    receive();
-    let late: Endpoint | undefined;
-    send('127.0.0.6');
-    receive((endpoint) => {
-      late = endpoint;
-    });
-    // As the Device does when the message has waited in its queue: it answers.
-    authenticate(late!);
-    victim.transmit(arena.allocate(32), 32, late!, 0);
-    victim.flush();
-    arena.reset();
-    send('127.0.0.6', 50);
-    expect(receive()).toBe(50);
-  });
-
-  it('does not take another port of a known address for it', () => {
-    send('127.0.0.7');
-    receive(authenticate);
-    flood();
-    receive();
-    send('127.0.0.7', 5, other());
-    expect(receive()).toBe(1);
-  });
-
-  it('takes a peer that has gone elsewhere for a stranger again', () => {
-    let left: Endpoint | undefined;
-    send('127.0.0.8');
-    receive((endpoint) => {
-      authenticate(endpoint);
-      left = endpoint;
-    });
-    left!.isAuthenticated = false;
-    flood();
-    receive();
-    send('127.0.0.8', 5);
-    expect(receive()).toBe(1);
-  });
-
-  it('holds back IPv6 by itself, a /64 as one source', () => {
-    send('::1', FLOOD);
-    receive();
-    expect(notes.join()).toContain('over IPv6');
-    send('::1', 5);
-    expect(receive()).toBe(1);
-    send('127.0.0.9', 5);
-    expect(receive()).toBe(5);
-  });
-
-  it('opens when the flood has ebbed, and gives back what it took', () => {
-    other();
-    const before = openDescriptors();
-    flood();
-    receive();
-    expect(openDescriptors()).toBeGreaterThan(before);
-    for (let i = 0; i < 3; i++) {
-      clock.now += REOPENING_MS;
-      send(`127.0.1.${i}`);
-      receive();
+  it('opens on the same scale, and says so', () => {
+    period(0.8);
+    for (let i = 0; i < 30; i++) {
+      clock.now += PERIOD_MS;
+      gate.turned(0, 0, 0, clock.now);
     }
-    expect(notes.at(-1)).toBe('udp: the flood over IPv4 has ebbed');
-    send('127.0.0.2', 50);
-    expect(receive()).toBe(50);
-    expect(openDescriptors()).toBe(before);
+    expect(gate.isShut).toBe(false);
+    expect(notes.at(-1)).toBe('udp: the flood has ebbed');
+    expect(passes('127.0.0.2', data(NOT_OURS), { sender: other() })).toBe(1);
   });
 
-  it('stays shut while the kernel turns a flood away', () => {
-    flood();
-    receive();
-    for (let i = 0; i < 20; i++) {
-      send('127.0.0.2', 1_000);
-      clock.now += 400;
-      receive();
+  it('opens by itself when nothing comes any more', async () => {
+    period(0.8);
+    await vi.waitFor(
+      () => {
+        clock.now += 10 * PERIOD_MS;
+        expect(gate.isShut).toBe(false);
+      },
+      { timeout: 30_000, interval: 50 },
+    );
+  });
+
+  it('turns away what has no form, and what names nothing of ours, before anything else', () => {
+    period(0.8);
+    const sender = other();
+    gate.expectIndex(OURS);
+    gate.expectPlace(at('127.0.0.2', sender));
+    const refused = [
+      message(1, 147),
+      message(1, 149),
+      named(2, 91, OURS, 8),
+      named(3, 65, OURS),
+      data(OURS, 31),
+      message(0, 148),
+      message(5, 148),
+      message(4, 0),
+      Uint8Array.of(1),
+      initiation().fill(1, 1, 2),
+      data(OURS).fill(1, 3, 4),
+      data(NOT_OURS),
+      response(NOT_OURS),
+      cookieReply(NOT_OURS),
+    ];
+    for (const bytes of refused) expect(passes('127.0.0.2', bytes, { sender })).toBe(0);
+    clock.now += PERIOD_MS;
+    gate.turned(0, 0, 0, clock.now);
+    expect(drops).toEqual({ turnedAway: refused.length });
+  });
+
+  it('lets pass what names an index of ours, from wherever, as long as there is time for it', () => {
+    period(0.8);
+    clock.now += PERIOD_MS;
+    gate.turned(0, 0, 0, clock.now);
+    const sender = other();
+    gate.expectIndex(OURS);
+    for (const bytes of [data(OURS), response(OURS), cookieReply(OURS), data(OURS, 1_452)]) {
+      expect(passes('127.0.0.3', bytes, { sender })).toBe(1);
+      expect(passes('::1', bytes, { sender })).toBe(1);
     }
-    expect(notes).toHaveLength(1);
+    gate.forgetIndex(OURS);
+    expect(passes('127.0.0.3', data(OURS), { sender })).toBe(0);
   });
 
-  it('is not left shut behind by a daemon that hands its sockets over', () => {
-    flood();
-    receive();
+  it('lets every datagram of a session pass from where its peer is known, runs as well', () => {
+    shutTight();
+    const sender = other();
+    gate.expectIndex(OURS);
+    for (const place of ['127.0.0.4', '::1']) {
+      gate.expectPlace(at(place, sender));
+      expect(passes(place, data(OURS), { sender, count: 500 })).toBe(500);
+      gate.forgetPlace(at(place, sender));
+    }
+  });
+
+  it('draws the calls of strangers from their own lot, and a peer’s from its own', () => {
+    shutTight();
+    const sender = other();
+    let strangers = 0;
+    for (let i = 0; i < 400; i++) strangers += passes('127.0.0.5', initiation(), { sender });
+    expect(strangers).toBeLessThan(300);
+    expect(strangers).toBeGreaterThan(0);
+    gate.expectPlace(at('127.0.0.6', sender));
+    let peers = 0;
+    for (let i = 0; i < 50; i++) peers += passes('127.0.0.6', initiation(), { sender });
+    expect(peers).toBe(50);
+    // Another port of that address is not the peer's, nor is another address.
+    let neighbours = 0;
+    for (let i = 0; i < 400; i++) {
+      neighbours += passes('127.0.0.6', initiation(), { sender: others[0]! });
+    }
+    expect(neighbours).toBeLessThan(300);
+  });
+
+  it('lets no run of handshake messages pass, not even a peer’s', () => {
+    period(0.8);
+    const sender = other();
+    gate.expectPlace(at('127.0.0.7', sender));
+    gate.expectIndex(OURS);
+    expect(passes('127.0.0.7', initiation(), { sender, count: 40 })).toBe(0);
+    expect(passes('127.0.0.7', response(OURS), { sender, count: 40 })).toBe(0);
+    clock.now += PERIOD_MS;
+    gate.turned(0, 0, 0, clock.now);
+    expect(drops.turnedAway).toBeGreaterThan(1);
+  });
+
+  it('knows a place until the last peer has left it', () => {
+    shutTight();
+    const sender = other();
+    const place = at('127.0.0.8', sender);
+    const called = (): number => {
+      let count = 0;
+      for (let i = 0; i < 100; i++) count += passes('127.0.0.8', initiation(), { sender });
+      return count;
+    };
+    gate.expectPlace(place);
+    gate.expectPlace(place);
+    gate.forgetPlace(place);
+    expect(called()).toBe(100);
+    gate.forgetPlace(place);
+    expect(called()).toBeLessThan(90);
+  });
+
+  it('guards new sockets while it is shut, and is not left shut before those handed over', () => {
+    period(0.8);
     const { port, sockets } = victim;
-    const options = { arena, fwmark: 0, offload: false, onDrop: () => {}, onNote: () => {} };
+    expect(passes('127.0.0.2', data(NOT_OURS), { sender: other() })).toBe(0);
     const old = victim;
-    victim = adoptUdp({ port, sockets }, options);
-    send('127.0.0.2', 5);
-    expect(receive()).toBe(5);
-    // Only now: both have the same descriptors here.
+    const quiet = { onDrop: () => {}, onNote: () => {} };
+    victim = adoptUdp({ port, sockets }, { arena, fwmark: 0, offload: false, ...quiet });
+    expect(passes('127.0.0.2', data(NOT_OURS))).toBe(1);
+    // The successor failed: the next judgement shuts it again.
+    clock.now += PERIOD_MS;
+    gate.turned(0, 0, 0, clock.now);
+    expect(passes('127.0.0.2', data(NOT_OURS))).toBe(0);
+    victim = open();
     old.close();
+    gate.guard(victim.sockets);
+    expect(passes('127.0.0.2', data(NOT_OURS))).toBe(0);
   });
 
-  it('leaves no descriptor behind when the socket is closed', () => {
-    const before = openDescriptors();
-    const own = victim;
-    flood();
-    receive();
-    own.close();
-    expect(openDescriptors()).toBeLessThanOrEqual(before);
-  });
-
-  it('replaces and removes a filter', () => {
-    expect(attachFilter(victim.sockets[0]!.fd, [])).toBe(false);
-    detachFilter(victim.sockets[0]!.fd);
-    send('127.0.0.2', 2);
-    expect(receive()).toBe(2);
+  it('tells what it turned away from what the socket could not hold', () => {
+    const sender = open();
+    others.push(sender);
+    for (let i = 0; i < 8_000; i++) send('127.0.0.2', data(NOT_OURS, 1_000), { sender });
+    clock.now += PERIOD_MS;
+    gate.turned(0, 0, 0, clock.now);
+    expect(drops.receiveOverflow).toBeGreaterThan(0);
+    expect(drops.turnedAway).toBeUndefined();
+    expect(drops.receiveOverflow! + receive()).toBe(8_000);
   });
 });
 
 describe('without bpf(2)', () => {
   it('the gate stays open, and says so once', () => {
-    bpf.isAllowed = false;
-    for (let i = 0; i < 3; i++) {
-      send('127.0.0.2', FLOOD);
-      clock.now += 200;
-      expect(receive()).toBe(FLOOD);
-    }
+    gate = new Floodgate(
+      { onDrop: () => {}, onNote: (note) => notes.push(note) },
+      null,
+      'bpf: EPERM',
+    );
+    for (let i = 0; i < 3; i++) period(0.9);
+    expect(gate.fact).toBe('none (bpf: EPERM)');
     expect(notes).toEqual([
-      expect.stringMatching(/without bpf\(2\) they cannot be held back in the kernel$/),
+      'udp: a flood: 100000 datagrams a second come to nothing; they cannot be held back in the kernel (bpf: EPERM)',
     ]);
+  });
+});
+
+describe('what classes get of a budget', () => {
+  it.each([
+    { budget: 100, wanted: [0, 0, 0], shares: [1, 1, 1] },
+    { budget: 100, wanted: [10, 20, 30], shares: [1, 1, 1] },
+    { budget: 100, wanted: [10, 900, 0], shares: [1, 0.1, 1] },
+    { budget: 100, wanted: [500, 1_000, 20], shares: [0.08, 0.04, 1] },
+  ])('$budget for $wanted', ({ budget, wanted, shares }) => {
+    expect(shareOut(budget, wanted)).toEqual(shares);
   });
 });

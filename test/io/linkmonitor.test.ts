@@ -1,7 +1,13 @@
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
-import { type LinkState, type Monitor, watchLink, watchRoutes } from '../../src/io/linkmonitor.ts';
+import {
+  type LinkState,
+  type Monitor,
+  type Place,
+  watchLink,
+  watchRoutes,
+} from '../../src/io/linkmonitor.ts';
 import { openTun, type Tun } from '../../src/io/tun.ts';
 import { openUdp } from '../../src/io/udp.ts';
 import {
@@ -11,6 +17,7 @@ import {
   ip,
   OtherNamespace,
   openDescriptors,
+  sysctl,
 } from './namespace.ts';
 
 const cleanups: (() => void)[] = [];
@@ -40,6 +47,11 @@ function follow(tun: Tun): { states: LinkState[]; notes: string[]; monitor: Moni
   });
   cleanups.push(() => monitor.close());
   return { states, notes, monitor };
+}
+
+/** Whatever waits on a descriptor now has been told of then, and no timer of some ms has run out. */
+async function turnOfTheLoop(): Promise<void> {
+  for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describeInNamespace('link monitor', () => {
@@ -106,6 +118,30 @@ describeInNamespace('link monitor', () => {
     expect(ip('-o', 'link')).not.toContain('wg9');
   });
 
+  it('tells its place, and that one in another namespace is not at home, whatever its index', async () => {
+    const tun = openTestTun();
+    const other = new OtherNamespace();
+    const home = new OtherNamespace('here');
+    cleanups.push(
+      () => other.close(),
+      () => home.close(),
+    );
+    const index = () => Number(ip('-o', 'link', 'show', 'wg9').split(':')[0]);
+    const first = index();
+    const places: Place[] = [];
+    const monitor = watchLink(tun.fd, tun.name, () => {}, {
+      onPlace: (place) => places.push(place),
+    });
+    cleanups.push(() => monitor.close());
+    expect(places).toEqual([{ index: first, isHome: true }]);
+    ip('link', 'set', 'wg9', 'netns', other.path);
+    await eventually(() => places.length === 2, 'the other place');
+    expect(places[1]).toEqual({ index: other.run(index), isHome: false });
+    other.run(() => ip('link', 'set', 'wg9', 'netns', home.path));
+    await eventually(() => places.length === 3, 'home again');
+    expect(places[2]).toEqual({ index: index(), isHome: true });
+  });
+
   it('follows an interface that was moved before it began', async () => {
     const tun = openTestTun();
     const other = new OtherNamespace();
@@ -135,6 +171,96 @@ describeInNamespace('link monitor', () => {
 
 describeInNamespace('routes monitor', () => {
   beforeAll(enterNamespace);
+
+  it('tells of a change at once, before anything else is done', async () => {
+    let changes = 0;
+    const monitor = watchRoutes(() => changes++);
+    cleanups.push(() => monitor.close());
+    // As a flip does: the first that is heard of it is not yet the last.
+    for (let change = 1; change <= 4; change++) {
+      ip('route', 'replace', '10.80.0.0/16', 'dev', 'lo', 'metric', `${change}`);
+      await turnOfTheLoop();
+      expect(changes).toBe(change);
+    }
+  });
+
+  it('tells of a flood of changes now and then, and of the last one', async () => {
+    let changes = 0;
+    const monitor = watchRoutes(() => changes++);
+    cleanups.push(() => monitor.close());
+    const start = performance.now();
+    for (let change = 1; change <= 100; change++) {
+      ip('route', 'replace', '10.81.0.0/16', 'dev', 'lo', 'mtu', `${1_000 + change}`);
+      await turnOfTheLoop();
+    }
+    const inTheFlood = changes;
+    expect(inTheFlood).toBeLessThanOrEqual(8 + (performance.now() - start) / 100);
+    await eventually(() => changes > inTheFlood, 'the last change');
+  });
+
+  it('tells of links and of rp_filter, on which routes and answers depend', async () => {
+    ip('link', 'add', 'c0', 'type', 'veth', 'peer', 'name', 'c1');
+    let changes = 0;
+    const monitor = watchRoutes(() => changes++);
+    cleanups.push(() => monitor.close());
+    for (const change of [
+      () => ip('link', 'set', 'c0', 'up'),
+      () => ip('link', 'set', 'c0', 'down'),
+      () => sysctl('net/ipv4/conf/c0/rp_filter', '1'),
+    ]) {
+      await turnOfTheLoop();
+      const before = changes;
+      change();
+      await eventually(() => changes > before, String(change));
+    }
+  });
+
+  it('lets the link be told over which datagrams leave, by mark, ports and source', () => {
+    ip('link', 'add', 'd0', 'type', 'veth', 'peer', 'name', 'd1');
+    const index = (name: string) => Number(ip('-o', 'link', 'show', name).split(':')[0]);
+    const udp = openUdp({
+      arena: new Arena(1 << 20),
+      port: 0,
+      fwmark: 0,
+      offload: true,
+      onDrop: () => {},
+      onNote: () => {},
+    });
+    cleanups.push(() => udp.close());
+    for (const [i, name] of ['d0', 'd1'].entries()) {
+      ip('addr', 'add', `10.7.${i}.1/32`, 'dev', name);
+      ip('link', 'set', name, 'up');
+    }
+    ip('route', 'add', '10.70.0.0/16', 'dev', 'd0');
+    ip('route', 'add', '10.70.0.0/16', 'dev', 'd1', 'table', '70');
+    const peer = (port: number, source: number[] | null = null, link = 0) =>
+      new Endpoint(
+        Uint8Array.of(10, 70, 0, 1),
+        port,
+        0,
+        source === null ? null : Uint8Array.from(source),
+        link,
+      );
+    const [d0, d1] = [index('d0'), index('d1')];
+    const way = (endpoint: Endpoint) => udp.outgoingLink(endpoint);
+
+    expect(way(peer(9))).toBe(d0);
+    ip('rule', 'add', 'ipproto', 'udp', 'dport', '10', 'table', '70');
+    expect([way(peer(9)), way(peer(10))]).toEqual([d0, d1]);
+    ip('rule', 'add', 'ipproto', 'udp', 'sport', `${udp.port}`, 'dport', '11', 'table', '70');
+    expect(way(peer(11))).toBe(d1);
+    ip('rule', 'add', 'from', '10.7.1.1', 'table', '70');
+    expect(way(peer(9, [10, 7, 1, 1], d1))).toBe(d1);
+    // The source that does not hold is not the one it would be sent from.
+    expect(way(peer(9, [10, 7, 1, 1], d0))).toBe(d0);
+    expect(way(peer(9, [10, 7, 9, 9], d1))).toBe(d0);
+    ip('rule', 'add', 'fwmark', '70', 'table', '70');
+    udp.setFwmark(70);
+    expect(way(peer(9))).toBe(d1);
+    ip('route', 'del', '10.70.0.0/16', 'table', '70');
+    ip('route', 'del', '10.70.0.0/16', 'dev', 'd0');
+    expect(way(peer(9))).toBe(0);
+  });
 
   it('tells of a burst of changes once', async () => {
     let changes = 0;

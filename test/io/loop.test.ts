@@ -2,32 +2,44 @@ import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { monotonicMs } from '../../src/io/clock.ts';
 import { close, read, Scratch, socketPair, write } from '../../src/io/libc.ts';
 import { Loop, type LoopOptions } from '../../src/io/loop.ts';
 import { drainSoon } from '../../src/io/poller.ts';
+import { HANG_MS } from '../lab/command.ts';
 import { eventually } from './namespace.ts';
+
+/** What the kernel was asked for. */
+const kernel = vi.hoisted(() => ({ waitsMs: [] as number[] }));
+
+vi.mock('../../src/io/libc.ts', async (importOriginal) => {
+  const libc = await importOriginal<typeof import('../../src/io/libc.ts')>();
+  return {
+    ...libc,
+    poll: (fds: number, count: number, timeoutMs: number) => {
+      kernel.waitsMs.push(timeoutMs);
+      return libc.poll(fds, count, timeoutMs);
+    },
+  };
+});
 
 const scratch = new Scratch(64);
 const drain = (fd: number): number => read(fd, scratch.address, 64);
 const poke = (fd: number): number => write(fd, scratch.address, 1);
 
-/** Asks and waits for the echo, many times, each on a new connection; posts the longest in ms. */
+/** Asks and waits for the echo, many times, each on a new connection; posts how many came. */
 const CLIENT = `
   const { connect } = require('node:net');
   const { parentPort, workerData } = require('node:worker_threads');
-  let longest = 0;
   const ask = (left) => {
-    if (left === 0) return parentPort.postMessage(longest);
-    const start = performance.now();
+    if (left === 0) return parentPort.postMessage(30);
     const socket = connect(workerData, '127.0.0.1', () => setTimeout(() => socket.write('?'), 5));
     socket.once('data', () => {
-      longest = Math.max(longest, performance.now() - start);
       socket.destroy();
       setTimeout(ask, 5, left - 1);
     });
-    setTimeout(() => socket.destroyed || parentPort.postMessage(1e9), 1000).unref();
+    setTimeout(() => socket.destroyed || parentPort.postMessage(30 - left), ${HANG_MS}).unref();
   };
   setTimeout(ask, 100, 30);
 `;
@@ -78,44 +90,61 @@ describe('loop', () => {
 
   it('waits without using the processor', async () => {
     const [near] = openPair();
-    startLoop().watch(near, () => {});
+    let waits = 0;
+    const deadline = () => {
+      waits++;
+      return Number.POSITIVE_INFINITY;
+    };
+    startLoop({ deadline }).watch(near, () => {});
     await sleep(50);
-    const before = process.cpuUsage();
+    const before = waits;
     await sleep(400);
-    const { user, system } = process.cpuUsage(before);
-    expect(user + system).toBeLessThan(100_000);
+    // A loop that does not wait comes to thousands, also where others have most of the processor.
+    expect(waits - before).toBeLessThan(100);
   });
 
   it('keeps the deadline, which it asks for anew before every wait', async () => {
     const times: number[] = [];
     const start = monotonicMs();
     let deadline = start + 30;
+    let longestMs = 0;
+    kernel.waitsMs = [];
     startLoop({
       deadline: () => deadline,
       onDeadline: () => {
         times.push(monotonicMs() - start);
         deadline = times.length < 3 ? start + 30 + 30 * times.length : Number.POSITIVE_INFINITY;
+        longestMs = Math.max(...kernel.waitsMs);
       },
     });
     await sleep(200);
-    expect(times).toHaveLength(3);
-    for (const [i, time] of times.entries()) {
-      expect(time).toBeGreaterThanOrEqual(30 * (i + 1));
-      expect(time).toBeLessThan(30 * (i + 1) + 25);
-    }
+    await eventually(() => times.length === 3, 'three deadlines');
+    // Whatever else may have woken it, it never meant to sleep longer.
+    expect(longestMs).toBeLessThanOrEqual(30);
+    for (const [i, time] of times.entries()) expect(time).toBeGreaterThanOrEqual(30 * (i + 1));
   });
 
   it('calls every millisecond of a pause after something was read, and not when it is idle', async () => {
     const [near, far] = openPair();
     let pauses = 0;
+    let reads = 0;
+    let pokes = 0;
     const loop = startLoop({ onPause: () => pauses++ });
-    loop.watch(near, () => drain(near));
+    loop.watch(near, () => {
+      drain(near);
+      reads++;
+    });
     await sleep(30);
     expect(pauses).toBe(0);
-    poke(far);
-    await sleep(60);
-    expect(pauses).toBeGreaterThan(8);
-    expect(pauses).toBeLessThan(30);
+    // One pause has up to 25 of them; a busy machine may let all of it pass at once.
+    while (pauses <= 8) {
+      const before = pauses;
+      poke(far);
+      pokes++;
+      await eventually(() => reads === pokes, 'what was sent');
+      await sleep(60);
+      expect(pauses - before).toBeLessThan(30);
+    }
     const before = pauses;
     await sleep(30);
     expect(pauses).toBe(before);
@@ -153,21 +182,18 @@ describe('loop', () => {
       poke(far);
       await sleep(5);
     }
-    expect(calls).toBe(5);
+    await eventually(() => calls === 5, 'all that was sent');
   });
 
   it("Node's timers, immediates, files and promises go on while it waits", async () => {
     startLoop();
     await sleep(20);
-    const start = performance.now();
     await sleep(25);
-    expect(performance.now() - start).toBeLessThan(60);
     for (let i = 0; i < 50; i++) {
       await new Promise((resolve) => setImmediate(resolve));
       expect((await readFile('/proc/self/stat')).length).toBeGreaterThan(0);
       await Promise.resolve();
     }
-    expect(performance.now() - start).toBeLessThan(1_000);
   });
 
   it('connections that Node accepts in its own callbacks are served at once', async () => {
@@ -177,8 +203,8 @@ describe('loop', () => {
     const { port } = server.address() as AddressInfo;
     // Another thread's client: one of ours would wake us up.
     const client = new Worker(CLIENT, { eval: true, workerData: port });
-    const longest = await new Promise<number>((resolve) => client.once('message', resolve));
-    expect(longest).toBeLessThan(200);
+    const answered = await new Promise<number>((resolve) => client.once('message', resolve));
+    expect(answered).toBe(30);
     await client.terminate();
     server.close();
   });
@@ -198,7 +224,7 @@ describe('loop', () => {
       poke(far);
       await sleep(5);
     }
-    expect(calls).toBe(5);
+    await eventually(() => calls === 5, 'all that was sent');
   });
 
   it('hands exceptions over and goes on', async () => {
@@ -231,7 +257,7 @@ describe('loop', () => {
     close(fds.splice(fds.indexOf(near), 1)[0]!);
     close(fds.splice(fds.indexOf(far), 1)[0]!);
     await sleep(100);
-    expect(errors).toBeGreaterThan(1);
+    await eventually(() => errors > 1, 'errors');
     expect(errors).toBeLessThan(10);
     poke(otherFar);
     await eventually(() => calls === 1, 'the other descriptor');
@@ -268,9 +294,8 @@ describe('loop', () => {
       });
     });
     await sleep(20);
-    const start = performance.now();
     poke(far);
+    // Otherwise it waits for the next timer, which is that of the test's end.
     await promise;
-    expect(performance.now() - start).toBeLessThan(100);
   });
 });

@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import koffi from 'koffi';
 import { describe } from 'vitest';
+import { HANG_MS } from '../lab/command.ts';
 
 const CLONE_NEWNET = 0x40000000;
 const libc = koffi.load(null);
@@ -82,15 +83,11 @@ export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** Waits until `done` holds; throws after `timeoutMs`. */
-export async function eventually(
-  done: () => boolean,
-  what: string,
-  timeoutMs = 5000,
-): Promise<void> {
-  const end = Date.now() + timeoutMs;
+/** Waits until `done` holds; throws when that looks like a hang. */
+export async function eventually(done: () => boolean, what: string): Promise<void> {
+  const end = performance.now() + HANG_MS;
   while (!done()) {
-    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${HANG_MS} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

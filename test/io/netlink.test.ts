@@ -37,6 +37,8 @@ describeInNamespace('netlink', () => {
     expect(netlink.links().map(({ name }) => name)).toEqual(expect.arrayContaining(['lo', 'wg9']));
     const link = netlink.linkByName('wg9')!;
     expect(link).toMatchObject({ kind: 'tun', mtu: 1500, isUp: false, alias: '' });
+    expect(link.isPersistent).toBe(true);
+    expect(netlink.linkByName('lo')!.isPersistent).toBe(false);
     expect(netlink.linkByIndex(index)).toEqual(link);
     expect(netlink.linkByName('wg8')).toBeNull();
     expect(netlink.linkByName('a-name-that-is-too-long')).toBeNull();
@@ -94,22 +96,26 @@ describeInNamespace('netlink', () => {
     const route = { linkIndex: index, destination: v4(10, 20, 0, 0), prefixLength: 24, metric: 5 };
     netlink.addRoute(route);
     expect(ip('route', 'show', '10.20.0.0/24')).toMatch(/dev wg9 .*metric 5/);
-    expect(netlink.getRoute(v4(10, 20, 0, 7))).toMatchObject({
+    expect(netlink.getRoute({ destination: v4(10, 20, 0, 7), source: null })).toMatchObject({
       linkIndex: index,
       preferredSource: v4(10, 99, 0, 1),
     });
-    expect(netlink.getRoute(v4(10, 20, 0, 7), v4(10, 99, 0, 1))?.linkIndex).toBe(index);
-    expect(netlink.getRoute(v4(10, 20, 0, 7), v4(192, 0, 2, 1))).toBeNull();
-    expect(netlink.getRoute(v4(10, 21, 0, 7))).toBeNull();
+    expect(
+      netlink.getRoute({ destination: v4(10, 20, 0, 7), source: v4(10, 99, 0, 1) })?.linkIndex,
+    ).toBe(index);
+    expect(
+      netlink.getRoute({ destination: v4(10, 20, 0, 7), source: v4(192, 0, 2, 1) }),
+    ).toBeNull();
+    expect(netlink.getRoute({ destination: v4(10, 21, 0, 7), source: null })).toBeNull();
     ip('rule', 'add', 'fwmark', '7', 'unreachable', 'priority', '9');
-    expect(netlink.getRoute(v4(10, 20, 0, 7), null, 7)).toBeNull();
+    expect(netlink.getRoute({ destination: v4(10, 20, 0, 7), source: null, mark: 7 })).toBeNull();
     netlink.deleteRoute(route);
-    expect(netlink.getRoute(v4(10, 20, 0, 7))).toBeNull();
+    expect(netlink.getRoute({ destination: v4(10, 20, 0, 7), source: null })).toBeNull();
     expect(errorOf(() => netlink.deleteRoute(route)).code).toBe('ESRCH');
 
     netlink.addAddress({ linkIndex: index, address: v6(1), prefixLength: 128 });
     netlink.addRoute({ linkIndex: index, destination: v6(0), prefixLength: 16 });
-    expect(netlink.getRoute(v6(9))?.linkIndex).toBe(index);
+    expect(netlink.getRoute({ destination: v6(9), source: null })?.linkIndex).toBe(index);
   });
 
   it('passes on what the kernel explains', () => {

@@ -1,3 +1,4 @@
+import { hchacha } from '@noble/ciphers/chacha.js';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
@@ -6,7 +7,12 @@ import { bindAll, liveCiphers } from '../../src/io/ciphers.ts';
 import { createOpensslSuite, ROUTES, type Route } from '../../src/io/openssl.ts';
 import { counting, hex, Random } from '../crypto/hex.ts';
 import { findInOwnMemory, loneSecret, ownMemory } from '../crypto/ownmemory.ts';
-import { describeCipher, describeKeys, describeX25519 } from '../crypto/suitecases.ts';
+import {
+  describeCipher,
+  describeKeys,
+  describeX25519,
+  describeXseal,
+} from '../crypto/suitecases.ts';
 
 const exportsDirect = createOpensslSuite(new Arena(1 << 20), ['direct']) !== null;
 const exportsEvp = createOpensslSuite(new Arena(1 << 20), ['evp']) !== null;
@@ -31,6 +37,7 @@ for (const route of routes) {
   describeCipher(`openssl ${route}`, { create, arenaBytes: 1 << 20, lead: 64 });
   describeKeys(`openssl ${route}`, create);
   describeX25519(`openssl ${route}`, create(new Arena(1 << 20)), 1000);
+  describeXseal(`openssl ${route}`, create(new Arena(1 << 20)));
 }
 
 // The direct route takes another way when a packet is longer than its scratch room.
@@ -164,6 +171,25 @@ describe.each(routes)('openssl %s', (route) => {
     expect(errors.ERR_peek_error()).toBe(0);
   });
 });
+
+it.runIf(exportsDirect)(
+  'openssl direct leaves no copy of what sealed a cookie reply behind',
+  () => {
+    const arena = new Arena(1 << 20);
+    const suite = creator('direct')(arena);
+    const sealer = suite.createSealer(counting(32));
+    const [key, subkey, nonce] = [loneSecret('cookie key'), ownMemory(32), counting(24)];
+    const text = loneSecret('cookie');
+    const words = (bytes: Uint8Array, length: number) => new Uint32Array(bytes.buffer, 0, length);
+    const constants = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
+    hchacha(constants, words(key, 8), words(nonce, 4), words(subkey, 8));
+    suite.xseal(new Uint8Array(48), 0, key, nonce, text, counting(16));
+    // The stack, and not by a new suite: its self-test would use the same memory, and erase it.
+    sealer.seal(arena.allocate(2048) + 64, 1420, 0);
+    sealer.wipe();
+    expect([key, subkey, text].map(findInOwnMemory)).toEqual([1, 1, 1]);
+  },
+);
 
 describe('the choice of a route', () => {
   it('gives null when there is none', () => {

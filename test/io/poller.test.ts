@@ -104,7 +104,7 @@ describe('poller', () => {
     );
     for (let i = 1; i <= 3; i++) {
       writeSync(fd, 'x');
-      await eventually(() => bugs.length === i, `bug ${i}`, 1000);
+      await eventually(() => bugs.length === i, `bug ${i}`);
     }
     expect(bugs.map(String)).toEqual(['Error: bug 1', 'Error: bug 2', 'Error: bug 3']);
     handle.close();

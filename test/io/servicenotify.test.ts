@@ -23,8 +23,10 @@ it.each([
   expect(manager.states).toEqual([]);
   service.ready();
   service.succeeded(4711);
+  service.status('Missing: 1');
   service.stopping();
-  expect(manager.states).toEqual(['READY=1', 'MAINPID=4711', 'STOPPING=1']);
+  const told = ['READY=1', 'MAINPID=4711', 'STATUS=Missing: 1', 'STOPPING=1'];
+  expect(manager.states).toEqual(told);
   expect(notes).toEqual([]);
   manager.close();
 });
@@ -38,6 +40,16 @@ it.each([
   takeServiceNotifier({ NOTIFY_SOCKET: name }, (note) => notes.push(note)).ready();
   expect(notes).toEqual([expect.stringMatching(reason)]);
   expect(notes[0]).toContain(`tell the service manager READY=1 (NOTIFY_SOCKET=${name}): `);
+});
+
+it('tells a status as one word of the protocol, cut where it is too long', () => {
+  const manager = new NotifySocket(ABSTRACT);
+  const service = takeServiceNotifier({ NOTIFY_SOCKET: ABSTRACT }, (note) => expect.fail(note));
+  service.status('one\nMAINPID=1');
+  service.status('é'.repeat(2_000));
+  expect(manager.states[0]).toBe('STATUS=one MAINPID=1');
+  expect(manager.states[1]).toMatch(/^STATUS=é{508}$/);
+  manager.close();
 });
 
 it('says nothing outside of a service', () => {

@@ -159,7 +159,7 @@ describe('programs', () => {
     begin({}, ['/bin/sh', '-c', act]);
     for (let i = 0; i < 3; i++) starter!.start();
     const count = () => (existsSync(counted) ? readFileSync(counted, 'utf8').length : 0);
-    await eventually(() => count() === 3, 'three of them', 30_000);
+    await eventually(() => count() === 3, 'three of them');
     expect(existsSync(twice)).toBe(false);
   });
 });

@@ -17,6 +17,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Channel, receiveDescriptors } from '../../src/io/channel.ts';
 import { close, SystemError, socketPair } from '../../src/io/libc.ts';
 import { type Outcome, Predecessor, Succession } from '../../src/io/succession.ts';
+import { HANG_MS } from '../lab/command.ts';
 import { compiledProgram } from '../lab/repository.ts';
 import { eventually, openDescriptors } from './namespace.ts';
 
@@ -29,9 +30,11 @@ const goFile = join(folder, 'go');
 writeFileSync(estateFile, 'what a descriptor leads to');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const TIMEOUTS = { callMs: 5_000, prepareMs: 5_000, answerMs: 5_000 };
+const TIMEOUTS = { callMs: HANG_MS, prepareMs: HANG_MS, answerMs: HANG_MS };
 /** For those who never answer. */
 const SHORT_MS = 250;
+/** For one who answers once and then no more. */
+const LONG_MS = 5_000;
 
 /** What the new program does, as lines of JavaScript. */
 function writeProgram(act: string): void {
@@ -279,7 +282,7 @@ describe('an upgrade', () => {
     writeProgram(
       `const old = new Predecessor(socket); old.take(); old.begin(process.pid, '1'); stay();`,
     );
-    const outcome = await open({ answerMs: SHORT_MS }).upgrade();
+    const outcome = await open({ answerMs: LONG_MS }).upgrade();
     expect(outcome).toMatchObject({ kind: 'handedOver', pid: pids()[0] });
   });
 });

@@ -19,7 +19,7 @@ import { drainSoon } from '../../src/io/poller.ts';
 import { watchSuspension } from '../../src/io/suspension.ts';
 import { sleep } from '../lab/command.ts';
 import { compiledProgram } from '../lab/repository.ts';
-import { describeInNamespace, openDescriptors } from './namespace.ts';
+import { describeInNamespace, eventually, openDescriptors } from './namespace.ts';
 
 const CLOCK_MONOTONIC = 1;
 
@@ -88,10 +88,11 @@ describe('a suspension', () => {
     expect(machine.asked).toEqual([TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET]);
     machine.suspendedMs += 7_200_000;
     setClock();
-    await sleep(20);
+    await eventually(() => notes.length === 1, 'the note');
     expect(notes).toEqual([expect.stringMatching(/^Resumed after 7200 s of suspend: /)]);
     machine.suspendedMs += 3_000;
     setClock();
+    await eventually(() => notes.length === 2, 'the second note');
     await sleep(20);
     expect(notes.slice(1)).toEqual([expect.stringMatching(/^Resumed after 3 s of suspend: /)]);
     monitor.close();
@@ -108,12 +109,12 @@ describe('a suspension', () => {
 
   it('does not hold up what was due meanwhile', async () => {
     const due = monotonicMs() + 60_000;
-    // Nothing but the timer wakes the loop then; Node's own timer would be two seconds late.
+    // Nothing but the timer wakes the loop then; Node's own timers come half a minute later.
     machine.suspendsAt = performance.now() + 100;
     machine.timer = timerfdCreate(CLOCK_MONOTONIC, 0);
     setTimer(machine.timer, 150);
     let isMet = false;
-    const late = sleep(2_000);
+    const late = sleep(30_000);
     const met = new Promise<void>((resolve) => {
       const loop = new Loop({
         deadline: () => (isMet ? Number.POSITIVE_INFINITY : due),
@@ -127,11 +128,12 @@ describe('a suspension', () => {
         onBug: rethrow,
       });
     });
-    const monitor = watchSuspension(() => {}, rethrow);
-    const begun = performance.now();
+    const notes: string[] = [];
+    const monitor = watchSuspension((note) => notes.push(note), rethrow);
     await Promise.race([met, late]);
-    expect(performance.now() - begun).toBeLessThan(1_000);
     expect(isMet).toBe(true);
+    // It was the timer that woke the loop, and not one of the test's runner.
+    await eventually(() => notes.length === 1, 'the note');
     monitor.close();
   });
 
@@ -160,7 +162,8 @@ describeInNamespace('the clock of sessions', () => {
     const apart = (program: string, ...words: string[]) =>
       Number(execFileSync(program, words, { encoding: 'utf8' }));
     const suspended = apart('unshare', ...time, ...node) - apart(command!, ...args);
-    expect(suspended).toBeGreaterThan(3_590_000);
+    // The second of the two programs starts later, by however much.
+    expect(suspended).toBeGreaterThan(3_500_000);
     expect(suspended).toBeLessThan(3_630_000);
   });
 });

@@ -123,36 +123,42 @@ describe('control socket', () => {
   });
 
   it('has others go on while it answers a thousand requests of one client', async () => {
+    let answered = 0;
+    let most = 0;
     await serve({
       handle: () => {
+        answered++;
         const end = performance.now() + 0.3;
         while (performance.now() < end);
         return 'errno=0\n\n';
       },
     });
     const socket = open();
-    let longest = 0;
-    let before = performance.now();
-    const watcher = setInterval(() => {
-      longest = Math.max(longest, performance.now() - before);
-      before = performance.now();
-    });
+    let before = 0;
+    let turn: NodeJS.Immediate;
+    const others = () => {
+      most = Math.max(most, answered - before);
+      before = answered;
+      turn = setImmediate(others);
+    };
+    others();
     socket.end('get=1\n\n'.repeat(1000));
     await eventually(() => socket.closed, 'the answers and the end');
-    clearInterval(watcher);
+    clearImmediate(turn!);
     expect(socket.text.length).toBe(1000 * 'errno=0\n\n'.length);
-    // In one go they would take 300 ms.
-    expect(longest).toBeLessThan(100);
+    // A turn has a millisecond for answers, of which each takes a third: fewer on a busy machine.
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(4);
   });
 
   it('closes a connection in which nothing moves, whatever came before', async () => {
-    await serve({ idleTimeoutMs: 100 });
+    await serve({ idleTimeoutMs: 1_000 });
     const sockets = ['', 'set=1\nlisten_port', 'get=1\n\n'].map((text) => {
       const socket = open();
       if (text !== '') socket.write(text);
       return socket;
     });
-    await eventually(() => sockets.every((socket) => socket.closed), 'the end', 2000);
+    await eventually(() => sockets.every((socket) => socket.closed), 'the end');
     expect(sockets.map(({ text }) => text)).toEqual(['', '', expect.stringContaining('errno=0')]);
   });
 
@@ -286,12 +292,12 @@ describe('control socket', () => {
     let gone = 0;
     const server = await serve({ onGone: () => gone++ });
     rmSync(server.file.path);
-    await eventually(() => gone === 1, 'gone', 1000);
+    await eventually(() => gone === 1, 'gone');
 
     const second = await serve({ name: 'wg1', onGone: () => gone++ });
     close(openUapiSocket('wg2', directory));
     renameSync(uapiPath('wg2', directory), second.file.path);
-    await eventually(() => gone === 2, 'replaced', 1000);
+    await eventually(() => gone === 2, 'replaced');
     await second.close();
     expect(existsSync(second.file.path)).toBe(true);
   });

@@ -76,15 +76,16 @@ describe('an answer that takes time', () => {
   });
 
   it('may take longer than a connection may stand still, which counts again from then on', async () => {
-    const { settles } = await serve({ idleTimeoutMs: 100 });
+    const { settles } = await serve({ idleTimeoutMs: 1_000 });
     const slow = open();
     slow.write(UPGRADE);
-    await sleep(250);
+    await eventually(() => settles.length === 1, 'the request');
+    await sleep(1_500);
     expect(slow.closed).toBe(false);
     settles[0]!();
     await eventually(() => slow.text === DONE, 'the answer');
     expect(slow.closed).toBe(false);
-    await eventually(() => slow.closed, 'the end of a connection in which nothing moves', 1_000);
+    await eventually(() => slow.closed, 'the end of a connection in which nothing moves');
   });
 
   it('comes to a client that has closed its half', async () => {
@@ -177,11 +178,9 @@ describe('a server that leaves', () => {
     const begun = performance.now();
     await Promise.all([
       server.finish(),
-      eventually(() => early.closed, 'the end of the early one', 500),
+      eventually(() => early.closed, 'the end of the early one'),
     ]);
-    const took = performance.now() - begun;
-    expect(took).toBeGreaterThan(900);
-    expect(took).toBeLessThan(2_500);
+    expect(performance.now() - begun).toBeGreaterThan(900);
     settles[1]!();
     await sleep(0);
     deaf.destroy();

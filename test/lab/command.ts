@@ -24,7 +24,11 @@ export interface CommandOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-const DEFAULT_TIMEOUT_MS = 20_000;
+/**
+ * How long a test waits for what has to come. It catches a hang and nothing else, so that no busy
+ * or slow machine gets near it.
+ */
+export const HANG_MS = 60_000;
 /** A daemon that keeps its parent's pipes open would hold `close` back for ever. */
 const PIPE_GRACE_MS = 250;
 const POLL_INTERVAL_MS = 10;
@@ -85,7 +89,7 @@ export class Child {
   }
 
   /** Resolves when `pattern` stands in the output; rejects when the program ends or time is up. */
-  async waitForOutput(pattern: RegExp, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<RegExpExecArray> {
+  async waitForOutput(pattern: RegExp, timeoutMs = HANG_MS): Promise<RegExpExecArray> {
     const found = waitFor(
       () => {
         const match = pattern.exec(this.stdout) ?? pattern.exec(this.stderr);
@@ -102,6 +106,11 @@ export class Child {
     });
   }
 
+  /** For a program that is told more while it runs. */
+  writeInput(text: string): void {
+    this.#process.stdin.write(text);
+  }
+
   closeInput(): void {
     this.#process.stdin.end();
   }
@@ -114,7 +123,7 @@ export class Child {
   }
 
   /** Asks the program to end, kills its whole group when it does not, and returns its status. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 3000): Promise<number> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = HANG_MS): Promise<number> {
     this.signal(signal);
     const timer = setTimeout(() => this.kill(), graceMs);
     const status = await this.exited;
@@ -143,11 +152,13 @@ export class Child {
       });
       this.#process.on('exit', (code, signal) => {
         this.#status = code ?? 128 + ((signal && SIGNAL_NUMBERS[signal]) ?? 0);
-        setTimeout(() => {
+        const letGo = () => {
           this.#process.stdout.destroy();
           this.#process.stderr.destroy();
           settle();
-        }, PIPE_GRACE_MS).unref();
+        };
+        // Timers come before descriptors: when we ourselves were late, the output is read first.
+        setTimeout(() => setImmediate(letGo), PIPE_GRACE_MS).unref();
       });
       this.#process.on('close', settle);
     });
@@ -160,7 +171,7 @@ export async function execute(
   options: CommandOptions = {},
 ): Promise<Result> {
   const child = new Child(command, { ...options, input: options.input ?? '' });
-  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const timeoutMs = options.timeoutMs ?? HANG_MS;
   let expired = false;
   const timer = setTimeout(() => {
     expired = true;
@@ -190,7 +201,7 @@ export async function mustExecute(
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   what: string,
-  timeoutMs = 5000,
+  timeoutMs = HANG_MS,
 ): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -9,6 +9,7 @@ import {
   Child,
   type CommandOptions,
   execute,
+  HANG_MS,
   mustExecute,
   type Result,
   waitFor,
@@ -169,7 +170,7 @@ export class Host {
   /** Ends the host and all that runs on it. */
   async close(): Promise<void> {
     this.#holder.closeInput();
-    const timer = setTimeout(() => this.kill(), 2000);
+    const timer = setTimeout(() => this.kill(), HANG_MS);
     await this.#holder.exited;
     clearTimeout(timer);
   }
@@ -180,11 +181,10 @@ export class Host {
   }
 
   /** Waits until the process with this PID, as seen on the host, is gone. */
-  async waitForExit(pid: number, timeoutMs = 5000): Promise<void> {
+  async waitForExit(pid: number): Promise<void> {
     await waitFor(
       async () => (await this.sh(`kill -0 ${pid}`)).status !== 0,
       `the end of process ${pid} on ${this.name}`,
-      timeoutMs,
     );
   }
 

@@ -73,7 +73,7 @@ describeInLab('the lab', ['tcpdump', 'nft'], () => {
   it('leaves no zombie behind a daemon that ended', async () => {
     const pid = Number((await network.router.sh('setsid sleep 0.2 >&- 2>&- & echo $!')).stdout);
     await network.router.sh(`kill -0 ${pid}`);
-    await network.router.waitForExit(pid, 2000);
+    await network.router.waitForExit(pid);
   });
 });
 
@@ -106,7 +106,7 @@ describeInLab('the end of a lab', [], () => {
     await new Promise((resolve) => owner.stdout.once('data', resolve));
     expect(holderOf(marker).length).toBe(1);
     owner.kill('SIGKILL');
-    await waitFor(() => holderOf(marker).length === 0, 'the end of all processes', 3000);
+    await waitFor(() => holderOf(marker).length === 0, 'the end of all processes');
   });
 
   it('does not touch the interfaces of the machine', async () => {

@@ -2,13 +2,17 @@
  * Questions asked of a network of the lab with the system's own tools: ping and iperf3.
  */
 
+import { HANG_MS } from './command.ts';
 import type { Host } from './host.ts';
 
 export interface PingOptions {
   /** Echo requests to send; ends early when all are answered. */
   readonly count?: number;
   readonly intervalMs?: number;
-  /** Milliseconds after which unanswered requests count as lost, from the first one on. */
+  /**
+   * Milliseconds to wait for the first answer, for where none is expected. When left out, answers
+   * may take as long as a slow machine needs.
+   */
   readonly deadlineMs?: number;
   /** Bytes of payload. */
   readonly size?: number;
@@ -26,9 +30,18 @@ export interface PingReport {
   readonly text: string;
 }
 
+export interface TrainReport extends PingReport {
+  /** Requests without an answer before the last that has one: those after it were on their way. */
+  readonly lost: number;
+}
+
 const MS_PER_S = 1000;
 
-/** Pings once or several times and reports; loss is an answer, not an error. */
+/**
+ * Pings once or several times and reports; loss is an answer, not an error. Of several requests
+ * the last has only a short time by itself, so that more follow until as many are answered as were
+ * asked for; `received` counts the answers to the first ones.
+ */
 export async function ping(
   host: Host,
   address: string,
@@ -36,24 +49,26 @@ export async function ping(
 ): Promise<PingReport> {
   const count = options.count ?? 1;
   const intervalMs = options.intervalMs ?? 200;
-  const deadlineMs = options.deadlineMs ?? count * intervalMs + 2000;
+  const { deadlineMs = HANG_MS } = options;
   const args = ['-n', '-c', `${count}`, '-i', `${intervalMs / MS_PER_S}`];
-  args.push('-W', `${deadlineMs / MS_PER_S}`);
+  if (count > 1 && options.deadlineMs === undefined) args.push('-w', `${HANG_MS / MS_PER_S}`);
+  else args.push('-W', `${deadlineMs / MS_PER_S}`);
   if (options.size !== undefined) args.push('-s', `${options.size}`);
   if (options.from !== undefined) args.push('-I', options.from);
   if (options.dontFragment) args.push('-M', 'do');
   const { stdout, stderr } = await host.exec('ping', [...args, address], {
-    timeoutMs: deadlineMs + count * intervalMs + 5000,
+    timeoutMs: deadlineMs + count * intervalMs + HANG_MS,
   });
-  return parsePing(stdout, stderr);
+  const report = parsePing(stdout, stderr);
+  return { ...report, received: answered(stdout).filter((number) => number <= count).length };
 }
 
 /** Pings every 20 ms until an answer comes; resolves to the milliseconds that took. */
-export async function firstPing(host: Host, address: string, timeoutMs = 5000): Promise<number> {
+export async function firstPing(host: Host, address: string, timeoutMs = HANG_MS): Promise<number> {
   const start = performance.now();
   const deadline = `${Math.ceil(timeoutMs / MS_PER_S)}`;
   const args = ['-n', '-c', '1', '-i', '0.02', '-w', deadline, address];
-  const result = await host.exec('ping', args, { timeoutMs: timeoutMs + 5000 });
+  const result = await host.exec('ping', args, { timeoutMs: timeoutMs + HANG_MS });
   const elapsed = performance.now() - start;
   if (result.status !== 0) {
     throw new Error(`${host.name}: no answer from ${address} in ${timeoutMs} ms\n${result.stdout}`);
@@ -73,13 +88,15 @@ export class PingTrain {
 
   /** Answers so far. */
   get received(): number {
-    return this.#child.stdout.match(/bytes from .* icmp_seq=/g)?.length ?? 0;
+    return answered(this.#child.stdout).length;
   }
 
   /** Ends the train and reports on it as a whole. */
-  async stop(): Promise<PingReport> {
+  async stop(): Promise<TrainReport> {
     await this.#child.stop('SIGINT');
-    return parsePing(this.#child.stdout, this.#child.stderr);
+    const { stdout, stderr } = this.#child;
+    const numbers = answered(stdout);
+    return { ...parsePing(stdout, stderr), lost: Math.max(0, ...numbers) - numbers.length };
   }
 }
 
@@ -113,7 +130,7 @@ export async function stream(
   if (options.reverse) args.push('-R');
   if (options.udpRate !== undefined) args.push('-u', '-b', options.udpRate);
   if (options.length !== undefined) args.push('-l', `${options.length}`);
-  const result = await client.exec('iperf3', args, { timeoutMs: (seconds + 15) * MS_PER_S });
+  const result = await client.exec('iperf3', args, { timeoutMs: seconds * MS_PER_S + HANG_MS });
   await listener.stop();
   const report = JSON.parse(result.stdout);
   if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
@@ -123,6 +140,14 @@ export async function stream(
     bytes: sum.bytes,
     lostPercent: sum.lost_percent ?? 0,
   };
+}
+
+/** The numbers of the requests that were answered, each once. */
+function answered(stdout: string): number[] {
+  const numbers = Array.from(stdout.matchAll(/bytes from .* icmp_seq=(\d+) /g), ([, n]) =>
+    Number(n),
+  );
+  return [...new Set(numbers)];
 }
 
 function parsePing(stdout: string, stderr: string): PingReport {

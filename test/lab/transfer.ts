@@ -2,6 +2,7 @@
  * Moves a file of random bytes from one host to another by HTTP and compares what arrived.
  */
 
+import { HANG_MS } from './command.ts';
 import type { Host } from './host.ts';
 import { compiledProgram } from './repository.ts';
 
@@ -22,7 +23,7 @@ export async function transfer(
   client: Host,
   address: string,
   bytes: number,
-  timeoutMs = 30_000,
+  timeoutMs = HANG_MS,
 ): Promise<TransferReport> {
   const program = compiledProgram('test/lab/fileserver.ts');
   const node = process.execPath;

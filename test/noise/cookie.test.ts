@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { Arena } from '../../src/arena.ts';
+import { createOpensslSuite } from '../../src/io/openssl.ts';
 import { CookieChecker, CookieMaker } from '../../src/noise/cookie.ts';
 import { COOKIE_REPLY_BYTES, INITIATION_BYTES, RESPONSE_BYTES } from '../../src/noise/messages.ts';
 import { CAPTURED } from './captured.ts';
@@ -118,6 +120,17 @@ describe('a cookie reply', () => {
       expect(mac2Of(message)).toBe(mac2);
     },
   );
+
+  const openssl = createOpensslSuite(new Arena(1 << 20));
+  it.skipIf(openssl === null)('is the same whichever suite seals it', () => {
+    const [own, faster] = [new CookieChecker(seeded(71)), new CookieChecker(seeded(71), openssl!)];
+    for (const one of [own, faster]) one.setPublicKey(BOB.publicKey);
+    for (let i = 0; i < 50; i++) {
+      const message = createMessage(100 + i, i % 2 === 0 ? INITIATION_BYTES : RESPONSE_BYTES);
+      const replies = [own, faster].map((one) => hex(reply(one, message, i * 10_000)));
+      expect(replies[0]).toBe(replies[1]);
+    }
+  });
 
   it('has a new nonce every time', () => {
     const { checker, maker } = createSides();

@@ -131,6 +131,7 @@ function reckless(point: Uint8Array): CryptoSuite {
     name: 'portable',
     createSealer: (key) => suite.createSealer(key),
     createOpener: (key) => suite.createOpener(key),
+    xseal: suite.xseal,
     publicKey: () => point.slice(),
     sharedSecret: (out, privateKey, publicKey) => {
       if (isStatic(privateKey)) suite.sharedSecret(out, privateKey, publicKey);

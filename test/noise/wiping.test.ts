@@ -81,6 +81,7 @@ const watched: CryptoSuite = {
   name: 'portable',
   createSealer: (key) => suite.createSealer(key),
   createOpener: (key) => suite.createOpener(key),
+  xseal: suite.xseal,
   publicKey: (key) => suite.publicKey(key),
   sharedSecret: (out, privateKey, publicKey) => {
     const isSound = suite.sharedSecret(out, privateKey, publicKey);

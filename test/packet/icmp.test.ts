@@ -38,21 +38,25 @@ function packet(family: 4 | 6, shape: Shape): Uint8Array {
 }
 
 /** The answer, created inside the array that holds the packet, as in the arena; null for none. */
-function answerTo(original: Uint8Array, mtu?: number): Uint8Array | null {
+function answerTo(
+  original: Uint8Array,
+  mtu?: number,
+  source: Uint8Array | null = null,
+): Uint8Array | null {
   const arena = new Uint8Array(AT + original.length + OUT_AT + 1300).fill(0xcc);
   arena.set(original, AT);
   const slot = AT + original.length + OUT_AT;
   const length =
     mtu === undefined
-      ? createUnreachable(arena, AT, original.length, arena, slot)
-      : createPacketTooBig(arena, AT, original.length, arena, slot, mtu);
+      ? createUnreachable(arena, AT, original.length, arena, slot, source)
+      : createPacketTooBig(arena, AT, original.length, arena, slot, source, mtu);
   expect(arena.subarray(AT, AT + original.length)).toEqual(original);
   expect([...arena.subarray(slot + length)].every((byte) => byte === 0xcc)).toBe(true);
   return length === 0 ? null : arena.slice(slot, slot + length);
 }
 
 describe('IPv4 host unreachable', () => {
-  it('comes from the original destination and quotes the packet', () => {
+  it('comes from our address, or else from the original destination; quotes the packet', () => {
     const original = packet(4, {});
     const answer = answerTo(original)!;
     expect(answer.length).toBe(20 + 8 + 28);
@@ -67,6 +71,12 @@ describe('IPv4 host unreachable', () => {
     expect([...answer.slice(24, 28)]).toEqual([0, 0, 0, 0]);
     expect(sum(answer, 20, answer.length - 20)).toBe(0xffff);
     expect(answer.slice(28)).toEqual(original);
+
+    const ours = answerTo(original, undefined, parseAddress('10.0.0.1'))!;
+    expect(ours.slice(12, 16)).toEqual(parseAddress('10.0.0.1'));
+    expect(checksum(ours, 0, 20)).toBe(0);
+    expect(ours.slice(16, 20)).toEqual(answer.slice(16, 20));
+    expect(ours.slice(20)).toEqual(answer.slice(20));
   });
 
   it('quotes as much as makes 576 bytes (RFC 1812 4.3.2.3)', () => {
@@ -128,7 +138,7 @@ describe('IPv4 host unreachable', () => {
 });
 
 describe('ICMPv6 address unreachable', () => {
-  it('comes from the original destination and quotes the packet', () => {
+  it('comes from our address, or else from the original destination; quotes the packet', () => {
     const original = packet(6, {});
     const answer = answerTo(original)!;
     expect(answer.length).toBe(40 + 8 + 48);
@@ -141,6 +151,10 @@ describe('ICMPv6 address unreachable', () => {
     expect([...answer.slice(44, 48)]).toEqual([0, 0, 0, 0]);
     expect(sum(answer, 40, 56, pseudoHeaderSum(answer, 0, 58, 56))).toBe(0xffff);
     expect(answer.slice(48)).toEqual(original);
+
+    const ours = answerTo(original, undefined, parseAddress('fd00::1'))!;
+    expect(ours.slice(8, 24)).toEqual(parseAddress('fd00::1'));
+    expect(sum(ours, 40, 56, pseudoHeaderSum(ours, 0, 58, 56))).toBe(0xffff);
   });
 
   it('quotes as much as makes 1280 bytes (RFC 4443 2.4 (c))', () => {

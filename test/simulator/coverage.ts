@@ -10,9 +10,12 @@ import type { Keypair } from '../../src/noise/keypair.ts';
 import { TROUBLE_KINDS } from './scenario.ts';
 import { hold } from './violation.ts';
 
-/** Counted by io, which the core has no part in: why the simulator cannot see them. */
+/** What io counts, and what depends on a machine that sites do not have: not to be seen here. */
 export const UNREACHABLE_REASONS: Partial<Record<DropReason, string>> = {
   receiveOverflow: 'counted by the daemon when the kernel says so',
+  turnedAway: 'counted by the daemon, whose gate the kernel keeps',
+  routingLoop: 'needs routes of a machine; see test/device/paths.test.ts',
+  ownSource: 'needs addresses of a machine; see test/device/ownaddresses.test.ts',
   sendFailed: 'counted by the daemon when sendmsg fails; the simulator has no sockets',
   tunWriteFailed: 'counted by the daemon when a write to the interface fails',
 };

@@ -6,10 +6,17 @@
 import { Arena } from '../../src/arena.ts';
 import { peerKey } from '../../src/device/core.ts';
 import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
+import type { DropReason } from '../../src/device/drops.ts';
 import type { Endpoint } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
-import { COOKIE_REPLY, MAC2_FROM_END } from '../../src/noise/messages.ts';
+import {
+  COOKIE_REPLY,
+  MAC2_FROM_END,
+  RESPONSE,
+  RESPONSE_RECEIVER,
+  readUint32,
+} from '../../src/noise/messages.ts';
 import { Agenda } from './agenda.ts';
 import { Attacker } from './attacker.ts';
 import { Coverage } from './coverage.ts';
@@ -69,6 +76,8 @@ const GRAIN_MS = 2 ** -10;
 const CHECK_EVERY_MS = 60_000;
 /** A cookie is good for two turns of its secret (whitepaper 5.4.7). */
 const COOKIE_HONOURED_MS = 240_000;
+/** To one call without a cookie (receive.ts), and as many once the peer was heard otherwise. */
+const FUTILE_RESPONSES = 16;
 
 export function run(scenario: Scenario, options: RunOptions): Result {
   return new Run(scenario, options).complete();
@@ -95,6 +104,8 @@ class Run {
   readonly #causes = new Map<number, number>();
   /** By site: addresses to which it sent a cookie, and when. */
   readonly #cookies = new Map<Site, Map<string, number>>();
+  /** By the index of the call: responses under load that cost a computation and came to nothing. */
+  readonly #futileResponses = new Map<number, number>();
   #now = 0;
 
   constructor(scenario: Scenario, { crypto, trace = false }: RunOptions) {
@@ -221,11 +232,12 @@ class Run {
   judged(site: Site, flight: Flight, event: DeviceEvent, isUnderLoad: boolean): void {
     const reason = event.kind === 'dropped' ? event.reason : null;
     if (reason === null) this.attacker.record(flight, site);
-    if (!isUnderLoad || reason === 'interfaceDown') return;
+    if (!isUnderLoad || reason === 'interfaceDown' || reason === 'noPrivateKey') return;
     if (reason === 'cookieRequired') {
       this.coverage.visit('load', 'cookie required');
       return;
     }
+    if (flight.bytes[0] === RESPONSE && this.#isBoundedResponse(flight, reason)) return;
     const isFast = reason === 'rateLimited';
     this.coverage.visit('load', isFast ? 'too fast with a cookie' : 'admitted with a cookie');
     // Whitepaper 5.3: under load only who has proved to receive at its address costs us anything.
@@ -235,6 +247,15 @@ class Run {
     hold('cookieBound', isProven, () => {
       return `${site.name} is under load and spends a computation on a message from an address to which it gave no cookie`;
     });
+  }
+
+  /** The answer to a call needs no cookie, unless so many came to nothing that it is an attack. */
+  #isBoundedResponse({ bytes }: Flight, reason: DropReason | null): boolean {
+    if (reason !== 'badHandshake') return true;
+    const index = readUint32(bytes, RESPONSE_RECEIVER);
+    const futile = (this.#futileResponses.get(index) ?? 0) + 1;
+    this.#futileResponses.set(index, futile);
+    return futile <= FUTILE_RESPONSES;
   }
 
   heard(site: Site, peer: Peer): void {

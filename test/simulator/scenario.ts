@@ -310,9 +310,9 @@ const DRAWS: Record<
   tampering: { place: 'site', weight: 4, duration: [1_000, 100_000], amount: [20, 100] },
   forgery: { place: 'site', weight: 4, duration: [1_000, 60_000], amount: [10, 60] },
   stranger: { place: 'site', weight: 2, duration: [1_000, 30_000], amount: [1, 10] },
-  cookieLoad: { place: 'site', weight: 2, duration: [1_000, 12_000], amount: [66, 90] },
-  cookieTheft: { place: 'site', weight: 2, duration: [1_000, 4_000], amount: [66, 80] },
-  flood: { place: 'site', weight: 1, duration: [100, 3_000], amount: [520, 700] },
+  cookieLoad: { place: 'site', weight: 2, duration: [1_000, 12_000], amount: [514, 540] },
+  cookieTheft: { place: 'site', weight: 2, duration: [1_000, 4_000], amount: [514, 530] },
+  flood: { place: 'site', weight: 1, duration: [100, 3_000], amount: [1_030, 1_200] },
 };
 
 /** Of a site, if it were alone. */

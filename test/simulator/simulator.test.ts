@@ -10,7 +10,7 @@ import { createScenario, type Scenario, select } from './scenario.ts';
 import { reproduction, shrink } from './shrink.ts';
 import type { CryptoChoice } from './suite.ts';
 
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 600_000;
 const SEEDS = 250;
 const SEEDS_PER_TEST = 50;
 const HOURS = 0.5;

@@ -32,6 +32,7 @@ function withStandIn(suite: CryptoSuite): CryptoSuite {
     name: suite.name,
     createSealer: (key) => suite.createSealer(key),
     createOpener: (key) => suite.createOpener(key),
+    xseal: suite.xseal,
     publicKey: (privateKey) => hash(privateKey),
     sharedSecret: (out, privateKey, publicKey) => {
       const own = hash(privateKey);
@@ -156,6 +157,7 @@ export function createAuditedSuite(
   let begun: AuditedSession | null = null;
   return {
     name: base.name,
+    xseal: base.xseal,
     publicKey: (privateKey) => base.publicKey(privateKey),
     sharedSecret: (out, privateKey, publicKey) => base.sharedSecret(out, privateKey, publicKey),
     createSealer: (key) => {

@@ -21,7 +21,6 @@ const ENVIRONMENT = {
 } as const;
 /** systemd's RestartSec=500ms. */
 const RESTART_MS = 500;
-const EXIT_MS = 5_000;
 /** `tswg wg0 upgrade` has its own limits; this is for one that hangs. */
 const UPGRADE_MS = 30_000;
 
@@ -61,7 +60,7 @@ export class Keeper {
   async kill(): Promise<void> {
     const pid = await this.pid();
     process.kill(pid, 'SIGKILL');
-    await waitFor(() => !isAlive(pid), `the end of process ${pid}`, EXIT_MS);
+    await waitFor(() => !isAlive(pid), `the end of process ${pid}`);
     await sleep(RESTART_MS);
     await this.restart();
   }
@@ -79,7 +78,7 @@ export class Keeper {
     if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
     const after = await this.pid();
     if (after === before) throw new Error(`process ${before} still serves`);
-    await waitFor(() => !isAlive(before), `the end of process ${before}`, EXIT_MS);
+    await waitFor(() => !isAlive(before), `the end of process ${before}`);
   }
 
   /** What all daemons of this host have said so far, a line each. */

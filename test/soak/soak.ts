@@ -41,8 +41,6 @@ export interface Recording {
 
 /** What was set so shortly before a SIGKILL may be lost with it: the state is saved after a second. */
 const KEPT_MS = 1_500;
-const TRAFFIC_START_MS = 10_000;
-const TRAFFIC_END_MS = 10_000;
 const MS_PER_MINUTE = 60_000;
 const BYTES_PER_MB = 1e6;
 
@@ -114,7 +112,7 @@ class Soak {
   async #startTraffic(): Promise<Record<Side, Child>> {
     const start = async (host: Host, side: Side): Promise<Child> => {
       const child = host.spawn(process.execPath, [compiledProgram('test/soak/traffic.ts'), side]);
-      await child.waitForOutput(/^ready/m, TRAFFIC_START_MS);
+      await child.waitForOutput(/^ready/m);
       return child;
     };
     const right = await start(this.#site.right.host, 'right');
@@ -193,7 +191,7 @@ async function finishTraffic(
   for (const side of SIDES) traffic[side].closeInput();
   const read = async (side: Side): Promise<TrafficReport> => {
     try {
-      const [, json] = await traffic[side].waitForOutput(/^report (.*)\n/m, TRAFFIC_END_MS);
+      const [, json] = await traffic[side].waitForOutput(/^report (.*)\n/m);
       return JSON.parse(json) as TrafficReport;
     } catch (error) {
       // An hour's other figures are worth having all the same.

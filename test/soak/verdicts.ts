@@ -15,6 +15,8 @@ export interface Verdict {
   /** null when the run was too short to say. */
   readonly passed: boolean | null;
   readonly detail: string;
+  /** Whether a machine that is slow or busy enough breaks the promise by itself. */
+  readonly isOfSpeed: boolean;
 }
 
 /** MB that a process may grow from the first third of its life to the last one. */
@@ -94,7 +96,10 @@ function judgeStalls({ events, beginMs }: Recording, { stalls }: Figures): Verdi
   const lines = strange.map(
     ({ fromMs, toMs }) => `${seconds(toMs - fromMs)} at ${seconds(fromMs - beginMs)}`,
   );
-  return verdict('no stream stands still without an event', lines, `none over ${STALL_MS} ms`);
+  return {
+    ...verdict('no stream stands still without an event', lines, `none over ${STALL_MS} ms`),
+    isOfSpeed: true,
+  };
 }
 
 function judgeLosses({ beginMs }: Recording, { accounting, lost, sent }: Figures): Verdict {
@@ -112,11 +117,11 @@ function judgeLosses({ beginMs }: Recording, { accounting, lost, sent }: Figures
 function judgeRecovery({ costs }: Figures): Verdict {
   const name = `traffic ${seconds(RECOVERY_MS)} after a SIGKILL`;
   const kills = costs.filter(({ event }) => event.kind === 'kill');
-  if (kills.length === 0) return { name, passed: null, detail: 'there was none' };
+  if (kills.length === 0) return { ...unknown(name, 'there was none'), isOfSpeed: true };
   const times = kills.map(({ recoveryMs }) => recoveryMs);
   const shown = `${seconds(median(times))} (most ${seconds(Math.max(...times))})`;
   const isSlow = median(times) > RECOVERY_MS || Math.max(...times) > RECOVERY_MOST_MS;
-  return verdict(name, isSlow ? [shown] : [], shown);
+  return { ...verdict(name, isSlow ? [shown] : [], shown), isOfSpeed: true };
 }
 
 function judgeSessions({ sessions, minutes }: Figures): Verdict {
@@ -128,8 +133,7 @@ function judgeSessions({ sessions, minutes }: Figures): Verdict {
 function judgeMemory({ growth }: Figures): Verdict {
   const name = 'memory is flat within a process';
   const memories = growth.flatMap((side) => side.memories);
-  if (memories.length === 0)
-    return { name, passed: null, detail: 'no process lived for four minutes' };
+  if (memories.length === 0) return unknown(name, 'no process lived for four minutes');
   const shown = memories.map((memory) => {
     const { life, minutes, first, last, slope } = memory;
     const isSteep = minutes >= LONG_MINUTES && slope > SLOPE_MB;
@@ -145,7 +149,7 @@ function judgeMemory({ growth }: Figures): Verdict {
 function judgeGenerations({ growth }: Figures): Verdict {
   const name = 'successors are no larger than the first';
   const rows = growth.filter(({ memories }) => memories.length > 1);
-  if (rows.length === 0) return { name, passed: null, detail: 'too few processes were judged' };
+  if (rows.length === 0) return unknown(name, 'too few processes were judged');
   const texts = rows.map(({ side, memories }) => {
     const [first, last] = [memories[0].first, memories.at(-1)!.first];
     const text = `${side}: ${first.toFixed(1)} MB, then ${last.toFixed(1)} MB`;
@@ -159,7 +163,7 @@ function judgeGenerations({ growth }: Figures): Verdict {
 function judgeDescriptors({ growth }: Figures): Verdict {
   const name = 'descriptors are flat';
   const seen = growth.filter(({ descriptors }) => descriptors.length > 0);
-  if (seen.length === 0) return { name, passed: null, detail: 'no quiet moment' };
+  if (seen.length === 0) return unknown(name, 'no quiet moment');
   const texts = seen.map(({ side, descriptors }) => {
     const [least, most] = [descriptors[0], descriptors[descriptors.length - 1]];
     return { text: `${side}: ${least} to ${most}`, isGrowing: most - least > DESCRIPTORS };
@@ -188,9 +192,15 @@ function judgeLog({ log }: Recording): Verdict {
 
 /** Passed when there is nothing to complain of. */
 function verdict(name: string, complaints: readonly string[], detail: string): Verdict {
-  if (complaints.length === 0) return { name, passed: true, detail };
+  if (complaints.length === 0) return { name, passed: true, detail, isOfSpeed: false };
   const more = complaints.length > SHOWN ? `, and ${complaints.length - SHOWN} more` : '';
-  return { name, passed: false, detail: `${complaints.slice(0, SHOWN).join('; ')}${more}` };
+  const first = complaints.slice(0, SHOWN).join('; ');
+  return { name, passed: false, detail: `${first}${more}`, isOfSpeed: false };
+}
+
+/** Neither passed nor failed. */
+function unknown(name: string, detail: string): Verdict {
+  return { name, passed: null, detail, isOfSpeed: false };
 }
 
 function seconds(ms: number): string {

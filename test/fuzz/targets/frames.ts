@@ -224,7 +224,7 @@ function checkAnswer(bytes: Uint8Array, offset: number, length: number): void {
 function checkHeader(packet: Uint8Array, arena: Arena): void {
   if (!isSound(packet, 0, packet.length)) return;
   const out = arena.allocate(ICMP_ANSWER_BYTES_MAX);
-  const length = createPacketTooBig(packet, 0, packet.length, arena.bytes, out, 1280);
+  const length = createPacketTooBig(packet, 0, packet.length, arena.bytes, out, null, 1280);
   if (length > 0) checkAnswer(arena.bytes, out, length);
   const changed = packet.slice();
   const before = sum(changed, 0, 20);

@@ -35,7 +35,7 @@ import { holds, type Input, type RunningTarget, sameBytes, type Target } from '.
 import { endBetween, tallyEnds, total } from './ends.ts';
 import { type Clock, connect, Party } from './party.ts';
 
-const EPOCH = 1024;
+const EPOCH = 1536;
 /** Longer than a session lives. */
 const EPOCH_MS = 3_600_000;
 /** After what was due has been done, until the peers may begin anew. */
@@ -58,7 +58,7 @@ const LEAP_MS = 20_000;
 const STRANGERS = 32;
 /**
  * Epochs of each 32 in which the interface is down, in which the Device has no private key, and in
- * which it has no time while it is flooded with handshakes.
+ * which it is flooded with handshakes and has no time for most of it.
  */
 const [EPOCHS, DOWN, KEYLESS, FLOODED] = [32, 6, 7, 8];
 
@@ -202,7 +202,9 @@ class Messages implements RunningTarget {
     // Now and then the Device has no time for a while, so that its queue of handshakes fills.
     const isFlood = Math.floor(number / EPOCH) % EPOCHS === FLOODED;
     const isIdle = number % EPOCH > EPOCH / 2 || dice.oneIn(64);
-    const hasTime = isIdle && !isFlood ? HAS_TIME : 0;
+    // By the last quarter of a flood the queue is full.
+    const isLate = number % EPOCH > (EPOCH * 3) / 4;
+    const hasTime = (isFlood ? isLate : isIdle) ? HAS_TIME : 0;
     const elapsed = dice.oneIn(100) ? dice.below(256) : dice.below(2);
     const kind = isFlood ? WITH_MACS : dice.below(KINDS);
     let datagram: Uint8Array;

@@ -12,6 +12,8 @@ import {
   parseLink,
   parseMessages,
   parseRoute,
+  recordAddress,
+  recordRoute,
   viewOf,
 } from '../../../src/io/netlinkmessage.ts';
 import {
@@ -23,6 +25,8 @@ import {
   writeGetRoute,
   writeRoute,
   writeSetLink,
+  writeTunnelIpv4,
+  writeTunnelIpv6,
 } from '../../../src/io/netlinkrequest.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes } from '../mutator.ts';
@@ -60,7 +64,10 @@ function corpus(): Uint8Array[] {
     writeSetLink(5, { isUp: true, mtu: 1380, alias: 'office' }),
     writeGetLink('wg0'),
     writeGetLinks(),
-    writeGetRoute(IPV4, IPV4, 7, 5),
+    writeGetRoute({ destination: IPV4, source: IPV4, mark: 7, linkIndex: 5 }),
+    writeGetRoute({ destination: IPV6, source: null, ports: { source: 1, destination: 2 } }),
+    writeTunnelIpv4(5),
+    writeTunnelIpv6(5),
   ].map((writer, i) => writer.finish(i + 1));
   const all = [link, refusal, done, ...written];
   const recorded = Object.values(RECORDED_NETLINK).map((text) => Buffer.from(text, 'hex'));
@@ -121,6 +128,14 @@ function parseAll(message: Message): string {
     const { destination, gateway, preferredSource } = route;
     const lengths = [destination, gateway, preferredSource].flatMap((one) => one?.length ?? []);
     holds(new Set(lengths).size <= 1, 'a route of two families');
+  }
+  for (const [record, index] of [
+    [recordRoute(body, route?.linkIndex ?? 0), route?.linkIndex],
+    [recordAddress(body, address?.linkIndex ?? 0), address?.linkIndex],
+  ] as const) {
+    if (record === null) continue;
+    holds(index !== undefined, 'a recording of nothing');
+    holds(record.bytes.length === body.length + 2, 'a recording of another length');
   }
   const names = { answer, link, address, route };
   const found = Object.entries(names).flatMap(([name, value]) => (value === null ? [] : name));

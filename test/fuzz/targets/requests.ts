@@ -94,7 +94,7 @@ class Requests implements RunningTarget {
       holds(error.expected !== '' && refuseSet(error.errno).startsWith('errno=-'), 'no reason');
       const isSecret = /^(private|preshared)_key=/.test(error.line);
       holds(!isSecret || error.line.endsWith('=(hidden)'), 'a secret in an error');
-      return `expected ${error.expected.replace(/^\S+ (before|behind)/, 'KEY $1')}`;
+      return `expected ${error.expected.replace(/^\S+ (before|after)/, 'KEY $1')}`;
     }
     this.#writesBack(ok);
     // A replaced key, its computation aside, is a change like any.

@@ -58,7 +58,9 @@ class Responses implements RunningTarget {
     const view: InterfaceView = {
       ...{ name: 'wg0', index: 4, flags: 0x1091, mtu: 1420, addresses: ADDRESSES },
       description: text.slice(0, DESCRIPTION_MAX),
+      sendsRedirects: false,
       wireguard: { state, publicKey, stats },
+      hasLostDaemon: false,
     };
     const shown = formatInterface(view, { peers: true, nowMs: 1_800_000_000_000 });
     const counted = formatStats('wg0', stats);

@@ -19,7 +19,6 @@ import {
   parseMark,
   parseNetmask,
   textMistake,
-  visible,
 } from '../../../src/cli/values.ts';
 import {
   formatAddress,
@@ -29,6 +28,7 @@ import {
   parsePort,
   parsePrefix,
 } from '../../../src/packet/address.ts';
+import { visible } from '../../../src/quotation.ts';
 import { formatEndpoint, parseEndpoint } from '../../../src/uapi/endpoint.ts';
 import { formatKey, parseKey } from '../../../src/uapi/key.ts';
 import type { Dice } from '../../packet/trains.ts';
@@ -90,7 +90,7 @@ function checkKeys(text: string): string {
   if (key !== null) holds(formatKey(key) === text.toLowerCase(), 'a key written and read');
   const base64 = parseBase64Key(text);
   if (base64 !== null) holds(formatBase64Key(base64) === text, 'a base64 key written and read');
-  else checkMessage(keyMistake(text), text, true);
+  else checkMessage(keyMistake('wgkey', text), text, true);
   const file = keyOfFile(text);
   holds(file === null || formatBase64Key(file) === text.trim(), 'the key of a file');
   return [key && 'key', base64 && 'base64 key', file && 'key file'].filter(Boolean).join(', ');

@@ -1,0 +1,40 @@
+/**
+ * The routing loop: the way to a peer's endpoint leads into the tunnel itself, so that each datagram
+ * comes back as a packet to be sent, for ever. The kernel's WireGuard compares the device of the
+ * route and says ELOOP. Here the outside is asked, when a peer has something to send for the first
+ * time after its endpoint or anything that routes depend on has changed; the answer stays with the
+ * peer, and a packet costs a comparison.
+ */
+
+import type { Core } from './core.ts';
+import type { Peer } from './peer.ts';
+
+/** What no `pathsVersion` of a Core is: the peer's path has to be looked at. */
+export const PATH_UNKNOWN = 0;
+
+/**
+ * Whether datagrams may leave for the peer's endpoint. Call before anything is sent there. While the
+ * allowance for questions is used up, as after a flood of changes, the last answer holds.
+ */
+export function isPathClear(core: Core, now: number, peer: Peer): boolean {
+  if (peer.pathsVersion !== core.pathsVersion && core.pathChecks.has(now)) look(core, peer);
+  return !peer.isLooping;
+}
+
+function look(core: Core, peer: Peer): void {
+  const { endpoint } = peer;
+  core.pathChecks.take();
+  peer.pathsVersion = core.pathsVersion;
+  const isLooping = endpoint !== null && core.leadsInside(endpoint);
+  if (isLooping === peer.isLooping) return;
+  peer.isLooping = isLooping;
+  if (endpoint === null) return;
+  core.observe({ kind: isLooping ? 'routingLoop' : 'routingLoopEnded', peer, endpoint });
+  if (isLooping) core.drop('routingLoop', peer, null, peer.staged.take().length);
+}
+
+/** The peer's endpoint is another one, or is gone. */
+export function endpointChanged(peer: Peer): void {
+  peer.pathsVersion = PATH_UNKNOWN;
+  if (peer.endpoint === null) peer.isLooping = false;
+}

@@ -1,0 +1,67 @@
+/**
+ * Where a peer may be heard from: its endpoint, and the few places before that. Whoever guards the
+ * socket in a flood is told of each (Doorkeeper), so that a place which a peer has proved, or which
+ * the operator has named, is no stranger's.
+ *
+ * A peer has a bounded number of places, and they are its own: what one peer does never takes
+ * another's, although both may be behind one address.
+ */
+
+import type { Core } from './core.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Peer } from './peer.ts';
+
+/** A laptop between its networks has two or three. */
+export const PLACES_MAX = 4;
+
+/**
+ * Learns whom the Device expects to hear from, in time: before a message goes out that will be
+ * answered. What is expected twice, by two peers, has to be forgotten twice.
+ */
+export interface Doorkeeper {
+  /** Messages to this receiver index (an unsigned 32-bit integer) are for a handshake or session. */
+  expectIndex(index: number): void;
+  forgetIndex(index: number): void;
+  /** A peer is known at this remote address and port. */
+  expectPlace(endpoint: Endpoint): void;
+  forgetPlace(endpoint: Endpoint): void;
+}
+
+/** For a Device whose messages nobody holds back. */
+export const NO_DOORKEEPER: Doorkeeper = {
+  expectIndex: () => {},
+  forgetIndex: () => {},
+  expectPlace: () => {},
+  forgetPlace: () => {},
+};
+
+/** Call when the peer's endpoint is where it has just proved to be; the oldest place may go. */
+export function heardAt(core: Core, peer: Peer, endpoint: Endpoint): void {
+  const { places } = peer;
+  const known = places.findIndex((place) => place.sameRemote(endpoint));
+  if (known === 0) return;
+  if (known > 0) {
+    places.unshift(...places.splice(known, 1));
+    return;
+  }
+  core.doorkeeper.expectPlace(endpoint);
+  places.unshift(endpoint);
+  if (places.length > PLACES_MAX) core.doorkeeper.forgetPlace(places.pop()!);
+}
+
+/** Call when the operator has said where the peer is: what was said or proved before is void. */
+export function saidToBeAt(core: Core, peer: Peer, endpoint: Endpoint | null): void {
+  const isKnown = endpoint !== null && peer.places.some((place) => place.sameRemote(endpoint));
+  if (!isKnown) forgetAll(core, peer);
+  if (endpoint !== null) heardAt(core, peer, endpoint);
+}
+
+/** Call when the peer's sessions have ended: only where it was last remains. */
+export function forgetEarlier(core: Core, peer: Peer): void {
+  for (const place of peer.places.splice(1)) core.doorkeeper.forgetPlace(place);
+}
+
+/** Call when the peer is removed. */
+export function forgetAll(core: Core, peer: Peer): void {
+  for (const place of peer.places.splice(0)) core.doorkeeper.forgetPlace(place);
+}

@@ -1,0 +1,300 @@
+/**
+ * What the kernel looks at before it puts a datagram into our socket, while the gate is shut: a
+ * program of its own instructions and the memory that it shares with us. It sorts datagrams into
+ * classes by what they claim to be, counts each class, and lets of each as large a share pass, drawn
+ * at random, as `floodgate.ts` has set.
+ *
+ * A claim is cheap to forge, and no datagram is let in for it: what it gets is a place in the
+ * lottery of its own class, which a flood in another class does not touch.
+ */
+
+import type { Endpoint } from '../device/endpoint.ts';
+import { COOKIE_REPLY_BYTES, INITIATION_BYTES, RESPONSE_BYTES } from '../noise/messages.ts';
+import { type Assembly, assemble } from './bpfassembly.ts';
+
+/** The classes, in the order of the board's columns. */
+export const TRAFFIC = {
+  /** No WireGuard message: type, length or reserved bytes. */
+  malformed: 0,
+  /** For a session or handshake that we do not have: data of a dead session, mostly. */
+  unexpected: 1,
+  /** For one that we have, from where a peer is known. */
+  session: 2,
+  /** For one that we have, from elsewhere: a peer that has moved, or a replay. */
+  moved: 3,
+  /** An initiation from where a peer is known. */
+  peersCall: 4,
+  /** An initiation from elsewhere, without a cookie; and with something in its place. */
+  strangersCall: 5,
+  secondCall: 6,
+} as const;
+export const CLASSES = Object.keys(TRAFFIC).length;
+
+/** The random number that is drawn is below this. */
+export const EVERY = 2 ** 32;
+
+// The board, in bytes. A class has a word of 64 bits in each of three rows.
+const SHARES_AT = 0;
+const ARRIVED_AT = 64;
+const DROPPED_AT = 128;
+/** Buffers that were dropped, of any class: a run of datagrams is one, also in the kernel's count. */
+const DROPPED_BUFFERS_AT = 192;
+const INDICES_AT = 4_096;
+/**
+ * Receiver indices and places are kept as counts by hash: what is not ours is now and then taken
+ * for it (of indices one in 500 with a thousand sessions), and nothing ever overflows.
+ */
+const INDEX_BITS = 19;
+const PLACE_BITS = 20;
+const PLACES_AT = INDICES_AT + (1 << INDEX_BITS);
+export const BOARD_BYTES = PLACES_AT + (1 << PLACE_BITS);
+/** A count that has come so far stays: what it counts is then let in for ever. */
+const COUNT_MAX = 255;
+
+const ADDRESS_WORDS = 4;
+/** The address, and the port. */
+const KEYS = ADDRESS_WORDS + 1;
+
+/** Our side of the board. */
+export class FloodBoard {
+  readonly #counts: Uint8Array;
+  /** 64-bit words, of which the halves are read: a row's sums stay below 2^53. */
+  readonly #words: Uint32Array;
+  readonly #keys: Int32Array;
+  readonly #place = new Uint8Array(4 * KEYS);
+  readonly #placeWords = new Int32Array(this.#place.buffer);
+
+  /** @param keys of the places' hash, secret and random; see `createFloodFilter` */
+  constructor(memory: ArrayBuffer, keys: Int32Array) {
+    this.#counts = new Uint8Array(memory);
+    this.#words = new Uint32Array(memory, 0, INDICES_AT / 4);
+    this.#keys = keys;
+  }
+
+  /** Lets `share` of a class pass, from 0 to 1. */
+  setShare(traffic: number, share: number): void {
+    const bound = Math.min(EVERY, Math.floor(share * EVERY));
+    const at = SHARES_AT / 4 + 2 * traffic;
+    this.#words[at] = bound;
+    this.#words[at + 1] = bound === EVERY ? 1 : 0;
+  }
+
+  /** Datagrams of a class that have come since the board was made, in all and of those refused. */
+  arrived(traffic: number): number {
+    return this.#sum(ARRIVED_AT, traffic);
+  }
+
+  dropped(traffic: number): number {
+    return this.#sum(DROPPED_AT, traffic);
+  }
+
+  /** All that were refused, each run of datagrams being one. */
+  get droppedBuffers(): number {
+    return this.#sum(DROPPED_BUFFERS_AT, 0);
+  }
+
+  #sum(row: number, traffic: number): number {
+    const at = row / 4 + 2 * traffic;
+    return this.#words[at]! + this.#words[at + 1]! * 2 ** 32;
+  }
+
+  countIndex(index: number, change: 1 | -1): void {
+    this.#count(INDICES_AT + (index & ((1 << INDEX_BITS) - 1)), change);
+  }
+
+  countPlace(endpoint: Endpoint, change: 1 | -1): void {
+    this.#count(PLACES_AT + this.#hash(endpoint), change);
+  }
+
+  #count(at: number, change: 1 | -1): void {
+    const count = this.#counts[at]!;
+    if (count < COUNT_MAX && count + change >= 0) this.#counts[at] = count + change;
+  }
+
+  /** As the filter does it. */
+  #hash({ address, port }: Endpoint): number {
+    const words = this.#placeWords;
+    this.#place.set(address);
+    const last = address.length / 4;
+    words[last] = 0;
+    this.#place[4 * last] = port >> 8;
+    this.#place[4 * last + 1] = port & 0xff;
+    let hash = 0;
+    for (let i = 0; i <= last; i++) {
+      hash = Math.imul(hash ^ words[i]!, this.#keys[i]!);
+      hash ^= hash >>> HASH_SHIFT;
+    }
+    return hash >>> (32 - PLACE_BITS);
+  }
+}
+
+const HASH_SHIFT = 15;
+
+/** Fills the keys of the places' hash: odd, so that no factor loses bits. */
+export function createHashKeys(random: (out: Uint8Array) => void): Int32Array {
+  const keys = new Int32Array(KEYS);
+  random(new Uint8Array(keys.buffer));
+  return keys.map((key) => key | 1);
+}
+
+// struct __sk_buff
+const SKB_LENGTH = 0;
+const SKB_GSO_SEGMENTS = 164;
+const SKB_GSO_SIZE = 176;
+// What the filter is given begins with the UDP header, and that with the source port.
+const UDP_HEADER_BYTES = 8;
+const SOURCE = { 4: { at: 12, bytes: 4 }, 6: { at: 8, bytes: 16 } } as const;
+// The helpers that are called (linux/bpf.h).
+const RANDOM_32 = 7;
+const LOAD_BYTES = 26;
+const LOAD_BYTES_RELATIVE = 68;
+const HEADER_START_NETWORK = 1;
+// On the stack.
+const HEAD = -16;
+const PLACE = -40;
+// Messages.
+const LEAST_BYTES = 32;
+const RECEIVER = 4;
+const RESPONSE_RECEIVER = 8;
+const MAC2 = 132;
+
+/** The program for sockets of one family; `board` is the map's descriptor. */
+export function createFloodFilter(family: 4 | 6, board: number, keys: Int32Array): bigint[] {
+  return assemble((code) => {
+    code.move('r6', 'r1');
+    code.loadMapAddress('r9', board);
+    measure(code);
+    readMessage(code);
+    readPlace(code, family, keys);
+    draw(code);
+  });
+}
+
+/** r7: bytes of the (first) message; r8: how many there are, since a run counts as one buffer. */
+function measure(code: Assembly): void {
+  code.load32('r7', 'r6', SKB_LENGTH);
+  code.add('r7', -UDP_HEADER_BYTES);
+  code.move('r8', 1);
+  code.load32('r1', 'r6', SKB_GSO_SIZE);
+  code.jumpIf('r1', '==', 0, 'isMeasured');
+  code.jumpIf('r1', '>=', 'r7', 'isMeasured');
+  code.move('r7', 'r1');
+  code.load32('r8', 'r6', SKB_GSO_SEGMENTS);
+  code.jumpIf('r8', '!=', 0, 'isMeasured');
+  code.move('r8', 1);
+  code.label('isMeasured');
+}
+
+/** Goes on to `place` with r7 = 1 for an initiation, and 0 for what names an index of ours. */
+function readMessage(code: Assembly): void {
+  code.jumpIf('r7', '<', LEAST_BYTES, 'malformed');
+  loadBytes(code, { at: UDP_HEADER_BYTES, to: HEAD, bytes: 12 });
+  code.load32('r1', 'r10', HEAD);
+  code.jumpIf('r1', '==', 4, 'data');
+  // No peer sends handshake messages in runs.
+  code.jumpIf('r8', '!=', 1, 'malformed');
+  code.jumpIf('r1', '==', 1, 'initiation');
+  code.jumpIf('r1', '==', 2, 'response');
+  code.jumpIf('r1', '!=', 3, 'malformed');
+  code.jumpIf('r7', '!=', COOKIE_REPLY_BYTES, 'malformed');
+  code.label('data');
+  code.load32('r1', 'r10', HEAD + RECEIVER);
+  code.jump('index');
+  code.label('response');
+  code.jumpIf('r7', '!=', RESPONSE_BYTES, 'malformed');
+  code.load32('r1', 'r10', HEAD + RESPONSE_RECEIVER);
+  code.label('index');
+  code.and('r1', (1 << INDEX_BITS) - 1);
+  loadCount(code, INDICES_AT);
+  code.jumpIf('r1', '==', 0, 'unexpected');
+  code.move('r7', 0);
+  code.jump('place');
+  code.label('initiation');
+  code.jumpIf('r7', '!=', INITIATION_BYTES, 'malformed');
+  code.move('r7', 1);
+}
+
+function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
+  const { at, bytes } = SOURCE[family];
+  code.label('place');
+  // The port takes half of its word.
+  code.store32(PLACE + bytes, 0);
+  loadBytes(code, { at, to: PLACE, bytes, from: 'network' });
+  loadBytes(code, { at: 0, to: PLACE + bytes, bytes: 2 });
+  code.move('r1', 0);
+  for (let i = 0; i <= bytes / 4; i++) {
+    code.load32('r2', 'r10', PLACE + 4 * i);
+    code.xor32('r1', 'r2');
+    code.multiply32('r1', keys[i]!);
+    code.move32('r2', 'r1');
+    code.shiftRight32('r2', HASH_SHIFT);
+    code.xor32('r1', 'r2');
+  }
+  code.shiftRight32('r1', 32 - PLACE_BITS);
+  loadCount(code, PLACES_AT);
+  code.jumpIf('r7', '!=', 0, 'call');
+  code.jumpIf('r1', '==', 0, 'moved');
+  code.jump('session');
+  code.label('call');
+  code.jumpIf('r1', '!=', 0, 'peersCall');
+  loadBytes(code, { at: UDP_HEADER_BYTES + MAC2, to: HEAD, bytes: 16 });
+  code.load64('r1', 'r10', HEAD);
+  code.load64('r2', 'r10', HEAD + 8);
+  code.or('r1', 'r2');
+  code.jumpIf('r1', '==', 0, 'strangersCall');
+  code.jump('secondCall');
+}
+
+/** Counts the datagrams, and lets them pass if the random number is below what the board says. */
+function draw(code: Assembly): void {
+  for (const [name, column] of Object.entries(TRAFFIC)) {
+    code.label(name);
+    code.move('r6', 8 * column);
+    code.jump('draw');
+  }
+  code.label('draw');
+  code.add('r6', 'r9');
+  code.atomicAdd64('r6', ARRIVED_AT, 'r8');
+  code.call(RANDOM_32);
+  code.move32('r0', 'r0');
+  code.load64('r1', 'r6', SHARES_AT);
+  code.jumpIf('r0', '>=', 'r1', 'drop');
+  code.move32('r0', -1);
+  code.exit();
+  code.label('drop');
+  code.atomicAdd64('r6', DROPPED_AT, 'r8');
+  code.move('r1', 1);
+  code.atomicAdd64('r9', DROPPED_BUFFERS_AT, 'r1');
+  code.move('r0', 0);
+  code.exit();
+}
+
+/** r1, a number below the table's length, becomes the count there. */
+function loadCount(code: Assembly, table: number): void {
+  code.move('r2', 'r9');
+  code.add('r2', 'r1');
+  // The table's place does not fit into the load's own offset.
+  code.add('r2', table);
+  code.load8('r1', 'r2', 0);
+}
+
+interface Stretch {
+  readonly at: number;
+  /** On the stack. */
+  readonly to: number;
+  readonly bytes: number;
+  /** Where `at` counts from: the UDP header if it is not said. */
+  readonly from?: 'network';
+}
+
+/** What is too short to be read is no message. */
+function loadBytes(code: Assembly, { at, to, bytes, from }: Stretch): void {
+  code.move('r1', 'r6');
+  code.move('r2', at);
+  code.move('r3', 'r10');
+  code.add('r3', to);
+  code.move('r4', bytes);
+  code.move('r5', HEADER_START_NETWORK);
+  code.call(from === 'network' ? LOAD_BYTES_RELATIVE : LOAD_BYTES);
+  code.jumpIf('r0', '!=', 0, 'malformed');
+}

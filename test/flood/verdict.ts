@@ -1,0 +1,56 @@
+/** What a row's figures come to, and whether a tswg's are what was promised. Pure. */
+
+import type { Side } from '../bench/samples.ts';
+import { median, percentile } from '../bench/statistics.ts';
+import type { Result } from './attempt.ts';
+import type { Row } from './rows.ts';
+import { isReached } from './trial.ts';
+
+/** wireguard-go is what is compared with, and promises nothing. */
+export type Verdict = 'good' | 'RED' | 'no result' | '';
+
+/** The results of a row, as far as there are any. */
+export type Results = Readonly<Partial<Record<Side, Result>>>;
+
+/** Of the stream beside the control, what the one beside the flood is to have at least. */
+const KEPT_AT_LEAST = 0.95;
+
+/** The share that the streams beside the flood have of those beside the control, all rounds together. */
+export function kept(control: readonly number[], flood: readonly number[]): number {
+  return median(flood) / median(control);
+}
+
+/** Median and 95th percentile. */
+export function waits(seconds: readonly number[]): { median: number; p95: number } {
+  // The mean of the two in the middle is no number when one of them is infinite and one is not.
+  return { median: median(seconds), p95: percentile(seconds, 95) };
+}
+
+export function judge(row: Row, side: Side, results: Results): Verdict {
+  const result = results[side];
+  if (result === undefined || result.section === 'failure') return 'no result';
+  if (!isReached(row.rate, result)) return 'no result';
+  if (side !== 'tswg') return '';
+  const isGood = keepsPromise(row, result, results['wireguard-go']);
+  if (isGood === null) return 'no result';
+  return isGood ? 'good' : 'RED';
+}
+
+/** null: there is nothing to compare with. */
+function keepsPromise(row: Row, result: Result, baseline: Result | undefined): boolean | null {
+  if (row.section === 'session' && result.section === 'session') {
+    const share = kept(result.control, result.flood);
+    return Number.isFinite(share) ? share >= KEPT_AT_LEAST : null;
+  }
+  if (row.section === 'recovery' && result.section === 'recovery') {
+    return Math.max(...result.seconds) <= row.limit;
+  }
+  if (row.section !== 'newcomer' || result.section !== 'newcomer') {
+    throw new Error(`flood: ${row.id} has the result of a ${result.section}`);
+  }
+  const own = waits(result.seconds);
+  if (row.limits !== null) return own.median <= row.limits.median && own.p95 <= row.limits.p95;
+  if (baseline?.section !== 'newcomer' || !isReached(row.rate, baseline)) return null;
+  // That nobody came to wireguard-go, either, is no merit.
+  return own.median < Number.POSITIVE_INFINITY && own.median <= waits(baseline.seconds).median;
+}

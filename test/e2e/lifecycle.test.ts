@@ -175,7 +175,8 @@ describeInLab('the life of a daemon', ['wg'], () => {
     withLab({}, async (lab) => {
       const host = await lab.host('host');
       const daemon = await startDaemon(host);
-      const pid = (await host.run('pgrep', ['-f', '[t]swgd -f wg0'])).trim();
+      const stats = await host.run('tswg', ['wg0', 'stats']);
+      const pid = /^\tpid: (\d+)$/m.exec(stats)![1];
       await host.run('kill', ['-KILL', pid]);
       await daemon.waitForOutput(
         /ERROR: \(wg0\) [\d/]+ [\d:]+ Process \d+ has ended without a word: it was killed, or/,

@@ -6,68 +6,38 @@
 
 import { Arena } from './arena.ts';
 import type { CryptoSuite } from './crypto/suite.ts';
-import { Datapath, pathFacts } from './datapath.ts';
-import { type DeviceStats, wipeKeys } from './device/configuration.ts';
+import type { DaemonOptions } from './daemonoptions.ts';
+import { Datapath } from './datapath.ts';
 import type { DropReason } from './device/drops.ts';
 import { packEstate, unpackEstate, useEstate } from './estate.ts';
 import { monotonicMs } from './io/clock.ts';
 import { type Floodgate, openFloodgate } from './io/floodgate.ts';
-import { SystemError } from './io/libc.ts';
-import { type LinkState, type Monitor, watchLink } from './io/linkmonitor.ts';
+import { type LinkState, type Monitor, openLinkEvents, watchLink } from './io/linkmonitor.ts';
 import { Loop } from './io/loop.ts';
 import { interfaceIndex } from './io/netlink.ts';
 import { drainSoon, type Watch } from './io/poller.ts';
 import { enterSandbox, planSandbox, type SandboxPlan } from './io/sandbox.ts';
-import type { Predecessor } from './io/succession.ts';
+import { openHeldSocketFile, type SocketFile } from './io/socketfile.ts';
 import { chooseSuite, cryptoPreference } from './io/suite.ts';
 import { watchSuspension } from './io/suspension.ts';
 import { openTun } from './io/tun.ts';
+import { tunName } from './io/tundevice.ts';
 import { serveUapi, type UapiServer } from './io/uapiserver.ts';
-import { UAPI_DIRECTORY } from './io/uapisocket.ts';
-import { Log, type LogLevel, type LogPriority } from './log.ts';
+import { Log } from './log.ts';
+import { Operator } from './operator.ts';
 import { createKernels, type Kernels } from './packet/kernels/kernels.ts';
 import { Persistence } from './persistence.ts';
 import { openRehearsal, type Rehearsal } from './rehearsal.ts';
 import { Surroundings } from './surroundings.ts';
-import { formatState } from './uapi/get.ts';
 import type { Request } from './uapi/request.ts';
-import { acceptSet, answer, EAGAIN, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
-import { parseSet } from './uapi/set.ts';
-import { formatStats } from './uapi/stats.ts';
+import { EAGAIN, EIO, refuseSet, refuseUpgrade } from './uapi/response.ts';
 import { Underlay, type UnderlayOptions } from './underlay.ts';
-import { openUpgrade, type Successor, type Upgrade } from './upgrade.ts';
+import { openUpgrade, type Upgrade } from './upgrade.ts';
 import { VERSION } from './version.ts';
 
 /** Room for the largest batch of either side and for what the Device adds to it. */
 const ARENA_BYTES = 6 * 1024 * 1024;
 const DEFAULT_MTU = 1420;
-
-export interface DaemonOptions {
-  /** The interface's name. */
-  readonly name: string;
-  readonly logLevel: LogLevel;
-  /** A TUN descriptor that is open already (WG_TUN_FD). */
-  readonly tunFd?: number;
-  /** A listening UNIX socket that is open already (WG_UAPI_FD). */
-  readonly uapiFd?: number;
-  /**
-   * The daemon is persistent: the interface outlives it, and this is the folder with the state that
-   * its successor restores.
-   */
-  readonly stateDirectory?: string;
-  /** The daemon that we are to follow, while it runs. */
-  readonly predecessor?: Predecessor;
-  /** How our own successor is started; without it there is no upgrade in place. */
-  readonly successor?: Successor;
-  /** Takes the log's lines, without newlines. */
-  readonly writeLog: (line: string, priority: LogPriority) => void;
-  /** Called when `wg` can be used. */
-  readonly onReady: () => void;
-  /** Called when its end begins, before anything is closed. */
-  readonly onStopping?: () => void;
-  /** Called instead of that when another process goes on in its place. */
-  readonly onSucceeded?: (pid: number) => void;
-}
 
 /**
  * Runs until SIGTERM or SIGINT, or until the interface or the control socket is deleted, or, after
@@ -76,12 +46,16 @@ export interface DaemonOptions {
  * @throws {SystemError} or Error with one line for the operator when it cannot begin
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const daemon = new Daemon(options);
+  let daemon: Daemon | undefined;
   try {
+    daemon = new Daemon(options);
     if (options.predecessor !== undefined) {
-      // All that takes time comes before the one moment in which no packet moves.
+      // All that takes time comes before the one moment in which no packet moves; and all that
+      // takes a right before anything is taken of the predecessor's, who may be in other hands.
+      daemon.prepareTakingOver();
       daemon.prepareUpgrade();
       await daemon.rehearse();
+      daemon.confine();
       await daemon.open();
       options.onReady();
     } else {
@@ -89,8 +63,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       options.onReady();
       daemon.prepareUpgrade();
       void daemon.rehearse();
+      daemon.confine();
     }
-    daemon.confine();
     const code = await daemon.finished;
     if (!daemon.isSucceeded) options.onStopping?.();
     return code;
@@ -98,7 +72,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     options.predecessor?.fail((error as Error).message);
     throw error;
   } finally {
-    await daemon.close();
+    await daemon?.close();
   }
 }
 
@@ -116,6 +90,7 @@ class Daemon {
   readonly #kernels: Kernels;
   readonly #persistence: Persistence | undefined;
   readonly #underlay: Underlay;
+  readonly #operator: Operator;
   readonly #gate: Floodgate;
   #upgrade: Upgrade | undefined;
   #rehearsal: Rehearsal | undefined;
@@ -130,6 +105,9 @@ class Daemon {
   /** What of the sandbox holds. */
   #sandboxFacts: Readonly<Record<string, string>> = {};
   #uapi: UapiServer | undefined;
+  /** The predecessor's control socket's, before there is a server for it. */
+  readonly #heldFile: SocketFile | undefined;
+  #linkEvents: ReturnType<typeof openLinkEvents> | undefined;
   #monitors: Monitor[] = [];
   #tunWatch: Watch | undefined;
 
@@ -138,7 +116,12 @@ class Daemon {
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    this.#log = new Log(options.name, options.logLevel, options.writeLog, () => new Date());
+    if (options.predecessor !== undefined) {
+      this.#heldFile = openHeldSocketFile(options.name, options.held?.controlFd);
+    }
+    // The interface may have been renamed since the first of all was started.
+    const name = this.#heldFile?.name ?? options.name;
+    this.#log = new Log(name, options.logLevel, options.writeLog, () => new Date());
     this.#sandbox = planSandbox(options.name, process.env);
     this.#suite = chooseSuite(this.#arena, cryptoPreference(process.env.TSWG_CRYPTO), this.#note);
     this.#kernels = createKernels(this.#arena);
@@ -153,7 +136,7 @@ class Daemon {
         drainSoon();
       },
     });
-    const { name, stateDirectory } = options;
+    const { stateDirectory } = options;
     if (stateDirectory !== undefined) {
       const { device } = this.#path;
       this.#persistence = new Persistence({
@@ -171,7 +154,13 @@ class Daemon {
       onBug: this.#surface,
     });
     const [path, loop, gate] = [this.#path, this.#loop, this.#gate];
-    this.#underlay = new Underlay({ path, loop, gate, ...this.#ways() });
+    const underlay = new Underlay({ path, loop, gate, ...this.#ways() });
+    this.#underlay = underlay;
+    this.#operator = new Operator({
+      ...{ path, underlay, persistence: this.#persistence, log: this.#log },
+      startedAt: () => this.#startedAt,
+      sandboxFacts: () => this.#sandboxFacts,
+    });
   }
 
   /** What interface and sockets have in common. */
@@ -185,9 +174,15 @@ class Daemon {
     return this.#ending === 'notOurs';
   }
 
+  /** What of a successor's opening takes a right. */
+  prepareTakingOver(): void {
+    this.#ending = 'notOurs';
+    this.#persistence?.open();
+    this.#linkEvents = openLinkEvents();
+  }
+
   async open(): Promise<void> {
     const { name, predecessor } = this.#options;
-    if (predecessor !== undefined) this.#ending = 'notOurs';
     const inherited = predecessor && unpackEstate(predecessor.take());
     const { tunFd, uapiFd } = inherited ?? this.#options;
     this.#path.tun = openTun({
@@ -200,9 +195,12 @@ class Daemon {
       ...(tunFd === undefined ? {} : { fd: tunFd }),
     });
     this.#uapi = await serveUapi({
-      name: inherited?.bequest.socketName ?? this.#path.tun.name,
+      name: this.#path.tun.name,
+      file: this.#heldFile,
       handle: this.#handleRequest,
       onGone: () => this.#endForGood('the control socket was deleted'),
+      onRenamed: this.#renamed,
+      onKept: this.#kept,
       ...(uapiFd === undefined ? {} : { fd: uapiFd }),
     });
     if (inherited !== undefined) {
@@ -223,6 +221,7 @@ class Daemon {
         onNote: this.#note,
         onPlace: surroundings.followPlace,
         onBug: this.#surface,
+        events: this.#linkEvents,
       }),
       surroundings,
       watchSuspension(this.#note, this.#surface),
@@ -231,6 +230,7 @@ class Daemon {
     process.on('SIGTERM', this.#terminate);
     process.on('SIGINT', this.#terminate);
     process.on('SIGUSR2', this.#upgradeBySignal);
+    process.on('uncaughtException', this.#surface);
     predecessor?.serve();
     this.#log.debug(`Started, version ${VERSION}`);
   }
@@ -260,30 +260,34 @@ class Daemon {
   confine(): void {
     const directory = this.#persistence?.directory;
     this.#sandboxFacts = enterSandbox(this.#sandbox, {
-      socketDirectory: UAPI_DIRECTORY,
+      connected: this.#options.connected?.() ?? [],
       writableDirectories: directory === undefined ? [] : [directory],
       onRefusal: (line) => this.#log.debug(line),
       onOff: this.#note,
     });
   }
 
-  /** Removes the control socket and the interface, unless they are to stay, and erases every key. */
+  /**
+   * Gives up the interface, unless it is to stay, and erases every key. The control socket is the
+   * starter's to remove, last of all: whoever waits for our end looks for it.
+   */
   async close(): Promise<void> {
     this.#rehearsal?.close();
     this.#loop.close();
-    this.#upgrade?.close();
     process.off('SIGTERM', this.#terminate);
     process.off('SIGINT', this.#terminate);
     process.off('SIGUSR2', this.#upgradeBySignal);
+    process.off('uncaughtException', this.#surface);
     this.#stopMoving();
-    // First, since whoever waits for our end looks for the socket.
     if (this.#ending === 'notOurs') {
       this.#uapi?.leave();
       await this.#uapi?.finish();
+      this.#heldFile?.close();
     } else await this.#uapi?.close();
     await this.#leaveState();
     this.#path.close();
     this.#path.tun?.close();
+    this.#upgrade?.close(this.isSucceeded);
   }
 
   /** No packet moves any more, and nothing that happens to the interface is followed. */
@@ -334,10 +338,19 @@ class Daemon {
 
   /** Before the daemon confines itself: afterwards it can start nothing. */
   prepareUpgrade(): void {
-    const { successor } = this.#options;
-    if (successor === undefined) return;
+    const { successor, stateDirectory, lastLog, held } = this.#options;
+    const file = this.#uapi?.file ?? this.#heldFile;
+    if (successor === undefined || file === undefined) return;
     this.#upgrade = openUpgrade({
       successor,
+      remains: {
+        name: file.name,
+        index: held?.interfaceIndex ?? interfaceIndex(this.#path.tun?.name ?? file.name),
+        socketDirectory: file.directory,
+        controlFd: file.fd,
+        stateDirectory,
+        log: lastLog,
+      },
       path: this.#path,
       log: this.#log,
       pack: () => packEstate(this.#path, this.#uapi!, this.#path.now - this.#startedAt),
@@ -361,6 +374,10 @@ class Daemon {
       this.#endForGood('the interface was deleted');
       return;
     }
+    if (link.name !== this.#uapi?.file.name) {
+      this.#uapi?.file.follow(link.name);
+      this.#upgrade?.rename();
+    }
     this.#path.begin();
     this.#path.device.setMtu(link.mtu);
     if (this.#path.tun !== undefined) this.#path.tun.mtu = link.mtu;
@@ -369,6 +386,19 @@ class Daemon {
       this.#takeDown();
     }
     this.#path.end();
+  };
+
+  readonly #renamed = (name: string): void => {
+    this.#log.debug(`Renamed: ${name}`);
+    this.#log.name = name;
+    this.#persistence?.renamed(name);
+  };
+
+  readonly #kept = (): void => {
+    const name = this.#path.tun && tunName(this.#path.tun.fd);
+    this.#log.error(
+      `The interface is ${name} now, its control socket is still ${this.#uapi?.file.path}`,
+    );
   };
 
   #bringUp(): void {
@@ -396,55 +426,10 @@ class Daemon {
       if (request.operation === 'upgrade') {
         return this.#upgrade?.request() ?? refuseUpgrade('it was started without the means for it');
       }
-      if (request.operation === 'set') return this.#set(request.lines);
-      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
-      const state = this.#path.device.state();
-      const text = formatState(state, VERSION);
-      wipeKeys(state);
-      return answer(text);
+      return this.#operator.answer(request);
     } catch (error) {
       this.#surface(error);
       return refuseSet(EIO);
     }
   };
-
-  /** Applies a `set` whole or not at all: what can fail, the sockets, comes first. */
-  #set(lines: readonly string[]): string {
-    const parsed = parseSet(lines, interfaceIndex);
-    if ('error' in parsed) {
-      this.#log.error(`set refused: ${parsed.error.line}: expected ${parsed.error.expected}`);
-      return refuseSet(parsed.error.errno);
-    }
-    try {
-      this.#underlay.apply(parsed.ok, this.#path.now);
-    } catch (error) {
-      wipeKeys(parsed.ok);
-      if (!(error instanceof SystemError)) throw error;
-      this.#log.error(`set refused: ${error.message}`);
-      return refuseSet(error.errno === 0 ? EIO : error.errno);
-    }
-    this.#path.device.configure(this.#path.now, parsed.ok);
-    wipeKeys(parsed.ok);
-    if (this.#path.udp !== undefined) this.#path.device.setListenPort(this.#path.udp.port);
-    this.#persistence?.changed();
-    if (parsed.ok.debug !== undefined) this.#log.isDebugging = parsed.ok.debug;
-    this.#path.end();
-    return acceptSet();
-  }
-
-  #stats(): DeviceStats {
-    const { device, now } = this.#path;
-    const stats = device.stats(now);
-    const facts = {
-      version: VERSION,
-      pid: String(process.pid),
-      uptime_seconds: String(Math.floor((now - this.#startedAt) / 1_000)),
-      ...stats.facts,
-      ...pathFacts(this.#path),
-      ...this.#sandboxFacts,
-      ...(this.#persistence === undefined ? {} : { state: this.#persistence.fact }),
-      ...(this.#underlay.trouble === '' ? {} : { socket: this.#underlay.trouble }),
-    };
-    return { ...stats, facts };
-  }
 }

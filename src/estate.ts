@@ -8,6 +8,8 @@
 import type { Datapath } from './datapath.ts';
 import { wipeBequest } from './device/bequest.ts';
 import { wipeKeys } from './device/configuration.ts';
+import { isListeningUnixStream, isUdpSocket } from './io/inheritedsocket.ts';
+import { close } from './io/libc.ts';
 import type { Estate } from './io/succession.ts';
 import type { UapiServer } from './io/uapiserver.ts';
 import type { BoundSockets } from './io/udp.ts';
@@ -32,7 +34,7 @@ export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): 
     state: formatKeylessState(state, device.memories()),
     device: device.bequeath(now),
     uptimeMs,
-    socketName: uapi.name,
+    socketName: uapi.file.name,
     udpFamilies: udp?.families ?? [],
     udpPort: udp?.port ?? 0,
   };
@@ -45,6 +47,9 @@ export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): 
 /**
  * What packEstate has packed, in this or another version. Erases the bytes.
  *
+ * The predecessor may be in other hands: descriptors are what they are said to be, or nothing is
+ * taken; numbers are within their bounds; and nothing is used as a path or a name of the system's.
+ *
  * @throws Error with one line for the operator
  */
 export function unpackEstate({ bytes, fds }: Estate): Inherited {
@@ -52,10 +57,23 @@ export function unpackEstate({ bytes, fds }: Estate): Inherited {
   bytes.fill(0);
   const [tunFd, uapiFd, ...udpFds] = fds;
   if (bequest === null || tunFd === undefined || uapiFd === undefined) {
-    throw new Error('take over from the daemon: expected a bequest of a version known here');
+    throw refusal('a bequest of a version known here');
   }
-  const sockets = bequest.udpFamilies.map((family, i) => ({ family, fd: udpFds[i]! }));
+  if (!isListeningUnixStream(uapiFd)) throw refusal('a listening UNIX socket for control');
+  const sockets = bequest.udpFamilies.slice(0, FAMILIES_MAX).flatMap((family, i) => {
+    const fd = udpFds[i];
+    return fd === undefined ? [] : [{ family, fd }];
+  });
+  if (sockets.length !== bequest.udpFamilies.length) throw refusal('a socket for each family');
+  if (!sockets.every(({ fd, family }) => isUdpSocket(fd, family))) throw refusal('UDP sockets');
+  for (const fd of udpFds.slice(sockets.length)) close(fd);
   return { bequest, tunFd, uapiFd, udp: { port: bequest.udpPort, sockets } };
+}
+
+const FAMILIES_MAX = 2;
+
+function refusal(expected: string): Error {
+  return new Error(`take over from the daemon: expected ${expected}`);
 }
 
 /**

@@ -7,7 +7,8 @@ export { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from './arena.ts';
 export { SECRET_BYTES, type SecretPlace, type SecretSource } from './crypto/bytes.ts';
 export { createPortableSuite } from './crypto/portable.ts';
 export type { CryptoSuite } from './crypto/suite.ts';
-export { type DaemonOptions, runDaemon } from './daemon.ts';
+export { runDaemon } from './daemon.ts';
+export type { DaemonOptions } from './daemonoptions.ts';
 export type {
   AllowedIpChange,
   DeviceChange,

@@ -22,7 +22,8 @@ const TROUBLES: readonly DeviceEvent['kind'][] = [
 ];
 
 export class Log {
-  readonly #prefix: string;
+  /** The interface's, which may be renamed. */
+  name: string;
   readonly #level: LogLevel;
   readonly #write: (line: string, priority: LogPriority) => void;
   readonly #time: () => Date;
@@ -36,7 +37,7 @@ export class Log {
     write: (line: string, priority: LogPriority) => void,
     time: () => Date,
   ) {
-    this.#prefix = `(${name})`;
+    this.name = name;
     this.#level = level;
     this.#write = write;
     this.#time = time;
@@ -57,7 +58,7 @@ export class Log {
 
   #line(priority: LogPriority, text: string): void {
     const time = this.#time().toISOString().slice(0, 19).replace('T', ' ').replaceAll('-', '/');
-    this.#write(`${priority.toUpperCase()}: ${this.#prefix} ${time} ${text}`, priority);
+    this.#write(`${priority.toUpperCase()}: (${this.name}) ${time} ${text}`, priority);
   }
 }
 

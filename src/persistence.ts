@@ -65,16 +65,25 @@ export class Persistence {
     this.#keeper.changed();
   }
 
-  /** Instead of `restore`, for a daemon that has everything from a predecessor that was alive. */
-  carryOn(): void {
-    this.#isRestored = true;
+  /** For `carryOn`, before the daemon loses its right to open paths. */
+  open(): void {
     try {
       this.#keeper.open();
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#options.log.error(error.message);
     }
+  }
+
+  /** Instead of `restore`, for a daemon that has everything from a predecessor that was alive. */
+  carryOn(): void {
+    this.#isRestored = true;
     this.#keeper.changed();
+  }
+
+  /** The interface has another name, and so has the state's folder. */
+  renamed(name: string): void {
+    this.#keeper.renamed(name);
   }
 
   /** Call once the interface is up: the sessions before the restart are followed by new ones. */

@@ -5,6 +5,7 @@
 
 import type { Datapath } from './datapath.ts';
 import { SystemError } from './io/libc.ts';
+import type { Remains } from './io/starter.ts';
 import { type Estate, type Outcome, Succession } from './io/succession.ts';
 import type { Log } from './log.ts';
 import { answer, refuseUpgrade } from './uapi/response.ts';
@@ -17,6 +18,7 @@ export interface Successor {
 
 export interface UpgradeOptions {
   readonly successor: Successor;
+  readonly remains: Remains;
   readonly path: Datapath;
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
@@ -37,7 +39,9 @@ export function openUpgrade(options: UpgradeOptions): Upgrade | undefined {
     return new Upgrade(options);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    options.log.error(`There will be no upgrade in place: ${error.message}`);
+    options.log.error(
+      `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
+    );
     return undefined;
   }
 }
@@ -51,6 +55,7 @@ export class Upgrade {
     this.#options = options;
     this.#succession = new Succession({
       ...options.successor,
+      remains: options.remains,
       bequeath: () => {
         options.path.begin();
         return options.pack();
@@ -69,8 +74,14 @@ export class Upgrade {
     return answer(`version=${version}\npid=${pid}\npause_ms=${pauseMs.toFixed(0)}\n`);
   }
 
-  close(): void {
-    this.#succession.close();
+  /** The interface has another name. */
+  rename(): void {
+    this.#succession.rename();
+  }
+
+  /** The last that a daemon does; `isSucceeded`: another process goes on in its place. */
+  close(isSucceeded: boolean): void {
+    this.#succession.close(isSucceeded);
   }
 
   readonly #follow = (outcome: Outcome): void => {

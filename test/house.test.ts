@@ -51,9 +51,14 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['crypto', 'packet', 'uapi', 'io', 'log.ts'],
       ...['datapath.ts', 'rehearsal.ts', 'persistence.ts', 'device/configuration.ts'],
-      ...['underlay.ts', 'surroundings.ts', 'estate.ts', 'upgrade.ts'],
+      ...['underlay.ts', 'surroundings.ts', 'estate.ts', 'upgrade.ts', 'operator.ts'],
     ],
-    types: ['device'],
+    types: ['device', 'daemonoptions.ts'],
+  },
+  'daemonoptions.ts': { values: [], types: ['io', 'log.ts', 'upgrade.ts'] },
+  'operator.ts': {
+    values: ['io', 'uapi', 'datapath.ts', 'device/configuration.ts'],
+    types: ['log.ts', 'persistence.ts', 'underlay.ts'],
   },
   'datapath.ts': { values: ['device', 'io'], types: ['crypto'] },
   'rehearsal.ts': { values: ['device', 'packet', 'io', 'datapath.ts'], types: ['crypto'] },
@@ -64,11 +69,14 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'surroundings.ts': { values: ['io'], types: ['datapath.ts'] },
   'underlay.ts': { values: ['io', 'datapath.ts'], types: ['device'] },
   'estate.ts': {
-    values: ['uapi', 'device/bequest.ts', 'device/configuration.ts'],
-    types: ['io', 'datapath.ts', 'underlay.ts'],
+    values: ['uapi', 'io', 'device/bequest.ts', 'device/configuration.ts'],
+    types: ['datapath.ts', 'underlay.ts'],
   },
   'upgrade.ts': { values: ['io', 'uapi'], types: ['datapath.ts', 'log.ts'] },
-  'index.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'daemon.ts'] },
+  'index.ts': {
+    values: ['crypto', 'device', 'packet', 'uapi', 'daemon.ts'],
+    types: ['daemonoptions.ts'],
+  },
 };
 /** The ground floor: anybody may stand on it. */
 const GROUND = ['arena.ts', 'quotation.ts', 'version.ts'];
@@ -86,7 +94,7 @@ const PACKAGE_PLACES: Record<string, string[]> = {
   'node:util': ['io', 'cli', 'daemon.ts'],
 };
 
-const IMPURE = ['io', 'cli', 'daemon.ts'];
+const IMPURE = ['io', 'cli', 'daemon.ts', 'operator.ts'];
 const CLOCK = 'the `now` of the call, or the wallClock handed in';
 const DEADLINE = 'a deadline that nextTimeout() tells (device/deadlines.ts)';
 const RANDOM = 'the `random` handed in';

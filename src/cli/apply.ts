@@ -21,6 +21,8 @@ import type { Link, System } from './system.ts';
 import { isCreatableName } from './values.ts';
 import type { AddressView } from './view.ts';
 
+/** From then on, a control socket that nobody answers is nobody's. */
+const LEFT_BEHIND_MS = 1_000;
 const DESTROY_TIMEOUT_MS = 5_000;
 const DESTROY_POLL_MS = 10;
 
@@ -325,6 +327,9 @@ async function removeLink(link: Link, system: System): Promise<void> {
   }
   step('destroy', '', () => system.deleteLink(link.index));
   for (let waited = 0; system.sockets().includes(link.name); waited += DESTROY_POLL_MS) {
+    // A daemon whose starter was killed has nobody who clears up after it.
+    const isLate = waited >= LEFT_BEHIND_MS;
+    if (isLate && !system.isServed(link.name)) return system.forget(link.name);
     if (waited >= DESTROY_TIMEOUT_MS) {
       throw new Refusal(
         `${link.name}: destroy: the interface is gone, but its daemon still runs: its control socket is still there`,

@@ -6,12 +6,14 @@
 
 import { openJournal } from '../io/journal.ts';
 import {
-  daemonCommand,
   keepsOutput,
   parseDescriptor,
+  type StarterDescriptors,
   startDaemon,
+  successorCommand,
+  successorEnvironment,
   takeReporter,
-  takeStarterSocket,
+  takeStarter,
 } from '../io/launch.ts';
 import { nameProcess } from '../io/processname.ts';
 import type { Predecessor } from '../io/succession.ts';
@@ -29,8 +31,8 @@ socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or SIGINT arrive
 Goes to the background once \`wg\` works, unless -f is given.
 
 With --persist the interface, its addresses and its routes outlive a daemon that is killed or
-stopped, and its state is kept in /var/lib/tswg: started again, the daemon takes both over. Deleting
-the interface or the control socket removes them.
+stopped, and its state is kept in /var/lib/tswg/INTERFACE: started again, the daemon takes both
+over. Deleting the interface or the control socket removes them.
 
 SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now and hands the running
 tunnel over to it, sessions and all; if that fails, this one carries on.
@@ -40,7 +42,7 @@ Environment:
                                         the log goes to the kernel's (dmesg)
   WG_PROCESS_FOREGROUND=1               the same as -f
   TSWG_PERSIST=1                        the same as --persist
-  STATE_DIRECTORY=PATH                  where the state is kept, instead of /var/lib/tswg
+  STATE_DIRECTORY=PATH                  where states are kept, instead of /var/lib/tswg
   WG_TUN_FD=N                           use this open TUN descriptor
   WG_UAPI_FD=N                          use this listening control socket
   NOTIFY_SOCKET=/PATH|@NAME             in the foreground, told READY=1 once \`wg\` works and
@@ -135,9 +137,12 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
 async function runForeground(name: string, env: Environment): Promise<number> {
   nameProcess('tswgd', name);
   const reporter = takeReporter(env);
+  // Node would open its debugger.
+  process.on('SIGUSR1', () => {});
   try {
     // First of all, so that whoever is to be followed hears of what goes wrong from here on.
-    const predecessor = await callPredecessor(env);
+    const starter = takeStarter(env);
+    const predecessor = await callPredecessor(starter);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
     const { setUpEngine } = await import('../io/engine.ts');
@@ -145,16 +150,27 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const { runDaemon } = await import('../daemon.ts');
     const { takeServiceNotifier } = await import('../io/servicenotify.ts');
     const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
-    const writeLog = await openLog(isBehind && !keepsOutput(env), env);
-    const successor = { command: daemonCommand(name), env: successorEnvironment(env, isBehind) };
+    const log = await openLog(isBehind && !keepsOutput(env), env);
+    const writeLog = log.write;
+    const successor = {
+      command: successorCommand(name),
+      env: successorEnvironment(isBehind ? { ...env, [BEHIND_VARIABLE]: '1' } : env),
+    };
     // In the background we are not the service, even if one of its programs has started us.
     const service = takeServiceNotifier(isBehind ? {} : env, (note) =>
       writeLog(`error: (${name}) ${note}`, 'error'),
     );
+    // Its connection has to be there before a successor gives up the right to it.
+    if (predecessor !== undefined) service.goOn();
+    const logLevel = parseLogLevel(env.LOG_LEVEL);
     return await runDaemon({
       name,
-      logLevel: parseLogLevel(env.LOG_LEVEL),
+      logLevel,
       writeLog,
+      ...(logLevel === 'silent' || log.fd === undefined
+        ? {}
+        : { lastLog: { fd: log.fd, tag: log.tag } }),
+      connected: () => (service.fd === undefined ? [] : [service.fd]),
       ...(tunFd === undefined ? {} : { tunFd }),
       ...(uapiFd === undefined ? {} : { uapiFd }),
       ...(env.TSWG_PERSIST === '1'
@@ -163,12 +179,12 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       onReady: () => {
         reporter.ready();
         if (predecessor === undefined) service.ready();
-        else service.goOn();
       },
       onStopping: () => service.stopping(),
       onSucceeded: (pid) => service.succeeded(pid),
       successor,
       ...(predecessor === undefined ? {} : { predecessor }),
+      ...(starter?.held === undefined ? {} : { held: starter.held }),
     });
   } catch (error) {
     // Whoever waits for us prints the line.
@@ -179,38 +195,39 @@ async function runForeground(name: string, env: Environment): Promise<number> {
 /** Tells a successor that its predecessors were started in the background. */
 const BEHIND_VARIABLE = 'TSWG_IN_BACKGROUND';
 
-async function callPredecessor(env: Environment): Promise<Predecessor | undefined> {
-  const socketFd = takeStarterSocket(env);
-  if (socketFd === undefined) return undefined;
+async function callPredecessor(
+  starter: StarterDescriptors | undefined,
+): Promise<Predecessor | undefined> {
+  if (starter === undefined) return undefined;
   const { Predecessor } = await import('../io/succession.ts');
-  return new Predecessor(socketFd);
+  return new Predecessor(starter.socketFd);
 }
 
-/** What a successor is started with: as we were, but for the descriptors. */
-function successorEnvironment(env: Environment, isBehind: boolean): Environment {
-  const { WG_TUN_FD: _tun, WG_UAPI_FD: _uapi, NOTIFY_SOCKET: notifySocket, ...rest } = env;
-  return {
-    ...rest,
-    WG_PROCESS_FOREGROUND: '1',
-    ...(isBehind ? { [BEHIND_VARIABLE]: '1' } : {}),
-    ...(isBehind || notifySocket === undefined ? {} : { NOTIFY_SOCKET: notifySocket }),
-  };
+interface LogOutput {
+  /** undefined where nobody would read it. */
+  readonly fd: number | undefined;
+  /** What comes before an error. */
+  readonly tag: string;
+  readonly write: (line: string, priority: LogPriority) => void;
 }
 
 /** In the background without an output of its own, a daemon still has the kernel's log. */
-async function openLog(
-  isUnseen: boolean,
-  env: Environment,
-): Promise<(line: string, priority: LogPriority) => void> {
+async function openLog(isUnseen: boolean, env: Environment): Promise<LogOutput> {
   if (!isUnseen) {
     // Whoever read the log may go away before the tunnel does.
     process.stderr.on('error', () => {});
     const prefix = openJournal(env);
-    return (line, priority) => void process.stderr.write(`${prefix(priority)}${line}\n`);
+    return {
+      fd: STANDARD_ERROR,
+      tag: prefix('error'),
+      write: (line, priority) => void process.stderr.write(`${prefix(priority)}${line}\n`),
+    };
   }
   const { openKernelLog } = await import('../io/kernellog.ts');
-  return openKernelLog('tswgd');
+  return openKernelLog('tswgd') ?? { fd: undefined, tag: '', write: () => {} };
 }
+
+const STANDARD_ERROR = 2;
 
 function fail(line: string, prefix = ''): number {
   process.stderr.write(`${prefix}tswgd: ${line}\n`);

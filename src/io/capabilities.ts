@@ -11,11 +11,8 @@ import { invoke } from './syscalls.ts';
 
 // linux/capability.h
 const CAPABILITIES = {
-  dac_override: 1,
-  setuid: 7,
   net_bind_service: 10,
   net_admin: 12,
-  bpf: 39,
 } as const;
 export type Capability = keyof typeof CAPABILITIES;
 const VERSION_3 = 0x20080522;
@@ -25,8 +22,6 @@ const LAST_CAPABILITY = 63;
 // linux/prctl.h
 const PR_SET_KEEPCAPS = 8;
 const PR_CAPBSET_DROP = 24;
-
-const NOBODY = 0xffff_ffff;
 
 const library = koffi.load(null);
 const setgroups = library.func('setgroups', 'int', ['size_t', 'uintptr_t']);
@@ -52,17 +47,6 @@ export function becomeUser({ uid, gid }: User): Refusal {
   if (invoke('prctl', PR_SET_KEEPCAPS, 1) < 0) return refusal('prctl');
   if (setresuid(uid, uid, uid) < 0) return refusal('setresuid');
   return null;
-}
-
-/**
- * The calling thread's files are root's, as before `becomeUser`, whatever its user is now. Call
- * between that and `limitCapabilities`; true when it is so.
- */
-export function keepRootsFiles(): boolean {
-  limitCapabilities(Object.keys(CAPABILITIES) as Capability[]);
-  invoke('setfsuid', 0);
-  // It returns the id before, and no error; an id that makes no sense changes nothing.
-  return invoke('setfsuid', NOBODY) === 0;
 }
 
 /** What programs could get that this thread starts. It starts none; it is not to be able to, either. */

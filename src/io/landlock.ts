@@ -6,7 +6,7 @@
  */
 
 import { close, errno, open, Scratch } from './libc.ts';
-import { O_CLOEXEC } from './linux.ts';
+import { O_CLOEXEC, O_PATH } from './linux.ts';
 import { invoke } from './syscalls.ts';
 
 // linux/landlock.h
@@ -22,7 +22,6 @@ const FILE_RIGHTS = [13, 14, 15, 15, 16];
 const NET_RIGHTS = 0x3;
 /** Connecting to abstract UNIX sockets of others, from the sixth on. */
 const SCOPES = 0x1;
-const O_PATH = 0o10000000;
 
 export interface Allowance {
   readonly directory: string;

@@ -12,8 +12,19 @@ import { visible } from '../quotation.ts';
 
 /** Names the descriptor over which the child reports. */
 const READY_FD_VARIABLE = 'TSWG_READY_FD';
-/** Names the socket of whoever starts a daemon's successor (starter.ts). */
+/** By which a successor learns what its starter holds (starter.ts): its socket, */
 export const STARTER_FD_VARIABLE = 'TSWG_STARTER_FD';
+/** the control socket's file, */
+export const CONTROL_FD_VARIABLE = 'TSWG_CONTROL_FD';
+/** and the interface's number. */
+export const INTERFACE_INDEX_VARIABLE = 'TSWG_INTERFACE_INDEX';
+/** Of a daemon's environment, what its successor and the shell that starts it are to have, too. */
+const SUCCESSION_VARIABLES =
+  /^(TSWG_\w+|WG_\w+|LOG_LEVEL|NOTIFY_SOCKET|STATE_DIRECTORY|JOURNAL_STREAM|INVOCATION_ID|PATH|TZ)$/;
+/** Of those, what is this process's alone. */
+const OWN_VARIABLES = ['WG_TUN_FD', 'WG_UAPI_FD'];
+/** Keeps SIGUSR1 from opening the debugger, in newer versions of Node. */
+const NO_DEBUGGER = '--disable-sigusr1';
 const READY = 'ready';
 /** Opening a TUN and a socket takes a fraction of a second; a machine may be busy booting. */
 const START_TIMEOUT_MS = 20_000;
@@ -35,9 +46,28 @@ export const DAEMON_PROGRAM = join(packageRoot(), 'bin', 'tswgd');
  * called itself: that may be a link, which leads to another version tomorrow.
  */
 export function daemonCommand(name: string, calledBy = process.argv[1]): readonly string[] {
-  const program =
-    calledBy !== undefined && basename(calledBy) === 'tswgd' ? calledBy : DAEMON_PROGRAM;
-  return [process.execPath, ...process.execArgv, program, name];
+  return [process.execPath, ...process.execArgv, programOf(calledBy), name];
+}
+
+function programOf(calledBy: string | undefined): string {
+  return calledBy !== undefined && basename(calledBy) === 'tswgd' ? calledBy : DAEMON_PROGRAM;
+}
+
+/**
+ * How a daemon's successor is started: the same, without what the engine was told for this one,
+ * such as a debugger's port or code to be loaded, since it begins with all rights.
+ */
+export function successorCommand(name: string, calledBy = process.argv[1]): readonly string[] {
+  const flags = process.allowedNodeEnvironmentFlags.has(NO_DEBUGGER) ? [NO_DEBUGGER] : [];
+  return [process.execPath, ...flags, programOf(calledBy), name];
+}
+
+/** For the same reason, a fixed list: neither NODE_OPTIONS nor LD_PRELOAD, nor what comes to be. */
+export function successorEnvironment(env: Environment): Record<string, string | undefined> {
+  const given = Object.entries(env).filter(
+    ([name]) => SUCCESSION_VARIABLES.test(name) && !OWN_VARIABLES.includes(name),
+  );
+  return { ...Object.fromEntries(given), LC_ALL: 'C', WG_PROCESS_FOREGROUND: '1' };
 }
 
 /**
@@ -169,9 +199,26 @@ export function takeReporter(env: Record<string, string | undefined>): Reporter 
   };
 }
 
-/** Takes the starter's socket out of `env`; undefined for a program that is nobody's successor. */
-export function takeStarterSocket(env: Record<string, string | undefined>): number | undefined {
-  const fd = parseDescriptor(STARTER_FD_VARIABLE, env[STARTER_FD_VARIABLE]);
-  delete env[STARTER_FD_VARIABLE];
-  return fd;
+export interface StarterDescriptors {
+  readonly socketFd: number;
+  /** Undefined if the starter is of a version that holds nothing else. */
+  readonly held: { readonly controlFd: number; readonly interfaceIndex: number } | undefined;
+}
+
+/** Takes what the starter gives out of `env`; undefined for a program that is nobody's successor. */
+export function takeStarter(
+  env: Record<string, string | undefined>,
+): StarterDescriptors | undefined {
+  const [socketFd, controlFd, interfaceIndex] = [
+    STARTER_FD_VARIABLE,
+    CONTROL_FD_VARIABLE,
+    INTERFACE_INDEX_VARIABLE,
+  ].map((variable) => {
+    const number = parseDescriptor(variable, env[variable]);
+    delete env[variable];
+    return number;
+  });
+  if (socketFd === undefined) return undefined;
+  const isHeld = controlFd !== undefined && interfaceIndex !== undefined;
+  return { socketFd, held: isHeld ? { controlFd, interfaceIndex } : undefined };
 }

@@ -9,7 +9,7 @@
 
 import koffi from 'koffi';
 import type { Arena } from '../arena.ts';
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET } from './linux.ts';
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from './linux.ts';
 
 const library = koffi.load(null);
 
@@ -183,8 +183,16 @@ export function getIntOption(fd: number, level: number, name: number): number | 
 
 /** Two connected, non-blocking sockets that keep the boundaries of messages. @throws {SystemError} */
 export function socketPair(): readonly [number, number] {
-  const kind = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  if (socketpair(AF_UNIX, kind, 0, option.address) < 0) {
+  return pairOf(SOCK_SEQPACKET);
+}
+
+/** The same for a stream of bytes, which whoever reads byte by byte gets whole. */
+export function streamPair(): readonly [number, number] {
+  return pairOf(SOCK_STREAM);
+}
+
+function pairOf(type: number): readonly [number, number] {
+  if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, option.address) < 0) {
     throw new SystemError('open a pair of sockets', 'socketpair', errno());
   }
   return [option.view.getInt32(0, true), option.view.getInt32(4, true)];

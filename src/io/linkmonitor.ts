@@ -25,6 +25,7 @@ import {
 } from './libc.ts';
 import {
   AF_NETLINK,
+  NETLINK_LISTEN_ALL_NSID,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_RAW,
@@ -62,6 +63,21 @@ export interface MonitorOptions {
   readonly onPlace?: (place: Place) => void;
   /** Gets what a listener throws; without it, it ends the process as any uncaught exception. */
   readonly onBug?: (error: unknown) => void;
+  /** Of a daemon that has no right to hear of other namespaces any more; the monitor's from here. */
+  readonly events?: LinkEvents | undefined;
+}
+
+/** A socket that hears of links, and whether it hears of other namespaces', too. */
+export interface LinkEvents {
+  readonly fd: number;
+  /** An error number, 0 when it does. */
+  readonly deafness: number;
+}
+
+/** What watchLink opens if it is not given one. @throws {SystemError} */
+export function openLinkEvents(): LinkEvents {
+  const fd = openEvents(LINK_EVENTS);
+  return { fd, deafness: setIntOption(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1) };
 }
 
 const NETLINK_ROUTE = 0;
@@ -72,7 +88,6 @@ const ROUTE_EVENTS = 0x40 | 0x400;
 const RULE_EVENTS = 0x80 | 0x40000;
 /** Among them changes of rp_filter, by which the kernel takes our answers or not. */
 const IPV4_CONFIGURATION_EVENTS = 0x80_0000;
-const NETLINK_LISTEN_ALL_NSID = 8;
 
 /**
  * Routing daemons change routes by the thousand. So many changes are reported at once, since a
@@ -127,7 +142,12 @@ class LinkMonitor implements Monitor {
     tunFd: number,
     name: string,
     onChange: (state: LinkState) => void,
-    { onNote = () => {}, onPlace = () => {}, onBug = rethrow }: MonitorOptions,
+    {
+      onNote = () => {},
+      onPlace = () => {},
+      onBug = rethrow,
+      events = openLinkEvents(),
+    }: MonitorOptions,
   ) {
     this.#tunFd = tunFd;
     this.#onChange = onChange;
@@ -138,8 +158,8 @@ class LinkMonitor implements Monitor {
     this.#home = ownNamespace();
     this.#namespace = this.#home;
     this.#netlink = new Netlink();
-    this.#events = new Events(LINK_EVENTS, this.#look, onBug);
-    this.#deafness = this.#events.hearEverywhere();
+    this.#events = new Events(events.fd, this.#look, onBug);
+    this.#deafness = events.deafness;
     this.#look();
   }
 
@@ -247,7 +267,7 @@ class RouteMonitor implements Monitor {
     this.#onChange = onChange;
     // A link that goes down takes its IPv4 routes along without a word about them.
     const groups = LINK_EVENTS | ADDRESS_EVENTS | ROUTE_EVENTS | RULE_EVENTS;
-    this.#events = new Events(groups | IPV4_CONFIGURATION_EVENTS, this.#changed, onBug);
+    this.#events = new Events(openEvents(groups | IPV4_CONFIGURATION_EVENTS), this.#changed, onBug);
   }
 
   readonly #changed = (): void => {
@@ -271,7 +291,20 @@ class RouteMonitor implements Monitor {
   }
 }
 
-/** A socket that hears of kernel events and reads them away. */
+/** A socket that hears of such events. The right to it is that of whoever opens it, also later. */
+function openEvents(groups: number): number {
+  const fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) throw new SystemError('watch the network', 'socket', errno());
+  buffer.bytes.fill(0, 0, 12);
+  buffer.view.setUint16(0, AF_NETLINK, true);
+  buffer.view.setUint32(8, groups, true);
+  if (bindSocket(fd, buffer.address, 12) === 0) return fd;
+  const error = errno();
+  close(fd);
+  throw new SystemError('watch the network', 'bind', error);
+}
+
+/** Hears of kernel events over such a socket, which it owns, and reads them away. */
 class Events implements Monitor {
   readonly #fd: number;
   readonly #onEvent: () => void;
@@ -279,17 +312,8 @@ class Events implements Monitor {
   #watch: Watch | undefined;
   #isClosed = false;
 
-  constructor(groups: number, onEvent: () => void, onBug: (error: unknown) => void) {
-    this.#fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (this.#fd < 0) throw new SystemError('watch the network', 'socket', errno());
-    buffer.bytes.fill(0, 0, 12);
-    buffer.view.setUint16(0, AF_NETLINK, true);
-    buffer.view.setUint32(8, groups, true);
-    if (bindSocket(this.#fd, buffer.address, 12) < 0) {
-      const error = errno();
-      close(this.#fd);
-      throw new SystemError('watch the network', 'bind', error);
-    }
+  constructor(fd: number, onEvent: () => void, onBug: (error: unknown) => void) {
+    this.#fd = fd;
     this.#onEvent = onEvent;
     this.#onBug = onBug;
     this.resume();
@@ -311,14 +335,6 @@ class Events implements Monitor {
     this.#onEvent();
     drainSoon();
   };
-
-  /**
-   * Events of all namespaces that have a number in ours, too. The right to it is that of whoever
-   * asks now, also later. Returns 0, or the error number without CAP_NET_BROADCAST.
-   */
-  hearEverywhere(): number {
-    return setIntOption(this.#fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1);
-  }
 
   /** ENOBUFS says that events were lost, which is no less a reason to look. */
   #readAway(): void {

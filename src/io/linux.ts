@@ -20,13 +20,20 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SCM_RIGHTS = 1;
 
 export const SOL_SOCKET = 1;
+export const SO_TYPE = 3;
 export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
+export const SO_DETACH_FILTER = 27;
+export const SO_ACCEPTCONN = 30;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;
+export const SO_PROTOCOL = 38;
+export const SO_DOMAIN = 39;
+export const SO_ATTACH_BPF = 50;
+export const SO_MEMINFO = 55;
 
 export const SOL_IP = 0;
 export const IP_TOS = 1;
@@ -45,6 +52,8 @@ export const IPV6_TCLASS = 67;
 export const IPV6_PMTUDISC_DONT = 0;
 
 export const SOL_NETLINK = 270;
+export const NETLINK_LISTEN_ALL_NSID = 8;
+export const NETLINK_EXT_ACK = 11;
 
 // linux/udp.h
 export const SOL_UDP = 17;
@@ -76,7 +85,12 @@ export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0x800;
+export const O_NOFOLLOW = 0o400000;
 export const O_CLOEXEC = 0x80000;
+export const O_ASYNC = 0o20000;
+export const O_PATH = 0o10000000;
+export const F_GETFD = 1;
+export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
 

@@ -7,31 +7,30 @@
  * bind one thread. What covers which:
  *
  *   not dumpable, core limit   the process
- *   user                       every thread (the C library sees to that); but the files that the
- *                              main thread of a persistent daemon makes are root's
+ *   user                       every thread (the C library sees to that)
  *   capabilities               lost by every thread with root; a few kept by the main one, which
  *                              makes all calls of the data path and of control
  *   Landlock                   the main thread and those that it starts; all from ABI 8 on
  *   seccomp, no_new_privs      every thread, by the kernel's own doing, or none
  *
- * So seccomp is what holds everywhere and Landlock the second lock on the main thread, where
- * CAP_DAC_OVERRIDE is: that is kept for removing the control socket at the end, from a directory
- * that is root's and shared with other programs, and only if Landlock confines it to that.
+ * Each of them is enough to keep a daemon from the files of others: it is a user whose only folder
+ * is that of its own interface's state, seccomp lets it make files nowhere else by their
+ * descriptor, and Landlock by their path. What needs root at the end, such as removing the control
+ * socket, is the starter's (starter.ts).
  *
  * A step that the system refuses is no error: it is noted, and `facts` says what does not hold.
  */
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { fchownSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import {
   becomeUser,
   type Capability,
   emptyBoundingSet,
-  keepRootsFiles,
   limitCapabilities,
   type User,
 } from './capabilities.ts';
 import { type Confinement, confine, MAKE_REG, REMOVE_FILE, WRITE_FILE } from './landlock.ts';
-import { ERRNO, errno, errnoName, Scratch } from './libc.ts';
+import { errno, errnoName, Scratch } from './libc.ts';
 import { permittedCalls } from './permittedcalls.ts';
 import { createFilter, installFilter } from './seccomp.ts';
 import { secretMemoryFact } from './secretmemory.ts';
@@ -44,25 +43,31 @@ const DYNAMIC_FIRST = 61_184;
 const DYNAMIC_COUNT = 65_520 - DYNAMIC_FIRST;
 
 /**
- * net_admin: SO_MARK, buffers beyond the system's limit, and following the interface to another
- * namespace; net_bind_service: ports below 1024; bpf: the flood gate.
+ * net_admin: SO_MARK and buffers beyond the system's limit, at every new socket; net_bind_service:
+ * ports below 1024.
  */
-const NEEDED: readonly Capability[] = ['net_admin', 'net_bind_service', 'bpf'];
+const NEEDED: readonly Capability[] = ['net_admin', 'net_bind_service'];
+
+const ROOT: User = { uid: 0, gid: 0 };
+const STILL_ROOT = ': still root';
 
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NO_NEW_PRIVS = 38;
 const RLIMIT_CORE = 4;
 
-/** A directory in which the daemon goes on making and replacing files, through a descriptor. */
+/**
+ * A directory in which the daemon goes on making and replacing files, through a descriptor: it is
+ * given to the user that the daemon becomes, and must be nobody else's to use.
+ */
 export interface WritableDirectory {
   readonly path: string;
   readonly fd: number;
 }
 
 export interface SandboxOptions {
-  /** Where the control socket is. */
-  readonly socketDirectory: string;
   readonly writableDirectories: readonly WritableDirectory[];
+  /** Descriptors of UNIX datagram sockets that stay connected to where they are. */
+  readonly connected: readonly number[];
   /** Gets a line for each step that was refused. */
   readonly onRefusal: (line: string) => void;
   /** Gets a line when the operator has turned all this off. */
@@ -144,10 +149,9 @@ export function enterSandbox(
   account('no_new_privs', noNewPrivileges ? held('yes') : refused('prctl', errno()));
   const landlock = confineToDirectories(options);
   account('landlock', describeLandlock(landlock));
-  const { user, capabilities } = leaveRoot(plan.user, landlock.isHeld, options);
+  const { user, capabilities } = leaveRoot(plan.user, options);
   account('user', user);
   account('capabilities', capabilities);
-  account('key_memory', secretMemoryFact());
   // Another user may be dumpable again (fs.suid_dumpable).
   account('dump', forbidDumps());
   account('seccomp', filterCalls(options, hasRing));
@@ -165,8 +169,9 @@ function refused(call: string, error: number, consequence = ''): Step {
   return { holds: false, text: `no (${call}: ${errnoName(error)})${consequence}` };
 }
 
-/** What Node would open files for at its first use. */
+/** What Node would open files for at its first use, and what takes more memory than a user may lock. */
 function prepare(): void {
+  secretMemoryFact();
   void process.stdout;
   void process.stderr;
   new Date().getTimezoneOffset();
@@ -182,44 +187,35 @@ function forbidDumps(): Step {
   return held('not dumpable, no core files');
 }
 
-function confineToDirectories({
-  socketDirectory,
-  writableDirectories,
-}: SandboxOptions): Confinement {
-  return confine([
-    { directory: socketDirectory, rights: REMOVE_FILE },
-    ...writableDirectories.map(({ path }) => ({
+function confineToDirectories({ writableDirectories }: SandboxOptions): Confinement {
+  return confine(
+    writableDirectories.map(({ path }) => ({
       directory: path,
       rights: WRITE_FILE | REMOVE_FILE | MAKE_REG,
     })),
-  ]);
+  );
 }
 
 function describeLandlock(landlock: Confinement): Step {
-  if (!landlock.isHeld) {
-    const consequence = '; a control socket may be left behind';
-    return refused(landlock.call, landlock.errno, consequence);
-  }
+  if (!landlock.isHeld) return refused(landlock.call, landlock.errno);
   if (landlock.coversAllThreads) return held('all threads');
   return held(`the main thread (ABI ${landlock.abi} has nothing for the others)`);
 }
 
 function leaveRoot(
   wanted: User,
-  isConfined: boolean,
   { writableDirectories }: SandboxOptions,
 ): { user: Step; capabilities: Step } {
   const isRoot = process.getuid?.() === 0;
-  const keepsFiles = writableDirectories.length > 0;
   emptyBoundingSet();
   let user: Step;
   if (!isRoot) user = held(`${process.getuid?.()}, as started`);
-  else if (wanted.uid === 0) user = { holds: false, text: 'root, as TSWG_USER asks' };
-  // Without Landlock, the right to write to root's directories is the right to write anywhere.
-  else if (keepsFiles && !isConfined) user = { holds: false, text: 'root, for want of Landlock' };
-  else user = becomeOther(wanted, keepsFiles);
+  else if (wanted.uid === 0) {
+    give(writableDirectories, ROOT);
+    user = { holds: false, text: 'root, as TSWG_USER asks' };
+  } else user = becomeOther(wanted, writableDirectories);
   const hasLeft = isRoot && process.getuid?.() !== 0;
-  const kept = limitCapabilities(isConfined ? [...NEEDED, 'dac_override'] : NEEDED);
+  const kept = limitCapabilities(NEEDED);
   if (kept === null) return { user, capabilities: refused('capset', errno()) };
   const others = hasLeft ? 'other threads none' : 'other threads as started';
   const list = kept.length === 0 ? 'none' : kept.join(' ');
@@ -229,18 +225,30 @@ function leaveRoot(
   };
 }
 
-function becomeOther(user: User, keepsFiles: boolean): Step {
+/** The directories become the user's, who could not write to them otherwise; or all stays root's. */
+function becomeOther(user: User, directories: readonly WritableDirectory[]): Step {
+  const error = give(directories, user);
+  if (error !== 0) return refused('fchown', error, STILL_ROOT);
   const refusal = becomeUser(user);
-  if (refusal !== null) return refused(refusal.call, refusal.errno, ': still root');
-  const ids = `${user.uid}, group ${user.gid}`;
-  if (!keepsFiles) return held(ids);
-  if (keepRootsFiles()) return held(`${ids}; its files root's`);
-  return refused('setfsuid', ERRNO.EPERM!, `: ${ids}, and so are the files that it keeps`);
+  if (refusal === null) return held(`${user.uid}, group ${user.gid}`);
+  give(directories, ROOT);
+  return refused(refusal.call, refusal.errno, STILL_ROOT);
 }
 
-function filterCalls({ writableDirectories }: SandboxOptions, hasRing: boolean): Step {
+/** Returns 0, or the error number. */
+function give(directories: readonly WritableDirectory[], { uid, gid }: User): number {
+  try {
+    for (const { fd } of directories) fchownSync(fd, uid, gid);
+    return 0;
+  } catch (error) {
+    return Math.abs((error as NodeJS.ErrnoException).errno ?? 0);
+  }
+}
+
+function filterCalls({ writableDirectories, connected }: SandboxOptions, hasRing: boolean): Step {
   const directories = writableDirectories.map(({ fd }) => fd);
-  const filter = createFilter(permittedCalls({ pid: process.pid, directories, hasRing }));
+  const circumstances = { pid: process.pid, directories, connected, hasRing };
+  const filter = createFilter(permittedCalls(circumstances));
   if (filter === null) return { holds: false, text: `no (none for ${process.arch})` };
   const error = installFilter(filter);
   if (error !== 0) return refused('seccomp', error);

@@ -45,17 +45,20 @@ export class Secret implements SecretPlace {
     wipe(this.bytes);
     // Ordinary memory is the collector's.
     if (this.#isOfBlock) free?.push(this);
+    else unlocked--;
   }
 }
 
 /** The pieces of the block that nobody has. */
 let free: Secret[] | undefined;
 let fact = '';
+/** Pieces of ordinary memory that somebody has. */
+let unlocked = 0;
 
-/** How it stands, for `stats`. Call once there can have been a need for it. */
-export function secretMemoryFact(): { readonly holds: boolean; readonly text: string } {
+/** How it stands at this moment, for `stats`. */
+export function secretMemoryFact(): string {
   free ??= openBlock();
-  return { holds: fact.startsWith('locked'), text: fact };
+  return unlocked === 0 ? fact : `${fact}; full, and ${unlocked} keys are in ordinary memory`;
 }
 
 /** A piece, which is the caller's until its `release`. */
@@ -64,6 +67,7 @@ export function takeSecret(): Secret {
   const secret = free.pop();
   if (secret !== undefined) return secret.take();
   const { bytes, address } = new Scratch(SECRET_BYTES);
+  unlocked++;
   return new Secret(bytes.buffer as ArrayBuffer, 0, address, false);
 }
 

@@ -18,6 +18,8 @@ const address = new Scratch(128);
 const message = new Scratch(MESSAGE_BYTES_MAX);
 
 export interface ServiceNotifier {
+  /** Of the socket, which is connected by the first word; undefined when there is none. */
+  readonly fd: number | undefined;
   /** What the service is for can be had from now on. */
   ready(): void;
   /** It can be had already, by a process before us: says nothing, but opens the way for later. */
@@ -58,6 +60,9 @@ export function takeServiceNotifier(
     }
   };
   return {
+    get fd() {
+      return fd;
+    },
     ready: () => tell('READY=1'),
     goOn: () => tell(''),
     // A newline would begin another word of the protocol.

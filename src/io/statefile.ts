@@ -1,11 +1,15 @@
 /**
  * The file in which a persistent daemon keeps its state for its successor: private keys are in it,
- * so it is of mode 0600 in a folder of mode 0700. Owns its name, its first line and its checksum,
- * its replacement by whole files only, and the judgement of what is found; what the text says is
- * uapi/savedstate.ts's.
+ * so it is of mode 0600, in a folder of mode 0700 that only this interface's daemon uses. Owns the
+ * names, its first line and its checksum, its replacement by whole files only, and the judgement of
+ * what is found; what the text says is uapi/savedstate.ts's.
  *
- *   tswg-state 1 sha256=<64 hexadecimal digits of all that follows>
- *   <text>
+ *   /var/lib/tswg        root's, 0700: nobody else gets further
+ *   /var/lib/tswg/wg0    the daemon's, which has become another user (sandbox.ts)
+ *   /var/lib/tswg/wg0/state:
+ *
+ *     tswg-state 1 sha256=<64 hexadecimal digits of all that follows>
+ *     <text>
  *
  * The folder is opened once, and the running daemon reaches the file through that descriptor alone
  * (openat, renameat, unlinkat): what takes a daemon's right to paths away leaves it this.
@@ -24,20 +28,24 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   type Stats,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { makeDirectory } from './directory.ts';
-import { ERRNO, errno, openat, renameat, SystemError, unlinkat } from './libc.ts';
+import { close, ERRNO, errno, openat, renameat, SystemError, unlinkat } from './libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from './linux.ts';
 import type { WritableDirectory } from './sandbox.ts';
 import { systemErrorOf } from './uapisocket.ts';
 
 const STATE_DIRECTORY = '/var/lib/tswg';
-const STATE_SUFFIX = '.state';
+const STATE = 'state';
+/** Of version 0.1.0, which had all states in one folder. */
+const OLD_SUFFIX = '.state';
 
 /** Where states are, unless systemd names the folder of a unit with StateDirectory= (the first). */
 export function stateDirectory(env: Readonly<Record<string, string | undefined>>): string {
@@ -54,18 +62,26 @@ export function hasState(name: string, directory: string): boolean {
  * put aside goes, too: there are keys in it.
  */
 export function removeState(name: string, directory: string): void {
-  for (const file of statesOf(name, directory)) rmSync(join(directory, file), { force: true });
+  for (const path of statesOf(name, directory)) rmSync(path, { force: true });
+  try {
+    rmdirSync(join(directory, name));
+  } catch {
+    // There was none.
+  }
 }
 
+/** Their paths, those of version 0.1.0 among them. */
 function statesOf(name: string, directory: string): string[] {
-  try {
-    return readdirSync(directory).filter(
-      (file) =>
-        file === `${name}${STATE_SUFFIX}` || file.startsWith(`${name}${STATE_SUFFIX}.corrupt`),
-    );
-  } catch {
-    return [];
-  }
+  const find = (folder: string, file: string): string[] => {
+    try {
+      return readdirSync(folder)
+        .filter((one) => one === file || one.startsWith(`${file}.corrupt`))
+        .map((one) => join(folder, one));
+    } catch {
+      return [];
+    }
+  };
+  return [...find(join(directory, name), STATE), ...find(directory, `${name}${OLD_SUFFIX}`)];
 }
 
 const VERSION = 1;
@@ -86,21 +102,50 @@ export type Found =
   | { readonly kind: 'refused'; readonly why: string; readonly keptAs: string };
 
 export class StateFile {
-  readonly path: string;
   readonly directory: WritableDirectory;
-  readonly #name: string;
+  readonly #parent: string;
+  /** The folder's, which follows the interface's. */
+  #name: string;
   readonly #directoryFd: number;
 
   /**
-   * Opens the folder, which is made if it is missing. `name`: the interface's.
+   * Opens the folder, which is made if it is missing.
    *
+   * @param name the interface's
+   * @param directory the folder with those of all interfaces
    * @throws {SystemError} in one line for an operator
    */
   constructor(name: string, directory: string) {
-    this.#name = `${name}${STATE_SUFFIX}`;
-    this.path = join(directory, this.#name);
-    this.#directoryFd = openPrivateDirectory(directory);
-    this.directory = { path: directory, fd: this.#directoryFd };
+    this.#parent = directory;
+    this.#name = name;
+    const path = join(directory, name);
+    close(openPrivateDirectory(directory));
+    this.#directoryFd = openPrivateDirectory(path);
+    this.directory = { path, fd: this.#directoryFd };
+    this.#takeOverOld();
+  }
+
+  get path(): string {
+    return join(this.#parent, this.#name, STATE);
+  }
+
+  /** The folder has the interface's new name. */
+  renamed(name: string): void {
+    this.#name = name;
+  }
+
+  /** The one where version 0.1.0 had it, unless there is a later one. */
+  #takeOverOld(): void {
+    const old = join(this.#parent, `${this.#name}${OLD_SUFFIX}`);
+    const found = statSync(old, { throwIfNoEntry: false });
+    if (found === undefined) return;
+    const present = statSync(this.path, { throwIfNoEntry: false });
+    try {
+      if (present === undefined || present.mtimeMs < found.mtimeMs) renameSync(old, this.path);
+      else rmSync(old);
+    } catch (error) {
+      throw systemErrorOf(`take the state ${old} over`, 'rename', error);
+    }
   }
 
   /**
@@ -144,7 +189,7 @@ export class StateFile {
    * @throws {SystemError} and the old file is still there
    */
   async write(text: string): Promise<void> {
-    const temporary = `.${this.#name}.new`;
+    const temporary = `.${STATE}.new`;
     unlinkat(this.#directoryFd, temporary, 0);
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     const fd = openat(this.#directoryFd, temporary, flags, PRIVATE_MODE);
@@ -158,7 +203,7 @@ export class StateFile {
         closeSync(fd);
       }
       const directory = this.#directoryFd;
-      if (renameat(directory, temporary, directory, this.#name) < 0) throw this.#error('renameat');
+      if (renameat(directory, temporary, directory, STATE) < 0) throw this.#error('renameat');
       await syncLater(directory);
     } catch (error) {
       unlinkat(this.#directoryFd, temporary, 0);
@@ -171,7 +216,7 @@ export class StateFile {
 
   /** @throws {SystemError} unless the file is gone */
   remove(): void {
-    if (unlinkat(this.#directoryFd, this.#name, 0) < 0 && errno() !== ENOENT) {
+    if (unlinkat(this.#directoryFd, STATE, 0) < 0 && errno() !== ENOENT) {
       throw new SystemError(`remove the state ${this.path}`, 'unlinkat', errno());
     }
     fsyncSync(this.#directoryFd);
@@ -206,6 +251,8 @@ export class StateFile {
     if (!status.isFile()) return 'it is not a regular file';
     const owners = [process.geteuid?.(), fstatSync(this.#directoryFd).uid];
     if (!owners.includes(status.uid)) return `it belongs to the user with the id ${status.uid}`;
+    // A second name may be anywhere, and of a file that is not ours to judge.
+    if (status.nlink > 1) return 'it has another name beside this one';
     const mode = status.mode & 0o7777;
     if ((mode & OTHERS) !== 0) return `its mode is 0${mode.toString(8)}, expected 0600`;
     if (status.size > BYTES_MAX) return `it is longer than ${BYTES_MAX} bytes`;
@@ -217,7 +264,7 @@ export class StateFile {
     for (let i = 1; existsSync(aside); i++) aside = `${this.path}.corrupt.${i}`;
     try {
       // There may be a private key in it.
-      if (fd !== undefined) fchmodSync(fd, PRIVATE_MODE);
+      if (fd !== undefined && fstatSync(fd).nlink === 1) fchmodSync(fd, PRIVATE_MODE);
       renameSync(this.path, aside);
     } catch (error) {
       throw systemErrorOf(`put the state ${this.path} aside`, 'rename', error);
@@ -239,7 +286,7 @@ function openPrivateDirectory(directory: string): number {
   const { mode } = fstatSync(fd);
   if ((mode & OTHERS_MAY_WRITE) === 0) return fd;
   closeSync(fd);
-  throw new SystemError(what, 'fstat', EACCES!, 'others may write there; `chmod 700` mends it');
+  throw new SystemError(what, 'fstat', EACCES!, 'others may write there; `chmod 700` fixes it');
 }
 
 function headOf(text: string): string {

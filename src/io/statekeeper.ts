@@ -30,6 +30,7 @@ const SHARE_OF_TIME = 1 / 100;
 
 export class StateKeeper {
   readonly #options: StateKeeperOptions;
+  #name: string;
   #file: StateFile | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** When the timer is due; monotonic ms. */
@@ -44,6 +45,7 @@ export class StateKeeper {
 
   constructor(options: StateKeeperOptions) {
     this.#options = options;
+    this.#name = options.name;
   }
 
   /**
@@ -53,9 +55,14 @@ export class StateKeeper {
    * @throws {SystemError}
    */
   open(): StateFile {
-    const { name, directory } = this.#options;
-    this.#file ??= new StateFile(name, directory);
+    this.#file ??= new StateFile(this.#name, this.#options.directory);
     return this.#file;
+  }
+
+  /** The interface has another name, and so has the folder. */
+  renamed(name: string): void {
+    this.#name = name;
+    this.#file?.renamed(name);
   }
 
   /** Call when the operator changed something, or a first session began. */

@@ -3,7 +3,7 @@
  *
  *   old                              new
  *   starts it
- *                                    calls, and loads and rehearses all it can
+ *                                    calls, loads and rehearses all it can, confines itself
  *                                    take
  *   bequest and descriptors
  *                                    ready PID VERSION
@@ -14,14 +14,15 @@
  * From `take` on the old one does nothing else, so that no packet and no word of the operator's
  * comes between; the kernel keeps what arrives. Until it says `go` the new one sends nothing, and
  * from then on the old one sends nothing under the sessions it gave away. So no nonce is used
- * twice, whoever fails when. What a bequest is made of is not known here.
+ * twice, whoever fails when. The old one may be in other hands: so the new one has given up its
+ * rights before it takes anything. What a bequest is made of is not known here.
  */
 
 import type { Channel, Received } from './channel.ts';
 import { monotonicMs } from './clock.ts';
 import { ERRNO, SystemError } from './libc.ts';
 import { drainSoon, type Watch, watch } from './poller.ts';
-import { call, Starter } from './starter.ts';
+import { call, type Remains, Starter } from './starter.ts';
 
 /** How long one side waits for the other, in ms. */
 export interface SuccessionTimeouts {
@@ -59,6 +60,8 @@ export type Outcome =
 export interface SuccessionOptions {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the starter clears up once the daemon has ended. */
+  readonly remains?: Remains | undefined;
   /** All of this moment. */
   readonly bequeath: () => Estate;
   /** Told of the outcome in the same turn, before anything else happens. */
@@ -83,8 +86,8 @@ export class Succession {
   constructor(options: SuccessionOptions) {
     this.#options = options;
     this.#timeouts = options.timeouts ?? TIMEOUTS;
-    const { command, env, onBug } = options;
-    this.#starter = new Starter({ command, env, onCall: this.#answer, onBug });
+    const { command, env, remains, onBug } = options;
+    this.#starter = new Starter({ command, env, remains, onCall: this.#answer, onBug });
   }
 
   /** Starts the successor and hands over to it. */
@@ -104,9 +107,15 @@ export class Succession {
     });
   }
 
-  close(): void {
+  /** The interface has another name. */
+  rename(): void {
+    this.#starter.rename();
+  }
+
+  /** The daemon ends, or another process goes on in its place. The last that it does. */
+  close(isSucceeded: boolean): void {
     this.#release();
-    this.#starter.close();
+    this.#starter.close(isSucceeded);
   }
 
   readonly #answer = (channel: Channel): void => {

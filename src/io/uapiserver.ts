@@ -1,7 +1,7 @@
 /**
  * Serves the control socket: many clients at once, each with any number of requests, answered one
- * after the other. Owns connections, limits and the socket file's life; requests are taken apart
- * by uapi/request.ts and answered by whoever it is given.
+ * after the other. Owns connections and limits; requests are taken apart by uapi/request.ts and
+ * answered by whoever it is given, and the socket's file is socketfile.ts'.
  *
  * What a client may ask of us, all of which only root can reach (the socket's mode is 0600):
  *
@@ -16,14 +16,14 @@
  *   longer, by turns among the clients, so that packets go on meanwhile
  */
 
-import { type FSWatcher, statSync, unlinkSync, watch } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type Request, RequestReader } from '../uapi/request.ts';
 import { monotonicMs } from './clock.ts';
-import { openUapiSocket, UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
+import { SocketFile, type SocketFileListener } from './socketfile.ts';
+import { openUapiSocket, UAPI_DIRECTORY } from './uapisocket.ts';
 import { UnixListener } from './unixlistener.ts';
 
-export interface UapiServerOptions {
+export interface UapiServerOptions extends SocketFileListener {
   /** The interface's name. */
   readonly name: string;
   /**
@@ -31,21 +31,20 @@ export interface UapiServerOptions {
    * throws is our own bug and ends the process.
    */
   readonly handle: (request: Request) => string | Promise<string>;
-  /** Called once when the socket's file was deleted or replaced. */
-  readonly onGone: () => void;
   /** A listening socket at this name's path (WG_UAPI_FD), which the server owns from here on. */
   readonly fd?: number;
+  /** The file of that socket, which the server owns from here on, too. */
+  readonly file?: SocketFile | undefined;
   readonly directory?: string;
   /** How long a connection may stand still; a minute by default. */
   readonly idleTimeoutMs?: number;
 }
 
 export interface UapiServer {
-  readonly name: string;
-  readonly path: string;
+  readonly file: SocketFile;
   /** The listening socket. */
   readonly fd: number;
-  /** Ends all connections and removes the socket's file, if it is still this server's. */
+  /** Ends all connections and removes the socket's file, if it is still this server's and it may. */
   close(): Promise<void>;
   /** Leaves the file, and the socket, to the process that serves it from now on: takes nobody in. */
   leave(): void;
@@ -61,28 +60,26 @@ const TURN_MS = 1;
 const LAST_READ_MS = 1_000;
 /** What is read away from a client that was refused, so that it learns of the answers before. */
 const IGNORED_MAX = 1024 * 1024;
-/** How often the file is looked for, beside being told by the file system. */
-const LOOK_INTERVAL_MS = 2_000;
 
 /** @throws {SystemError} EADDRINUSE when another daemon serves this name, and others */
 export async function serveUapi(options: UapiServerOptions): Promise<UapiServer> {
   const { name, directory = UAPI_DIRECTORY } = options;
-  const path = uapiPath(name, directory);
   const fd = options.fd ?? openUapiSocket(name, directory);
+  const file = options.file ?? new SocketFile(name, directory);
   const clients = new Clients(options.handle, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
   const listener = new UnixListener({
     fd,
-    path,
+    path: file.path,
     onConnection: (socket) => clients.add(socket),
     closeOne: () => clients.closeStillest(),
   });
-  const file = new SocketFile(path, directory, options.onGone);
+  file.listen(options);
   return {
-    name,
-    path,
+    file,
     fd,
     close: () => {
       file.remove();
+      file.close();
       listener.close();
       clients.close();
       return clients.whenGone();
@@ -92,6 +89,7 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
       listener.close();
     },
     finish: () => {
+      file.close();
       clients.endAll();
       return clients.whenGone();
     },
@@ -285,62 +283,4 @@ class Client {
     this.#socket.destroySoon();
     setTimeout(() => this.#socket.destroy(), ms).unref();
   }
-}
-
-/** Watches over the socket's file, whose deletion is how an operator stops a daemon. */
-class SocketFile {
-  readonly #path: string;
-  readonly #identity: string;
-  readonly #onGone: () => void;
-  readonly #timer: NodeJS.Timeout;
-  #watcher: FSWatcher | undefined;
-  #isClosed = false;
-
-  constructor(path: string, directory: string, onGone: () => void) {
-    this.#path = path;
-    this.#identity = identityOf(path);
-    this.#onGone = onGone;
-    // A look now and then too: inotify may be exhausted, or the folder itself be replaced.
-    this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS).unref();
-    try {
-      this.#watcher = watch(directory, { persistent: false }, () => this.#look());
-      this.#watcher.on('error', () => {});
-    } catch {
-      // Only slower.
-    }
-    if (this.#identity === '') setImmediate(() => this.#look());
-  }
-
-  #look(): void {
-    if (this.#isClosed) return;
-    if (this.#identity !== '' && identityOf(this.#path) === this.#identity) return;
-    this.#stop();
-    this.#onGone();
-  }
-
-  #stop(): void {
-    this.#isClosed = true;
-    clearInterval(this.#timer);
-    this.#watcher?.close();
-  }
-
-  leave(): void {
-    this.#stop();
-  }
-
-  remove(): void {
-    this.#stop();
-    if (this.#identity === '' || identityOf(this.#path) !== this.#identity) return;
-    try {
-      unlinkSync(this.#path);
-    } catch {
-      // Deleted in between, which is as good.
-    }
-  }
-}
-
-/** What tells this file from another one of the same name; empty when there is none. */
-function identityOf(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`;
 }

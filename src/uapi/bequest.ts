@@ -11,6 +11,7 @@
  *
  * The successor may be of another version, later or earlier. So a field that is not known is passed
  * over and one that is missing has a harmless value; `BEQUEST_FORMAT` changes only if that cannot be.
+ * The predecessor may be in other hands: a number that cannot be has that harmless value, too.
  */
 
 import { copySecret } from '../crypto/bytes.ts';
@@ -25,6 +26,9 @@ import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import { formatHex, formatKey, KEY_BYTES, parseHex } from './key.ts';
 
 const BEQUEST_FORMAT = 2;
+const PORT_MAX = 0xffff;
+const MTU_MAX = 0xffff;
+const INDEX_MAX = 0xffff_ffff;
 const LENGTH_BYTES = 4;
 const PLACES: readonly string[] = ['previous', 'current', 'next'];
 
@@ -107,15 +111,15 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
       at: device.number('at', 0),
       privateKey,
       isUp: device.flag('isUp'),
-      mtu: device.number('mtu', 1420),
+      mtu: device.integer('mtu', 1420, MTU_MAX),
       drops: device.numbers('drops'),
       counts: device.numbers('counts'),
       peers,
     },
-    uptimeMs: read.number('uptimeMs', 0),
+    uptimeMs: Math.max(0, read.number('uptimeMs', 0)),
     socketName: read.text('socketName'),
     udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
-    udpPort: read.number('udpPort', 0),
+    udpPort: read.integer('udpPort', 0, PORT_MAX),
   };
 }
 
@@ -137,17 +141,17 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
         return bytes === null ? [] : [bytes];
       }),
       source: parseHex(source, 4) ?? parseHex(source, 16),
-      sourceInterface: peer.number('sourceInterface', 0),
+      sourceInterface: peer.integer('sourceInterface', 0, INDEX_MAX),
       deadlines: Object.fromEntries(
         DEADLINE_NAMES.flatMap((name) => (name in times ? [[name, times[name]]] : [])),
       ),
       isCalling: peer.flag('isCalling'),
-      attempts: peer.number('attempts', 0),
+      attempts: peer.integer('attempts', 0),
       initiationAgeMs: peer.number('initiationAgeMs', Number.POSITIVE_INFINITY),
       needsAnotherKeepalive: peer.flag('needsAnotherKeepalive'),
       sentLastMinuteHandshake: peer.flag('sentLastMinuteHandshake'),
-      txBytes: peer.number('txBytes', 0),
-      rxBytes: peer.number('rxBytes', 0),
+      txBytes: peer.integer('txBytes', 0),
+      rxBytes: peer.integer('rxBytes', 0),
       drops: peer.numbers('drops'),
       counts: peer.numbers('counts'),
     },
@@ -164,6 +168,8 @@ function decodeSession(session: Reader, secrets: Secrets): SessionBequest[] {
   if (!PLACES.includes(place)) return [];
   if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
   if (sendCounter === undefined || greatest === undefined) return [];
+  if (!isCount(localIndex, INDEX_MAX) || !isCount(remoteIndex, INDEX_MAX)) return [];
+  if (ageMs < 0 || !isCount(sendCounter) || !isCount(greatest + 1)) return [];
   return [
     {
       place: place as SessionBequest['place'],
@@ -219,7 +225,13 @@ class Reader {
 
   number(name: string, otherwise: number): number {
     const value = this.#fields[name];
-    return typeof value === 'number' ? value : otherwise;
+    return isNumber(value) ? value : otherwise;
+  }
+
+  /** From 0 to `max`. */
+  integer(name: string, otherwise: number, max?: number): number {
+    const value = this.number(name, otherwise);
+    return isCount(value, max) ? value : otherwise;
   }
 
   flag(name: string): boolean {
@@ -243,9 +255,16 @@ class Reader {
   numbers(name: string): Readonly<Record<string, number>> {
     const fields = name === '' ? this.#fields : this.child(name).#fields;
     return Object.fromEntries(
-      Object.entries(fields).filter(
-        (field): field is [string, number] => typeof field[1] === 'number',
-      ),
+      Object.entries(fields).filter((field): field is [string, number] => isNumber(field[1])),
     );
   }
+}
+
+/** JSON's 1e999 is infinite. */
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isCount(value: number, max = Number.MAX_SAFE_INTEGER): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
 }

@@ -283,12 +283,19 @@ describe('destroy', () => {
 
   it('says so when the daemon stays', async () => {
     const system = withDaemon();
-    system.lingering = 1_000_000;
+    system.isStubborn = true;
     expect(await run(system, 'wg0 destroy')).toBe(
       'wg0: destroy: the interface is gone, but its daemon still runs: its control socket is still there',
     );
   });
 
+  it('cleans up after a daemon that has ended and left its socket', async () => {
+    const system = withDaemon();
+    system.lingering = 1_000_000;
+    expect(await run(system, 'wg0 destroy')).toBe('done');
+    expect(system.log).toEqual(['delete link wg0', 'forget wg0']);
+    expect(system.sockets()).toEqual([]);
+  });
   it('needs an interface', async () => {
     expect(await run(new FakeSystem(), 'wg0 destroy')).toBe('wg0: no such interface');
   });

@@ -66,6 +66,8 @@ export class FakeSystem implements System {
   failing: string[] = [];
   /** How many looks at the sockets it takes until a deleted interface's socket is gone. */
   lingering = 0;
+  /** Daemons go on when their interfaces are deleted. */
+  isStubborn = false;
 
   addLink(name: string, fields: Partial<Link> = {}): Mutable<Link> {
     const index = this.linkList.length + 1;
@@ -145,7 +147,7 @@ export class FakeSystem implements System {
     const { name } = this.#link(index);
     this.#step(`delete link ${name}`);
     this.linkList.splice(this.linkList.indexOf(this.#link(index)), 1);
-    this.daemons.delete(name);
+    if (!this.isStubborn) this.daemons.delete(name);
     if (this.lingering > 0) this.staleSockets.add(name);
   }
 

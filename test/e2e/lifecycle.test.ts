@@ -171,11 +171,26 @@ describeInLab('the life of a daemon', ['wg'], () => {
       await expectNoTrace(host);
     }));
 
-  it('replaces the socket of a daemon that was killed', () =>
+  it.runIf(OUR_DAEMON === 'tswgd')('leaves a line and no socket when it is killed', () =>
     withLab({}, async (lab) => {
       const host = await lab.host('host');
       const daemon = await startDaemon(host);
-      await daemon.stop('SIGKILL');
+      const stats = await host.run('tswg', ['wg0', 'stats']);
+      const pid = /^\tpid: (\d+)$/m.exec(stats)![1];
+      await host.run('kill', ['-KILL', pid]);
+      await daemon.waitForOutput(
+        /ERROR: \(wg0\) [\d/]+ [\d:]+ Process \d+ has ended without a word: it was killed, or/,
+      );
+      expect(daemon.stderr).toContain(` Process ${pid} has `);
+      await expectNoTrace(host);
+    }),
+  );
+
+  it('replaces the socket of a daemon that was killed with its starter', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      await startDaemon(host);
+      await host.run('pkill', ['-KILL', '-f', 'tswgd']);
       await host.run('test', ['-S', SOCKET]);
       await startDaemon(host);
       expect(await host.run('wg', ['show', 'interfaces'])).toBe('wg0\n');

@@ -21,7 +21,7 @@ import {
 } from '../lab/tunnel.ts';
 
 const [LEFT, RIGHT] = INNER[4];
-const STATE = '/var/lib/tswg/wg0.state';
+const STATE = '/var/lib/tswg/wg0/state';
 const SOCKET = '/var/run/wireguard/wg0.sock';
 const PING_INTERVAL_MS = 10;
 /** Catches a hang of a download that is large enough for its beginning to be waited for. */
@@ -220,6 +220,33 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       }));
   }
 
+  it('is known by its new name when it is renamed, and found by that after a crash', () =>
+    withLab({}, async (lab) => {
+      const { left, persistent } = await buildPersistentPair(lab);
+      const { host } = left;
+      await host.ip('link set wg0 name office');
+      const isRenamed = 'test -S /run/wireguard/office.sock && test -f /var/lib/tswg/office/state';
+      await waitFor(async () => (await host.sh(isRenamed)).status === 0, 'the new name');
+      expect(await host.run('ls', ['/run/wireguard', '/var/lib/tswg'])).not.toContain('wg0');
+      expect(await host.run('wg', ['show', 'interfaces'])).toBe('office\n');
+      await host.run('tswg', ['office', 'upgrade'], { timeoutMs: 40_000 });
+      await host.run('wg', ['set', 'office', 'fwmark', '0x9']);
+      const state = 'grep -q ^fwmark=9 /var/lib/tswg/office/state';
+      await waitFor(async () => (await host.sh(state)).status === 0, 'the state');
+      const pid = /^\tpid: (\d+)$/m.exec(await host.run('tswg', ['office', 'stats']))![1];
+      await host.run('kill', ['-KILL', pid]);
+      await waitFor(
+        async () => (await host.sh('! test -e /run/wireguard/office.sock')).status === 0,
+        'the end',
+      );
+      const next = host.spawn(OUR_DAEMON, ['-f', '--persist', 'office']);
+      await waitForControl(host, 'office', next);
+      expect(await host.run('wg', ['show', 'office', 'fwmark'])).toBe('0x9\n');
+      await firstPing(host, RIGHT, 10_000);
+      expect(persistent.stderr).toContain('DEBUG: (wg0) ');
+      expect(persistent.stderr).toContain('DEBUG: (office) ');
+    }));
+
   it('is not disturbed by a second daemon', () =>
     withLab({}, async (lab) => {
       const pair = await buildPersistentPair(lab);
@@ -249,7 +276,7 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
         await host.run('sh', ['-c', damage]);
         const next = await start(host);
         expect(next.stderr).toMatch(
-          /ERROR: .* The state \/var\/lib\/tswg\/wg0\.state is refused, .*: starting without peers; it is kept as \/var\/lib\/tswg\/wg0\.state\.corrupt\n/,
+          /ERROR: .* The state \/var\/lib\/tswg\/wg0\/state is refused, .*: starting without peers; it is kept as \/var\/lib\/tswg\/wg0\/state\.corrupt\n/,
         );
         expect(next.stderr).toMatch(why);
         expect(next.stderr).not.toContain(pair.left.keys.privateKey);
@@ -267,7 +294,7 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       await pair.persistent.stop('SIGKILL');
       await host.ip('link delete wg0');
       const next = await start(host);
-      expect(next.stderr).toMatch(/wg0\.state is of an interface that is gone: starting anew\n/);
+      expect(next.stderr).toMatch(/wg0\/state is of an interface that is gone: starting anew\n/);
       expect(await host.run('wg', ['show', 'wg0', 'peers'])).toBe('');
     }));
 
@@ -300,7 +327,7 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       await pair.persistent.stop('SIGKILL');
       await host.run('rm', [STATE]);
       const next = await start(host);
-      expect(next.stderr).toMatch(/There is no state .*wg0\.state: starting without peers\n/);
+      expect(next.stderr).toMatch(/There is no state .*wg0\/state: starting without peers\n/);
     }));
 
   it('carries packets while the disk is full, and is saved when it no longer is', () =>
@@ -311,7 +338,7 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       await host.sh('dd if=/dev/zero of=/var/lib/filler bs=4k');
       await host.run('wg', ['set', 'wg0', 'fwmark', '7']);
       const line =
-        /ERROR: .* save the state \/var\/lib\/tswg\/wg0\.state: the disk is full \(\w+: ENOSPC\)\n/g;
+        /ERROR: .* save the state \/var\/lib\/tswg\/wg0\/state: the disk is full \(\w+: ENOSPC\)\n/g;
       await pair.persistent.waitForOutput(line);
       expect(await host.run('tswg', ['wg0', 'stats'])).toMatch(/state: .*the disk is full/);
       expect(await host.run('cat', [STATE])).toBe(before);

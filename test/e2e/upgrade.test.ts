@@ -3,7 +3,15 @@
  * happens when the new program fails, wherever it does.
  */
 
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -206,7 +214,7 @@ describeInLab('a tunnel that was upgraded', ['wg'], () => {
       await firstPing(host, RIGHT);
       await upgrade(host);
       await pair.left.set('fwmark 0x9');
-      const state = 'grep -q ^fwmark=9 /var/lib/tswg/wg0.state';
+      const state = 'grep -q ^fwmark=9 /var/lib/tswg/wg0/state';
       await waitFor(async () => (await host.sh(state)).status === 0, 'the state');
       await host.run('kill', ['-KILL', await fact(host, 'pid')]);
       await start();
@@ -266,8 +274,9 @@ describe('the program on disk', () => {
       cpSync(path.join(REPOSITORY, part), path.join(next, part), { recursive: true });
     }
     symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(next, 'node_modules'));
-    const version = `export const VERSION = '${NEXT_VERSION}';\n`;
-    writeFileSync(path.join(next, 'dist', 'src', 'version.js'), version);
+    const version = path.join(next, 'dist', 'src', 'version.js');
+    const text = readFileSync(version, 'utf8');
+    writeFileSync(version, text.replace(/(?<=VERSION = ')[^']+/, NEXT_VERSION));
     writeFileSync(path.join(broken, 'package.json'), '{ "type": "module" }');
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

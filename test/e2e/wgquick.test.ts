@@ -69,7 +69,8 @@ describeOnBothPaths('wg-quick', ['wg', 'wg-quick', 'nft', 'sysctl'], (env) => {
 
           await client.run('wg-quick', ['down', 'wg0'], quick);
           expect(await client.run('cat', ['/run/lab/hook'])).toBe('down wg0\n');
-          expect(await client.run('wg', ['show', 'interfaces'])).toBe('');
+          const isGone = async () => (await client.run('wg', ['show', 'interfaces'])) === '';
+          await waitFor(isGone, 'the end of the daemon');
           expect((await client.exec('ip', ['link', 'show', 'wg0'])).status).not.toBe(0);
           expect((await client.sh('ls /var/run/wireguard')).stdout).toBe('');
         }
@@ -94,11 +95,8 @@ describeOnBothPaths('wg-quick', ['wg', 'wg-quick', 'nft', 'sysctl'], (env) => {
       const shown = () => host.run('wg', ['showconf', 'wg0']);
       const before = await shown();
       expect(before).toContain('FwMark');
-      await waitFor(async () => (await host.sh('ls /var/lib/tswg/*')).status === 0, 'its state');
-      await waitFor(
-        async () => (await host.run('cat', ['/var/lib/tswg/wg0.state'])).includes('allowed_ip'),
-        'all of its state',
-      );
+      const isSaved = 'grep -q allowed_ip /var/lib/tswg/wg0/state';
+      await waitFor(async () => (await host.sh(isSaved)).status === 0, 'all of its state');
       // The brackets keep the pattern from finding the shell that looks for it.
       await host.run('sh', [
         '-c',

@@ -7,8 +7,10 @@ import {
   DAEMON_PROGRAM,
   daemonCommand,
   startDaemon,
+  successorCommand,
+  successorEnvironment,
   takeReporter,
-  takeStarterSocket,
+  takeStarter,
 } from '../../src/io/launch.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tswg-launch-'));
@@ -165,12 +167,70 @@ describe("the daemon's command", () => {
   });
 });
 
-describe("the starter's socket", () => {
+describe('what the starter gives', () => {
   it('is taken out of the environment, so that no other program gets it', () => {
-    const env: Record<string, string | undefined> = { TSWG_STARTER_FD: '3', OTHER: 'y' };
-    expect(takeStarterSocket(env)).toBe(3);
+    const env: Record<string, string | undefined> = {
+      TSWG_STARTER_FD: '3',
+      TSWG_CONTROL_FD: '4',
+      TSWG_INTERFACE_INDEX: '17',
+      OTHER: 'y',
+    };
+    const held = { controlFd: 4, interfaceIndex: 17 };
+    expect(takeStarter(env)).toEqual({ socketFd: 3, held });
     expect(env).toEqual({ OTHER: 'y' });
-    expect(takeStarterSocket(env)).toBeUndefined();
+    expect(takeStarter(env)).toBeUndefined();
+  });
+
+  it('may be less, of an earlier version', () => {
+    const env = { TSWG_STARTER_FD: '3', TSWG_CONTROL_FD: '4' };
+    expect(takeStarter(env)).toEqual({ socketFd: 3, held: undefined });
+  });
+});
+
+describe('what a successor is started with', () => {
+  it('is a fixed list: nothing that loads code, and no descriptor of ours', () => {
+    const wanted = {
+      TSWG_USER: 'a',
+      WG_ANY: 'b',
+      LOG_LEVEL: 'debug',
+      NOTIFY_SOCKET: '/c',
+      STATE_DIRECTORY: '/d',
+      PATH: '/e',
+      TZ: 'UTC',
+    };
+    const unwanted = {
+      NODE_OPTIONS: '--import=/f',
+      NODE_PATH: '/g',
+      LD_PRELOAD: '/h',
+      LD_LIBRARY_PATH: '/i',
+      OPENSSL_CONF: '/j',
+      ENV: '/k',
+      BASH_ENV: '/l',
+      WG_TUN_FD: '3',
+      WG_UAPI_FD: '4',
+      HOME: '/m',
+    };
+    expect(successorEnvironment({ ...wanted, ...unwanted })).toEqual({
+      ...wanted,
+      LC_ALL: 'C',
+      WG_PROCESS_FOREGROUND: '1',
+    });
+  });
+
+  it('is the program, without what the engine was told for us', () => {
+    const given = process.execArgv;
+    process.execArgv = ['--inspect', '--import=/f'];
+    try {
+      const command = successorCommand('wg0', '/opt/tswg/bin/tswgd');
+      expect(command.filter((word) => word !== '--disable-sigusr1')).toEqual([
+        process.execPath,
+        '/opt/tswg/bin/tswgd',
+        'wg0',
+      ]);
+      expect(daemonCommand('wg0', '/opt/tswg/bin/tswgd')).toContain('--inspect');
+    } finally {
+      process.execArgv = given;
+    }
   });
 });
 

@@ -13,24 +13,28 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { StateFile } from '../../src/io/statefile.ts';
+import { hasState, removeState, StateFile } from '../../src/io/statefile.ts';
 import { StateKeeper } from '../../src/io/statekeeper.ts';
 
 const TEXT = 'set=1\nprivate_key=secret\n\n';
 let root: string;
+/** Of all interfaces, and of this one. */
+let states: string;
 let directory: string;
 let path: string;
 let files: StateFile[];
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'tswg-state-'));
-  directory = join(root, 'states');
-  path = join(directory, 'wg0.state');
+  states = join(root, 'states');
+  directory = join(states, 'wg0');
+  path = join(directory, 'state');
   files = [];
 });
 afterEach(() => {
@@ -39,7 +43,7 @@ afterEach(() => {
 });
 
 function open(): StateFile {
-  const file = new StateFile('wg0', directory);
+  const file = new StateFile('wg0', states);
   files.push(file);
   return file;
 }
@@ -53,9 +57,9 @@ describe('the state file', () => {
     await open().write(TEXT);
     process.umask(before);
     expect(modeOf(path)).toBe(0o600);
-    expect(modeOf(directory)).toBe(0o700);
+    expect([modeOf(states), modeOf(directory)]).toEqual([0o700, 0o700]);
     expect(open().read()).toEqual({ kind: 'text', text: TEXT });
-    expect(readdirSync(directory)).toEqual(['wg0.state']);
+    expect(readdirSync(directory)).toEqual(['state']);
   });
 
   it('begins with its version and a checksum', async () => {
@@ -85,18 +89,18 @@ describe('the state file', () => {
   });
 
   it('is written though a crash left half a file behind, which others may have made', async () => {
-    mkdirSync(directory, { mode: 0o700 });
-    writeFileSync(join(directory, '.wg0.state.new'), 'half', { mode: 0o666 });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeFileSync(join(directory, '.state.new'), 'half', { mode: 0o666 });
     await open().write(TEXT);
     expect(modeOf(path)).toBe(0o600);
-    expect(readdirSync(directory)).toEqual(['wg0.state']);
+    expect(readdirSync(directory)).toEqual(['state']);
   });
 
   it('is written by way of the folder’s descriptor, whatever becomes of its path', async () => {
     const file = open();
     renameSync(directory, `${directory}.moved`);
     await file.write(TEXT);
-    expect(readdirSync(`${directory}.moved`)).toEqual(['wg0.state']);
+    expect(readdirSync(`${directory}.moved`)).toEqual(['state']);
     expect(existsSync(directory)).toBe(false);
     file.remove();
     expect(readdirSync(`${directory}.moved`)).toEqual([]);
@@ -112,6 +116,7 @@ describe('the state file', () => {
     ['readable for others', () => chmodSync(path, 0o644), /mode is 0644, expected 0600/],
     ['a folder', () => inItsPlace(() => mkdirSync(path, 0o700)), /not a regular file/],
     ['a link', () => inItsPlace(() => symlinkSync('nowhere', path)), /a symbolic link/],
+    ['known by another name, too', () => linkSync(path, join(root, 'another')), /another name/],
     ...(isRoot ? [foreignOwner()] : []),
   ])('that is %s is refused and kept aside', async (_, damage, why) => {
     await open().write(TEXT);
@@ -121,7 +126,7 @@ describe('the state file', () => {
     expect(found).toMatchObject({ kind: 'refused', keptAs: aside });
     expect(found.kind === 'refused' && found.why).toMatch(why);
     expect(open().read()).toEqual({ kind: 'nothing' });
-    expect(readdirSync(directory)).toEqual(['wg0.state.corrupt']);
+    expect(readdirSync(directory)).toEqual(['state.corrupt']);
     if (lstatSync(aside).isFile()) expect(modeOf(aside)).toBe(0o600);
   });
 
@@ -134,14 +139,59 @@ describe('the state file', () => {
   });
 
   it('is not kept where others may exchange it', () => {
-    mkdirSync(directory);
-    chmodSync(directory, 0o777);
-    expect(open).toThrow(/others may write there; `chmod 700` mends it/);
+    mkdirSync(directory, { recursive: true });
+    for (const folder of [directory, states]) {
+      chmodSync(folder, 0o777);
+      expect(open).toThrow(/others may write there; `chmod 700` fixes it/);
+      chmodSync(folder, 0o700);
+    }
   });
 
   it('is not kept where there is no folder to be had, and says so', () => {
+    mkdirSync(states);
     writeFileSync(directory, '');
     expect(open).toThrow(`keep the state in ${directory}: exists already (mkdir: EEXIST)`);
+  });
+});
+
+describe('the state of version 0.1.0, which was in the folder of all', () => {
+  const old = () => join(states, 'wg0.state');
+  /** What a file of this text has as a whole. */
+  const whole = async (text: string): Promise<string> => {
+    await open().write(text);
+    const written = readFileSync(path, 'utf8');
+    rmSync(path);
+    return written;
+  };
+
+  it('is taken over', async () => {
+    writeFileSync(old(), await whole('old'), { mode: 0o600 });
+    expect(hasState('wg0', states)).toBe(true);
+    expect(open().read()).toEqual({ kind: 'text', text: 'old' });
+    expect(readdirSync(states)).toEqual(['wg0']);
+    expect(hasState('wg0', states)).toBe(true);
+  });
+
+  it.each([
+    ['later than ours', 1, 'old'],
+    ['earlier', -1, 'new'],
+  ])('is taken over, or removed, when it is %s', async (_, seconds, kept) => {
+    writeFileSync(old(), await whole('old'), { mode: 0o600 });
+    const file = new StateFile('wg1', states);
+    files.push(file);
+    await file.write('new');
+    renameSync(join(states, 'wg1', 'state'), path);
+    const time = statSync(path).mtimeMs / 1_000 + seconds;
+    utimesSync(old(), time, time);
+    expect(open().read()).toEqual({ kind: 'text', text: kept });
+    expect(existsSync(old())).toBe(false);
+  });
+
+  it('is removed with the interface', async () => {
+    writeFileSync(old(), await whole('old'), { mode: 0o600 });
+    removeState('wg0', states);
+    expect(readdirSync(states)).toEqual([]);
+    expect(hasState('wg0', states)).toBe(false);
   });
 });
 
@@ -175,7 +225,7 @@ describe('the keeper of the state', () => {
     [state, notes, rendered] = ['', [], 0];
     keeper = new StateKeeper({
       name: 'wg0',
-      directory,
+      directory: states,
       render: () => {
         rendered++;
         return state;
@@ -257,6 +307,7 @@ describe('the keeper of the state', () => {
   });
 
   it('says once that it cannot, in stats as long as that is so, and tries again', async () => {
+    mkdirSync(states);
     writeFileSync(directory, 'in the way');
     state = 'a';
     keeper.changed();

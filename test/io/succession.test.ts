@@ -145,7 +145,7 @@ beforeEach(() => {
 });
 /** Whatever became of it, nothing is left: not a descriptor, and not the shell. */
 afterEach(async () => {
-  succession?.close();
+  succession?.close(false);
   succession = undefined;
   for (const pid of pids()) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   for (const path of [pidsFile, seenFile, goFile]) rmSync(path, { force: true });

@@ -291,15 +291,15 @@ describe('control socket', () => {
   it('tells when its file is deleted or replaced', async () => {
     let gone = 0;
     const server = await serve({ onGone: () => gone++ });
-    rmSync(server.path);
+    rmSync(server.file.path);
     await eventually(() => gone === 1, 'gone');
 
     const second = await serve({ name: 'wg1', onGone: () => gone++ });
     close(openUapiSocket('wg2', directory));
-    renameSync(uapiPath('wg2', directory), second.path);
+    renameSync(uapiPath('wg2', directory), second.file.path);
     await eventually(() => gone === 2, 'replaced');
     await second.close();
-    expect(existsSync(second.path)).toBe(true);
+    expect(existsSync(second.file.path)).toBe(true);
   });
 
   it('removes its file and ends its connections when it closes', async () => {
@@ -307,7 +307,7 @@ describe('control socket', () => {
     const socket = open();
     await eventually(() => socket.readyState === 'open', 'a connection');
     await server.close();
-    expect(existsSync(server.path)).toBe(false);
+    expect(existsSync(server.file.path)).toBe(false);
     await eventually(() => socket.closed, 'the end');
   });
 });

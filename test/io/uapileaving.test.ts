@@ -135,12 +135,12 @@ describe('a server that leaves', () => {
     server.leave();
     const early = request('wg0', GET, directory);
     await server.finish();
-    expect(existsSync(server.path)).toBe(true);
+    expect(existsSync(server.file.path)).toBe(true);
     const { server: successor } = await serve({ fd, handle: () => 'version=2\nerrno=0\n\n' });
     expect(await early).toBe('version=2\nerrno=0\n\n');
     expect(await request('wg0', GET, directory)).toBe('version=2\nerrno=0\n\n');
     await successor.close();
-    expect(existsSync(server.path)).toBe(false);
+    expect(existsSync(server.file.path)).toBe(false);
     await sleep(20);
     expect(gone).toBe(0);
   });
@@ -163,7 +163,7 @@ describe('a server that leaves', () => {
     await eventually(() => late.closed, 'the end of the late one');
     expect(late.text).toBe(long);
     await finished;
-    rmSync(server.path);
+    rmSync(server.file.path);
   });
 
   it('waits a second for those that do not read, and not at all for answers still to come', async () => {
@@ -184,6 +184,6 @@ describe('a server that leaves', () => {
     settles[1]!();
     await sleep(0);
     deaf.destroy();
-    rmSync(server.path);
+    rmSync(server.file.path);
   });
 });

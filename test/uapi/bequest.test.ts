@@ -368,3 +368,45 @@ describe('a bequest of another version', () => {
     expect(one!.source).toBeNull();
   });
 });
+
+describe('a bequest by somebody else', () => {
+  it.each([
+    ['localIndex', -1],
+    ['localIndex', 2 ** 32],
+    ['remoteIndex', 0.5],
+    ['sendCounter', -1],
+    ['sendCounter', 1.5],
+    ['sendCounter', 2 ** 60],
+    ['greatest', -2],
+    ['ageMs', -1],
+  ])('has no session whose %s is %d', (name, value) => {
+    const decoded = rewritten((json) => {
+      json.device.peers[0].sessions[0][name] = value;
+    });
+    expect(decoded!.device.peers[0]!.sessions).toEqual([example().device.peers[0]!.sessions[1]]);
+  });
+
+  it('has harmless values for numbers that cannot be', () => {
+    const decoded = rewritten((json) => {
+      json.uptimeMs = -5;
+      json.udpPort = 65_536;
+      json.device.mtu = -1;
+      json.device.peers[0].txBytes = 0.5;
+      json.device.peers[0].sourceInterface = 2 ** 40;
+    });
+    expect(decoded).toMatchObject({ uptimeMs: 0, udpPort: 0, device: { mtu: 1420 } });
+    expect(decoded!.device.peers[0]).toMatchObject({ txBytes: 0, sourceInterface: 0 });
+  });
+
+  it('has no number that is infinite', () => {
+    const { json, secrets } = split(encodeBequest(example()));
+    const text = json.replace(/"uptimeMs":\d+/, '"uptimeMs":1e999');
+    expect(text).not.toBe(json);
+    const bytes = new TextEncoder().encode(text);
+    const whole = new Uint8Array(4 + bytes.length + secrets.length);
+    new DataView(whole.buffer).setUint32(0, bytes.length, true);
+    whole.set(bytes, 4);
+    whole.set(secrets, 4 + bytes.length);
+    expect(decodeBequest(whole)!.uptimeMs).toBe(0);
+  });
+});

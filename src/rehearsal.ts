@@ -227,7 +227,7 @@ class End {
       { publicKey, endpoint, allowedIps },
     ];
     this.path.device.configure(this.path.now, { peers });
-    this.#udp.forgetPaths();
+    this.#udp.forgetPaths(this.path.device.endpoints());
   }
 
   /** The kernel's part: a frame with a packet for the other end, of this kind and that. */

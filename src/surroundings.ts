@@ -34,7 +34,7 @@ export class Surroundings implements Monitor {
   readonly #follow = (): void => {
     const { device, link } = this.#path;
     this.#path.begin();
-    this.#path.udp?.forgetPaths();
+    this.#path.udp?.forgetPaths(device.endpoints());
     device.pathsChanged(this.#path.now);
     const addresses = gatherOwnAddresses(this.#netlink, link);
     if (addresses !== null) device.setOwnAddresses(addresses);

@@ -77,6 +77,11 @@ export class Device {
     return this.core.handshakeQueue.length;
   }
 
+  /** Call while datagrams are held back before they get here: cookies are asked for. */
+  press(now: number): void {
+    this.core.handshakeQueue.press(now);
+  }
+
   /**
    * When to call handleTimeout: ms on the same clock, -Infinity for at once, Infinity for never.
    * Ask again after every input.
@@ -145,9 +150,9 @@ export class Device {
     this.core.drop(reason, null, null, packets);
   }
 
-  /** Calls `visit` for each peer's endpoint, for example to forget a local address that is gone. */
-  forEachEndpoint(visit: (endpoint: Endpoint) => void): void {
-    for (const peer of this.core.peers.values()) if (peer.endpoint !== null) visit(peer.endpoint);
+  /** Where the peers are, as far as that is known; the objects that are used to send to them. */
+  *endpoints(): Generator<Endpoint> {
+    for (const { endpoint } of this.core.peers.values()) if (endpoint !== null) yield endpoint;
   }
 
   /** A copy of what `get` shows; the keys in it are the caller's to wipe. */

@@ -58,13 +58,18 @@ export class HandshakeQueue {
     return { message: this.#messages.subarray(start, start + this.#lengths[place]), endpoint };
   }
 
-  /** Call when a message has cost a computation and was not genuine. */
+  /** Call when a message was not genuine, or was turned away before anybody could know. */
   countFutile(now: number): void {
     if (now - this.#futileSince >= UNDER_LOAD_HOLD_MS) {
       this.#futileSince = now;
       this.#futile = 0;
     }
     if (++this.#futile >= FUTILE_PER_HOLD) this.#underLoadUntil = now + UNDER_LOAD_HOLD_MS;
+  }
+
+  /** Call while more comes than can be answered: we are under load, however little gets here. */
+  press(now: number): void {
+    this.#underLoadUntil = now + UNDER_LOAD_HOLD_MS;
   }
 
   isUnderLoad(now: number): boolean {

@@ -206,6 +206,7 @@ function isAdmitted(core: Core, now: number, message: Uint8Array, endpoint: Endp
   if (!core.handshakeQueue.isUnderLoad(now) || isAwaited(core, message)) return true;
   if (!core.cookieChecker.verifyMac2(message, now, remoteId(endpoint))) {
     core.drop('cookieRequired', null, endpoint);
+    core.handshakeQueue.countFutile(now);
     sendCookieReply(core, now, message, endpoint);
     return false;
   }

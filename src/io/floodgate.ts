@@ -113,9 +113,11 @@ export class Floodgate implements Doorkeeper {
   #calmSince = Number.NEGATIVE_INFINITY;
   /** Of each class what had come, and been dropped, when it was last judged. */
   readonly #arrived = new Float64Array(CLASSES);
-  /** What the filter had dropped then: datagrams, and buffers. */
+  /** What the filter had dropped then. */
   #refusedBefore = 0;
-  #buffersBefore = 0;
+  /** Buffers that the kernel has dropped since the start, and how many of them overflowed. */
+  #dropped = 0;
+  #overflowed = 0;
   /** Datagrams a second of each class in the last periods, the oldest overwritten. */
   readonly #rates = Array.from({ length: CLASSES }, () => new Float64Array(REMEMBERED_PERIODS));
   #period = 0;
@@ -224,19 +226,19 @@ export class Floodgate implements Doorkeeper {
 
   /** Counts what the kernel has dropped; returns how many of those did not fit into a socket. */
   #countOverflow(): number {
-    let dropped = 0;
     for (const socket of this.#sockets) {
       const drops = kernelDrops(socket.fd);
-      dropped += (drops - socket.drops) >>> 0;
+      this.#dropped += (drops - socket.drops) >>> 0;
       socket.drops = drops;
     }
     const board = this.#machinery?.board;
     const refused = this.#refused();
-    const buffers = board?.droppedBuffers ?? 0;
     const turnedAway = refused - this.#refusedBefore;
-    const overflow = Math.max(0, dropped - (buffers - this.#buffersBefore));
     this.#refusedBefore = refused;
-    this.#buffersBefore = buffers;
+    // Those of the filter are read later and may be more by some: what is missing comes next time.
+    const overflowed = this.#dropped - (board?.droppedBuffers ?? 0);
+    const overflow = Math.max(0, overflowed - this.#overflowed);
+    this.#overflowed += overflow;
     if (turnedAway > 0) this.#options.onDrop('turnedAway', turnedAway);
     if (overflow > 0) this.#options.onDrop('receiveOverflow', overflow);
     return overflow;

@@ -203,21 +203,26 @@ export class Udp {
 
   /**
    * Call when addresses or routes of the machine changed (see watchRoutes): what was learnt of
-   * paths, sticky source addresses included, is checked anew when it is next used.
+   * paths is forgotten, and the sticky source addresses of `endpoints` are checked when they are
+   * next used. A stranger's is not worth a question to the kernel.
    */
-  forgetPaths(): void {
-    for (const { sending } of this.#channels) sending.forgetPaths();
+  forgetPaths(endpoints: Iterable<Endpoint>): void {
+    const unchecked = new Set(endpoints);
+    for (const { sending } of this.#channels) sending.forgetPaths(unchecked);
   }
 
   readonly #isSourceCurrent = (endpoint: Endpoint): boolean => this.#pinnedLink(endpoint) > 0;
 
   /**
    * Index of the link over which a datagram to the endpoint would leave, as the kernel routes at
-   * this moment; 0 when there is none. Asks the kernel, some 15 us.
+   * this moment; 0 when there is none. A source from which it would not is forgotten. Asks the
+   * kernel, some 15 us.
    */
   outgoingLink(endpoint: Endpoint): number {
     const pinned = endpoint.source === null ? 0 : this.#pinnedLink(endpoint);
-    return pinned > 0 ? pinned : this.#linkOfRoute(endpoint, null);
+    if (pinned > 0) return pinned;
+    endpoint.forgetSource();
+    return this.#linkOfRoute(endpoint, null);
   }
 
   /**

@@ -98,8 +98,8 @@ export class SendQueue {
   #narrow = new WeakMap<Endpoint, number>();
   #hasNarrow = false;
   readonly #isSourceCurrent: SendOptions['isSourceCurrent'];
-  /** The endpoints whose source was checked since routes changed; null before they ever did. */
-  #checked: WeakSet<Endpoint> | null = null;
+  /** The endpoints whose source has to be checked before it is used again. */
+  #unchecked = new Set<Endpoint>();
 
   // The datagrams in order of arrival; `#next` chains those of one send.
   readonly #offsets = new Int32Array(MAX_DATAGRAMS);
@@ -151,12 +151,13 @@ export class SendQueue {
 
   /**
    * Call when addresses or routes changed: a path that was too narrow may be wide now, and a
-   * source address may lead the wrong way. Each is checked when it is next used.
+   * source address may lead the wrong way. Of `endpoints`, each is taken out of the set and checked
+   * when it is next used.
    */
-  forgetPaths(): void {
+  forgetPaths(endpoints: Set<Endpoint>): void {
     this.#narrow = new WeakMap();
     this.#hasNarrow = false;
-    this.#checked = new WeakSet();
+    this.#unchecked = endpoints;
   }
 
   /**
@@ -246,7 +247,7 @@ export class SendQueue {
   }
 
   #buildSend(send: number): void {
-    if (this.#checked !== null) this.#checkSource(this.#endpoints[send]!, this.#checked);
+    if (this.#unchecked.size > 0) this.#checkSource(this.#endpoints[send]!);
     const words = this.#headers.words;
     const at = send * HEADER_WORDS;
     const firstIovec = this.#iovecsUsed;
@@ -259,9 +260,8 @@ export class SendQueue {
     words[at + 10] = this.#buildControl(send, segmentSize) * 4;
   }
 
-  #checkSource(endpoint: Endpoint, checked: WeakSet<Endpoint>): void {
-    if (endpoint.source === null || checked.has(endpoint)) return;
-    checked.add(endpoint);
+  #checkSource(endpoint: Endpoint): void {
+    if (!this.#unchecked.delete(endpoint) || endpoint.source === null) return;
     if (!this.#isSourceCurrent(endpoint)) endpoint.forgetSource();
   }
 

@@ -164,7 +164,7 @@ describeInNamespace('fallbacks', () => {
       });
       for (let round = 0; round < 3; round++) sendRun(a, to, 5);
       expect(segmented).toBe(1);
-      a.forgetPaths();
+      a.forgetPaths([to]);
       sendRun(a, to, 5);
       expect(segmented).toBe(2);
       expect(receiveAll(b)).toHaveLength(20);

@@ -308,11 +308,11 @@ describeInNamespace('routes monitor', () => {
     };
     ip('route', 'add', '192.0.2.0/24', 'dev', 'a0');
     expect(send()).toEqual(source);
-    udp.forgetPaths();
+    udp.forgetPaths([peer]);
     expect(send()).toEqual(source);
     ip('route', 'replace', '192.0.2.0/24', 'dev', 'b0');
     expect(send()).toEqual(source);
-    udp.forgetPaths();
+    udp.forgetPaths([peer]);
     expect(send()).toBeNull();
     expect([...udp.errors]).toEqual([]);
   });

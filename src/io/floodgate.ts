@@ -34,8 +34,10 @@ const LEAST_PERIOD_MS = 5;
 const MS_PER_S = 1_000;
 /** The part of our time that strangers may have whatever the sessions need. */
 const LEAST_SHARE = 0.05;
-/** What they may have beside it while the sessions need nothing; half of our time leaves none. */
+/** What they may have beside it while the sessions need nothing. */
 const SPARE_SHARE = 0.6;
+/** Sessions that take this part leave none: the ends of their streams need the machine as well. */
+const BUSY_SHARE = 0.25;
 /** So few strangers a second are no flood, whatever they cost. */
 const FLOOD_PER_S = 2_000;
 /** It opens when what comes would take less than this part of what strangers may have, so long. */
@@ -202,7 +204,7 @@ export class Floodgate implements Doorkeeper {
     const behindSince = Math.min(this.#behindSince[4], this.#behindSince[6]);
     const isBehind = this.#countOverflow() > 0 || now - behindSince > BEHIND_MS;
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
-    const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - 2 * sessionsShare);
+    const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - sessionsShare / BUSY_SHARE);
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {

@@ -303,6 +303,9 @@ function draw(code: Assembly): void {
   code.label('draw');
   code.add('r6', 'r9');
   code.atomicAdd64('r6', ARRIVED_AT, 'r8');
+  // Of most of a flood nothing passes at all.
+  code.load64('r1', 'r6', SHARES_AT);
+  code.jumpIf('r1', '==', 0, 'drop');
   code.call(RANDOM_32);
   code.move32('r0', 'r0');
   code.load64('r1', 'r6', SHARES_AT);

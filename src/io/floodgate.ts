@@ -33,7 +33,7 @@ const STRANGERS_AT_ONCE = 1_000;
 const LEAST_PERIOD_MS = 5;
 const MS_PER_S = 1_000;
 /** The part of our time that strangers may have whatever the sessions need. */
-const LEAST_SHARE = 0.05;
+const LEAST_SHARE = 0.02;
 /** What they may have beside it while the sessions need nothing. */
 const SPARE_SHARE = 0.6;
 /** Sessions that take this part leave none: the ends of their streams need the machine as well. */
@@ -208,7 +208,8 @@ export class Floodgate implements Doorkeeper {
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
-      if (rate >= FLOOD_PER_S && (share > allowed || isBehind)) this.#shut(rate, now);
+      if (rate >= FLOOD_PER_S && (share > allowed || isBehind))
+        this.#shut(rate, share === 0 ? 1 : allowed / share, now);
     } else {
       if (isBehind) this.#budget *= CUT;
       else if (share > allowed) this.#budget *= Math.max(CUT, allowed / share);
@@ -254,7 +255,8 @@ export class Floodgate implements Doorkeeper {
     return refused;
   }
 
-  #shut(rate: number, now: number): void {
+  /** `part`: what part of the strangers we seem to have time for. */
+  #shut(rate: number, part: number, now: number): void {
     const flood = `udp: a flood: ${Math.round(rate)} datagrams a second come to nothing`;
     if (this.#machinery === null) {
       if (!this.#hasSaidImpossible) {
@@ -269,7 +271,7 @@ export class Floodgate implements Doorkeeper {
       this.#arrived[one] = board.arrived(one);
       this.#rates[one]!.fill(0);
     }
-    this.#budget = Math.max(LEAST_BUDGET_PER_S, FIRST_PART * rate);
+    this.#budget = Math.max(LEAST_BUDGET_PER_S, FIRST_PART * Math.min(1, part) * rate);
     // Until the first count any class may be all of it.
     this.#leastShare = Math.min(1, this.#budget / rate);
     for (const one of LIMITED) board.setShare(one, this.#leastShare);

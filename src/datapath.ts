@@ -20,8 +20,6 @@ import type { DatagramSink, Udp, UdpSocket } from './io/udp.ts';
 const TUN_BUDGET = 256;
 const UDP_BUDGET = 256;
 
-/** The gate wants to know what turns cost; one in so many tells. */
-const TURNS_A_SAMPLE = 8;
 /** What a handshake message costs, in packets: a genuine one, and one that is refused. */
 const HANDSHAKE_WEIGHT = 30;
 const REFUSAL_WEIGHT = 3;
@@ -54,8 +52,10 @@ export class Datapath {
   /** Packets and datagrams read so far. */
   moved = 0;
   #turns = 0;
-  /** What this thread had computed when the turn began; undefined unless the turn is timed. */
-  #threadMsAtBegin: number | undefined;
+  /** For how many turns this one tells the gate its cost; 0 for none. */
+  #stride = 0;
+  /** What this thread had computed when the turn began, if it tells. */
+  #threadMsAtBegin = 0;
   /** What this turn has done, in packets or as much as a packet costs: for peers, and for nothing. */
   #work = 0;
   #nuisance = 0;
@@ -150,8 +150,9 @@ export class Datapath {
     this.#work = 0;
     this.#strangers = 0;
     this.#nuisance = 0;
-    const isTimed = this.gate?.isTimingTurns && this.#turns++ % TURNS_A_SAMPLE === 0;
-    this.#threadMsAtBegin = isTimed ? threadMs() : undefined;
+    const stride = this.gate?.turnsASample ?? 0;
+    this.#stride = stride > 0 && this.#turns++ % stride === 0 ? stride : 0;
+    if (this.#stride > 0) this.#threadMsAtBegin = threadMs();
   }
 
   end(): void {
@@ -179,11 +180,11 @@ export class Datapath {
   #account(gate: Floodgate): void {
     const nuisance = this.#strangers + this.#nuisance;
     const all = nuisance + this.#work;
-    if (all === 0 || this.#threadMsAtBegin === undefined) {
+    if (all === 0 || this.#stride === 0) {
       gate.turned(this.#strangers, 0, 0, this.now);
       return;
     }
-    const cost = (threadMs() - this.#threadMsAtBegin) * TURNS_A_SAMPLE;
+    const cost = (threadMs() - this.#threadMsAtBegin) * this.#stride;
     gate.turned(this.#strangers, cost * (nuisance / all), cost, this.now);
   }
 

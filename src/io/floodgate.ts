@@ -31,6 +31,8 @@ import { SOL_SOCKET } from './linux.ts';
 const PERIOD_MS = 100;
 const STRANGERS_AT_ONCE = 1_000;
 const LEAST_PERIOD_MS = 5;
+/** While it is shut, one turn in so many is timed. */
+const TURNS_A_SAMPLE = 8;
 const MS_PER_S = 1_000;
 /** The part of our time that strangers may have whatever the sessions need. */
 const LEAST_SHARE = 0.02;
@@ -54,9 +56,12 @@ const LEAST_BUDGET_PER_S = 1_000;
  * socket has not been empty for so long. What sessions send waits in the same queue.
  */
 const BEHIND_MS = 20;
-const FIRST_PART = 1 / 4;
 const GROWTH = 1.25;
 const CUT = 0.5;
+const DEEPEST_CUT = 1 / 8;
+/** What part of a flood passes at first: if its cost is known yet, and if not. */
+const FIRST_PART = 1 / 4;
+const FIRST_PART_BLINDLY = 1 / 64;
 /** A budget of which less than this was used is large enough. */
 const USED_PART = 0.5;
 
@@ -134,9 +139,13 @@ export class Floodgate implements Doorkeeper {
     return this.#timer !== undefined;
   }
 
-  /** Whether to say what turns cost: while there are strangers, since it costs to find out. */
-  get isTimingTurns(): boolean {
-    return this.#isTimingTurns;
+  /**
+   * Of how many turns one has to say what it cost: 0 for none, while there are no strangers, since it
+   * costs to find out.
+   */
+  get turnsASample(): number {
+    if (!this.#isTimingTurns) return 0;
+    return this.isShut ? TURNS_A_SAMPLE : 1;
   }
 
   /** How it stands, for `stats`. */
@@ -185,7 +194,7 @@ export class Floodgate implements Doorkeeper {
    *
    * @param strangers datagrams that came to nothing, or that still may
    * @param strangersMs what of the turn's cost (threadMs) they have to answer for; 0, as `turnMs`,
-   * unless `isTimingTurns` was true at the turn's begin
+   * unless the turn was timed, and then that of all turns it stands for (`turnsASample`)
    * @param now what the clock says (ms)
    */
   turned(strangers: number, strangersMs: number, turnMs: number, now: number): void {
@@ -202,17 +211,17 @@ export class Floodgate implements Doorkeeper {
     const elapsedMs = now - this.#judgedAt;
     const perSecond = (count: number): number => (count * MS_PER_S) / elapsedMs;
     const behindSince = Math.min(this.#behindSince[4], this.#behindSince[6]);
-    const isBehind = this.#countOverflow() > 0 || now - behindSince > BEHIND_MS;
+    const isBehind = this.#countOverflow() > 0 || now - behindSince > this.#patienceMs;
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
     const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - sessionsShare / BUSY_SHARE);
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
       if (rate >= FLOOD_PER_S && (share > allowed || isBehind))
-        this.#shut(rate, share === 0 ? 1 : allowed / share, now);
+        this.#shut(rate, share, allowed, now);
     } else {
       if (isBehind) this.#budget *= CUT;
-      else if (share > allowed) this.#budget *= Math.max(CUT, allowed / share);
+      else if (share > allowed) this.#budget *= Math.max(DEEPEST_CUT, allowed / share);
       else if (rate > USED_PART * this.#budget) this.#budget *= GROWTH;
       this.#budget = Math.max(LEAST_BUDGET_PER_S, this.#budget);
       const burden = this.#ration(perSecond);
@@ -255,8 +264,12 @@ export class Floodgate implements Doorkeeper {
     return refused;
   }
 
-  /** `part`: what part of the strangers we seem to have time for. */
-  #shut(rate: number, part: number, now: number): void {
+  /** How long a socket may not be empty: before a flood has filled it, and when it is held back. */
+  get #patienceMs(): number {
+    return this.isShut ? BEHIND_MS : LEAST_PERIOD_MS;
+  }
+
+  #shut(rate: number, share: number, allowed: number, now: number): void {
     const flood = `udp: a flood: ${Math.round(rate)} datagrams a second come to nothing`;
     if (this.#machinery === null) {
       if (!this.#hasSaidImpossible) {
@@ -271,7 +284,8 @@ export class Floodgate implements Doorkeeper {
       this.#arrived[one] = board.arrived(one);
       this.#rates[one]!.fill(0);
     }
-    this.#budget = Math.max(LEAST_BUDGET_PER_S, FIRST_PART * Math.min(1, part) * rate);
+    const part = share === 0 ? FIRST_PART_BLINDLY : FIRST_PART * Math.min(1, allowed / share);
+    this.#budget = Math.max(LEAST_BUDGET_PER_S, part * rate);
     // Until the first count any class may be all of it.
     this.#leastShare = Math.min(1, this.#budget / rate);
     for (const one of LIMITED) board.setShare(one, this.#leastShare);

@@ -142,7 +142,9 @@ describe('no key of the input is in the output', () => {
           const lines = `${name}${sign}${one.text}`.split('\n');
           const { error } = parseSet([...(isPeer ? [`public_key=${HEX}`] : []), ...lines]);
           if (error !== undefined) {
-            expect(shows(`${error.line} ${error.expected}`, one.bytes)).toBe(false);
+            // Apart, or the end of a piece and the beginning of a sentence may make a key of zeros.
+            expect(shows(error.line, one.bytes)).toBe(false);
+            expect(shows(error.expected, one.bytes)).toBe(false);
             expect(error.line).not.toMatch(/\p{Cc}/u);
           }
         },

@@ -189,13 +189,14 @@ describeInNamespace('routes monitor', () => {
     const monitor = watchRoutes(() => changes++);
     cleanups.push(() => monitor.close());
     const start = performance.now();
+    let beforeTheLast = 0;
     for (let change = 1; change <= 100; change++) {
+      beforeTheLast = changes;
       ip('route', 'replace', '10.81.0.0/16', 'dev', 'lo', 'mtu', `${1_000 + change}`);
       await turnOfTheLoop();
     }
-    const inTheFlood = changes;
-    expect(inTheFlood).toBeLessThanOrEqual(8 + (performance.now() - start) / 100);
-    await eventually(() => changes > inTheFlood, 'the last change');
+    expect(changes).toBeLessThanOrEqual(8 + (performance.now() - start) / 100);
+    await eventually(() => changes > beforeTheLast, 'the last change');
   });
 
   it('tells of links and of rp_filter, on which routes and answers depend', async () => {

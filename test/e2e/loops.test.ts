@@ -21,13 +21,13 @@ describeOnBothPaths('an endpoint that is routed into the tunnel', ['wg', 'tswg']
       const { host } = left;
       await host.ip(`route add ${address} dev wg0`);
       const before = await entered(host);
-      const lost = await ping(host, RIGHT, { count: 5 });
+      const lost = await ping(host, RIGHT, { count: 5, deadlineMs: 1_000 });
 
       expect(lost.received).toBe(0);
       expect((await entered(host)) - before).toBeLessThan(FEW_PACKETS);
       expect(await host.run('tswg', ['wg0'])).toContain(LINE);
       expect(await host.run('tswg', ['wg0', 'stats'])).toMatch(/[5-9] {2}routingLoop/);
-      await ping(host, RIGHT, { count: 2 });
+      await ping(host, RIGHT, { count: 2, deadlineMs: 1_000 });
       expect(left.daemon.stderr.match(/is routed into the tunnel itself/g)?.length).toBe(1);
 
       await host.ip(`route delete ${address} dev wg0`);
@@ -45,7 +45,7 @@ describeOnBothPaths('an endpoint that is routed into the tunnel', ['wg', 'tswg']
       await host.ip('route add default dev wg0 table 51820');
       await host.ip('rule add not fwmark 51820 table 51820');
       const before = await entered(host);
-      expect((await ping(host, RIGHT, { count: 3 })).received).toBe(0);
+      expect((await ping(host, RIGHT, { count: 3, deadlineMs: 1_000 })).received).toBe(0);
       expect((await entered(host)) - before).toBeLessThan(FEW_PACKETS);
       expect(await host.run('tswg', ['wg0'])).toContain(LINE);
 
@@ -64,7 +64,7 @@ describeOnBothPaths('an endpoint that is routed into the tunnel', ['wg', 'tswg']
       await host.ip('route add default dev wg0');
       await host.ip('link set wan down');
       const before = await entered(host);
-      expect((await ping(host, RIGHT, { count: 3 })).received).toBe(0);
+      expect((await ping(host, RIGHT, { count: 3, deadlineMs: 1_000 })).received).toBe(0);
       expect((await entered(host)) - before).toBeLessThan(FEW_PACKETS);
       expect(await host.run('tswg', ['wg0'])).toContain(LINE);
       await host.ip('link set wan up');
@@ -83,7 +83,7 @@ describeOnBothPaths('an endpoint that is routed into the tunnel', ['wg', 'tswg']
       await host.ip(`link add name same index ${index} type veth peer name end`);
       await host.ip('link set same up');
       await host.ip(`route add ${OUTER_RIGHT} dev same`);
-      expect((await ping(other, RIGHT)).received).toBe(0);
+      expect((await ping(other, RIGHT, { deadlineMs: 1_000 })).received).toBe(0);
       expect(daemon.stderr).not.toContain('routed into the tunnel');
       await host.ip(`route delete ${OUTER_RIGHT} dev same`);
       await firstPing(other, RIGHT);

@@ -15,7 +15,7 @@ async function lose(host: Host, signal: 'SIGKILL' | 'SIGTERM', afterwards: strin
   await waitForControl(host, 'wg0', daemon);
   await host.run('tswg', ['wg0', 'inet', '10.99.0.1/30', 'wgport', '0']);
   await waitFor(
-    async () => (await host.sh('test -e /var/lib/tswg/wg0.state')).status === 0,
+    async () => (await host.sh('test -e /var/lib/tswg/wg0/state')).status === 0,
     'the state',
   );
   await daemon.stop(signal);
@@ -31,9 +31,11 @@ async function remains(host: Host): Promise<string> {
 
 describeInLab('an interface of ours whose daemon is gone', ['wg'], () => {
   it.each([
-    ['killed', 'SIGKILL', 'test -e /run/wireguard/wg0.sock'],
-    ['killed, its socket removed by wg(8) since', 'SIGKILL', 'wg show interfaces >/dev/null'],
-    ['killed, its state deleted since', 'SIGKILL', 'rm -r /var/lib/tswg'],
+    [
+      'killed, its socket removed by its starter or by wg(8) since',
+      'SIGKILL',
+      'wg show interfaces',
+    ],
     ['stopped', 'SIGTERM', 'test ! -e /run/wireguard/wg0.sock'],
   ] as const)('is told by every command, and removed: %s', (_, signal, afterwards) =>
     withLab({}, async (lab) => {
@@ -86,7 +88,9 @@ describeInLab('a daemon', ['ps', 'ss'], () => {
       await host.run('tswgd', ['wg0']);
       await host.run('tswg', ['wg0', 'inet', '10.99.0.1/30', 'wgport', '7007']);
       const names = async () => {
-        const { stdout } = await host.sh('ps -C tswgd -o comm=,args= && ss -Huap sport = :7007');
+        const { stdout } = await host.sh(
+          'ps -C tswgd -o comm=,args= | grep -v defunct; ss -Huap sport = :7007',
+        );
         expect(stdout).toMatch(/^tswgd +tswgd wg0\n/);
         expect(stdout.match(/users:\(\("tswgd",/g)).toHaveLength(2);
       };

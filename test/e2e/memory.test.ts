@@ -44,7 +44,7 @@ describeInLab('the memory of a daemon', ['wg'], () => {
       await host.ip('link set wg0 up');
       const change = (rounds: number) =>
         host.run('bash', ['-euc', ROUND, 'bash', `${rounds}`], { timeoutMs: 60_000 });
-      const pid = (await host.run('pgrep', ['-of', probe])).trim();
+      const pid = (await host.run('pgrep', ['-ox', 'tswgd'])).trim();
       const resident = async () =>
         parseStatus(await host.run('cat', [`/proc/${pid}/status`]), 'VmRSS');
       const heapAfter = async (rounds: number): Promise<number> => {

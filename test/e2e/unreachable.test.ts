@@ -75,7 +75,11 @@ describeInLab('a packet out of the tunnel with an address of ours as its source'
           await host.ip(`address add ${ours[family]}/${width} dev lo${nodad}`);
         await firstPing(left.host, target[family]);
         const before = await dropped(right);
-        const report = await ping(left.host, target[family], { count: 3, from: ours[family] });
+        const report = await ping(left.host, target[family], {
+          count: 3,
+          from: ours[family],
+          deadlineMs: 1_000,
+        });
         expect(report.received, report.text).toBe(0);
         await waitFor(async () => (await dropped(right)) - before === 3, 'three drops');
       }

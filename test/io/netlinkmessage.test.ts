@@ -45,6 +45,7 @@ describe('netlink messages', () => {
       mtu: 1420,
       alias: 'office',
       kind: 'tun',
+      isPersistent: false,
     });
   });
 

@@ -156,7 +156,7 @@ export class Datapath {
   }
 
   end(): void {
-    if (this.gate?.isShut) this.device.press(this.now);
+    if (this.gate?.isPressed) this.device.press(this.now);
     if (this.device.queuedHandshakes > 0) this.#judgeHandshakes();
     else if (this.device.nextTimeout() <= this.now) this.device.handleTimeout(this.now);
     this.udp?.flush();

@@ -5,7 +5,8 @@
 
 /** Name -> what it means to an operator. The order is the order in which they are shown. */
 export const DROP_REASONS = {
-  receiveOverflow: 'UDP datagram that the kernel dropped: more than the socket holds',
+  receiveOverflow:
+    'UDP datagram that the kernel dropped: more than the socket holds, or with a wrong checksum',
   turnedAway: 'UDP datagram that the kernel turned away in a flood, before it was read',
   malformedMessage: 'UDP datagram that is no WireGuard message (type, length or reserved bytes)',
   badMac1: 'handshake message not made for our public key',

@@ -52,7 +52,8 @@ const INDEX_BITS_MAX = 19;
 const PLACE_BITS_MAX = 20;
 const BITS_MIN = 11;
 /** One in so many of what is not ours is taken for it, as long as the table can grow. */
-const TAKEN_FOR_OURS = 512;
+const PLACES_TAKEN_FOR_OURS = 512;
+const INDICES_TAKEN_FOR_OURS = 8_192;
 const PLACES_AT = INDICES_AT + (1 << INDEX_BITS_MAX);
 export const BOARD_BYTES = PLACES_AT + (1 << PLACE_BITS_MAX);
 const COUNT_MAX = 255;
@@ -66,13 +67,15 @@ class Tally {
   readonly #counts: Uint8Array;
   readonly #shift: Uint32Array;
   readonly #bitsMax: number;
+  readonly #takenForOurs: number;
   readonly #hashes = new Map<number, number>();
 
   /** @param shift a word of the board, for the filter */
-  constructor(counts: Uint8Array, shift: Uint32Array, bitsMax: number) {
+  constructor(counts: Uint8Array, shift: Uint32Array, bitsMax: number, takenForOurs: number) {
     this.#counts = counts;
     this.#shift = shift;
     this.#bitsMax = bitsMax;
+    this.#takenForOurs = takenForOurs;
     shift[0] = 32 - BITS_MIN;
   }
 
@@ -93,10 +96,12 @@ class Tally {
 
   /** The kernel may read a table that is half written: for a moment, and only in a flood. */
   #grow(): boolean {
-    const bits = 32 - this.#shift[0]!;
-    if (bits === this.#bitsMax || this.#hashes.size * TAKEN_FOR_OURS <= 1 << bits) return false;
-    this.#shift[0] = 32 - bits - 1;
-    this.#counts.fill(0, 0, 1 << (bits + 1));
+    const before = 32 - this.#shift[0]!;
+    let bits = before;
+    while (bits < this.#bitsMax && this.#hashes.size * this.#takenForOurs > 1 << bits) bits++;
+    if (bits === before) return false;
+    this.#shift[0] = 32 - bits;
+    this.#counts.fill(0, 0, 1 << bits);
     for (const [hash, count] of this.#hashes) {
       for (let i = 0; i < count; i++) this.#write(hash, 1);
     }
@@ -119,8 +124,13 @@ export class FloodBoard {
     const shift = (at: number): Uint32Array => new Uint32Array(memory, at, 1);
     const indices = new Uint8Array(memory, INDICES_AT, 1 << INDEX_BITS_MAX);
     const places = new Uint8Array(memory, PLACES_AT, 1 << PLACE_BITS_MAX);
-    this.#indices = new Tally(indices, shift(INDICES_SHIFT_AT), INDEX_BITS_MAX);
-    this.#places = new Tally(places, shift(PLACES_SHIFT_AT), PLACE_BITS_MAX);
+    this.#indices = new Tally(
+      indices,
+      shift(INDICES_SHIFT_AT),
+      INDEX_BITS_MAX,
+      INDICES_TAKEN_FOR_OURS,
+    );
+    this.#places = new Tally(places, shift(PLACES_SHIFT_AT), PLACE_BITS_MAX, PLACES_TAKEN_FOR_OURS);
     this.#words = new Uint32Array(memory, 0, INDICES_AT / 4);
     this.#keys = keys;
   }
@@ -207,6 +217,8 @@ const LEAST_BYTES = 32;
 const RECEIVER = 4;
 const RESPONSE_RECEIVER = 8;
 const MAC2 = 132;
+/** UDP_MAX_SEGMENTS before Linux 6.9. */
+const RUN_MAX = 64;
 
 /** The program for sockets of one family; `board` is the map's descriptor. */
 export function createFloodFilter(family: 4 | 6, board: number, keys: Int32Array): bigint[] {
@@ -231,7 +243,8 @@ function measure(code: Assembly): void {
   code.move('r7', 'r1');
   code.load32('r8', 'r6', SKB_GSO_SEGMENTS);
   code.jumpIf('r8', '!=', 0, 'isMeasured');
-  code.move('r8', 1);
+  // Not counted by who made the run (a virtual machine, say).
+  code.move('r8', RUN_MAX);
   code.label('isMeasured');
 }
 
@@ -241,8 +254,6 @@ function readMessage(code: Assembly): void {
   loadBytes(code, { at: UDP_HEADER_BYTES, to: HEAD, bytes: 12 });
   code.load32('r1', 'r10', HEAD);
   code.jumpIf('r1', '==', 4, 'data');
-  // No peer sends handshake messages in runs.
-  code.jumpIf('r8', '!=', 1, 'malformed');
   code.jumpIf('r1', '==', 1, 'initiation');
   code.jumpIf('r1', '==', 2, 'response');
   code.jumpIf('r1', '!=', 3, 'malformed');
@@ -285,6 +296,8 @@ function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
   code.jump('session');
   code.label('call');
   code.jumpIf('r1', '!=', 0, 'peersCall');
+  // What is in a run with a peer's call may be its data; no stranger calls in runs.
+  code.jumpIf('r8', '!=', 1, 'malformed');
   loadBytes(code, { at: UDP_HEADER_BYTES + MAC2, to: HEAD, bytes: 16 });
   code.load64('r1', 'r10', HEAD);
   code.load64('r2', 'r10', HEAD + 8);

@@ -42,8 +42,10 @@ const SPARE_SHARE = 0.6;
 const BUSY_SHARE = 0.25;
 /** So few strangers a second are no flood, whatever they cost. */
 const FLOOD_PER_S = 2_000;
+/** If a socket is never empty, so many are why, and not the sessions alone. */
+const SUDDEN_PER_S = 20_000;
 /** It opens when what comes would take less than this part of what strangers may have, so long. */
-const CALM_SHARE = 0.5;
+const CALM_SHARE = 0.8;
 const OPEN_AFTER_MS = 2_000;
 /** A class is given as much as its worst period of so many asks for: a flood may come in bursts. */
 const REMEMBERED_PERIODS = 10;
@@ -111,10 +113,12 @@ export class Floodgate implements Doorkeeper {
 
   /** Strangers a second that may pass. */
   #budget = LEAST_BUDGET_PER_S;
-  /** Since when a socket of the family has not been read empty; infinite if it was at last. */
-  readonly #behindSince = { 4: Number.POSITIVE_INFINITY, 6: Number.POSITIVE_INFINITY };
+  /** Whether reads of a family's socket leave something behind. */
+  readonly #behind = { 4: new Behind(), 6: new Behind() };
   /** Of the classes, what passes of the one that fares worst. */
   #leastShare = 1;
+  /** The same of calls alone. */
+  #leastCallShare = 1;
   #isTimingTurns = false;
   #hasSaidImpossible = false;
   #calmSince = Number.NEGATIVE_INFINITY;
@@ -148,6 +152,11 @@ export class Floodgate implements Doorkeeper {
     return this.isShut ? TURNS_A_SAMPLE : 1;
   }
 
+  /** Whether calls are held back: then an answer needs a cookie. */
+  get isPressed(): boolean {
+    return this.isShut && this.#leastCallShare < 1;
+  }
+
   /** How it stands, for `stats`. */
   get fact(): string {
     if (this.#machinery === null) return `none (${this.#refusal})`;
@@ -177,7 +186,11 @@ export class Floodgate implements Doorkeeper {
 
   /** Guards these sockets, in place of those before, which are closed by whoever opened them. */
   guard(sockets: readonly { readonly family: 4 | 6; readonly fd: number }[]): void {
-    this.#sockets = sockets.map(({ family, fd }) => ({ family, fd, drops: kernelDrops(fd) }));
+    // Those of before are open still.
+    this.#countOverflow();
+    this.#sockets = sockets.map(({ family, fd }) => ({ family, fd, drops: kernelDrops(fd) ?? 0 }));
+    this.#behind[4].forget();
+    this.#behind[6].forget();
     if (this.isShut) this.#attach();
   }
 
@@ -185,8 +198,7 @@ export class Floodgate implements Doorkeeper {
 
   /** Call after each read. */
   wasRead(family: 4 | 6, isEmpty: boolean, now: number): void {
-    if (isEmpty) this.#behindSince[family] = Number.POSITIVE_INFINITY;
-    else if (now < this.#behindSince[family]) this.#behindSince[family] = now;
+    this.#behind[family].wasRead(isEmpty, now);
   }
 
   /**
@@ -210,15 +222,20 @@ export class Floodgate implements Doorkeeper {
   #judge(now: number): void {
     const elapsedMs = now - this.#judgedAt;
     const perSecond = (count: number): number => (count * MS_PER_S) / elapsedMs;
-    const behindSince = Math.min(this.#behindSince[4], this.#behindSince[6]);
-    const isBehind = this.#countOverflow() > 0 || now - behindSince > this.#patienceMs;
+    this.#countOverflow();
+    // Not by what was dropped: whoever sends wrong checksums has it grow.
+    const patienceMs = this.#patienceMs;
+    const isBehind = Object.values(this.#behind).some((one) => one.isLongerThan(patienceMs, now));
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
     const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - sessionsShare / BUSY_SHARE);
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
-      if (rate >= FLOOD_PER_S && (share > allowed || isBehind))
+      // A moment says how many there are, and only a whole period what they cost.
+      const isDear = share > allowed && elapsedMs >= PERIOD_MS;
+      if ((isDear && rate >= FLOOD_PER_S) || (isBehind && rate >= SUDDEN_PER_S))
         this.#shut(rate, share, allowed, now);
+      else this.#detach();
     } else {
       if (isBehind) this.#budget *= CUT;
       else if (share > allowed) this.#budget *= Math.max(DEEPEST_CUT, allowed / share);
@@ -236,10 +253,10 @@ export class Floodgate implements Doorkeeper {
     this.#turnsMs = 0;
   }
 
-  /** Counts what the kernel has dropped; returns how many of those did not fit into a socket. */
-  #countOverflow(): number {
+  /** Counts what the kernel has dropped: by the filter, or since it did not fit into a socket. */
+  #countOverflow(): void {
     for (const socket of this.#sockets) {
-      const drops = kernelDrops(socket.fd);
+      const drops = kernelDrops(socket.fd) ?? socket.drops;
       this.#dropped += (drops - socket.drops) >>> 0;
       socket.drops = drops;
     }
@@ -253,7 +270,6 @@ export class Floodgate implements Doorkeeper {
     this.#overflowed += overflow;
     if (turnedAway > 0) this.#options.onDrop('turnedAway', turnedAway);
     if (overflow > 0) this.#options.onDrop('receiveOverflow', overflow);
-    return overflow;
   }
 
   #refused(): number {
@@ -288,6 +304,7 @@ export class Floodgate implements Doorkeeper {
     this.#budget = Math.max(LEAST_BUDGET_PER_S, part * rate);
     // Until the first count any class may be all of it.
     this.#leastShare = Math.min(1, this.#budget / rate);
+    this.#leastCallShare = this.#leastShare;
     for (const one of LIMITED) board.setShare(one, this.#leastShare);
     this.#calmSince = now;
     this.#attach();
@@ -306,8 +323,13 @@ export class Floodgate implements Doorkeeper {
   #open(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    for (const { fd } of this.#sockets) detachFilter(fd);
+    this.#detach();
     this.#options.onNote('udp: the flood has ebbed');
+  }
+
+  /** A successor that failed may have left its own there. */
+  #detach(): void {
+    for (const { fd } of this.#sockets) detachFilter(fd);
   }
 
   /**
@@ -325,6 +347,7 @@ export class Floodgate implements Doorkeeper {
     const shares = shareOut(this.#budget, wanted);
     for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
     this.#leastShare = Math.min(...shares);
+    this.#leastCallShare = Math.min(...shares.filter((_, i) => LIMITED[i] !== TRAFFIC.moved));
     this.#attach();
     const hopeless = HOPELESS.map((one) => this.#rates[one]![this.#period]!);
     this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
@@ -373,10 +396,36 @@ export function openFloodgate(options: FloodgateOptions): Floodgate {
 const LENGTH_AT = 64;
 const meminfo = new Scratch(LENGTH_AT + 4);
 
-/** Buffers for a socket that the kernel has dropped, filtered ones included; modulo 2^32. */
-function kernelDrops(fd: number): number {
+/** Whether reads of one socket leave something behind each time. */
+class Behind {
+  #since = Number.POSITIVE_INFINITY;
+  #lastAt = Number.NEGATIVE_INFINITY;
+
+  wasRead(isEmpty: boolean, now: number): void {
+    if (isEmpty) this.#since = Number.POSITIVE_INFINITY;
+    else {
+      this.#since = Math.min(this.#since, now);
+      this.#lastAt = now;
+    }
+  }
+
+  /** A socket that has not been read for a while, though it could be, has nothing. */
+  isLongerThan(ms: number, now: number): boolean {
+    return now - this.#since > ms && now - this.#lastAt < PERIOD_MS;
+  }
+
+  forget(): void {
+    this.#since = Number.POSITIVE_INFINITY;
+  }
+}
+
+/**
+ * Buffers for a socket that the kernel has dropped, filtered ones and wrong checksums included;
+ * modulo 2^32. Undefined when it does not say.
+ */
+function kernelDrops(fd: number): number | undefined {
   meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
   const { address } = meminfo;
   const result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT);
-  return result < 0 ? 0 : meminfo.words[DROPS_WORD]! >>> 0;
+  return result < 0 ? undefined : meminfo.words[DROPS_WORD]! >>> 0;
 }

@@ -262,16 +262,57 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     expect(neighbours).toBeLessThan(300);
   });
 
-  it('lets no run of handshake messages pass, not even a peer’s', () => {
+  it('lets no run of a stranger’s calls pass, and what is in one with a peer’s', () => {
     period(0.8);
-    const sender = other();
-    gate.expectPlace(at('127.0.0.7', sender));
-    gate.expectIndex(OURS);
-    expect(passes('127.0.0.7', initiation(), { sender, count: 40 })).toBe(0);
-    expect(passes('127.0.0.7', response(OURS), { sender, count: 40 })).toBe(0);
     clock.now += PERIOD_MS;
     gate.turned(0, 0, 0, clock.now);
-    expect(drops.turnedAway).toBeGreaterThan(1);
+    const sender = other();
+    expect(passes('127.0.0.7', initiation(), { sender, count: 40 })).toBe(0);
+    clock.now += PERIOD_MS;
+    gate.turned(0, 0, 0, clock.now);
+    expect(drops.turnedAway).toBe(40);
+    gate.expectPlace(at('127.0.0.7', sender));
+    expect(passes('127.0.0.7', initiation(), { sender, count: 40 })).toBe(40);
+  });
+
+  it('is not shut by sessions that keep a socket from being empty, beside a few strangers', () => {
+    for (let i = 0; i < 20; i++) {
+      gate.wasRead(4, false, clock.now);
+      clock.now += PERIOD_MS - 1;
+      gate.wasRead(4, false, clock.now);
+      clock.now += 1;
+      gate.turned(500, 0.005 * PERIOD_MS, 0.9 * PERIOD_MS, clock.now);
+    }
+    expect(gate.isShut).toBe(false);
+  });
+
+  it('is shut within milliseconds by as many as keep a socket from being empty', () => {
+    gate.wasRead(4, false, clock.now);
+    clock.now += 6;
+    gate.wasRead(4, false, clock.now);
+    gate.turned(1_000, 0, 0, clock.now);
+    expect(gate.isShut).toBe(true);
+  });
+
+  it('does not take a socket for full that has been left alone or replaced', () => {
+    for (let i = 0; i < 2; i++) {
+      gate.wasRead(6, false, clock.now);
+      if (i === 0) clock.now += 10 * PERIOD_MS;
+      else gate.guard(victim.sockets);
+      clock.now += 6;
+      gate.turned(1_000, 0, 0, clock.now);
+      expect(gate.isShut).toBe(false);
+    }
+  });
+
+  it('asks for cookies only while calls are held back', () => {
+    period(0.8);
+    expect(gate.isPressed).toBe(true);
+    for (let i = 0; i < 3; i++) {
+      clock.now += PERIOD_MS;
+      gate.turned(0, 0, 0, clock.now);
+    }
+    expect([gate.isShut, gate.isPressed]).toEqual([true, false]);
   });
 
   it('knows a place until the last peer has left it', () => {

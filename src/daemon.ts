@@ -20,6 +20,7 @@ import { enterSandbox, planSandbox, type SandboxPlan } from './io/sandbox.ts';
 import { openHeldSocketFile, type SocketFile } from './io/socketfile.ts';
 import { chooseSuite, cryptoPreference } from './io/suite.ts';
 import { watchSuspension } from './io/suspension.ts';
+import { numberInSysfs } from './io/sysfs.ts';
 import { openTun } from './io/tun.ts';
 import { tunName } from './io/tundevice.ts';
 import { serveUapi, type UapiServer } from './io/uapiserver.ts';
@@ -345,7 +346,7 @@ class Daemon {
       successor,
       remains: {
         name: file.name,
-        index: held?.interfaceIndex ?? interfaceIndex(this.#path.tun?.name ?? file.name),
+        index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
         socketDirectory: file.directory,
         controlFd: file.fd,
         stateDirectory,

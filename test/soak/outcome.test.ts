@@ -163,6 +163,14 @@ describe('the verdicts over a soak', () => {
       () => ({ ...goodRecording(), log: { left: [], right: ['ERROR: (wg0) no memory'] } }),
       'nothing is logged as an error',
     ],
+    [
+      'a daemon that ended without a word and was not killed',
+      () => {
+        const line = 'ERROR: (wg0) Process 9 has ended without a word: it was killed, or';
+        return { ...goodRecording(), log: { left: Array(9).fill(line), right: [] } };
+      },
+      'nothing is logged as an error',
+    ],
   ])('see %s', (_, breakage, name) => {
     expect(failedOf(breakage())).toContain(name);
   });

@@ -185,8 +185,18 @@ function judgeProcesses({ events, samples }: Recording, { growth }: Figures): Ve
   return verdict('no process ends by itself', lines, `${livesOf(samples).length} processes`);
 }
 
-function judgeLog({ log }: Recording): Verdict {
-  const lines = SIDES.flatMap((side) => log[side].map((line) => `${side}: ${line}`));
+/** What a starter says of a daemon that was killed. */
+const KILLED_LINE = /Process \d+ has ended without a word: /;
+
+/** A line that a starter writes of each daemon that was killed is expected, and no other. */
+function judgeLog({ log, events }: Recording): Verdict {
+  const lines = SIDES.flatMap((side) => {
+    const kills = events.filter((event) => event.kind === 'kill' && event.side === side).length;
+    const others = log[side].filter((line) => !KILLED_LINE.test(line));
+    const told = log[side].length - others.length;
+    if (told > kills) others.push(`${told} daemons have ended without a word after ${kills} kills`);
+    return others.map((line) => `${side}: ${line}`);
+  });
   return verdict('nothing is logged as an error', lines, 'no line');
 }
 

@@ -24,6 +24,7 @@ export const writev = bind('writev', ['int', 'uintptr_t', 'int'], 'intptr_t');
 export const close = bind('close', ['int']);
 /** Variadic in C; on Linux's ABIs a third word is passed the same way. */
 export const ioctl = bind('ioctl', ['int', 'size_t', 'uintptr_t']);
+export const dup3 = bind('dup3', ['int', 'int', 'int']);
 export const fcntl = bind('fcntl', ['int', 'int', 'intptr_t']);
 export const setns = bind('setns', ['int', 'int']);
 export const unshare = bind('unshare', ['int']);

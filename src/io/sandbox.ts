@@ -35,6 +35,7 @@ import { permittedCalls } from './permittedcalls.ts';
 import { createFilter, installFilter } from './seccomp.ts';
 import { secretMemoryFact } from './secretmemory.ts';
 import { invoke } from './syscalls.ts';
+import { stopReadingTerminals } from './terminal.ts';
 
 /** Accounts that are looked for by name, the first that exists. */
 const USER_NAMES = ['_tswg', 'tswg'];
@@ -138,7 +139,7 @@ export function enterSandbox(
     options.onOff('TSWG_SANDBOX=off: the daemon keeps root and every right; for debugging only');
     return { sandbox: 'off (TSWG_SANDBOX=off)' };
   }
-  prepare();
+  prepare(options);
   const hasRing = hasIoUring();
   const facts: Record<string, string> = {};
   const account = (name: string, { holds, text }: Step): void => {
@@ -169,12 +170,17 @@ function refused(call: string, error: number, consequence = ''): Step {
   return { holds: false, text: `no (${call}: ${errnoName(error)})${consequence}` };
 }
 
-/** What Node would open files for at its first use, and what takes more memory than a user may lock. */
-function prepare(): void {
+/**
+ * What Node would open files for at its first use, and what takes more memory than a user may lock;
+ * terminals last, since Node opens them again.
+ */
+function prepare({ onRefusal }: SandboxOptions): void {
   secretMemoryFact();
   void process.stdout;
   void process.stderr;
   new Date().getTimezoneOffset();
+  const error = stopReadingTerminals();
+  if (error !== 0) onRefusal(`Sandbox: terminal: can still be read (open: ${errnoName(error)})`);
 }
 
 /** No core file with keys in it, and no debugger but root's with CAP_SYS_PTRACE. */

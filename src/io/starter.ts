@@ -44,7 +44,8 @@ const SHELL_COMMAND = `script=$TSWG_STARTER; unset TSWG_STARTER; eval "$script"`
 /**
  * Descriptors of the shell's: 3 the daemon's socket, 4 the control socket (O_PATH), 5 the log.
  * Nothing of it may need a right that the service of examples/ lacks, or a shell that is not POSIX;
- * `-ef` is in that standard since 2024, and was in every shell before.
+ * `-ef` is in that standard since 2024, and was in every shell before. A name that ends as the files
+ * of others do could make a folder of one: version 0.1.0 kept the state of wg0 as wg0.state.
  */
 const SCRIPT = `name=$1 index=$2 sockets=$3 states=$4 tag=$5 remaining=$6
 shift 6
@@ -62,7 +63,7 @@ follow() {
   for file in /sys/class/net/*/ifindex; do
     read -r found <"$file" && [ "$found" = "$index" ] || continue
     new=\${file%/ifindex} new=\${new##*/}
-    case $new in *[!a-zA-Z0-9_=+.-]*) return ;; esac
+    case $new in *[!a-zA-Z0-9_=+.-]* | *.state | *.sock) return ;; esac
     [ ! -e "$sockets/$new.sock" ] && is_ours "$name" || return
     [ ! "$states" ] || [ ! -e "$states/$new" ] || return
     ln -T "$sockets/$name.sock" "$sockets/$new.sock" || return

@@ -313,14 +313,18 @@ describeInLab('code inside a daemon', ['wg'], () => {
       expect(await victims()).toBe(true);
     }));
 
-  it('cannot give its interface a name that is another’s', () =>
+  it('cannot give its interface a name that is another’s, or its file’s', () =>
     withLab({}, async (lab) => {
       const host = await lab.host('host');
       await start(host);
       const victims = await placeVictims(host);
-      await host.ip('link set wg0 name victim');
-      await sleep(500);
-      expect((await host.sh(`test -S ${SOCKET}`)).status).toBe(0);
+      let name = 'wg0';
+      for (const next of ['victim', 'victim.state', 'victim.sock']) {
+        await host.ip(`link set ${name} name ${next}`);
+        name = next;
+        await sleep(500);
+        expect((await host.sh(`test -S ${SOCKET}`)).status).toBe(0);
+      }
       expect(await victims()).toBe(true);
     }));
 });

@@ -11,13 +11,6 @@
  *     tswg-state 1 sha256=<64 hexadecimal digits of all that follows>
  *     <text>
  *
- *   /var/lib/tswg/wg0.current-folder   root's: which folder was this interface's at its last start
- *
- * A daemon that is in other hands can delete another's interface and take its name, and the starter
- * then gives it the folder of that name, too. So a folder that has taken the place of the one that
- * a daemon of this name was started with is no state of this interface's. Users do not tell that:
- * there may be one account for all, and a folder that root had renamed is its old user's as well.
- *
  * The folder is opened once, and the running daemon reaches the file through that descriptor alone
  * (openat, renameat, unlinkat): what takes a daemon's right to paths away leaves it this.
  */
@@ -31,7 +24,6 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
-  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -40,12 +32,10 @@ import {
   rmSync,
   type Stats,
   statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { visible } from '../quotation.ts';
 import { makeDirectory } from './directory.ts';
 import { close, ERRNO, errno, openat, renameat, SystemError, unlinkat } from './libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from './linux.ts';
@@ -56,18 +46,10 @@ const STATE_DIRECTORY = '/var/lib/tswg';
 const STATE = 'state';
 /** Of version 0.1.0, which had all states in one folder. */
 const OLD_SUFFIX = '.state';
-/** So long that no interface, and so no folder, can have a name that ends in it (IFNAMSIZ). */
-const CURRENT_SUFFIX = '.current-folder';
 
-/**
- * Where states are, unless systemd names the folder of a unit with StateDirectory= (the first).
- *
- * @throws Error with one line for the operator
- */
+/** Where states are, unless systemd names the folder of a unit with StateDirectory= (the first). */
 export function stateDirectory(env: Readonly<Record<string, string | undefined>>): string {
-  const directory = env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
-  if (isAbsolute(directory)) return directory;
-  throw new Error(`STATE_DIRECTORY: ${visible(directory)}: expected a path that begins with /`);
+  return env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
 }
 
 /** Whether a daemon of this interface keeps a state, or has left one; false for who may not look. */
@@ -81,7 +63,6 @@ export function hasState(name: string, directory: string): boolean {
  */
 export function removeState(name: string, directory: string): void {
   for (const path of statesOf(name, directory)) rmSync(path, { force: true });
-  rmSync(join(directory, `${name}${CURRENT_SUFFIX}`), { force: true });
   try {
     rmdirSync(join(directory, name));
   } catch {
@@ -138,7 +119,7 @@ export class StateFile {
     this.#parent = directory;
     this.#name = name;
     const path = join(directory, name);
-    close(openPrivateDirectory(directory, [0, process.geteuid?.()]));
+    close(openPrivateDirectory(directory));
     this.#directoryFd = openPrivateDirectory(path);
     this.directory = { path, fd: this.#directoryFd };
     this.#takeOverOld();
@@ -153,12 +134,11 @@ export class StateFile {
     this.#name = name;
   }
 
-  /** The one where version 0.1.0, which was root, had it, unless there is a later one. */
+  /** The one where version 0.1.0 had it, unless there is a later one. */
   #takeOverOld(): void {
     const old = join(this.#parent, `${this.#name}${OLD_SUFFIX}`);
-    const found = lstatSync(old, { throwIfNoEntry: false });
-    if (found === undefined || !found.isFile()) return;
-    if (![0, process.geteuid?.()].includes(found.uid)) return;
+    const found = statSync(old, { throwIfNoEntry: false });
+    if (found === undefined) return;
     const present = statSync(this.path, { throwIfNoEntry: false });
     try {
       if (present === undefined || present.mtimeMs < found.mtimeMs) renameSync(old, this.path);
@@ -175,12 +155,6 @@ export class StateFile {
    * @throws {SystemError}
    */
   read(): Found {
-    const found = this.#readFile();
-    this.#markFolder();
-    return found;
-  }
-
-  #readFile(): Found {
     let fd: number;
     try {
       // Without O_NONBLOCK, opening a pipe would wait for its writer.
@@ -274,10 +248,6 @@ export class StateFile {
 
   /** Whether somebody else may have written or read it: then it says nothing, and is no secret. */
   #mistrust(status: Stats): string | null {
-    const mark = this.#readMark();
-    if (mark !== null && mark !== this.#folderMark()) {
-      return 'its folder is not the one that the last daemon of this name had';
-    }
     if (!status.isFile()) return 'it is not a regular file';
     const owners = [process.geteuid?.(), fstatSync(this.#directoryFd).uid];
     if (!owners.includes(status.uid)) return `it belongs to the user with the id ${status.uid}`;
@@ -287,36 +257,6 @@ export class StateFile {
     if ((mode & OTHERS) !== 0) return `its mode is 0${mode.toString(8)}, expected 0600`;
     if (status.size > BYTES_MAX) return `it is longer than ${BYTES_MAX} bytes`;
     return null;
-  }
-
-  get #markPath(): string {
-    return join(this.#parent, `${this.#name}${CURRENT_SUFFIX}`);
-  }
-
-  #folderMark(): string {
-    const { dev, ino } = fstatSync(this.#directoryFd);
-    return `${dev} ${ino}\n`;
-  }
-
-  /** Null for a name that no daemon was started with, or whose mark a crash has cut off. */
-  #readMark(): string | null {
-    try {
-      return /^\d+ \d+\n$/.exec(readFileSync(this.#markPath, 'latin1'))?.[0] ?? null;
-    } catch {
-      return null;
-    }
-  }
-
-  /** A full disk is no reason to be without the state that was found. */
-  #markFolder(): void {
-    const mark = this.#folderMark();
-    if (this.#readMark() === mark) return;
-    try {
-      writeFileSync(this.#markPath, mark, { mode: PRIVATE_MODE });
-    } catch {
-      // An old mark that stayed would refuse the next state, which is this folder's.
-      rmSync(this.#markPath, { force: true });
-    }
   }
 
   #refuse(why: string, fd?: number): Found & { readonly kind: 'refused' } {
@@ -333,11 +273,8 @@ export class StateFile {
   }
 }
 
-/**
- * @param owners who may own it; undefined: whoever
- * @throws {SystemError} also when others may write there: they could exchange the file
- */
-function openPrivateDirectory(directory: string, owners?: readonly (number | undefined)[]): number {
+/** @throws {SystemError} also when others may write there: they could exchange the file */
+function openPrivateDirectory(directory: string): number {
   const what = `keep the state in ${directory}`;
   let fd: number;
   try {
@@ -346,14 +283,10 @@ function openPrivateDirectory(directory: string, owners?: readonly (number | und
   } catch (error) {
     throw systemErrorOf(what, 'mkdir', error);
   }
-  const { mode, uid } = fstatSync(fd);
-  const isOwned = owners === undefined || owners.includes(uid);
-  if (isOwned && (mode & OTHERS_MAY_WRITE) === 0) return fd;
+  const { mode } = fstatSync(fd);
+  if ((mode & OTHERS_MAY_WRITE) === 0) return fd;
   closeSync(fd);
-  const why = isOwned
-    ? 'others may write there; `chmod 700` fixes it'
-    : `it belongs to the user with the id ${uid}; \`chown root\` fixes it`;
-  throw new SystemError(what, 'fstat', EACCES!, why);
+  throw new SystemError(what, 'fstat', EACCES!, 'others may write there; `chmod 700` fixes it');
 }
 
 function headOf(text: string): string {

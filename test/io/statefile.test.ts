@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { hasState, removeState, StateFile, stateDirectory } from '../../src/io/statefile.ts';
+import { hasState, removeState, StateFile } from '../../src/io/statefile.ts';
 import { StateKeeper } from '../../src/io/statekeeper.ts';
 
 const TEXT = 'set=1\nprivate_key=secret\n\n';
@@ -147,49 +147,6 @@ describe('the state file', () => {
     }
   });
 
-  it.runIf(isRoot)('is not kept in a folder of another user’s, who could exchange it', () => {
-    mkdirSync(states, { mode: 0o700 });
-    chownSync(states, 12345, 0);
-    expect(open).toThrow(/belongs to the user with the id 12345; `chown root` fixes it/);
-  });
-
-  it('is not kept by a path that is relative to wherever the daemon was started', () => {
-    expect(() => stateDirectory({ STATE_DIRECTORY: 'rel:/abs' })).toThrow(
-      'STATE_DIRECTORY: rel: expected a path that begins with /',
-    );
-    expect(stateDirectory({ STATE_DIRECTORY: '/abs:rel' })).toBe('/abs');
-  });
-
-  it('in a folder that has taken the place of this interface’s is refused', async () => {
-    const mine = open();
-    expect(mine.read()).toEqual({ kind: 'nothing' });
-    const intruder = new StateFile('wg1', states);
-    files.push(intruder);
-    await intruder.write('the intruder’s');
-    mine.remove();
-    rmSync(directory, { recursive: true });
-    renameSync(join(states, 'wg1'), directory);
-    expect(open().read()).toMatchObject({
-      kind: 'refused',
-      why: 'its folder is not the one that the last daemon of this name had',
-    });
-    // From now on it is this interface's.
-    await open().write(TEXT);
-    expect(open().read()).toEqual({ kind: 'text', text: TEXT });
-  });
-
-  it('that was renamed to a name no daemon had, and back again, is the interface’s', async () => {
-    const file = open();
-    file.read();
-    await file.write(TEXT);
-    renameSync(directory, join(states, 'office'));
-    const renamed = new StateFile('office', states);
-    files.push(renamed);
-    expect(renamed.read()).toEqual({ kind: 'text', text: TEXT });
-    renameSync(join(states, 'office'), directory);
-    expect(open().read()).toEqual({ kind: 'text', text: TEXT });
-  });
-
   it('is not kept where there is no folder to be had, and says so', () => {
     mkdirSync(states);
     writeFileSync(directory, '');
@@ -211,7 +168,7 @@ describe('the state of version 0.1.0, which was in the folder of all', () => {
     writeFileSync(old(), await whole('old'), { mode: 0o600 });
     expect(hasState('wg0', states)).toBe(true);
     expect(open().read()).toEqual({ kind: 'text', text: 'old' });
-    expect(readdirSync(states).sort()).toEqual(['wg0', 'wg0.current-folder']);
+    expect(readdirSync(states)).toEqual(['wg0']);
     expect(hasState('wg0', states)).toBe(true);
   });
 
@@ -228,20 +185,6 @@ describe('the state of version 0.1.0, which was in the folder of all', () => {
     utimesSync(old(), time, time);
     expect(open().read()).toEqual({ kind: 'text', text: kept });
     expect(existsSync(old())).toBe(false);
-  });
-
-  it('is left alone where it is no file, or not root’s', async () => {
-    mkdirSync(old(), { recursive: true });
-    expect(open().read()).toEqual({ kind: 'nothing' });
-    rmSync(old(), { recursive: true });
-    writeFileSync(join(root, 'elsewhere'), await whole('old'), { mode: 0o600 });
-    symlinkSync(join(root, 'elsewhere'), old());
-    expect(open().read()).toEqual({ kind: 'nothing' });
-    rmSync(old());
-    if (!isRoot) return;
-    writeFileSync(old(), await whole('old'), { mode: 0o600 });
-    chownSync(old(), 12345, 0);
-    expect(open().read()).toEqual({ kind: 'nothing' });
   });
 
   it('is removed with the interface', async () => {

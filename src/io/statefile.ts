@@ -24,6 +24,7 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -34,8 +35,9 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
+import { visible } from '../quotation.ts';
 import { makeDirectory } from './directory.ts';
 import { close, ERRNO, errno, openat, renameat, SystemError, unlinkat } from './libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from './linux.ts';
@@ -47,9 +49,15 @@ const STATE = 'state';
 /** Of version 0.1.0, which had all states in one folder. */
 const OLD_SUFFIX = '.state';
 
-/** Where states are, unless systemd names the folder of a unit with StateDirectory= (the first). */
+/**
+ * Where states are, unless systemd names the folder of a unit with StateDirectory= (the first).
+ *
+ * @throws Error with one line for the operator
+ */
 export function stateDirectory(env: Readonly<Record<string, string | undefined>>): string {
-  return env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
+  const directory = env.STATE_DIRECTORY?.split(':')[0] || STATE_DIRECTORY;
+  if (isAbsolute(directory)) return directory;
+  throw new Error(`STATE_DIRECTORY: ${visible(directory)}: expected a path that begins with /`);
 }
 
 /** Whether a daemon of this interface keeps a state, or has left one; false for who may not look. */
@@ -119,7 +127,7 @@ export class StateFile {
     this.#parent = directory;
     this.#name = name;
     const path = join(directory, name);
-    close(openPrivateDirectory(directory));
+    close(openPrivateDirectory(directory, [0, process.geteuid?.()]));
     this.#directoryFd = openPrivateDirectory(path);
     this.directory = { path, fd: this.#directoryFd };
     this.#takeOverOld();
@@ -134,11 +142,12 @@ export class StateFile {
     this.#name = name;
   }
 
-  /** The one where version 0.1.0 had it, unless there is a later one. */
+  /** The one where version 0.1.0, which was root, had it, unless there is a later one. */
   #takeOverOld(): void {
     const old = join(this.#parent, `${this.#name}${OLD_SUFFIX}`);
-    const found = statSync(old, { throwIfNoEntry: false });
-    if (found === undefined) return;
+    const found = lstatSync(old, { throwIfNoEntry: false });
+    if (found === undefined || !found.isFile()) return;
+    if (![0, process.geteuid?.()].includes(found.uid)) return;
     const present = statSync(this.path, { throwIfNoEntry: false });
     try {
       if (present === undefined || present.mtimeMs < found.mtimeMs) renameSync(old, this.path);
@@ -273,8 +282,11 @@ export class StateFile {
   }
 }
 
-/** @throws {SystemError} also when others may write there: they could exchange the file */
-function openPrivateDirectory(directory: string): number {
+/**
+ * @param owners who may own it; undefined: whoever
+ * @throws {SystemError} also when others may write there: they could exchange the file
+ */
+function openPrivateDirectory(directory: string, owners?: readonly (number | undefined)[]): number {
   const what = `keep the state in ${directory}`;
   let fd: number;
   try {
@@ -283,10 +295,14 @@ function openPrivateDirectory(directory: string): number {
   } catch (error) {
     throw systemErrorOf(what, 'mkdir', error);
   }
-  const { mode } = fstatSync(fd);
-  if ((mode & OTHERS_MAY_WRITE) === 0) return fd;
+  const { mode, uid } = fstatSync(fd);
+  const isOwned = owners === undefined || owners.includes(uid);
+  if (isOwned && (mode & OTHERS_MAY_WRITE) === 0) return fd;
   closeSync(fd);
-  throw new SystemError(what, 'fstat', EACCES!, 'others may write there; `chmod 700` fixes it');
+  const why = isOwned
+    ? 'others may write there; `chmod 700` fixes it'
+    : `it belongs to the user with the id ${uid}; \`chown root\` fixes it`;
+  throw new SystemError(what, 'fstat', EACCES!, why);
 }
 
 function headOf(text: string): string {

@@ -11,7 +11,7 @@
  *     tswg-state 1 sha256=<64 hexadecimal digits of all that follows>
  *     <text>
  *
- *   /var/lib/tswg/wg0.current-folder   root's: which folder was this interface's at its last start
+ *   /var/lib/tswg/.wg0.current-folder   root's: which folder was this interface's at its last start
  *
  * A daemon that is in other hands can delete another's interface and take its name, and the starter
  * then gives it the folder of that name, too. So a folder that has taken the place of the one that
@@ -81,7 +81,7 @@ export function hasState(name: string, directory: string): boolean {
  */
 export function removeState(name: string, directory: string): void {
   for (const path of statesOf(name, directory)) rmSync(path, { force: true });
-  rmSync(join(directory, `${name}${CURRENT_SUFFIX}`), { force: true });
+  rmSync(join(directory, `.${name}${CURRENT_SUFFIX}`), { force: true });
   try {
     rmdirSync(join(directory, name));
   } catch {
@@ -290,7 +290,7 @@ export class StateFile {
   }
 
   get #markPath(): string {
-    return join(this.#parent, `${this.#name}${CURRENT_SUFFIX}`);
+    return join(this.#parent, `.${this.#name}${CURRENT_SUFFIX}`);
   }
 
   #folderMark(): string {

@@ -211,7 +211,7 @@ describe('the state of version 0.1.0, which was in the folder of all', () => {
     writeFileSync(old(), await whole('old'), { mode: 0o600 });
     expect(hasState('wg0', states)).toBe(true);
     expect(open().read()).toEqual({ kind: 'text', text: 'old' });
-    expect(readdirSync(states).sort()).toEqual(['wg0', 'wg0.current-folder']);
+    expect(readdirSync(states).sort()).toEqual(['.wg0.current-folder', 'wg0']);
     expect(hasState('wg0', states)).toBe(true);
   });
 

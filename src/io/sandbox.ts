@@ -36,6 +36,7 @@ import { createFilter, installFilter } from './seccomp.ts';
 import { secretMemoryFact } from './secretmemory.ts';
 import { invoke } from './syscalls.ts';
 import { stopReadingTerminals } from './terminal.ts';
+import { nameAllSockets } from './unixnames.ts';
 
 /** Accounts that are looked for by name, the first that exists. */
 const USER_NAMES = ['_tswg', 'tswg'];
@@ -172,7 +173,7 @@ function refused(call: string, error: number, consequence = ''): Step {
 
 /**
  * What Node would open files for at its first use, and what takes more memory than a user may lock;
- * terminals last, since Node opens them again.
+ * terminals after that, since Node opens them again. Sockets last, when all are there.
  */
 function prepare({ onRefusal }: SandboxOptions): void {
   secretMemoryFact();
@@ -181,6 +182,8 @@ function prepare({ onRefusal }: SandboxOptions): void {
   new Date().getTimezoneOffset();
   const error = stopReadingTerminals();
   if (error !== 0) onRefusal(`Sandbox: terminal: can still be read (open: ${errnoName(error)})`);
+  const refusal = nameAllSockets();
+  if (refusal !== 0) onRefusal(`Sandbox: sockets: can be named (bind: ${errnoName(refusal)})`);
 }
 
 /** No core file with keys in it, and no debugger but root's with CAP_SYS_PTRACE. */

@@ -37,6 +37,7 @@ import {
 } from './libc.ts';
 import { F_SETFL, MSG_DONTWAIT } from './linux.ts';
 import { type Watch, watch } from './poller.ts';
+import { nameSocket } from './unixnames.ts';
 
 const SHELL = '/bin/sh';
 /** Out of the environment, so that a list of processes shows what it is and not all of it. */
@@ -206,6 +207,8 @@ function spawnShell({ command, env, remains }: StarterOptions, socketFd: number)
 /** Calls the daemon that had us started, over the starter's socket. @throws {SystemError} */
 export function call(socketFd: number): Channel {
   const [ours, theirs] = socketPair();
+  // It goes to a process that may be in other hands, and has confined itself before.
+  nameSocket(theirs);
   const isSent = sendDescriptors(socketFd, 0, [theirs], SEND_TIMEOUT_MS);
   const error = errno();
   close(theirs);

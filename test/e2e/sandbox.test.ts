@@ -80,6 +80,11 @@ function successes(outcomes: Readonly<Record<string, string>>): string[] {
     .sort();
 }
 
+/** The UNIX sockets that were tried to be given a name. */
+function namedOnes({ main }: Report): string[] {
+  return Object.keys(main).filter((what) => what.startsWith('a service’s name'));
+}
+
 /** One field of /proc/PID/task/TID/status, for every thread, the main one first. */
 async function threads(host: Host, pid: number, field: string): Promise<string[]> {
   const { stdout } = await host.sh(
@@ -242,7 +247,15 @@ describeInLab('code inside a daemon', ['wg'], () => {
         try {
           const subject = await start(host, { ...env, TSWG_PROBE_SERVICE: service });
           const { pid } = subject;
+          // One that was accepted is there, too, while everything is tried.
+          const program = `const socket = require('net').connect('${SOCKET}');
+            socket.on('data', () => console.log('answered')).write('get=1\\n\\n');`;
+          const client = host.spawn('node', ['-e', program]);
+          await waitFor(() => client.stdout.includes('answered'), 'a connection', 20_000);
           const first = await probe(host, subject, pid);
+          await client.stop('SIGTERM');
+          // The starter's, the listening one, and that.
+          expect(namedOnes(first).length).toBeGreaterThanOrEqual(3);
           await host.run('tswg', ['wg0', 'upgrade'], { timeoutMs: 40_000 });
           const next = await currentPid(host);
           expect(next).not.toBe(pid);
@@ -253,6 +266,7 @@ describeInLab('code inside a daemon', ['wg'], () => {
           for (const report of [first, taking, going, second]) {
             const permitted = PERMITTED.filter((what) => what in report!.main);
             expect(permitted.length).toBeGreaterThanOrEqual(2);
+            expect(namedOnes(report!).length).toBeGreaterThanOrEqual(1);
             expect(Object.keys(report!.main).length).toBeGreaterThan(25);
             const all = [...permitted, ...left.main].sort();
             expect(successes(report!.main), report!.when).toEqual(all);

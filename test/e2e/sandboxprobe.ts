@@ -51,6 +51,7 @@ const unlink = bind('unlink', 'str');
 const unlinkat = bind('unlinkat', 'int', 'str', 'int');
 const socket = bind('socket', 'int', 'int', 'int');
 const bindSocket = bind('bind', 'int', 'uintptr_t', 'uint32_t');
+const listenOn = bind('listen', 'int', 'int');
 const connect = bind('connect', 'int', 'uintptr_t', 'uint32_t');
 const send = bind('send', 'int', 'uintptr_t', 'size_t', 'int');
 const sendto = bind('sendto', 'int', 'uintptr_t', 'size_t', 'int', 'uintptr_t', 'uint32_t');
@@ -83,6 +84,7 @@ const FDS_MAX = 128;
 type Attempt = readonly [ReturnType<typeof bind>, ...(number | string)[]];
 
 const scratch = new Scratch(4096);
+const taken = new Scratch(128);
 const NAME_AT = 0;
 const MESSAGE_AT = 256;
 const TEXT_AT = 512;
@@ -130,7 +132,23 @@ function attempts(): Record<string, Attempt> {
     'another’s socket by folder': [unlinkat, AT_FDCWD, VICTIM_SOCKET, 0],
     ...stateAttempts(),
     ...serviceAttempts(),
+    ...nameAttempts(),
   };
+}
+
+/** By which another program expects to find its service: for every UNIX socket that there is. */
+function nameAttempts(): Record<string, Attempt> {
+  const fds: number[] = [];
+  for (let fd = 0; fd < FDS_MAX; fd++) {
+    if (getIntOption(fd, SOL_SOCKET, SO_DOMAIN) === AF_UNIX) fds.push(fd);
+  }
+  const length = putUnixAddress(taken, '@service')!;
+  return Object.fromEntries(
+    fds.flatMap((fd): [string, Attempt][] => [
+      [`a service’s name: ${fd}`, [bindSocket, fd, taken.address, length]],
+      [`to listen: ${fd}`, [listenOn, getIntOption(fd, SOL_SOCKET, SO_ACCEPTCONN) ? -1 : fd, 1]],
+    ]),
+  );
 }
 
 /** Of a persistent daemon, which has a folder. */

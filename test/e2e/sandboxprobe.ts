@@ -10,7 +10,7 @@
 import { spawnSync } from 'node:child_process';
 import { fstatSync, openSync, promises, readFileSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
-import { ERRNO, errno, getIntOption, Scratch } from '../../src/io/libc.ts';
+import { close, ERRNO, errno, getIntOption, Scratch } from '../../src/io/libc.ts';
 import {
   AF_UNIX,
   O_CLOEXEC,
@@ -216,10 +216,12 @@ const nameOf = (number: number): string =>
   Object.entries(ERRNO).find(([, value]) => value === number)?.[0] ?? `${number}`;
 
 function onMainThread(): Record<string, string> {
-  const outcomes = Object.entries(attempts()).map(([what, [call, ...args]]) => [
-    what,
-    call(...args) < 0 ? nameOf(errno()) : 'done',
-  ]);
+  const outcomes = Object.entries(attempts()).map(([what, [call, ...args]]) => {
+    const result = call(...args);
+    const outcome = result < 0 ? nameOf(errno()) : 'done';
+    forget(what, result);
+    return [what, outcome];
+  });
   const { error } = spawnSync('/bin/true');
   return {
     ...Object.fromEntries(outcomes),
@@ -227,6 +229,11 @@ function onMainThread(): Record<string, string> {
     'node: write': codeOf(() => openSync('/run/intruder', 'w')),
     'node: program': error === undefined ? 'done' : ((error as NodeJS.ErrnoException).code ?? ''),
   };
+}
+
+/** A socket of our own making is none of the daemon's, for which names are tried. */
+function forget(what: string, fd: number): void {
+  if (what === 'unix socket' && fd >= 0) close(fd);
 }
 
 function codeOf(attempt: () => unknown): string {
@@ -251,7 +258,9 @@ async function onPoolThread(): Promise<Record<string, string>> {
   for (const [what, attempt] of Object.entries(attempts())) {
     // It would succeed there, in place of all of us.
     if (what === 'program' && process.env.TSWG_PROBE_WITHOUT === 'seccomp') continue;
-    outcomes[what] = (await onPool(attempt)) < 0 ? 'refused' : 'done';
+    const result = await onPool(attempt);
+    outcomes[what] = result < 0 ? 'refused' : 'done';
+    forget(what, result);
   }
   outcomes['node: read'] = await promises.readFile('/etc/passwd').then(
     () => 'done',

@@ -302,7 +302,7 @@ describe("netstart's command line", () => {
   });
 
   it.each([
-    ['../passwd', '../passwd: expected the na'],
+    ['../passwd', '../passwd: expected the name of an interface'],
     ['-n --keep', '-n, --keep: expected one of them'],
     ['-x', '-x: unknown option'],
   ])('netstart %s is a mistake', (words, word) => {

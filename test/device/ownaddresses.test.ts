@@ -82,6 +82,18 @@ describe('a packet that carries an address of ours as its source', () => {
     world.run(10);
     expect(b.record(a).drops.get('ownSource')).toBe(2);
     expect(b.delivered).toHaveLength(2);
+    ownRoutes(sites, ...routes);
+    ownRoutes(sites);
+    a.send(ipv4('10.0.0.133', '10.20.0.5'));
+    world.run(10);
+    expect(b.delivered).toHaveLength(3);
+  });
+
+  it('is looked for among single addresses where a route is one', () => {
+    const sites = connected();
+    ownRoutes(sites, '10.0.0.133/32', 'fd00::8005/128');
+    expect(sites.b.record(sites.a).ownPrefixes).toBeNull();
+    expect(sites.b.record(sites.a).ownSources).not.toBeNull();
   });
 
   it('is dropped, too, where both an address and a prefix of ours are allowed the peer', () => {

@@ -6,6 +6,7 @@
 
 import type { Datapath } from './datapath.ts';
 import { type Monitor, type Place, watchRoutes } from './io/linkmonitor.ts';
+import { LocalRoutes } from './io/localroutes.ts';
 import { Netlink } from './io/netlink.ts';
 import { gatherOwnAddresses } from './io/ownaddresses.ts';
 
@@ -13,6 +14,7 @@ export class Surroundings implements Monitor {
   readonly #path: Datapath;
   readonly #netlink: Netlink;
   readonly #routes: Monitor;
+  readonly #localRoutes: LocalRoutes;
 
   /**
    * @param onBug gets what goes wrong in following them
@@ -21,6 +23,16 @@ export class Surroundings implements Monitor {
   constructor(path: Datapath, onBug: (error: unknown) => void) {
     this.#path = path;
     this.#netlink = new Netlink();
+    this.#localRoutes = new LocalRoutes({
+      ask: () => this.#netlink.localRoutes(),
+      onDue: () => {
+        try {
+          this.#follow();
+        } catch (error) {
+          onBug(error);
+        }
+      },
+    });
     this.#routes = watchRoutes(this.#follow, { onBug });
   }
 
@@ -36,13 +48,14 @@ export class Surroundings implements Monitor {
     this.#path.begin();
     this.#path.udp?.forgetPaths(device.endpoints());
     device.pathsChanged(this.#path.now);
-    const addresses = gatherOwnAddresses(this.#netlink, link);
+    const addresses = gatherOwnAddresses(this.#netlink, link, this.#localRoutes.get());
     if (addresses !== null) device.setOwnAddresses(addresses);
     this.#path.end();
   };
 
   close(): void {
     this.#routes.close();
+    this.#localRoutes.close();
     this.#netlink.close();
   }
 }

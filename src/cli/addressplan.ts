@@ -75,6 +75,23 @@ function isLinkLocal(address: Uint8Array): boolean {
   return address[0] === 0xfe && (address[1] & 0xc0) === 0x80;
 }
 
+/** Says what -alias without an address took away. */
+export function unnamedRemovals(
+  name: string,
+  current: readonly AddressView[],
+  planned: readonly AddressView[],
+  drafts: readonly AddressDraft[],
+): string[] {
+  if (!drafts.some(({ mode, address }) => mode === 'remove' && address === null)) return [];
+  return current
+    .filter((one) => one.address.length === 4 && !planned.some((kept) => sameAddress(kept, one)))
+    .map((one) => `-alias: ${formatView(one)}: removed, the only IPv4 address of ${name}`);
+}
+
+function formatView({ address, length }: AddressView): string {
+  return `${formatAddress(address)}/${length}`;
+}
+
 /** What addresses that are new were taken for. */
 export function addressDoubts(
   current: readonly AddressView[],
@@ -90,6 +107,13 @@ export function addressDoubts(
 
 function remove(name: string, planned: AddressView[], draft: AddressDraft): AddressView[] {
   const { address, length } = draft;
+  const ofFamily = planned.filter((one) => one.address.length === 4);
+  if (address === null && ofFamily.length > 1) {
+    const texts = ofFamily.map(formatView).join(', ');
+    throw new Refusal(
+      `-alias: ${name} has ${texts}: expected which, as in \`inet ADDRESS -alias\``,
+    );
+  }
   const found = planned.findIndex((one) =>
     address === null
       ? one.address.length === 4

@@ -9,7 +9,13 @@ import { formatAddress } from '../packet/address.ts';
 import { parseState, type ReportedState } from '../uapi/get.ts';
 import { EADDRINUSE, parseErrno } from '../uapi/response.ts';
 import { writeSet } from '../uapi/set.ts';
-import { addressDoubts, checkMtu, planAddresses, sameAddress } from './addressplan.ts';
+import {
+  addressDoubts,
+  checkMtu,
+  planAddresses,
+  sameAddress,
+  unnamedRemovals,
+} from './addressplan.ts';
 import { type Draft, isEmpty, takesOnlyAway } from './command.ts';
 import { keyWord, type Warning, weighPeers } from './consequences.ts';
 import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
@@ -40,6 +46,7 @@ export async function configure(name: string, draft: Draft, system: System): Pro
     throw new Refusal(`${name}: create: the interface is there already`);
   }
   if (existing === undefined) checkCreation(name, draft, system);
+  else checkOurs(existing, draft, system);
   if (!system.isRoot) throw needsRoot(name);
   const change = await resolveChange(draft, system);
   const warnings = [
@@ -80,6 +87,19 @@ function checkCreation(name: string, draft: Draft, system: System): void {
   }
 }
 
+/**
+ * On a link of another kind an address, its MTU or its state are not ours to change: a slip in the
+ * name would cut the machine off. For words of WireGuard its socket says so.
+ *
+ * @throws Refusal
+ */
+function checkOurs(link: Link, draft: Draft, system: System): void {
+  const { name, kind } = link;
+  if (wireguardWord(draft) !== null) return;
+  if (kind === 'wireguard' || system.sockets().includes(name)) return;
+  throw new Refusal(`${name}: not a WireGuard interface: \`ip\` changes others`);
+}
+
 function areNamed(names: readonly string[]): string {
   return `${names.length === 1 ? 'is' : 'are'} ${names.join(', ')}`;
 }
@@ -116,7 +136,10 @@ function weighAddresses(
   const planned = planAddresses(name, current, addresses);
   const mtuAfter = mtu ?? existing?.mtu;
   if (mtuAfter !== undefined) checkMtu(name, mtuAfter, mtu, planned);
-  return addressDoubts(current, addresses).map((text) => ({ text, isMoot: false }));
+  return [
+    ...addressDoubts(current, addresses),
+    ...unnamedRemovals(name, current, planned, addresses),
+  ].map((text) => ({ text, isMoot: false }));
 }
 
 async function startDaemon(name: string, persists: boolean, system: System): Promise<void> {

@@ -5,7 +5,7 @@
  */
 
 import type { DeviceChange, PeerChange, PeerState, Prefix } from '../device/configuration.ts';
-import { formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
+import { broadcastOf, formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import type { Draft } from './command.ts';
 import { isClamped, isPublicPoint } from './curve.ts';
@@ -21,6 +21,8 @@ export interface Warning {
 
 export interface OwnAddress {
   readonly address: Uint8Array;
+  /** Of its network's prefix. */
+  readonly length: number;
   readonly index: number;
 }
 
@@ -98,7 +100,15 @@ function checkPublicKey(key: Uint8Array): void {
 /** @throws Refusal */
 function checkEndpoint(peer: PeerChange, port: number, addresses: readonly OwnAddress[]): void {
   const { endpoint } = peer;
-  if (!endpoint || port === 0 || endpoint.port !== port) return;
+  if (!endpoint) return;
+  // Linux sends none of our datagrams there (EACCES).
+  const network = addresses.find((one) => isBroadcastOf(one, endpoint.address));
+  if (network !== undefined) {
+    throw new Refusal(
+      `wgendpoint: ${formatAddress(endpoint.address)}: this means every machine beside our own ${formatAddress(network.address)}/${network.length}: expected the address of the peer`,
+    );
+  }
+  if (port === 0 || endpoint.port !== port) return;
   // Other links may have the same fe80:: address.
   const isOurs = ({ address, index }: OwnAddress): boolean =>
     sameBytes(address, endpoint.address) && (endpoint.scope === 0 || endpoint.scope === index);
@@ -106,6 +116,11 @@ function checkEndpoint(peer: PeerChange, port: number, addresses: readonly OwnAd
   throw new Refusal(
     `wgendpoint: ${formatAddress(endpoint.address)} ${port}: our own address and port: expected those of the peer`,
   );
+}
+
+/** Networks of one or two addresses have none (RFC 3021). */
+function isBroadcastOf({ address, length }: OwnAddress, other: Uint8Array): boolean {
+  return other.length === 4 && length < 31 && sameBytes(broadcastOf(address, length), other);
 }
 
 function warnOfPrivateKey(
@@ -145,7 +160,11 @@ function warnOfPeer(
     const alike = [...standing.keys()].find((key) => areAlike(key, text) && !isRemoved(key));
     if (alike !== undefined) {
       const other = standing.get(alike)!;
-      return [odd(`wgpeer: ${shown}: a new peer, with nearly the key of ${nameOf(other)}`)];
+      return [
+        odd(
+          `wgpeer: ${shown}: a new peer, with nearly the key of ${nameOf(other)}: ${difference(text, alike)}`,
+        ),
+      ];
     }
   }
   if (known === undefined && peer.allowedIps.every(({ remove }) => remove)) {
@@ -237,6 +256,14 @@ function areAlike(a: string, b: string): boolean {
     if (a[at] !== b[at] && ++different > ALIKE_MAX) return false;
   }
   return true;
+}
+
+/** Where two keys differ: what is shown of them may not. */
+function difference(typed: string, other: string): string {
+  const places = [...typed].flatMap((_, at) => (typed[at] === other[at] ? [] : [at]));
+  const [first] = places;
+  const more = places.length > 1 ? `, and ${places.length - 1} more` : '';
+  return `character ${first + 1} is ${typed[first]}, there ${other[first]}${more}`;
 }
 
 function odd(text: string): Warning {

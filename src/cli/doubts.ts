@@ -4,7 +4,13 @@
  */
 
 import type { Prefix } from '../device/configuration.ts';
-import { formatAddress, formatPrefix, parseAddress } from '../packet/address.ts';
+import {
+  broadcastOf,
+  formatAddress,
+  formatPrefix,
+  maskAddress,
+  parseAddress,
+} from '../packet/address.ts';
 
 /** @param text as it was typed, @param prefix what it was taken for */
 export function prefixDoubt(text: string, prefix: Prefix): string | null {
@@ -26,9 +32,21 @@ export function addressDoubt(
 ): string | null {
   const text = formatAddress(address);
   if (length === 0) return `${text}/0: all addresses there are become neighbours in the tunnel`;
-  if (isLengthTyped || address.length === 16) return null;
+  if (address.length === 16) return null;
+  if (isLengthTyped) return length < 31 ? edgeDoubt(address, length) : null;
   const network = networkDoubt(address);
   return network === null ? null : `${text}: ${network}`;
+}
+
+/** The first and the last address of a network of IPv4 are no machine's. */
+function edgeDoubt(address: Uint8Array, length: number): string | null {
+  const text = `${formatAddress(address)}/${length}`;
+  if (Buffer.compare(maskAddress(address, length), address) === 0) {
+    return `${text}: the network itself; an address in it is that of one machine`;
+  }
+  return Buffer.compare(broadcastOf(address, length), address) === 0
+    ? `${text}: the network's broadcast address, which is no machine's`
+    : null;
 }
 
 /** An address without a length that looks like that of a network; null for others. */
@@ -38,5 +56,5 @@ function networkDoubt(address: Uint8Array): string | null {
   if (zeros === 0 || (address.length === 16 && zeros < 8)) return null;
   const text = formatAddress(address);
   const usual = address.length === 16 && zeros < 16 ? 64 : (address.length - zeros) * 8;
-  return `taken as the one host ${text}/${address.length * 8}; a network is ${text}/${usual}`;
+  return `taken as the one host ${text}/${address.length * 8}; a network needs its length, as in ${text}/${usual}`;
 }

@@ -8,7 +8,7 @@ import { COMMANDS, findWord, PLACES, type Place, WORDS, type Word } from './word
 
 /** Where the explanations begin in the list of words. */
 const TERM_COLUMNS = 26;
-const COLUMNS_MAX = 90;
+const COLUMNS_MAX = 80;
 
 function program(args: readonly string[]): ReturnType<typeof yargs> {
   const parser = yargs([...args]);
@@ -25,8 +25,9 @@ export async function formatHelp(): Promise<string> {
   help.usage(
     'tswg takes the words of OpenBSD ifconfig(8) for WireGuard interfaces on Linux.\n\n' +
       'usage: tswg [INTERFACE] [WORD [ARGUMENT ...] ...]\n\n' +
-      'Without a word it shows the interface, without an interface all of them. Several words\n' +
-      'may follow each other; they are all checked before anything is changed.',
+      'Without a word it shows the interface, without an interface all of them.\n' +
+      'Several words may follow each other; they are all checked before anything is\n' +
+      'changed.',
   );
   for (const row of COMMANDS) help.command([row.word, ...row.args].join(' '), row.summary);
   help.option('json', { type: 'boolean', describe: 'show all interfaces as JSON' });
@@ -77,7 +78,8 @@ export async function formatTopic(topic: string): Promise<string> {
     word === undefined ? '' : `INTERFACE ${word.place === 'peer' ? 'wgpeer PUBLICKEY ' : ''}`;
   // Examples are to be copied, so that no line is broken but ours.
   const help = program([]).wrap(null);
-  help.usage(`usage: tswg ${before}${usageOf(topic, row)}\n\n${sentence(row.summary)}`);
+  const summary = wrap(sentence(row.summary), columnsOf(help)).join('\n');
+  help.usage(`usage: tswg ${before}${usageOf(topic, row)}\n\n${summary}`);
   const others = [row.word, ...(row.aliases ?? [])].filter((name) => name !== topic);
   const notes = [
     row.detail === undefined ? undefined : wrap(row.detail, columnsOf(help)).join('\n'),

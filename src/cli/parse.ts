@@ -94,8 +94,17 @@ function parseCompletion(rest: readonly string[]): Command | Mistake {
 }
 
 function parseNetstart(rest: readonly string[]): Command | Mistake {
-  const mode = rest[0] === '-n' ? 'plan' : rest[0] === '--keep' ? 'keep' : 'once';
-  const names = mode === 'once' ? rest : rest.slice(1);
+  const isPlan = rest.includes('-n');
+  const isKept = rest.includes('--keep');
+  if (isPlan && isKept) {
+    return mistake('netstart: -n, --keep: expected one of them: -n changes nothing to be kept');
+  }
+  const mode = isPlan ? 'plan' : isKept ? 'keep' : 'once';
+  const names = rest.filter((word) => word !== '-n' && word !== '--keep');
+  const option = names.find((word) => word.startsWith('-'));
+  if (option !== undefined) {
+    return mistake(`netstart: ${visible(option)}: unknown option; expected -n or --keep`);
+  }
   const wrong = names.find((name) => !isInterfaceName(name));
   if (wrong === undefined) return { kind: 'netstart', names, mode };
   return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);

@@ -106,6 +106,8 @@ export function endpointMistake(address: Uint8Array, hasZone: boolean): string |
   const bytes = isMapped(address) ? address.subarray(12) : address;
   if (bytes.every((octet) => octet === 0)) return `this means every address: ${expected}`;
   if (bytes.every((octet) => octet === 0xff)) return `this means every machine: ${expected}`;
+  if (bytes.length === 4 && bytes[0] === 0) return `0.x.x.x is no machine's address: ${expected}`;
+  if (bytes.length === 4 && bytes[0] >= 0xf0) return `240.0.0.0/4 is in nobody's use: ${expected}`;
   const isMulticast = bytes.length === 4 ? (bytes[0] & 0xf0) === 0xe0 : bytes[0] === 0xff;
   if (isMulticast) return `this is a multicast group: ${expected}`;
   const isLinkLocal = bytes.length === 16 && bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80;

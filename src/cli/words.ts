@@ -145,7 +145,7 @@ export const WORDS: readonly Word[] = [
     aliases: ['delete'],
     args: [],
     place: 'address',
-    summary: 'remove the address; without one, the first IPv4 address',
+    summary: 'remove the address; without one, the only IPv4 address',
     example: 'tswg wg0 inet 10.99.1.1 -alias',
   },
   {

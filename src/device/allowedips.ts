@@ -47,6 +47,13 @@ export class AllowedIps<Owner> {
     );
   }
 
+  /** Who has any of the addresses of `prefix`, or would but for others' longer ones. A new set. */
+  ownersWithin(prefix: Prefix): Set<Owner> {
+    const a = prefix.address;
+    if (a.length === 4) return this.#ipv4.ownersWithin(word(a, 0), 0, 0, 0, prefix.length);
+    return this.#ipv6.ownersWithin(word(a, 0), word(a, 4), word(a, 8), word(a, 12), prefix.length);
+  }
+
   /** What `owner` has, IPv4 first, each family in the order it was given. New objects. */
   prefixesOf(owner: Owner): Prefix[] {
     return [...this.#ipv4.prefixesOf(owner, 4), ...this.#ipv6.prefixesOf(owner, 16)];
@@ -84,6 +91,27 @@ class PrefixTrie<Owner> {
       node = children[2 * node + bitAt(lengths[node], a0, a1, a2, a3)];
     }
     return best;
+  }
+
+  /** Whoever has all around the prefix, and those that have parts of it. */
+  ownersWithin(a0: number, a1: number, a2: number, a3: number, length: number): Set<Owner> {
+    let around: Owner | null = null;
+    let node = this.#root;
+    while (node !== NONE && this.#lengths[node] < length && this.#covers(node, a0, a1, a2, a3)) {
+      around = this.#owners[node] ?? around;
+      node = this.#children[2 * node + bitAt(this.#lengths[node], a0, a1, a2, a3)];
+    }
+    const owners = new Set<Owner>();
+    if (around !== null) owners.add(around);
+    const isInside = node !== NONE && this.#commonBits(node, a0, a1, a2, a3) >= length;
+    const rest = isInside ? [node] : [];
+    for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+      const owner = this.#owners[next];
+      if (owner !== null) owners.add(owner);
+      const children = [this.#children[2 * next], this.#children[2 * next + 1]];
+      rest.push(...children.filter((child) => child !== NONE));
+    }
+    return owners;
   }
 
   insert(a0: number, a1: number, a2: number, a3: number, length: number, owner: Owner): void {

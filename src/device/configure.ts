@@ -28,7 +28,7 @@ export function configure(core: Core, now: number, change: DeviceChange): void {
   if (change.privateKey !== undefined) setPrivateKey(core, now, change.privateKey);
   if (change.listenPort !== undefined || change.fwmark !== undefined) pathsChanged(core, now);
   for (const peerChange of change.peers) configurePeer(core, now, peerChange);
-  if (core.ownAddresses.all.length > 0) assignOwnAddresses(core);
+  assignOwnAddresses(core);
 }
 
 function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {

@@ -117,8 +117,8 @@ export class Core {
   listenPort = 0;
   fwmark = 0;
   ownAddresses: OwnAddresses = NO_OWN_ADDRESSES;
-  /** The peers that have `ownSources`. */
-  readonly ownSourceHolders: Peer[] = [];
+  /** The peers that have `ownSources` or `ownPrefixes`. */
+  readonly ownSourceHolders = new Set<Peer>();
   readonly unreachables = new Allowance(UNREACHABLES_PER_SECOND);
   /** Changes with whatever the way to an endpoint may depend on (see paths.ts). */
   pathsVersion = PATH_UNKNOWN + 1;

@@ -6,6 +6,7 @@
 import { CookieMaker } from '../noise/cookie.ts';
 import type { Handshake } from '../noise/handshake.ts';
 import type { Keypair } from '../noise/keypair.ts';
+import type { AllowedIps } from './allowedips.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { AddressSet } from './ownaddresses.ts';
@@ -31,6 +32,8 @@ export class Peer {
   persistentKeepalive = 0;
   /** Those of the machine's own addresses that lie in its allowed IPs; null when there are none. */
   ownSources: AddressSet | null = null;
+  /** Its own whole prefixes, if any of them lies in the allowed IPs or they in it. */
+  ownPrefixes: AllowedIps<true> | null = null;
 
   /** Index of the handshake under way in the index table; 0 when there is none. */
   handshakeIndex = 0;

@@ -18,7 +18,6 @@ const MOVE = 0xb7;
 const MOVE_32 = 0xb4;
 const ADD = 0x07;
 const AND = 0x57;
-const OR = 0x47;
 const XOR_32 = 0xa4;
 const MULTIPLY_32 = 0x24;
 const SHIFT_RIGHT_32 = 0x74;
@@ -28,7 +27,9 @@ const PSEUDO_MAP_VALUE = 2;
 const LOAD_8 = 0x71;
 const LOAD_32 = 0x61;
 const LOAD_64 = 0x79;
-const STORE_32_CONSTANT = 0x62;
+const STORE_32 = 0x63;
+const PACKET_32 = 0x20;
+const PACKET_16 = 0x28;
 const ATOMIC_64 = 0xdb;
 
 /** Runs `write` and returns what it wrote, with the jumps filled in. */
@@ -65,10 +66,6 @@ export class Assembly {
     this.#compute(AND, to, what);
   }
 
-  or(to: Register, what: Register | number): void {
-    this.#compute(OR, to, what);
-  }
-
   xor32(to: Register, what: Register | number): void {
     this.#compute(XOR_32, to, what);
   }
@@ -93,9 +90,20 @@ export class Assembly {
     this.#add(LOAD_64, to, from, offset);
   }
 
-  /** Into the stack. */
-  store32(offset: number, constant: number): void {
-    this.#add(STORE_32_CONSTANT, 'r10', 'r0', offset, constant);
+  store32(to: Register, offset: number, what: Register): void {
+    this.#add(STORE_32, to, what, offset);
+  }
+
+  /**
+   * r0 becomes a number of the packet, in network order, whose context is in r6; r1 to r5 are lost.
+   * A packet that ends before ends the program, which then drops it.
+   */
+  loadPacket32(offset: number): void {
+    this.#add(PACKET_32, 'r0', 'r0', 0, offset);
+  }
+
+  loadPacket16(offset: number): void {
+    this.#add(PACKET_16, 'r0', 'r0', 0, offset);
   }
 
   /** Adds to memory that others add to at the same time. */

@@ -35,10 +35,10 @@ export const EVERY = 2 ** 32;
 
 // The board, in bytes. A class has a word of 64 bits in each of three rows.
 const SHARES_AT = 0;
-const ARRIVED_AT = 64;
+const PASSED_AT = 64;
 const DROPPED_AT = 128;
-/** Buffers that were dropped, of any class: a run of datagrams is one, also in the kernel's count. */
-const DROPPED_BUFFERS_AT = 192;
+/** What a run of datagrams that was dropped has beside the first: it is one to the kernel's count. */
+const DROPPED_BEHIND_FIRST_AT = 192;
 /** How far each table's hash is shifted: by what remains of 32 bits. */
 const INDICES_SHIFT_AT = 200;
 const PLACES_SHIFT_AT = 204;
@@ -116,8 +116,8 @@ export class FloodBoard {
   /** 64-bit words, of which the halves are read: a row's sums stay below 2^53. */
   readonly #words: Uint32Array;
   readonly #keys: Int32Array;
-  readonly #place = new Uint8Array(4 * KEYS);
-  readonly #placeWords = new Int32Array(this.#place.buffer);
+  readonly #place = new DataView(new ArrayBuffer(4 * ADDRESS_WORDS));
+  readonly #placeBytes = new Uint8Array(this.#place.buffer);
 
   /** @param keys of the places' hash, secret and random; see `createFloodFilter` */
   constructor(memory: ArrayBuffer, keys: Int32Array) {
@@ -145,7 +145,7 @@ export class FloodBoard {
 
   /** Datagrams of a class that have come since the board was made, in all and of those refused. */
   arrived(traffic: number): number {
-    return this.#sum(ARRIVED_AT, traffic);
+    return this.#sum(PASSED_AT, traffic) + this.dropped(traffic);
   }
 
   dropped(traffic: number): number {
@@ -154,7 +154,9 @@ export class FloodBoard {
 
   /** All that were refused, each run of datagrams being one. */
   get droppedBuffers(): number {
-    return this.#sum(DROPPED_BUFFERS_AT, 0);
+    let datagrams = 0;
+    for (let one = 0; one < CLASSES; one++) datagrams += this.dropped(one);
+    return datagrams - this.#sum(DROPPED_BEHIND_FIRST_AT, 0);
   }
 
   #sum(row: number, traffic: number): number {
@@ -163,8 +165,9 @@ export class FloodBoard {
   }
 
   countIndex(index: number, change: 1 | -1): void {
-    // Indices are random as they are.
-    this.#indices.change(index >>> 0, change);
+    // Indices are random as they are, and little-endian on the wire.
+    this.#place.setUint32(0, index, true);
+    this.#indices.change(this.#place.getUint32(0), change);
   }
 
   countPlace(endpoint: Endpoint, change: 1 | -1): void {
@@ -173,15 +176,12 @@ export class FloodBoard {
 
   /** As the filter does it. */
   #hash({ address, port }: Endpoint): number {
-    const words = this.#placeWords;
-    this.#place.set(address);
+    this.#placeBytes.set(address);
     const last = address.length / 4;
-    words[last] = 0;
-    this.#place[4 * last] = port >> 8;
-    this.#place[4 * last + 1] = port & 0xff;
     let hash = 0;
     for (let i = 0; i <= last; i++) {
-      hash = Math.imul(hash ^ words[i]!, this.#keys[i]!);
+      const word = i === last ? port : this.#place.getInt32(4 * i);
+      hash = Math.imul(hash ^ word, this.#keys[i]!);
       hash ^= hash >>> HASH_SHIFT;
     }
     return hash >>> 0;
@@ -203,20 +203,20 @@ const SKB_GSO_SEGMENTS = 164;
 const SKB_GSO_SIZE = 176;
 // What the filter is given begins with the UDP header, and that with the source port.
 const UDP_HEADER_BYTES = 8;
-const SOURCE = { 4: { at: 12, bytes: 4 }, 6: { at: 8, bytes: 16 } } as const;
-// The helpers that are called (linux/bpf.h).
+/** Offsets from here on count from the header of IP (SKF_NET_OFF of linux/filter.h). */
+const FROM_NETWORK_HEADER = -0x100000;
+const SOURCE = { 4: { at: 12, words: 1 }, 6: { at: 8, words: 4 } } as const;
+/** The helper that is called (linux/bpf.h). */
 const RANDOM_32 = 7;
-const LOAD_BYTES = 26;
-const LOAD_BYTES_RELATIVE = 68;
-const HEADER_START_NETWORK = 1;
-// On the stack.
-const HEAD = -16;
-const PLACE = -40;
+/** On the stack. */
+const HASH = -4;
 // Messages.
 const LEAST_BYTES = 32;
 const RECEIVER = 4;
 const RESPONSE_RECEIVER = 8;
 const MAC2 = 132;
+/** The first word of a message: its type, and reserved bytes that are 0. */
+const HEAD = { initiation: 0x01000000, response: 0x02000000, cookie: 0x03000000, data: 0x04000000 };
 /** UDP_MAX_SEGMENTS before Linux 6.9. */
 const RUN_MAX = 64;
 
@@ -250,23 +250,23 @@ function measure(code: Assembly): void {
 
 /** Goes on to `place` with r7 = 1 for an initiation, and 0 for what names an index of ours. */
 function readMessage(code: Assembly): void {
+  // Nothing is read beyond the end later on: each type has its length.
   code.jumpIf('r7', '<', LEAST_BYTES, 'malformed');
-  loadBytes(code, { at: UDP_HEADER_BYTES, to: HEAD, bytes: 12 });
-  code.load32('r1', 'r10', HEAD);
-  code.jumpIf('r1', '==', 4, 'data');
-  code.jumpIf('r1', '==', 1, 'initiation');
-  code.jumpIf('r1', '==', 2, 'response');
-  code.jumpIf('r1', '!=', 3, 'malformed');
+  code.loadPacket32(UDP_HEADER_BYTES);
+  code.jumpIf('r0', '==', HEAD.data, 'data');
+  code.jumpIf('r0', '==', HEAD.initiation, 'initiation');
+  code.jumpIf('r0', '==', HEAD.response, 'response');
+  code.jumpIf('r0', '!=', HEAD.cookie, 'malformed');
   code.jumpIf('r7', '!=', COOKIE_REPLY_BYTES, 'malformed');
   code.label('data');
-  code.load32('r1', 'r10', HEAD + RECEIVER);
+  code.loadPacket32(UDP_HEADER_BYTES + RECEIVER);
   code.jump('index');
   code.label('response');
   code.jumpIf('r7', '!=', RESPONSE_BYTES, 'malformed');
-  code.load32('r1', 'r10', HEAD + RESPONSE_RECEIVER);
+  code.loadPacket32(UDP_HEADER_BYTES + RESPONSE_RECEIVER);
   code.label('index');
   loadCount(code, INDICES_SHIFT_AT, INDICES_AT, INDEX_BITS_MAX);
-  code.jumpIf('r1', '==', 0, 'unexpected');
+  code.jumpIf('r0', '==', 0, 'unexpected');
   code.move('r7', 0);
   code.jump('place');
   code.label('initiation');
@@ -275,34 +275,20 @@ function readMessage(code: Assembly): void {
 }
 
 function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
-  const { at, bytes } = SOURCE[family];
+  const { at, words } = SOURCE[family];
   code.label('place');
-  // The port takes half of its word.
-  code.store32(PLACE + bytes, 0);
-  loadBytes(code, { at, to: PLACE, bytes, from: 'network' });
-  loadBytes(code, { at: 0, to: PLACE + bytes, bytes: 2 });
-  code.move('r1', 0);
-  for (let i = 0; i <= bytes / 4; i++) {
-    code.load32('r2', 'r10', PLACE + 4 * i);
-    code.xor32('r1', 'r2');
-    code.multiply32('r1', keys[i]!);
-    code.move32('r2', 'r1');
-    code.shiftRight32('r2', HASH_SHIFT);
-    code.xor32('r1', 'r2');
-  }
+  hashPlace(code, at, words, keys);
   loadCount(code, PLACES_SHIFT_AT, PLACES_AT, PLACE_BITS_MAX);
   code.jumpIf('r7', '!=', 0, 'call');
-  code.jumpIf('r1', '==', 0, 'moved');
+  code.jumpIf('r0', '==', 0, 'moved');
   code.jump('session');
   code.label('call');
-  code.jumpIf('r1', '!=', 0, 'peersCall');
+  code.jumpIf('r0', '!=', 0, 'peersCall');
   // What is in a run with a peer's call may be its data; no stranger calls in runs.
   code.jumpIf('r8', '!=', 1, 'malformed');
-  loadBytes(code, { at: UDP_HEADER_BYTES + MAC2, to: HEAD, bytes: 16 });
-  code.load64('r1', 'r10', HEAD);
-  code.load64('r2', 'r10', HEAD + 8);
-  code.or('r1', 'r2');
-  code.jumpIf('r1', '==', 0, 'strangersCall');
+  // One that begins with four zeros is as rare as it is harmless to take for none.
+  code.loadPacket32(UDP_HEADER_BYTES + MAC2);
+  code.jumpIf('r0', '==', 0, 'strangersCall');
   code.jump('secondCall');
 }
 
@@ -315,54 +301,54 @@ function draw(code: Assembly): void {
   }
   code.label('draw');
   code.add('r6', 'r9');
-  code.atomicAdd64('r6', ARRIVED_AT, 'r8');
-  // Of most of a flood nothing passes at all.
-  code.load64('r1', 'r6', SHARES_AT);
-  code.jumpIf('r1', '==', 0, 'drop');
+  code.load64('r7', 'r6', SHARES_AT);
+  // Of most of a flood nothing passes at all, and of a session all.
+  code.jumpIf('r7', '==', 0, 'drop');
+  code.load32('r1', 'r6', SHARES_AT + 4);
+  code.jumpIf('r1', '!=', 0, 'pass');
   code.call(RANDOM_32);
   code.move32('r0', 'r0');
-  code.load64('r1', 'r6', SHARES_AT);
-  code.jumpIf('r0', '>=', 'r1', 'drop');
+  code.jumpIf('r0', '>=', 'r7', 'drop');
+  code.label('pass');
+  code.atomicAdd64('r6', PASSED_AT, 'r8');
   code.move32('r0', -1);
   code.exit();
   code.label('drop');
   code.atomicAdd64('r6', DROPPED_AT, 'r8');
-  code.move('r1', 1);
-  code.atomicAdd64('r9', DROPPED_BUFFERS_AT, 'r1');
+  code.add('r8', -1);
+  code.jumpIf('r8', '==', 0, 'dropped');
+  code.atomicAdd64('r9', DROPPED_BEHIND_FIRST_AT, 'r8');
+  code.label('dropped');
   code.move('r0', 0);
   code.exit();
 }
 
-/** r1, a hash, becomes its count in the table. */
+/** r0 becomes the hash of where the datagram is from. */
+function hashPlace(code: Assembly, at: number, words: number, keys: Int32Array): void {
+  for (let i = 0; i <= words; i++) {
+    // Nothing but the stack outlasts the next look at the packet.
+    if (i > 0) code.store32('r10', HASH, 'r0');
+    if (i < words) code.loadPacket32(FROM_NETWORK_HEADER + at + 4 * i);
+    else code.loadPacket16(0);
+    if (i > 0) {
+      code.load32('r1', 'r10', HASH);
+      code.xor32('r0', 'r1');
+    }
+    code.multiply32('r0', keys[i]!);
+    code.move32('r1', 'r0');
+    code.shiftRight32('r1', HASH_SHIFT);
+    code.xor32('r0', 'r1');
+  }
+}
+
+/** r0, a hash, becomes its count in the table. */
 function loadCount(code: Assembly, shiftAt: number, table: number, bitsMax: number): void {
-  code.load32('r2', 'r9', shiftAt);
-  code.shiftRight32('r1', 'r2');
+  code.load32('r1', 'r9', shiftAt);
+  code.shiftRight32('r0', 'r1');
   // It is smaller already, but the kernel has no proof of that.
-  code.and('r1', (1 << bitsMax) - 1);
-  code.move('r2', 'r9');
-  code.add('r2', 'r1');
+  code.and('r0', (1 << bitsMax) - 1);
+  code.add('r0', 'r9');
   // The table's place does not fit into the load's own offset.
-  code.add('r2', table);
-  code.load8('r1', 'r2', 0);
-}
-
-interface Stretch {
-  readonly at: number;
-  /** On the stack. */
-  readonly to: number;
-  readonly bytes: number;
-  /** Where `at` counts from: the UDP header if it is not said. */
-  readonly from?: 'network';
-}
-
-/** What is too short to be read is no message. */
-function loadBytes(code: Assembly, { at, to, bytes, from }: Stretch): void {
-  code.move('r1', 'r6');
-  code.move('r2', at);
-  code.move('r3', 'r10');
-  code.add('r3', to);
-  code.move('r4', bytes);
-  code.move('r5', HEADER_START_NETWORK);
-  code.call(from === 'network' ? LOAD_BYTES_RELATIVE : LOAD_BYTES);
-  code.jumpIf('r0', '!=', 0, 'malformed');
+  code.add('r0', table);
+  code.load8('r0', 'r0', 0);
 }

@@ -14,6 +14,7 @@
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import type { Doorkeeper } from '../device/whereabouts.ts';
+import { Backlog } from './backlog.ts';
 import { attachFilter, detachFilter, loadFilter, openBoard } from './bpf.ts';
 import { monotonicMs, random } from './clock.ts';
 import {
@@ -36,6 +37,12 @@ const TURNS_A_SAMPLE = 8;
 const MS_PER_S = 1_000;
 /** The part of our time that strangers may have whatever the sessions need. */
 const LEAST_SHARE = 0.02;
+/**
+ * Of so many a second it would let in one of twenty. Of more it would be lost to the sessions, and
+ * no help to who waits: then it is this part.
+ */
+const LOST_PER_S = 50_000;
+const LOST_SHARE = 0.004;
 /** What they may have beside it while the sessions need nothing. */
 const SPARE_SHARE = 0.6;
 /** Sessions that take this part leave none: the ends of their streams need the machine as well. */
@@ -52,7 +59,9 @@ const REMEMBERED_PERIODS = 10;
 /** What turning away one of those costs that the filter does not let through at all, ms. */
 const HOPELESS_COST_MS = 0.002;
 /** However little time we have, so many strangers a second pass. */
-const LEAST_BUDGET_PER_S = 1_000;
+const LEAST_BUDGET_PER_S = 250;
+/** Sessions that wake up, and have taken so much (ms) since the last judgement, need not wait. */
+const AWAKE_MS = 10;
 /**
  * How many pass is found by trying: more, until they take more time than they may have, or until a
  * socket has not been empty for so long. What sessions send waits in the same queue.
@@ -111,10 +120,14 @@ export class Floodgate implements Doorkeeper {
   #strangersMs = 0;
   #turnsMs = 0;
 
-  /** Strangers a second that may pass. */
+  /** Strangers that a second of our time is enough for, as far as it has been tried. */
+  #capacity = 0;
+  /** What part of our time they may have; and strangers a second that may pass for it. */
+  #allowed = LEAST_SHARE;
   #budget = LEAST_BUDGET_PER_S;
-  /** Whether reads of a family's socket leave something behind. */
-  readonly #behind = { 4: new Behind(), 6: new Behind() };
+  /** Strangers a second that have come, of those classes of which some pass. */
+  #wanted = 0;
+  readonly #behind = { 4: new Backlog(), 6: new Backlog() };
   /** Of the classes, what passes of the one that fares worst. */
   #leastShare = 1;
   /** The same of calls alone. */
@@ -214,9 +227,10 @@ export class Floodgate implements Doorkeeper {
     this.#strangersMs += strangersMs;
     this.#turnsMs += turnMs;
     const elapsedMs = now - this.#judgedAt;
-    const isSudden =
-      !this.isShut && this.#strangers >= STRANGERS_AT_ONCE && elapsedMs >= LEAST_PERIOD_MS;
-    if (isSudden || elapsedMs >= PERIOD_MS) this.#judge(now);
+    const isSudden = this.isShut
+      ? this.#allowed > LEAST_SHARE && this.#turnsMs - this.#strangersMs >= AWAKE_MS
+      : this.#strangers >= STRANGERS_AT_ONCE;
+    if ((isSudden && elapsedMs >= LEAST_PERIOD_MS) || elapsedMs >= PERIOD_MS) this.#judge(now);
   }
 
   #judge(now: number): void {
@@ -227,7 +241,8 @@ export class Floodgate implements Doorkeeper {
     const patienceMs = this.#patienceMs;
     const isBehind = Object.values(this.#behind).some((one) => one.isLongerThan(patienceMs, now));
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
-    const allowed = LEAST_SHARE + SPARE_SHARE * Math.max(0, 1 - sessionsShare / BUSY_SHARE);
+    const least = this.isShut && this.#wanted > LOST_PER_S ? LOST_SHARE : LEAST_SHARE;
+    const allowed = least + SPARE_SHARE * Math.max(0, 1 - sessionsShare / BUSY_SHARE);
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
@@ -237,10 +252,12 @@ export class Floodgate implements Doorkeeper {
         this.#shut(rate, share, allowed, now);
       else this.#detach();
     } else {
-      if (isBehind) this.#budget *= CUT;
-      else if (share > allowed) this.#budget *= Math.max(DEEPEST_CUT, allowed / share);
-      else if (rate > USED_PART * this.#budget) this.#budget *= GROWTH;
-      this.#budget = Math.max(LEAST_BUDGET_PER_S, this.#budget);
+      // By what they were allowed, and not by what they are from now on: sessions may have woken up.
+      if (isBehind) this.#capacity *= CUT;
+      else if (share > this.#allowed)
+        this.#capacity *= Math.max(DEEPEST_CUT, this.#allowed / share);
+      else if (rate > USED_PART * this.#budget) this.#capacity *= GROWTH;
+      this.#allow(allowed);
       const burden = this.#ration(perSecond);
       const isCalm = !isBehind && share + burden < CALM_SHARE * allowed && this.#leastShare === 1;
       if (!isCalm) this.#calmSince = now;
@@ -301,7 +318,9 @@ export class Floodgate implements Doorkeeper {
       this.#rates[one]!.fill(0);
     }
     const part = share === 0 ? FIRST_PART_BLINDLY : FIRST_PART * Math.min(1, allowed / share);
-    this.#budget = Math.max(LEAST_BUDGET_PER_S, part * rate);
+    this.#capacity = (part * rate) / allowed;
+    this.#wanted = 0;
+    this.#allow(allowed);
     // Until the first count any class may be all of it.
     this.#leastShare = Math.min(1, this.#budget / rate);
     this.#leastCallShare = this.#leastShare;
@@ -312,6 +331,13 @@ export class Floodgate implements Doorkeeper {
     this.#timer = setInterval(() => this.turned(0, 0, 0, monotonicMs()), PERIOD_MS);
     this.#timer.unref();
     this.#options.onNote(`${flood}: the kernel turns most of them away until it ebbs`);
+  }
+
+  #allow(share: number): void {
+    this.#allowed = share;
+    // What was tried stays so large that it can grow again.
+    this.#capacity = Math.max(LEAST_BUDGET_PER_S, this.#capacity);
+    this.#budget = Math.max(LEAST_BUDGET_PER_S, share * this.#capacity);
   }
 
   /** A successor that failed has taken it away; so it is put there again. */
@@ -344,6 +370,7 @@ export class Floodgate implements Doorkeeper {
       this.#arrived[one] = arrived;
     }
     const wanted = LIMITED.map((one) => Math.max(...this.#rates[one]!));
+    this.#wanted = wanted.reduce((sum, rate) => sum + rate, 0);
     const shares = shareOut(this.#budget, wanted);
     for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
     this.#leastShare = Math.min(...shares);
@@ -395,29 +422,6 @@ export function openFloodgate(options: FloodgateOptions): Floodgate {
 
 const LENGTH_AT = 64;
 const meminfo = new Scratch(LENGTH_AT + 4);
-
-/** Whether reads of one socket leave something behind each time. */
-class Behind {
-  #since = Number.POSITIVE_INFINITY;
-  #lastAt = Number.NEGATIVE_INFINITY;
-
-  wasRead(isEmpty: boolean, now: number): void {
-    if (isEmpty) this.#since = Number.POSITIVE_INFINITY;
-    else {
-      this.#since = Math.min(this.#since, now);
-      this.#lastAt = now;
-    }
-  }
-
-  /** A socket that has not been read for a while, though it could be, has nothing. */
-  isLongerThan(ms: number, now: number): boolean {
-    return now - this.#since > ms && now - this.#lastAt < PERIOD_MS;
-  }
-
-  forget(): void {
-    this.#since = Number.POSITIVE_INFINITY;
-  }
-}
 
 /**
  * Buffers for a socket that the kernel has dropped, filtered ones and wrong checksums included;

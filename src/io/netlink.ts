@@ -18,8 +18,12 @@ import {
   socket,
 } from './libc.ts';
 import {
+  AF_INET,
+  AF_INET6,
   AF_NETLINK,
   MSG_TRUNC,
+  NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
   SO_RCVTIMEO,
   SOCK_CLOEXEC,
   SOCK_RAW,
@@ -30,10 +34,12 @@ import {
   isInterrupted,
   type Link,
   type LinkAddress,
+  type LocalRoute,
   type Message,
   parseAddress,
   parseAnswer,
   parseLink,
+  parseLocalRoute,
   parseMessages,
   parseNamespaceNumber,
   parseRoute,
@@ -62,6 +68,7 @@ import {
   writeGetAddresses,
   writeGetLink,
   writeGetLinks,
+  writeGetLocalRoutes,
   writeGetNamespaceNumber,
   writeGetRoute,
   writeGetRoutes,
@@ -73,11 +80,10 @@ import {
   writeTunnelIpv6,
 } from './netlinkrequest.ts';
 
-export type { Link, LinkAddress, Route } from './netlinkmessage.ts';
+export type { Link, LinkAddress, LocalRoute, Route } from './netlinkmessage.ts';
 export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
 
 const NETLINK_ROUTE = 0;
-const NETLINK_EXT_ACK = 11;
 /** More than the kernel puts into one datagram (32 KiB), save for hardware with many functions. */
 const BUFFER_BYTES = 128 * 1024;
 const TIMEOUT_SECONDS = 2;
@@ -86,6 +92,7 @@ const DUMP_ATTEMPTS = 8;
 
 const {
   EINTR,
+  ENOENT,
   EEXIST,
   ENODEV,
   ENETUNREACH,
@@ -102,6 +109,8 @@ const {
 export class Netlink {
   readonly #fd: number;
   readonly #buffer = new Scratch(BUFFER_BYTES);
+  /** Whether it lists only what is asked for (Linux 4.20). */
+  readonly #canChoose: boolean;
   #sequence = 0;
   #isClosed = false;
 
@@ -111,6 +120,7 @@ export class Netlink {
     if (this.#fd < 0) throw new SystemError('ask the kernel about interfaces', 'socket', errno());
     // Refused by kernels before 4.12, which explain nothing.
     setIntOption(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    this.#canChoose = setIntOption(this.#fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1) === 0;
     this.#buffer.bytes.fill(0, 0, 16);
     this.#buffer.view.setUint32(0, TIMEOUT_SECONDS, true);
     setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, this.#buffer.address, 16);
@@ -222,6 +232,29 @@ export class Netlink {
   /** @throws {SystemError} ESRCH when it is not there */
   deleteRoute(change: RouteChange): void {
     this.#change('delete route', writeRoute(RTM_DELROUTE, 0, change));
+  }
+
+  /**
+   * What the kernel delivers to itself by a route of its table `local`: addresses of links, and what
+   * was made so by hand (`ip route add local`). Nothing before Linux 4.20, which would list every
+   * route there is. A link's number stands beside each.
+   *
+   * @throws {SystemError}
+   */
+  localRoutes(): LocalRoute[] {
+    if (!this.#canChoose) return [];
+    return [AF_INET, AF_INET6].flatMap((family) => this.#localRoutes(family));
+  }
+
+  #localRoutes(family: number): LocalRoute[] {
+    const parse = (body: Uint8Array) => parseLocalRoute(body, family);
+    try {
+      return this.#list('list local routes', writeGetLocalRoutes(family), RTM_NEWROUTE, parse);
+    } catch (error) {
+      // A network without an address of this family has no such table.
+      if (error instanceof SystemError && error.errno === ENOENT) return [];
+      throw error;
+    }
   }
 
   /** See writeTunnelIpv4. @throws {SystemError} */

@@ -50,7 +50,8 @@ export const RTA_TABLE = 15;
 export const NETNSA_NSID = 1;
 export const NETNSA_FD = 3;
 const NLMSGERR_ATTR_MSG = 1;
-const RT_TABLE_LOCAL = 255;
+export const RT_TABLE_LOCAL = 255;
+export const RTN_LOCAL = 2;
 const RT_SCOPE_LINK = 253;
 const RTPROT_KERNEL = 2;
 const RTM_F_CLONED = 0x200;
@@ -105,6 +106,14 @@ export interface Route {
   /** The address that the kernel would send from. */
   readonly preferredSource: Uint8Array | null;
   readonly metric: number;
+}
+
+/** What is delivered here. */
+export interface LocalRoute {
+  /** 4 or 16 bytes, zero after the prefix. */
+  readonly address: Uint8Array;
+  readonly length: number;
+  readonly linkIndex: number;
 }
 
 export interface Answer {
@@ -232,6 +241,16 @@ export function parseRoute(body: Uint8Array): Route | null {
     preferredSource: addressOf(attributes.get(RTA_PREFSRC), addressBytes),
     metric: numberOf(attributes.get(RTA_PRIORITY)),
   };
+}
+
+/** A route of RTM_NEWROUTE; null if it is none that delivers here, or of another family. */
+export function parseLocalRoute(body: Uint8Array, family: number): LocalRoute | null {
+  const route = parseRoute(body);
+  if (route === null || body[0] !== family) return null;
+  if (route.type !== RTN_LOCAL || route.table !== RT_TABLE_LOCAL) return null;
+  const address = route.destination ?? new Uint8Array(addressBytesOf(family));
+  const { prefixLength: length, linkIndex } = route;
+  return length > address.length * 8 ? null : { address, length, linkIndex };
 }
 
 /** Something of a link that can be played back as it is: a route, or an IPv6 address. */

@@ -22,6 +22,7 @@ import {
   NETNSA_NSID,
   RECORDING_TYPE_BYTES,
   ROUTE_BYTES,
+  RT_TABLE_LOCAL,
   RTA_DST,
   RTA_GATEWAY,
   RTA_OIF,
@@ -32,6 +33,7 @@ import {
   RTM_NEWLINK,
   RTM_NEWNSID,
   RTM_NEWROUTE,
+  RTN_LOCAL,
   viewOf,
 } from './netlinkmessage.ts';
 
@@ -315,6 +317,15 @@ function networkOrder(port: number): Uint8Array {
 
 export function writeGetRoutes(): MessageWriter {
   return new MessageWriter(RTM_GETROUTE, NLM_F_DUMP).fixed(new Uint8Array(ROUTE_BYTES));
+}
+
+/** Those that deliver here, of one family. */
+export function writeGetLocalRoutes(family: number): MessageWriter {
+  const body = new Uint8Array(ROUTE_BYTES);
+  body[0] = family;
+  body[4] = RT_TABLE_LOCAL;
+  body[7] = RTN_LOCAL;
+  return new MessageWriter(RTM_GETROUTE, NLM_F_DUMP).fixed(body);
 }
 
 /** Makes again what was recorded (netlinkmessage.ts). */

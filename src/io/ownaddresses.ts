@@ -6,7 +6,7 @@
 
 import type { OwnAddresses } from '../device/ownaddresses.ts';
 import { SystemError } from './libc.ts';
-import type { LinkAddress, Netlink } from './netlink.ts';
+import type { LinkAddress, LocalRoute, Netlink } from './netlink.ts';
 
 /** RFC 7600: the dummy address, for a router that has no IPv4 address to answer from. */
 const IPV4_DUMMY = Uint8Array.of(192, 0, 0, 8);
@@ -19,16 +19,22 @@ const IFA_F_DADFAILED = 0x08;
  *
  * @param linkIndex the interface's; 0 when it is in another network, where the kernel has forgotten
  * to take answers from us (accept_local), and so would take nobody else's
+ * @param localRoutes what is delivered here by a route (localroutes.ts)
  */
-export function gatherOwnAddresses(netlink: Netlink, linkIndex: number): OwnAddresses | null {
-  if (linkIndex === 0) return { all: [], answer4: null, answer6: null };
+export function gatherOwnAddresses(
+  netlink: Netlink,
+  linkIndex: number,
+  localRoutes: readonly LocalRoute[],
+): OwnAddresses | null {
+  if (linkIndex === 0) return { all: [], localRoutes: [], answer4: null, answer6: null };
   try {
     // A link-local address is ours on its own link only.
-    const own = netlink
-      .addresses()
-      .filter((one) => one.linkIndex === linkIndex || !isLinkLocal(one.address));
+    const isOurs = (one: LinkAddress | LocalRoute): boolean =>
+      one.linkIndex === linkIndex || !isLinkLocal(one.address);
+    const own = netlink.addresses().filter(isOurs);
     return {
       all: own.map(({ address }) => address),
+      localRoutes: localRoutes.filter(isOurs),
       answer4: chooseIpv4(netlink, linkIndex, own),
       answer6: chooseIpv6(linkIndex, own),
     };

@@ -194,6 +194,13 @@ export function maskAddress(address: Uint8Array, length: number): Uint8Array {
   return masked;
 }
 
+/** The last address of the network in which `address` is: all bits after the first `length` are one. */
+export function broadcastOf(address: Uint8Array, length: number): Uint8Array {
+  const network = maskAddress(address, length);
+  const mask = maskAddress(new Uint8Array(address.length).fill(0xff), length);
+  return network.map((octet, at) => octet | (mask[at] ^ 0xff));
+}
+
 function maskInPlace(address: Uint8Array, length: number): void {
   const whole = length >> 3;
   if (whole >= address.length) return;

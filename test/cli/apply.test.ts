@@ -172,14 +172,17 @@ describe('an interface that is there', () => {
     expect(await run(system, 'wg0 wgport 7 wgpeer KEY wgpka 25 up')).toBe('done');
   });
 
-  it('of no WireGuard takes addresses but no WireGuard words', async () => {
+  it('of no WireGuard takes no words', async () => {
     const system = new FakeSystem();
     system.addLink('eth0', { kind: '' });
     expect(await run(system, 'eth0 wgport 1 up')).toBe(
       'wgport: eth0: not a WireGuard interface: it has no control socket in /var/run/wireguard',
     );
     expect(system.log).toEqual([]);
-    expect(await run(system, 'eth0 mtu 1400')).toBe('done');
+    expect(await run(system, 'eth0 mtu 1400')).toBe(
+      'eth0: not a WireGuard interface: `ip` changes others',
+    );
+    expect(system.log).toEqual([]);
   });
 
   it("of the kernel's WireGuard is left to wg", async () => {
@@ -224,7 +227,7 @@ describe('addresses', () => {
     [['10.0.0.1/24', '10.1.0.1/24'], 'alias 10.1.0.1/30', ['10.0.0.1/24', '10.1.0.1/30']],
     [['10.0.0.1/24'], 'inet6 fd00::1', ['10.0.0.1/24', 'fd00::1/64']],
     [['fd00::1/64'], 'inet6 fd00::2', ['fd00::1/64', 'fd00::2/64']],
-    [['10.0.0.1/24', '10.0.0.2/24'], 'delete', ['10.0.0.2/24']],
+    [['10.0.0.1/24', 'fd00::1/64'], 'delete', ['fd00::1/64']],
     [['10.0.0.1/24', 'fd00::1/64'], 'inet6 fd00::1 delete', ['10.0.0.1/24']],
     [[], 'inet 10.0.0.1/30 inet alias 10.1.0.1/30', ['10.0.0.1/30', '10.1.0.1/30']],
   ];

@@ -47,7 +47,7 @@ describe('help', () => {
     const text = await formatHelp();
     for (const row of WORDS) expect(text).toMatch(new RegExp(`^ {2}${row.word}( |$)`, 'm'));
     for (const row of COMMANDS) expect(text).toContain(`tswg ${row.word}`);
-    for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(90);
+    for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
     expect(text).toMatch(/[^\n]\n$/);
   });
 

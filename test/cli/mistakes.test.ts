@@ -20,12 +20,15 @@ const A = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
 const B = 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=';
 /** A slip in one character of A. */
 const SLIPPED = A.replace('wdx', 'wbx');
+/** Slips where the short form does not show them. */
+const LATE = A.replace('S6Ds', '76Es');
 const NAMES: Readonly<Record<string, string>> = {
   PRIVATE,
   OWN,
   A,
   B,
   SLIPPED,
+  LATE,
   ZERO: `${'A'.repeat(43)}=`,
 };
 
@@ -207,18 +210,18 @@ const ROWS: Row[] = [
   [
     'A22',
     'wg0 wgpeer A wgaip 10.99.0.2 wgaip 10.20.0.0/24 wgaip 10.40.8.0',
-    '~wgaip: 10.40.8.0: taken as the one host 10.40.8.0/32; a network is 10.40.8.0/24',
+    '~wgaip: 10.40.8.0: taken as the one host 10.40.8.0/32; a network needs its length, as in 10.40.8.0/24',
   ],
   [
     'A22',
     'wg0 wgpeer A wgaip 10.99.0.2 wgaip 10.20.0.0/24 wgaip fd00:5::',
-    '~wgaip: fd00:5::: taken as the one host fd00:5::/128; a network is fd00:5::/64',
+    '~wgaip: fd00:5::: taken as the one host fd00:5::/128; a network needs its length, as in fd00:5::/64',
   ],
   ['A22', 'wg0 wgpeer A wgaip 10.99.0.2 wgaip 10.20.0.0/24 wgaip 10.40.8.0/32'],
   [
     'A22',
     'wg0 inet alias 10.99.5.0',
-    '~inet: 10.99.5.0: taken as the one host 10.99.5.0/32; a network is 10.99.5.0/24',
+    '~inet: 10.99.5.0: taken as the one host 10.99.5.0/32; a network needs its length, as in 10.99.5.0/24',
   ],
   // Prefixes that move and go.
   [
@@ -317,6 +320,58 @@ const ROWS: Row[] = [
     'wg0 wgpeer A wgendpoint zero.example 51820',
     '!wgendpoint: zero.example: 0.0.0.0: this means every address: expected the address of the peer',
   ],
+  [
+    'B20',
+    'wg0 wgpeer A wgendpoint 0.1.2.3 51820',
+    "!wgendpoint: 0.1.2.3: 0.x.x.x is no machine's address: expected the address of the peer",
+  ],
+  [
+    'B20',
+    'wg0 wgpeer A wgendpoint 240.0.0.1 51820',
+    "!wgendpoint: 240.0.0.1: 240.0.0.0/4 is in nobody's use: expected the address of the peer",
+  ],
+  [
+    'B20',
+    'wg0 wgpeer A wgendpoint 198.51.100.255 4500',
+    '!wgendpoint: 198.51.100.255: this means every machine beside our own 198.51.100.10/24: expected the address of the peer',
+  ],
+  ['B20', 'wg0 wgpeer A wgendpoint 198.51.101.255 4500'],
+  [
+    'B52',
+    'netstart -n --keep',
+    '!netstart: -n, --keep: expected one of them: -n changes nothing to be kept',
+  ],
+  [
+    'B52',
+    'netstart wg0 --keep -n wg1',
+    '!netstart: -n, --keep: expected one of them: -n changes nothing to be kept',
+  ],
+  ['B52', 'netstart -x wg0', '!netstart: -x: unknown option; expected -n or --keep'],
+  // A link that is not ours.
+  ...['inet 10.0.0.1/24', 'delete', 'mtu 1400', 'down', 'descr lan', 'inet6 fd00::1'].map(
+    (words): Row => [
+      'B40',
+      `eth0 ${words}`,
+      '!eth0: not a WireGuard interface: `ip` changes others',
+    ],
+  ),
+  ['B40', 'wg0 delete', '~-alias: 10.99.0.1/24: removed, the only IPv4 address of wg0'],
+  [
+    'B40',
+    'wg0 inet alias 10.98.0.1/24 inet -alias',
+    '!-alias: wg0 has 10.99.0.1/24, 10.98.0.1/24: expected which, as in `inet ADDRESS -alias`',
+  ],
+  [
+    'A22',
+    'wg0 inet alias 10.99.5.0/24',
+    '~inet: 10.99.5.0/24: the network itself; an address in it is that of one machine',
+  ],
+  [
+    'A22',
+    'wg0 inet alias 10.99.5.255/24',
+    "~inet: 10.99.5.255/24: the network's broadcast address, which is no machine's",
+  ],
+  ['A22', 'wg0 inet alias 10.99.5.0/31'],
   // Words of others.
   ['B25', 'show', '!show: `tswg` alone shows all interfaces, `tswg wg0` one of them'],
   ['B25', 'show wg0', '!show: `tswg` alone shows all interfaces, `tswg wg0` one of them'],
@@ -441,7 +496,12 @@ const ROWS: Row[] = [
   [
     'B50',
     'wg0 wgpeer SLIPPED wgpka 25',
-    '~wgpeer: fE/wbxzl...: a new peer, with nearly the key of wgpeer fE/wdxzl... (site A)',
+    '~wgpeer: fE/wbxzl...: a new peer, with nearly the key of wgpeer fE/wdxzl... (site A): character 5 is b, there d',
+  ],
+  [
+    'B50',
+    'wg0 wgpeer LATE wgpka 25',
+    '~wgpeer: fE/wdxzl...: a new peer, with nearly the key of wgpeer fE/wdxzl... (site A): character 40 is 7, there S, and 1 more',
   ],
   ['B50', 'wg0 -wgpeer A wgpeer SLIPPED wgaip 10.20.0.0/24'],
   [

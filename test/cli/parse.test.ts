@@ -29,6 +29,14 @@ function addresses(line: string): string[] {
   });
 }
 
+it('the options of netstart may stand after the names, too', () => {
+  expect(parse(['netstart', 'wg0', '--keep', 'wg1'])).toEqual({
+    kind: 'netstart',
+    names: ['wg0', 'wg1'],
+    mode: 'keep',
+  });
+});
+
 describe('commands without settings', () => {
   const cases: [line: string, command: Command][] = [
     ['wg0', { kind: 'show', name: 'wg0', json: false }],

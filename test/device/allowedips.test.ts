@@ -26,6 +26,15 @@ class Oracle {
         best = e;
     return best?.owner ?? null;
   }
+  ownersWithin(prefix: Prefix): Set<string> {
+    const around = this.entries
+      .filter((e) => e.prefix.length < prefix.length && holds(e.prefix, prefix.address))
+      .sort((a, b) => b.prefix.length - a.prefix.length);
+    const inside = this.entries.filter(
+      (e) => e.prefix.length >= prefix.length && holds(prefix, e.prefix.address),
+    );
+    return new Set([...around.slice(0, 1), ...inside].map(({ owner }) => owner));
+  }
 }
 
 const same = (a: Prefix, b: Prefix) =>
@@ -116,6 +125,8 @@ describe('allowed IPs', () => {
         const where = probe === 0 && oracle.entries.length > 0 ? target.address : address();
         expect(lookup(table, where)).toBe(oracle.lookup(where));
       }
+      const within = prefix();
+      expect(table.ownersWithin(within)).toEqual(oracle.ownersWithin(within));
     }
     for (const owner of owners)
       expect(table.prefixesOf(owner).length).toBe(

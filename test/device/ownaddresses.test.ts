@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AddressSet } from '../../src/device/ownaddresses.ts';
-import { parseAddress } from '../../src/packet/address.ts';
+import { AddressSet, NO_OWN_ADDRESSES } from '../../src/device/ownaddresses.ts';
+import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 import { A_TO_B, ipv4, ipv6, pair } from './world.ts';
 
 const addresses = (...texts: string[]) => texts.map((text) => parseAddress(text)!);
@@ -15,7 +15,15 @@ function connected() {
 }
 
 function own({ b }: ReturnType<typeof pair>, ...texts: string[]): void {
-  b.device.setOwnAddresses({ all: addresses(...texts), answer4: null, answer6: null });
+  b.device.setOwnAddresses({
+    ...NO_OWN_ADDRESSES,
+    all: addresses(...texts),
+  });
+}
+
+function ownRoutes({ b }: ReturnType<typeof pair>, ...texts: string[]): void {
+  const localRoutes = texts.map((text) => parsePrefix(text)!);
+  b.device.setOwnAddresses({ ...NO_OWN_ADDRESSES, localRoutes });
 }
 
 describe('a packet that carries an address of ours as its source', () => {
@@ -54,17 +62,78 @@ describe('a packet that carries an address of ours as its source', () => {
     expect(b.delivered).toEqual([ipv4('172.16.0.2', '10.20.0.5')]);
   });
 
+  it.each([
+    ['within the allowed IPs', ['10.0.0.128/25', 'fd00::8000/113']],
+    ['around them', ['10.0.0.0/8', 'fd00::/8']],
+    ['the same', ['10.0.0.0/24', 'fd00::/64']],
+    ['of one address', ['10.0.0.133/32', 'fd00::8005/128']],
+    ['of all there are', ['0.0.0.0/0', '::/0']],
+  ])('is dropped where a prefix is ours by a route: %s', (_, routes) => {
+    const sites = connected();
+    const { world, a, b } = sites;
+    ownRoutes(sites, ...routes);
+    a.send(ipv4('10.0.0.133', '10.20.0.5'));
+    a.send(ipv6('fd00::8005', 'fd20::5'));
+    world.run(10);
+    expect(b.record(a).drops.get('ownSource')).toBe(2);
+    ownRoutes(sites, '10.0.0.0/25', 'fd00::/113');
+    a.send(ipv4('10.0.0.133', '10.20.0.5'));
+    a.send(ipv6('fd00::8005', 'fd20::5'));
+    world.run(10);
+    expect(b.record(a).drops.get('ownSource')).toBe(2);
+    expect(b.delivered).toHaveLength(2);
+    ownRoutes(sites, ...routes);
+    ownRoutes(sites);
+    a.send(ipv4('10.0.0.133', '10.20.0.5'));
+    world.run(10);
+    expect(b.delivered).toHaveLength(3);
+  });
+
+  it('is looked for among single addresses where a route is one', () => {
+    const sites = connected();
+    ownRoutes(sites, '10.0.0.133/32', 'fd00::8005/128');
+    expect(sites.b.record(sites.a).ownPrefixes).toBeNull();
+    expect(sites.b.record(sites.a).ownSources).not.toBeNull();
+  });
+
+  it('is dropped, too, where both an address and a prefix of ours are allowed the peer', () => {
+    const sites = connected();
+    const { world, a, b } = sites;
+    b.device.setOwnAddresses({
+      ...NO_OWN_ADDRESSES,
+      all: addresses('10.0.0.5', 'fd00::5'),
+      localRoutes: [parsePrefix('10.0.0.128/25')!, parsePrefix('fd00::8000/113')!],
+    });
+    for (const host of [5, 133, 6]) a.send(ipv4(`10.0.0.${host}`, '10.20.0.5'));
+    for (const host of ['5', '8005', '6']) a.send(ipv6(`fd00::${host}`, 'fd20::5'));
+    world.run(10);
+    expect(b.record(a).drops.get('ownSource')).toBe(4);
+    expect(b.delivered).toEqual([ipv4('10.0.0.6', '10.20.0.5'), ipv6('fd00::6', 'fd20::5')]);
+  });
+
+  it('is dropped, too, from a peer that is allowed a part of a prefix later', () => {
+    const sites = connected();
+    const { world, a, b } = sites;
+    ownRoutes(sites, '172.16.0.0/12');
+    b.peer(a, ['172.16.9.0/24']);
+    a.send(ipv4('172.16.9.1', '10.20.0.5'));
+    world.run(10);
+    expect(b.record(a).drops.get('ownSource')).toBe(1);
+  });
+
   it('costs a peer nothing that is allowed none of them', () => {
     const sites = connected();
     own(sites, '192.0.2.2', '2001:db8::2');
-    expect(sites.b.record(sites.a).ownSources).toBeNull();
+    ownRoutes(sites, '127.0.0.0/8', '10.0.1.0/24', 'fd01::/64');
+    const { ownSources, ownPrefixes } = sites.b.record(sites.a);
+    expect([ownSources, ownPrefixes]).toEqual([null, null]);
   });
 });
 
 it('whoever is told that nobody is there is told so from our address', () => {
   const { a } = pair();
   const [answer4, answer6] = addresses('10.0.0.1', 'fd00::1');
-  a.device.setOwnAddresses({ all: [], answer4, answer6 });
+  a.device.setOwnAddresses({ ...NO_OWN_ADDRESSES, answer4, answer6 });
   a.send(ipv4('10.0.0.5', '172.16.0.1'));
   a.send(ipv6('fd00::5', '2001:db8::1'));
   expect(a.delivered.map((answer) => answer.subarray(12, 16))[0]).toEqual(answer4);

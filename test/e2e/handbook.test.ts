@@ -39,6 +39,27 @@ describeOnBothPaths("the handbook's two sites", ['nft'], (env) => {
       expect(tally.tunnel.bytes).toBeGreaterThan(FILE_BYTES);
     }));
 
+  it('are set up but for the peer while its key is missing, and whole when it is there', () =>
+    withLab(env, async (lab) => {
+      const { siteA, siteB } = await buildHandbook(lab);
+      const [keysA, keysB] = [createKeyPair(), createKeyPair()];
+      const script = path.join(REPOSITORY, 'examples', 'site-a.sh');
+      expect(await siteA.gateway.exec('sh', [script])).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: `${script}: /etc/wg/site-b.pub is missing: put site B's public key there and run this again\n`,
+      });
+      const bare = await siteA.gateway.run('tswg', ['wg0']);
+      expect(bare).toContain('\n\twgport 51820\n');
+      expect(bare).toContain('\n\tinet 10.99.0.1 ');
+      expect(bare).toContain('\n\twgpubkey ');
+
+      await boot(siteA, 'site-a', 'site-b', keysA, keysB);
+      await boot(siteB, 'site-b', 'site-a', keysB, keysA);
+      const there = await ping(siteA.host, siteB.hostAddress, { count: 3 });
+      expect(there.received, there.text).toBe(3);
+    }));
+
   it('are shown by tswg as ifconfig shows them', () =>
     withLab(env, async (lab) => {
       const { siteA, siteB } = await buildHandbook(lab);

@@ -86,6 +86,37 @@ describeInLab('a packet out of the tunnel with an address of ours as its source'
     }));
 });
 
+describeInLab('a packet out of the tunnel from what is ours by a route only', ['wg'], () => {
+  it('is dropped, as soon as the route is there and as long as it is', () =>
+    withLab({}, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      await right.set(`peer ${left.keys.publicKey} allowed-ips 0.0.0.0/0,::/0`);
+      const ours = { 4: '203.0.113.9', 6: '2001:db8:9::9' } as const;
+      const prefix = { 4: '203.0.113.0/28', 6: '2001:db8:9::/64' } as const;
+      const target = { 4: INNER[4][1], 6: INNER[6][1] } as const;
+      for (const family of [4, 6] as const) {
+        const width = family === 4 ? 32 : 128;
+        const nodad = family === 4 ? '' : ' nodad';
+        await left.host.ip(`address add ${ours[family]}/${width} dev lo${nodad}`);
+        await firstPing(left.host, target[family]);
+        const ask = async () => {
+          const before = await dropped(right);
+          await ping(left.host, target[family], {
+            count: 1,
+            from: ours[family],
+            deadlineMs: 1_000,
+          });
+          return (await dropped(right)) - before;
+        };
+        expect(await ask()).toBe(0);
+        await right.host.ip(`-${family} route add local ${prefix[family]} dev lo`);
+        await waitFor(async () => (await ask()) === 1, 'a drop');
+        await right.host.ip(`-${family} route delete local ${prefix[family]} dev lo`);
+        await waitFor(async () => (await ask()) === 0, 'no drop');
+      }
+    }));
+});
+
 /** `addresses`: the tunnel's. What is for nobody is routed there. */
 async function buildSite(lab: Lab, rpFilter: number, addresses: string[]): Promise<Site> {
   const [gateway, lan] = await lab.hosts('gateway', 'lan');

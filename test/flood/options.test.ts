@@ -4,7 +4,7 @@ import { ROWS } from './rows.ts';
 
 it('without words, flood is what the README shows', async () => {
   expect(await parseOptions([])).toEqual({
-    settings: { rounds: 2, seconds: 1.5, newcomers: 20, limit: 60 },
+    settings: { rounds: 3, seconds: 3, newcomers: 20, limit: 60 },
     ...{ rows: ROWS, isWhole: true, only: undefined, peer: 'wireguard-go' },
     ...{ add: false, list: false, markdown: false, out: undefined },
   });

@@ -7,7 +7,7 @@ import { type Row, selectRows } from './rows.ts';
 import { NEWCOMERS_MAX } from './site.ts';
 import type { Settings } from './trial.ts';
 
-const DEFAULTS: Settings = { rounds: 2, seconds: 1.5, newcomers: 20, limit: 60 };
+const DEFAULTS: Settings = { rounds: 3, seconds: 3, newcomers: 20, limit: 60 };
 
 export interface Options {
   readonly settings: Settings;

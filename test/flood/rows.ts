@@ -18,6 +18,11 @@ interface Common {
 export interface SessionRow extends Common, Assault {
   readonly section: 'session';
   readonly family: Family;
+  /**
+   * Whether it takes somebody who sees the receiver index and the peer's address on the way, and
+   * sends as fast as he can: he wins in any case, and the measure is what wireguard-go keeps.
+   */
+  readonly isOnPath: boolean;
 }
 
 /** Who begins the handshake between a victim and a peer that it has never seen. */
@@ -78,7 +83,10 @@ function row<Parts extends object>(words: readonly (string | number)[], parts: P
 
 function session(kind: Kind, sources: Sources, family: Family, rate: Rate): SessionRow {
   const section = 'session';
-  return row([section, kind, sources, family, rate], { section, kind, sources, family, rate });
+  const hasIndex = kind === 'flipped data' || kind === 'mix';
+  const isOnPath = hasIndex && sources === 'own' && rate === 'max';
+  const parts = { section, kind, sources, family, rate, isOnPath } as const;
+  return row([section, kind, sources, family, rate], parts);
 }
 
 function newcomer(

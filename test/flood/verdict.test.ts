@@ -76,6 +76,19 @@ it('judges the most by the median of wireguard-go', () => {
   expect(judge(MAX, 'tswg', { tswg: never, 'wireguard-go': never })).toBe('RED');
 });
 
+it('judges who is on the path, as fast as he can, by what wireguard-go keeps', () => {
+  const row = rowOf('session/flipped-data/own/4/max');
+  const own = session([2], [1.2], 300_000);
+  const verdict = (flood: number, rate = 300_000) =>
+    judge(row, 'tswg', { tswg: own, 'wireguard-go': session([2], [flood], rate) });
+  expect(verdict(1.2)).toBe('good');
+  expect(verdict(1.3)).toBe('RED');
+  expect(verdict(1, 9_000)).toBe('no result');
+  expect(judge(row, 'tswg', { tswg: own })).toBe('no result');
+  expect(judge(row, 'tswg', { tswg: session([2], [1.9], 300_000) })).toBe('good');
+  expect(judge(SESSION, 'tswg', { tswg: own, 'wireguard-go': session([2], [0]) })).toBe('RED');
+});
+
 it('asks nothing of wireguard-go but that its row was reached', () => {
   expect(judge(SLOW, 'wireguard-go', { 'wireguard-go': newcomers([NEVER]) })).toBe('');
   expect(judge(SLOW, 'wireguard-go', { 'wireguard-go': newcomers([1], 10) })).toBe('no result');

@@ -40,7 +40,10 @@ export function judge(row: Row, side: Side, results: Results): Verdict {
 function keepsPromise(row: Row, result: Result, baseline: Result | undefined): boolean | null {
   if (row.section === 'session' && result.section === 'session') {
     const share = kept(result.control, result.flood);
-    return Number.isFinite(share) ? share >= KEPT_AT_LEAST : null;
+    if (!Number.isFinite(share)) return null;
+    if (share >= KEPT_AT_LEAST || !row.isOnPath) return share >= KEPT_AT_LEAST;
+    if (baseline?.section !== 'session' || !isReached(row.rate, baseline)) return null;
+    return share > 0 && share >= kept(baseline.control, baseline.flood);
   }
   if (row.section === 'recovery' && result.section === 'recovery') {
     return Math.max(...result.seconds) <= row.limit;

@@ -264,14 +264,23 @@ export function mutateText(text: string, others: readonly string[], dice: Dice):
   return lines.join('\n').slice(0, TEXT_MAX);
 }
 
-/** A changed copy of a command line. `vocabulary`: the words that mean something. */
+/**
+ * A changed copy of a command line, as long as the kernel would take one at most.
+ * `vocabulary`: the words that mean something.
+ */
 export function mutateWords(
   words: readonly string[],
   others: readonly (readonly string[])[],
   vocabulary: readonly string[],
   dice: Dice,
 ): string[] {
-  return mutateList(words, dice.oneIn(3) ? dice.pick(others) : vocabulary, dice);
+  const changed = mutateList(words, dice.oneIn(3) ? dice.pick(others) : vocabulary, dice);
+  let room = TEXT_MAX;
+  return changed.map((word) => {
+    const part = word.slice(0, Math.min(TOKEN_MAX, room));
+    room -= part.length;
+    return part;
+  });
 }
 
 /** Drops, doubles, swaps, replaces and changes elements; now and then many of them. */

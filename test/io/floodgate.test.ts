@@ -171,12 +171,10 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
 
   it('opens on the same scale, and says so', () => {
     period(0.8);
-    for (let i = 0; i < 30; i++) {
-      clock.now += PERIOD_MS;
-      gate.turned(0, 0, 0, clock.now);
-    }
+    for (let i = 0; i < 60 && gate.isShut; i++) period(0, 0);
     expect(gate.isShut).toBe(false);
     expect(notes.at(-1)).toBe('udp: the flood has ebbed');
+    // Before anything else is judged.
     expect(passes('127.0.0.2', data(NOT_OURS), { sender: other() })).toBe(1);
   });
 
@@ -300,7 +298,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
       if (i === 0) clock.now += 10 * PERIOD_MS;
       else gate.guard(victim.sockets);
       clock.now += 6;
-      gate.turned(1_000, 0, 0, clock.now);
+      gate.turned(100_000, 0, 0, clock.now);
       expect(gate.isShut).toBe(false);
     }
   });
@@ -348,6 +346,48 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     old.close();
     gate.guard(victim.sockets);
     expect(passes('127.0.0.2', data(NOT_OURS))).toBe(0);
+  });
+
+  it('tells the same of the last moments of sockets that are replaced', () => {
+    period(0.8);
+    const sender = open();
+    others.push(sender);
+    // Turned away since the last judgement: no overflow of the sockets of before, or of the next.
+    for (let i = 0; i < 5_000; i++) send('127.0.0.2', data(NOT_OURS), { sender });
+    const old = victim;
+    victim = open();
+    gate.guard(victim.sockets);
+    old.close();
+    const judged = (): number => {
+      clock.now += PERIOD_MS;
+      gate.turned(0, 0, 0, clock.now);
+      return drops.receiveOverflow ?? 0;
+    };
+    expect(judged()).toBe(0);
+    expect(drops.turnedAway).toBe(5_000);
+    gate.expectIndex(OURS);
+    gate.expectPlace(at('127.0.0.2', sender));
+    for (let i = 0; i < 8_000; i++) send('127.0.0.2', data(OURS, 1_000), { sender });
+    const overflow = judged();
+    expect(overflow).toBeGreaterThan(0);
+    expect(overflow + receive()).toBe(8_000);
+    // Those of before do not count again for whoever guards the same sockets from here.
+    gate.guard(victim.sockets);
+    expect(judged()).toBe(overflow);
+  });
+
+  it('is open again to all before sockets that a failed successor left its own filter at', () => {
+    period(0.8);
+    for (let i = 0; i < 30; i++) period(0, 0);
+    expect(gate.isShut).toBe(false);
+    const successor = openFloodgate({ onDrop: () => {}, onNote: () => {} });
+    successor.guard(victim.sockets);
+    clock.now += PERIOD_MS;
+    successor.turned(10_000, 0.8 * PERIOD_MS, 0.8 * PERIOD_MS, clock.now);
+    expect(passes('127.0.0.2', data(NOT_OURS), { sender: other() })).toBe(0);
+    successor.close();
+    period(0, 0);
+    expect(passes('127.0.0.2', data(NOT_OURS))).toBe(1);
   });
 
   it('tells what it turned away from what the socket could not hold', () => {

@@ -4,6 +4,7 @@ import {
   parseAddress,
   parseAnswer,
   parseLink,
+  parseLocalRoute,
   parseMessages,
   parseRoute,
 } from '../../src/io/netlinkmessage.ts';
@@ -31,6 +32,20 @@ function message(type: number, flags: number, body: Uint8Array): Uint8Array {
 }
 
 describe('netlink messages', () => {
+  it('read as a local route what the table local delivers here, and no more', () => {
+    const route = (family: number, table: number, type: number) =>
+      Uint8Array.of(family, 16, 0, 0, table, 3, 254, type, 0, 0, 0, 0, 8, 0, 1, 0, 10, 9, 0, 0);
+    const address = Uint8Array.of(10, 9, 0, 0);
+    expect(parseLocalRoute(route(2, 255, 2), 2)).toEqual({ address, length: 16, linkIndex: 0 });
+    expect(parseLocalRoute(route(2, 254, 2), 2)).toBeNull();
+    expect(parseLocalRoute(route(2, 255, 3), 2)).toBeNull();
+    expect(parseLocalRoute(route(2, 255, 2), 10)).toBeNull();
+    expect(parseLocalRoute(route(2, 255, 2).fill(33, 1, 2), 2)).toBeNull();
+    const all = Uint8Array.of(0, 0, 0, 0);
+    const any = route(2, 255, 2).fill(0, 1, 2).subarray(0, 12);
+    expect(parseLocalRoute(any, 2)).toEqual({ address: all, length: 0, linkIndex: 0 });
+  });
+
   it('reads a link', () => {
     const body = bytesOf(`
       00 00 feff 05000000 d1100100 00000000
@@ -149,6 +164,7 @@ describe('netlink messages', () => {
         parseLink(parsed.body);
         parseAddress(parsed.body);
         parseRoute(parsed.body);
+        parseLocalRoute(parsed.body, 2);
       }
       parseLink(bytes);
       parseAddress(bytes);

@@ -27,7 +27,7 @@ describeInNamespace('our own addresses', () => {
   });
 
   function gather() {
-    const { all, answer4, answer6 } = gatherOwnAddresses(netlink, index)!;
+    const { all, answer4, answer6 } = gatherOwnAddresses(netlink, index, [])!;
     const text = (address: Uint8Array | null) => address && formatAddress(address);
     return { all: all.map(text).sort(), answer4: text(answer4), answer6: text(answer6) };
   }
@@ -36,6 +36,24 @@ describeInNamespace('our own addresses', () => {
     ip('addr', 'add', '10.9.0.1/24', 'dev', 'wg9');
     ip('addr', 'add', 'fe80::9/64', 'dev', 'wg9', 'nodad');
     expect(gather().all).toEqual(['10.9.0.1', '127.0.0.1', '192.0.2.1', '::1', 'fe80::9']);
+  });
+
+  it('are also what a route alone makes local, but for the link-local ones of other links', () => {
+    const ours = () =>
+      gatherOwnAddresses(netlink, index, netlink.localRoutes())!.localRoutes.map(
+        ({ address, length }) => `${formatAddress(address)}/${length}`,
+      );
+    const before = ['127.0.0.0/8', '127.0.0.1/32', '192.0.2.1/32', '::1/128'];
+    expect(ours().sort()).toEqual(before);
+    const added = ['10.9.0.0/16', '10.9.3.0/24', 'fd09::/64', '2001:db8:9::9/128'];
+    for (const prefix of added) ip('route', 'add', 'local', prefix, 'dev', 'lo');
+    // Neither what leads elsewhere nor another table's, which holds only for whom a rule sends there.
+    ip('route', 'add', '10.10.0.0/16', 'dev', 'lo', 'table', 'local');
+    ip('route', 'add', 'local', 'default', 'dev', 'lo', 'table', '100');
+    expect(ours().sort()).toEqual([...before, ...added].sort());
+    for (const prefix of added) ip('route', 'del', 'local', prefix, 'dev', 'lo');
+    ip('route', 'del', '10.10.0.0/16', 'dev', 'lo', 'table', 'local');
+    expect(ours().sort()).toEqual(before);
   });
 
   it('answer from the interface where the kernel takes it, else from 192.0.0.8', () => {
@@ -66,6 +84,11 @@ describeInNamespace('our own addresses', () => {
   });
 
   it('are none of its concern where the interface is in another network', () => {
-    expect(gatherOwnAddresses(netlink, 0)).toEqual({ all: [], answer4: null, answer6: null });
+    expect(gatherOwnAddresses(netlink, 0, netlink.localRoutes())).toEqual({
+      all: [],
+      localRoutes: [],
+      answer4: null,
+      answer6: null,
+    });
   });
 });

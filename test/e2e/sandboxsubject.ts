@@ -7,6 +7,8 @@
  *                             that has no such thing
  *   TSWG_PROBE_SOCKET=NAME    hands over another name for the control socket than its own
  *   TSWG_PROBE_WORDS=WORDS    what the starter is told on SIGWINCH
+ *
+ * On SIGCONT it changes the network (netadminprobe.ts).
  */
 
 import { main } from '../../src/cli/tswgd.ts';
@@ -15,6 +17,7 @@ import { ERRNO } from '../../src/io/libc.ts';
 import { type Instruction, installFilter } from '../../src/io/seccomp.ts';
 import { Predecessor } from '../../src/io/succession.ts';
 import { type CallName, callNumber } from '../../src/io/syscalls.ts';
+import { changeNetwork } from './netadminprobe.ts';
 import { listen, say, tryNow } from './sandboxprobe.ts';
 
 function refuse(call: CallName): void {
@@ -66,4 +69,5 @@ if (lie !== undefined) lieAboutSocket(lie);
 tryBefore('take', 'before it takes');
 tryBefore('begin', 'before it goes');
 listen();
+process.on('SIGCONT', () => say(`network ${JSON.stringify(changeNetwork(process.env))}`));
 process.exitCode = await main(process.argv.slice(2), process.env);

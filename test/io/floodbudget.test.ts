@@ -91,7 +91,8 @@ const FLOOD = { strangersCall: 100_000 };
 function shut(): void {
   period({ strangers: 100_000, strangersMs: 80 });
   expect(gate.isShut).toBe(true);
-  period({ strangers: 1, came: FLOOD });
+  // The first says how much comes, and the second what that is worth.
+  for (let i = 0; i < 2; i++) period({ strangers: 1, came: FLOOD });
 }
 
 describe('the gate is shut', () => {
@@ -130,11 +131,38 @@ describe('what strangers get', () => {
     period({ strangers: 1, strangersMs: 90, came: FLOOD });
     expect(strangersShare()).toBeLessThan(before);
     before = strangersShare();
+    // Beside busy sessions they may have a hundredth of what they take.
+    period({ strangers: 1, sessionsMs: 90, came: FLOOD });
     period({ strangers: 1, strangersMs: 90, sessionsMs: 90, came: FLOOD });
-    expect(strangersShare()).toBeLessThan(before);
+    period({ strangers: 1, came: FLOOD });
+    expect(strangersShare()).toBeLessThan(before / 4);
     expect(strangersShare()).toBeGreaterThan(before / 20);
     for (let i = 0; i < 50; i++) period({ strangers: 1, strangersMs: 99, came: FLOOD });
     expect(strangersShare()).toBeGreaterThan(0.0001);
+  });
+
+  it('is less as soon as sessions wake up, and as much as before when they rest', () => {
+    shut();
+    const before = strangersShare();
+    period({ strangers: 1, sessionsMs: 3, ms: 12 });
+    expect(strangersShare()).toBe(before);
+    const came = { strangersCall: 12_000 };
+    period({ strangers: 1, strangersMs: 5, sessionsMs: 12, ms: 12, came });
+    expect(strangersShare()).toBeLessThan(before / 50);
+    period({ strangers: 1, sessionsMs: 90, came: FLOOD });
+    expect(strangersShare()).toBeLessThan(before / 50);
+    period({ strangers: 1, came: FLOOD });
+    expect(strangersShare()).toBeCloseTo(before, 3);
+  });
+
+  it('is less time beside busy sessions where so many come that it would help nobody', () => {
+    shut();
+    const timeOf = (came: number): number => {
+      for (let i = 0; i < 12; i++)
+        period({ strangers: 1, sessionsMs: 50, came: { strangersCall: came } });
+      return strangersShare() * came;
+    };
+    expect(timeOf(100_000)).toBeLessThan(timeOf(4_900) / 3);
   });
 
   it('is less when a socket is never read empty, whatever they cost', () => {

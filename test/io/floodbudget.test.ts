@@ -165,6 +165,37 @@ describe('what strangers get', () => {
     expect(timeOf(100_000)).toBeLessThan(timeOf(4_900) / 3);
   });
 
+  it('is enough for bursts that are little in a second, also of classes in turns, beside busy sessions', () => {
+    shut();
+    const kinds = ['peersCall', 'strangersCall', 'secondCall'] as const;
+    const COST_MS = 0.005;
+    let left: number[] = [];
+    for (let i = 0; i < 150; i++) {
+      const kind = kinds[(i / 3) % kinds.length] ?? null;
+      const passed = kind === null ? 0 : 1_000 * board.shares[TRAFFIC[kind]]!;
+      const came = kind === null ? {} : { [kind]: 1_000 };
+      period({ strangers: passed, strangersMs: COST_MS * passed, sessionsMs: 50, came });
+      left = [...left, passed].slice(-30);
+    }
+    // Of ten thousand in three seconds.
+    expect(left.reduce((sum, passed) => sum + passed, 0)).toBeGreaterThan(8_000);
+  });
+
+  it('is next to nothing of a burst that is much in a second', () => {
+    shut();
+    let strangersMs = 0;
+    for (let i = 0; i < 100; i++) {
+      const isBurst = i % 10 === 0;
+      const passed = isBurst ? 100_000 * strangersShare() : 0;
+      if (i >= 50) strangersMs += 0.005 * passed;
+      const came = isBurst ? FLOOD : {};
+      period({ strangers: passed, strangersMs: 0.005 * passed, sessionsMs: 50, came });
+    }
+    // Of five seconds.
+    expect(strangersMs).toBeLessThan(0.025 * 5_000);
+    expect(strangersMs).toBeGreaterThan(0);
+  });
+
   it('is less when a socket is never read empty, whatever they cost', () => {
     shut();
     const before = strangersShare();

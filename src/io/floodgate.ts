@@ -260,13 +260,15 @@ export class Floodgate implements Doorkeeper {
       const excess = share - this.#allowed;
       this.#excess.add(excess);
       const isDear = excess > 0 && (share > BURST_SHARE || this.#excess.mean > 0);
-      if (isBehind) this.#capacity *= CUT;
+      // Sessions can fill a socket by themselves.
+      const isFull = isBehind && share >= sessionsShare;
+      if (isFull) this.#capacity *= CUT;
       else if (isDear) this.#capacity *= Math.max(DEEPEST_CUT, this.#allowed / share);
       else if (rate > USED_PART * this.#budget) this.#capacity *= GROWTH;
       this.#allow(allowed);
       const burden = this.#ration(perSecond);
       const isLittle = this.#excess.mean + burden < (CALM_SHARE - 1) * allowed;
-      const isCalm = !isBehind && isLittle && this.#leastShare === 1;
+      const isCalm = !isFull && isLittle && this.#leastShare === 1;
       if (!isCalm) this.#calmSince = now;
       else if (now - this.#calmSince >= OPEN_AFTER_MS) this.#open();
     }

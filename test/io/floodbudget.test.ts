@@ -196,6 +196,19 @@ describe('what strangers get', () => {
     expect(strangersMs).toBeGreaterThan(0);
   });
 
+  it('is as much as before where it is sessions that keep a socket from being empty', () => {
+    shut();
+    const busy = { strangers: 1, strangersMs: 0.1, sessionsMs: 60, came: FLOOD };
+    for (let i = 0; i < 12; i++) period(busy);
+    const before = strangersShare();
+    for (let i = 0; i < 5; i++) {
+      gate.wasRead(4, false, clock.now);
+      gate.wasRead(4, false, clock.now + PERIOD_MS - 1);
+      period(busy);
+    }
+    expect(strangersShare()).toBeCloseTo(before, 6);
+  });
+
   it('is less when a socket is never read empty, whatever they cost', () => {
     shut();
     const before = strangersShare();

@@ -161,6 +161,7 @@ class Daemon {
       ...{ path, underlay, persistence: this.#persistence, log: this.#log },
       startedAt: () => this.#startedAt,
       sandboxFacts: () => this.#sandboxFacts,
+      starterTrouble: () => this.#upgrade?.trouble ?? '',
     });
   }
 

@@ -27,6 +27,8 @@ export interface OperatorOptions {
   readonly startedAt: () => number;
   /** What of the sandbox holds. */
   readonly sandboxFacts: () => Readonly<Record<string, string>>;
+  /** What is lost without a starter; '' as long as there is one. */
+  readonly starterTrouble: () => string;
 }
 
 export class Operator {
@@ -73,6 +75,7 @@ export class Operator {
 
   #stats(): DeviceStats {
     const { path, underlay, persistence, startedAt, sandboxFacts } = this.#options;
+    const starterTrouble = this.#options.starterTrouble();
     const { device, now } = path;
     const stats = device.stats(now);
     const facts = {
@@ -85,6 +88,7 @@ export class Operator {
       sandbox_key_memory: secretMemoryFact(),
       ...(persistence === undefined ? {} : { state: persistence.fact }),
       ...(underlay.trouble === '' ? {} : { socket: underlay.trouble }),
+      ...(starterTrouble === '' ? {} : { starter: starterTrouble }),
     };
     return { ...stats, facts };
   }

@@ -71,7 +71,7 @@ export class Persistence {
       this.#keeper.open();
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      this.#options.log.error(error.message);
+      this.#options.log.error(`${error.message}${this.#keeper.remedy}`);
     }
   }
 
@@ -157,7 +157,7 @@ export class Persistence {
       return saved;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      log.error(`${error.message}: ${consequence}`);
+      log.error(`${error.message}: ${consequence}${this.#keeper.remedy}`);
       return null;
     }
   }

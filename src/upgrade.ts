@@ -49,6 +49,7 @@ export function openUpgrade(options: UpgradeOptions): Upgrade | undefined {
 export class Upgrade {
   readonly #options: UpgradeOptions;
   readonly #succession: Succession;
+  #trouble = '';
 
   /** @throws {SystemError} */
   constructor(options: UpgradeOptions) {
@@ -61,8 +62,14 @@ export class Upgrade {
         return options.pack();
       },
       onOutcome: this.#follow,
+      onStarterGone: this.#miss,
       onBug: options.onBug,
     });
+  }
+
+  /** What is lost since the starter has ended, for the operator; '' as long as there is one. */
+  get trouble(): string {
+    return this.#trouble;
   }
 
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
@@ -83,6 +90,13 @@ export class Upgrade {
   close(isSucceeded: boolean): void {
     this.#succession.close(isSucceeded);
   }
+
+  readonly #miss = (why: string): void => {
+    this.#trouble =
+      'has ended: no upgrade in place; the control socket does not follow a renaming, and stays ' +
+      'behind at our end. A new start of the daemon brings another starter';
+    this.#options.log.error(`The starter, tswgd-starter in \`ps\`, ${this.#trouble} (${why})`);
+  };
 
   readonly #follow = (outcome: Outcome): void => {
     const { path, log, onHandedOver } = this.#options;

@@ -4,6 +4,7 @@
  */
 
 import yargs from 'yargs';
+import { wrap } from './fold.ts';
 import { COMMANDS, findWord, PLACES, type Place, WORDS, type Word } from './words.ts';
 
 /** Where the explanations begin in the list of words. */
@@ -57,16 +58,6 @@ function formatRow(term: string, text: string, columns: number): string {
   const lines = wrap(text, columns - TERM_COLUMNS - 2);
   const indent = ' '.repeat(TERM_COLUMNS + 2);
   return `  ${term.padEnd(TERM_COLUMNS)}${lines.join(`\n${indent}`)}`;
-}
-
-function wrap(text: string, columns: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(' ')) {
-    const last = lines.length - 1;
-    if (last >= 0 && lines[last].length + 1 + word.length <= columns) lines[last] += ` ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 /** Help on one word of the table; ends with a newline. */

@@ -135,9 +135,10 @@ async function runShow(
   json: boolean,
   env: Record<string, string | undefined>,
 ): Promise<number> {
-  const [{ gather }, { formatInterface, describeInterface }, system] = await Promise.all([
+  const [{ gather }, { formatInterface, describeInterface }, { fold }, system] = await Promise.all([
     import('./gather.ts'),
     import('./show.ts'),
+    import('./fold.ts'),
     openSystem(env),
   ]);
   const { views, named, notes } = await gather(name, system);
@@ -147,16 +148,18 @@ async function runShow(
     process.stdout.write(`${JSON.stringify(named ? described[0] : described, null, 2)}\n`);
   } else {
     const options = { peers: named, nowMs };
-    process.stdout.write(views.map((view) => formatInterface(view, options)).join(''));
+    const text = views.map((view) => formatInterface(view, options)).join('');
+    process.stdout.write(fold(text, process.stdout.columns));
   }
   for (const note of notes) process.stderr.write(`tswg: ${note}\n`);
   return 0;
 }
 
 async function runStats(name: string, env: Record<string, string | undefined>): Promise<number> {
-  const [{ gather }, { formatStats }, system] = await Promise.all([
+  const [{ gather }, { formatStats }, { fold }, system] = await Promise.all([
     import('./gather.ts'),
     import('./stats.ts'),
+    import('./fold.ts'),
     openSystem(env),
   ]);
   const { views, named, notes } = await gather(name, system);
@@ -170,7 +173,7 @@ async function runStats(name: string, env: Record<string, string | undefined>): 
       `${name}: stats: the WireGuard that serves it is not tswgd and keeps no statistics`,
     );
   }
-  process.stdout.write(formatStats(name, wireguard.stats));
+  process.stdout.write(fold(formatStats(name, wireguard.stats), process.stdout.columns));
   return 0;
 }
 

@@ -28,8 +28,13 @@ const REDIRECTS =
   'peers are told by ICMP to send to each other directly, which they cannot: ' +
   'set net.ipv4.conf.all.send_redirects to 0';
 
-/** Of what the daemon says of a peer: what is wrong with it. */
-const SHOWN_FACTS: readonly string[] = ['route', 'handshake'];
+/**
+ * Of what the daemon says of itself: that the system refused the UDP port of an interface that is
+ * up, and that nobody is beside it any more.
+ */
+const SHOWN_FACTS: readonly string[] = ['socket', 'starter'];
+/** Of what it says of a peer: what is wrong with it. */
+const SHOWN_PEER_FACTS: readonly string[] = ['route', 'handshake'];
 
 /** Lines with their newlines. */
 export function formatInterface(view: InterfaceView, options: ShowOptions): string {
@@ -48,9 +53,10 @@ function pushWireguard(wireguard: WireguardView, options: ShowOptions, lines: st
   if (state.listenPort !== 0) lines.push(`\twgport ${state.listenPort}`);
   if (state.fwmark !== 0) lines.push(`\twgfwmark 0x${state.fwmark.toString(16)}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
-  // The interface is up, but the system refused the UDP port.
-  const trouble = wireguard.stats?.facts.socket;
-  if (trouble !== undefined) lines.push(`\tsocket: ${printable(trouble)}`);
+  for (const name of SHOWN_FACTS) {
+    const trouble = wireguard.stats?.facts[name];
+    if (trouble !== undefined) lines.push(`\t${name}: ${printable(trouble)}`);
+  }
   if (!options.peers) return;
   const counted = statsByPeer(wireguard.stats);
   for (const peer of state.peers) {
@@ -83,7 +89,7 @@ function pushPeer(
   }
   for (const prefix of peer.allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
   for (const [name, trouble] of Object.entries(facts)) {
-    if (SHOWN_FACTS.includes(name)) lines.push(`\t\t${name}: ${printable(trouble)}`);
+    if (SHOWN_PEER_FACTS.includes(name)) lines.push(`\t\t${name}: ${printable(trouble)}`);
   }
 }
 

@@ -26,34 +26,39 @@ import { INTERFACE_NAME_RULE, isInterfaceName } from './values.ts';
 const USAGE = `usage: tswgd [-f | --foreground] [--persist] INTERFACE
        tswgd --version | --help
 
-Creates the interface and serves WireGuard on it until the interface or its control
-socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or SIGINT arrives.
-Goes to the background once \`wg\` works, unless -f is given.
+Creates the interface and serves WireGuard on it until the interface or its
+control socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or
+SIGINT arrives. Goes to the background once \`wg\` works, unless -f is given.
 
-With --persist the interface, its addresses and its routes outlive a daemon that is killed or
-stopped, and its state is kept in /var/lib/tswg/INTERFACE: started again, the daemon takes both
-over. Deleting the interface or the control socket removes them.
+With --persist the interface, its addresses and its routes outlive a daemon
+that is killed or stopped, and its state is kept in /var/lib/tswg/INTERFACE:
+started again, the daemon takes both over. Deleting the interface or the control
+socket removes them.
 
-SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now and hands the running
-tunnel over to it, sessions and all; if that fails, this one carries on.
+SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now
+and hands the running tunnel over to it, sessions and all; if that fails, this
+one carries on.
 
 Environment:
-  LOG_LEVEL=verbose|debug|error|silent  what is logged (error); in the background without it,
-                                        the log goes to the kernel's (dmesg)
-  WG_PROCESS_FOREGROUND=1               the same as -f
-  TSWG_PERSIST=1                        the same as --persist
-  STATE_DIRECTORY=PATH                  where states are kept, instead of /var/lib/tswg
-  WG_TUN_FD=N                           use this open TUN descriptor
-  WG_UAPI_FD=N                          use this listening control socket
-  NOTIFY_SOCKET=/PATH|@NAME             in the foreground, told READY=1 once \`wg\` works and
-                                        STOPPING=1 at the end (systemd's Type=notify)
-  JOURNAL_STREAM=DEVICE:INODE           if that is standard error, the log's lines begin with
-                                        their priority (systemd's journal)
-  TSWG_CRYPTO=auto|openssl|portable     whose cryptography is used (auto)
-  TSWG_NO_OFFLOAD=1                     move packets one by one, without segmentation offloads
-  TSWG_USER=NAME                        become this user once all is open (_tswg, tswg, or else
-                                        ids that are nobody's)
-  TSWG_SANDBOX=off                      keep root and every right, for debugging
+  LOG_LEVEL=LEVEL            what is logged: verbose, debug, error (the default)
+                             or silent; in the background without it, the log
+                             goes to the kernel's (dmesg)
+  WG_PROCESS_FOREGROUND=1    the same as -f
+  TSWG_PERSIST=1             the same as --persist
+  STATE_DIRECTORY=PATH       where states are kept, instead of /var/lib/tswg
+  WG_TUN_FD=N                use this open TUN descriptor
+  WG_UAPI_FD=N               use this listening control socket
+  NOTIFY_SOCKET=/PATH|@NAME  in the foreground, told READY=1 once \`wg\` works and
+                             STOPPING=1 at the end (systemd's Type=notify)
+  JOURNAL_STREAM=DEV:INODE   if that is standard error, the log's lines begin
+                             with their priority (systemd's journal)
+  TSWG_CRYPTO=WHOSE          whose cryptography is used: auto (the default),
+                             openssl or portable
+  TSWG_NO_OFFLOAD=1          move packets one by one, without segmentation
+                             offloads
+  TSWG_USER=NAME             become this user once all is open (_tswg, tswg, or
+                             else ids that are nobody's)
+  TSWG_SANDBOX=off           keep root and every right, for debugging
 `;
 
 export type LogLevel = 'silent' | 'error' | 'debug';

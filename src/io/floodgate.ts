@@ -27,6 +27,7 @@ import {
 } from './floodfilter.ts';
 import { close, getsockopt, Scratch } from './libc.ts';
 import { SOL_SOCKET } from './linux.ts';
+import { Recent } from './recent.ts';
 
 /** Between two judgements; sooner while it is open and so many strangers have come. */
 const PERIOD_MS = 100;
@@ -47,6 +48,8 @@ const LOST_SHARE = 0.004;
 const SPARE_SHARE = 0.6;
 /** Sessions that take this part leave none: the ends of their streams need the machine as well. */
 const BUSY_SHARE = 0.25;
+/** What strangers may take of one period, however little of a second: they may come in bursts. */
+const BURST_SHARE = 0.25;
 /** So few strangers a second are no flood, whatever they cost. */
 const FLOOD_PER_S = 2_000;
 /** If a socket is never empty, so many are why, and not the sessions alone. */
@@ -54,7 +57,7 @@ const SUDDEN_PER_S = 20_000;
 /** It opens when what comes would take less than this part of what strangers may have, so long. */
 const CALM_SHARE = 0.8;
 const OPEN_AFTER_MS = 2_000;
-/** A class is given as much as its worst period of so many asks for: a flood may come in bursts. */
+/** What counts for long is how it was in so many periods, a second. */
 const REMEMBERED_PERIODS = 10;
 /** What turning away one of those costs that the filter does not let through at all, ms. */
 const HOPELESS_COST_MS = 0.002;
@@ -67,7 +70,7 @@ const AWAKE_MS = 10;
  * socket has not been empty for so long. What sessions send waits in the same queue.
  */
 const BEHIND_MS = 20;
-const GROWTH = 1.25;
+const GROWTH = 1.4;
 const CUT = 0.5;
 const DEEPEST_CUT = 1 / 8;
 /** What part of a flood passes at first: if its cost is known yet, and if not. */
@@ -142,9 +145,10 @@ export class Floodgate implements Doorkeeper {
   /** Buffers that the kernel has dropped since the start, and how many of them overflowed. */
   #dropped = 0;
   #overflowed = 0;
-  /** Datagrams a second of each class in the last periods, the oldest overwritten. */
-  readonly #rates = Array.from({ length: CLASSES }, () => new Float64Array(REMEMBERED_PERIODS));
-  #period = 0;
+  /** Datagrams a second of each class in the last periods. */
+  readonly #rates = Array.from({ length: CLASSES }, () => new Recent(REMEMBERED_PERIODS));
+  /** What part of our time strangers took, less what they might have. */
+  readonly #excess = new Recent(REMEMBERED_PERIODS);
 
   constructor(options: FloodgateOptions, machinery: Machinery | null, refusal: string) {
     this.#options = options;
@@ -253,13 +257,18 @@ export class Floodgate implements Doorkeeper {
       else this.#detach();
     } else {
       // By what they were allowed, and not by what they are from now on: sessions may have woken up.
-      if (isBehind) this.#capacity *= CUT;
-      else if (share > this.#allowed)
-        this.#capacity *= Math.max(DEEPEST_CUT, this.#allowed / share);
+      const excess = share - this.#allowed;
+      this.#excess.add(excess);
+      const isDear = excess > 0 && (share > BURST_SHARE || this.#excess.mean > 0);
+      // Sessions can fill a socket by themselves.
+      const isFull = isBehind && share >= sessionsShare;
+      if (isFull) this.#capacity *= CUT;
+      else if (isDear) this.#capacity *= Math.max(DEEPEST_CUT, this.#allowed / share);
       else if (rate > USED_PART * this.#budget) this.#capacity *= GROWTH;
       this.#allow(allowed);
       const burden = this.#ration(perSecond);
-      const isCalm = !isBehind && share + burden < CALM_SHARE * allowed && this.#leastShare === 1;
+      const isLittle = this.#excess.mean + burden < (CALM_SHARE - 1) * allowed;
+      const isCalm = !isFull && isLittle && this.#leastShare === 1;
       if (!isCalm) this.#calmSince = now;
       else if (now - this.#calmSince >= OPEN_AFTER_MS) this.#open();
     }
@@ -315,8 +324,9 @@ export class Floodgate implements Doorkeeper {
     board.setShare(TRAFFIC.session, 1);
     for (let one = 0; one < CLASSES; one++) {
       this.#arrived[one] = board.arrived(one);
-      this.#rates[one]!.fill(0);
+      this.#rates[one]!.clear();
     }
+    this.#excess.clear();
     const part = share === 0 ? FIRST_PART_BLINDLY : FIRST_PART * Math.min(1, allowed / share);
     this.#capacity = (part * rate) / allowed;
     this.#wanted = 0;
@@ -366,18 +376,20 @@ export class Floodgate implements Doorkeeper {
     const { board } = this.#machinery!;
     for (let one = 0; one < CLASSES; one++) {
       const arrived = board.arrived(one);
-      this.#rates[one]![this.#period] = perSecond(arrived - this.#arrived[one]!);
+      this.#rates[one]!.add(perSecond(arrived - this.#arrived[one]!));
       this.#arrived[one] = arrived;
     }
-    const wanted = LIMITED.map((one) => Math.max(...this.#rates[one]!));
-    this.#wanted = wanted.reduce((sum, rate) => sum + rate, 0);
-    const shares = shareOut(this.#budget, wanted);
+    const means = LIMITED.map((one) => this.#rates[one]!.mean);
+    const peaks = LIMITED.map((one) => this.#rates[one]!.max);
+    this.#wanted = means.reduce((sum, rate) => sum + rate, 0);
+    const lasting = shareOut(this.#budget, means);
+    const atOnce = shareOut(Math.max(this.#budget, BURST_SHARE * this.#capacity), peaks);
+    const shares = lasting.map((share, i) => Math.min(share, atOnce[i]!));
     for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
     this.#leastShare = Math.min(...shares);
     this.#leastCallShare = Math.min(...shares.filter((_, i) => LIMITED[i] !== TRAFFIC.moved));
     this.#attach();
-    const hopeless = HOPELESS.map((one) => this.#rates[one]![this.#period]!);
-    this.#period = (this.#period + 1) % REMEMBERED_PERIODS;
+    const hopeless = HOPELESS.map((one) => this.#rates[one]!.mean);
     return (hopeless.reduce((sum, rate) => sum + rate, 0) * HOPELESS_COST_MS) / MS_PER_S;
   }
 

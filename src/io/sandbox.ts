@@ -21,7 +21,7 @@
  * A step that the system refuses is no error: it is noted, and `facts` says what does not hold.
  */
 
-import { fchownSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { fchownSync, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import {
   becomeUser,
   type Capability,
@@ -244,10 +244,13 @@ function becomeOther(user: User, directories: readonly WritableDirectory[]): Ste
   return refused(refusal.call, refusal.errno, STILL_ROOT);
 }
 
-/** Returns 0, or the error number. */
+/** Returns 0, or the error number. On a read-only file system what is the user's already stays so. */
 function give(directories: readonly WritableDirectory[], { uid, gid }: User): number {
   try {
-    for (const { fd } of directories) fchownSync(fd, uid, gid);
+    for (const { fd } of directories) {
+      const owner = fstatSync(fd);
+      if (owner.uid !== uid || owner.gid !== gid) fchownSync(fd, uid, gid);
+    }
     return 0;
   } catch (error) {
     return Math.abs((error as NodeJS.ErrnoException).errno ?? 0);

@@ -117,19 +117,24 @@ export interface StarterOptions {
   readonly remains?: Remains | undefined;
   /** A program that was started has called: the channel is the receiver's. */
   readonly onCall: (channel: Channel) => void;
+  /** The shell has ended before us, or never began: `why`, once. */
+  readonly onGone?: ((why: string) => void) | undefined;
   readonly onBug: (error: unknown) => void;
 }
 
 export class Starter {
   readonly #fd: number;
   readonly #watch: Watch;
+  readonly #onGone: StarterOptions['onGone'];
   readonly #word = new Scratch(16);
   /** Why nothing can be started; '' when all is well. */
   #trouble = '';
+  #isClosed = false;
 
   /** @throws {SystemError} when descriptors are short */
   constructor(options: StarterOptions) {
     const { onCall, onBug } = options;
+    this.#onGone = options.onGone;
     const [fd, theirs] = streamPair();
     this.#fd = fd;
     // The shell would take "try again" for the end.
@@ -137,8 +142,8 @@ export class Starter {
     const shell = spawnShell(options, theirs);
     close(theirs);
     shell.unref();
-    shell.on('error', (error) => this.#fail(`${SHELL} cannot be started: ${error.message}`));
-    shell.on('exit', () => this.#fail(`the ${SHELL} that would start it has ended`));
+    shell.on('error', (error) => this.#gone(`${SHELL} cannot be started: ${error.message}`));
+    shell.on('exit', () => this.#gone(`the ${SHELL} that would start it has ended`));
     this.#watch = watch(
       fd,
       () => {
@@ -152,6 +157,13 @@ export class Starter {
 
   #fail(why: string): void {
     if (this.#trouble === '') this.#trouble = why;
+  }
+
+  /** At our own end it goes, too. */
+  #gone(why: string): void {
+    if (this.#isClosed) return;
+    this.#fail(why);
+    this.#onGone?.(this.#trouble);
   }
 
   /** Starts the program, which calls when it is there. Returns why that cannot be, or ''. */
@@ -169,6 +181,7 @@ export class Starter {
 
   /** The daemon ends; `isSucceeded`: its successor has all that would be cleared up. */
   close(isSucceeded: boolean): void {
+    this.#isClosed = true;
     this.#say(isSucceeded ? 'left' : 'end');
     this.#watch.close();
     close(this.#fd);

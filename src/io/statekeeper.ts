@@ -41,6 +41,8 @@ export class StateKeeper {
   /** Of the text that is in the file; the text itself would be a copy of the keys. */
   #savedDigest = '';
   #trouble = '';
+  /** Why the folder could not be opened at the start: later attempts find but what confines us. */
+  #unopened: SystemError | undefined;
   #isClosed = false;
 
   constructor(options: StateKeeperOptions) {
@@ -52,11 +54,24 @@ export class StateKeeper {
    * The file, opened before the first use of it. Call once at the start, before the daemon loses
    * its right to open paths.
    *
-   * @throws {SystemError}
+   * @throws {SystemError} of the first attempt, for the caller to tell
    */
   open(): StateFile {
-    this.#file ??= new StateFile(this.#name, this.#options.directory);
-    return this.#file;
+    try {
+      this.#file ??= new StateFile(this.#name, this.#options.directory);
+      return this.#file;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#unopened ??= error;
+      this.#trouble = this.#unopened.message;
+      throw this.#unopened;
+    }
+  }
+
+  /** What follows from a folder that could not be opened, and what helps; '' if it could. */
+  get remedy(): string {
+    if (this.#unopened === undefined || this.#file !== undefined) return '';
+    return `; once that is put right, \`tswg ${this.#name} upgrade\` or a restart begins to save it`;
   }
 
   /** The interface has another name, and so has the folder. */
@@ -87,7 +102,7 @@ export class StateKeeper {
 
   /** How it stands, for `stats`. */
   get fact(): string {
-    return this.#trouble === '' ? 'kept for a restart' : this.#trouble;
+    return this.#trouble === '' ? 'kept for a restart' : `${this.#trouble}${this.remedy}`;
   }
 
   /** Saves what is to be saved, and is done. */

@@ -66,6 +66,8 @@ export interface SuccessionOptions {
   readonly bequeath: () => Estate;
   /** Told of the outcome in the same turn, before anything else happens. */
   readonly onOutcome: (outcome: Outcome) => void;
+  /** There is no starter any more: `why`, once. */
+  readonly onStarterGone?: ((why: string) => void) | undefined;
   readonly onBug: (error: unknown) => void;
   /** Those of a daemon by default. */
   readonly timeouts?: SuccessionTimeouts;
@@ -86,8 +88,8 @@ export class Succession {
   constructor(options: SuccessionOptions) {
     this.#options = options;
     this.#timeouts = options.timeouts ?? TIMEOUTS;
-    const { command, env, remains, onBug } = options;
-    this.#starter = new Starter({ command, env, remains, onCall: this.#answer, onBug });
+    const { command, env, remains, onStarterGone: onGone, onBug } = options;
+    this.#starter = new Starter({ command, env, remains, onCall: this.#answer, onGone, onBug });
   }
 
   /** Starts the successor and hands over to it. */

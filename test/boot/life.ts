@@ -43,6 +43,7 @@ export async function liveThroughADay(site: Site, checks: Checks): Promise<void>
 
   await kill(site, checks);
   await crashAgainAndAgain(site, checks);
+  await loseTheDisk(site, checks);
   await stopAndStart(site, checks);
 
   console.log('\na boot after another');
@@ -111,6 +112,48 @@ async function crashAgainAndAgain({ machine }: Site, checks: Checks): Promise<vo
   }
   checks.show('seconds until it was started', pauses.map((one) => one.toFixed(1)).join(' '));
   checks.that('the last pauses are longer', pauses.at(-1)! > 3, pauses.join(' '));
+}
+
+/** The state's file system turns read-only, as a disk with errors does, and is repaired later. */
+async function loseTheDisk({ machine, peer }: Site, checks: Checks): Promise<void> {
+  console.log('\na read-only /var/lib/tswg');
+  await machine.run(`systemctl stop tswg@wg0
+    mount -t tmpfs -o mode=700 tmpfs /var/lib/tswg
+    systemctl start tswg@wg0`);
+  const state = '/var/lib/tswg/wg0/state';
+  await waitFor(async () => (await machine.sh(`test -s ${state}`)).status === 0, 'a state');
+  let pings = new Pings(peer, BOX);
+  await waitFor(() => pings.answered > 20, 'pings', 20_000);
+  await machine.run('mount -o remount,ro /var/lib/tswg; tswg wg0 wgfwmark 7');
+  const journal = () =>
+    machine.run('journalctl --boot --no-pager --output=cat --priority=err -u tswg@wg0 | tail -n 3');
+  const readOnly = /save the state \/var\/lib\/tswg\/wg0\/state: the file system is read-only/;
+  await waitFor(async () => readOnly.test(await journal()), 'a line in the journal', 60_000);
+  const { sent, lost } = await pings.stop();
+  checks.that(`none of ${sent} pings was lost`, lost === 0, `${lost}`);
+  const saved = (mark: number) =>
+    waitFor(
+      async () => (await machine.sh(`grep -x fwmark=${mark} ${state}`)).stdout || null,
+      'the next attempt',
+      60_000,
+    );
+  await machine.run('mount -o remount,rw /var/lib/tswg; tswg wg0 wgfwmark 8');
+  checks.matches('it is saved again', await saved(8), /^fwmark=8$/m);
+  // The unit's own view of its folder is that of its start.
+  await machine.run('mount -o remount,ro /var/lib/tswg; systemctl restart tswg@wg0');
+  pings = new Pings(peer, BOX);
+  await waitFor(() => pings.answered > 20, 'pings after a restart', 60_000);
+  await pings.stop();
+  const shown = await machine.run(
+    'tswg wg0 wgfwmark 9; sleep 2; tswg wg0 stats; systemctl is-active tswg@wg0',
+  );
+  checks.matches('stats', shown, /sandbox user: [1-9]\d+, .*state: save .*read-only.*\nactive$/ms);
+  await machine.run(
+    'mount -o remount,rw /var/lib/tswg; systemctl restart tswg@wg0; tswg wg0 wgfwmark 10',
+  );
+  checks.matches('it is after another restart', await saved(10), /^fwmark=10$/m);
+  checks.show('the journal', await journal());
+  await machine.run('systemctl stop tswg@wg0; umount /var/lib/tswg; systemctl start tswg@wg0');
 }
 
 async function stopAndStart({ machine, peer }: Site, checks: Checks): Promise<void> {

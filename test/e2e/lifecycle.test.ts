@@ -186,6 +186,25 @@ describeInLab('the life of a daemon', ['wg'], () => {
     }),
   );
 
+  it.runIf(OUR_DAEMON === 'tswgd')(
+    'says at once that its starter was killed, and what is lost',
+    () =>
+      withLab({}, async (lab) => {
+        const host = await lab.host('host');
+        const daemon = await startDaemon(host);
+        const pid = /^\tpid: (\d+)$/m.exec(await host.run('tswg', ['wg0', 'stats']))![1];
+        await host.run('pkill', ['-KILL', '-P', pid]);
+        const lost =
+          'has ended: no upgrade in place; the control socket does not follow a renaming';
+        await daemon.waitForOutput(/ERROR: \(wg0\) [\d/]+ [\d:]+ The starter, .*\n/);
+        expect(daemon.stderr).toContain(`The starter, tswgd-starter in \`ps\`, ${lost}`);
+        expect(await host.run('tswg', ['wg0'])).toContain(`\tstarter: ${lost}`);
+        expect(await host.run('tswg', ['wg0', 'stats'])).toContain(`\tstarter: ${lost}`);
+        await daemon.stop('SIGTERM');
+        expect(daemon.stderr.match(/The starter/g)).toHaveLength(1);
+      }),
+  );
+
   it('replaces the socket of a daemon that was killed with its starter', () =>
     withLab({}, async (lab) => {
       const host = await lab.host('host');

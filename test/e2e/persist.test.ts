@@ -355,6 +355,55 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       expect(pair.persistent.stderr).not.toContain(pair.left.keys.privateKey);
     }));
 
+  it('is saved again once a read-only file system is not any more, by one who is not root', () =>
+    withLab({}, async (lab) => {
+      const pair = await buildPersistentPair(lab);
+      const { host } = pair.left;
+      await host.run('mount', ['-o', 'remount,ro', '/var/lib']);
+      await host.run('wg', ['set', 'wg0', 'fwmark', '7']);
+      const line =
+        /ERROR: .* save the state \/var\/lib\/tswg\/wg0\/state: the file system is read-only \(openat: EROFS\)\n/g;
+      await pair.persistent.waitForOutput(line);
+      await pair.persistent.stop('SIGKILL');
+      const next = await start(host);
+      await next.waitForOutput(line);
+      expect(await host.run('tswg', ['wg0', 'stats'])).toMatch(
+        /sandbox user: [1-9][\s\S]*state: .*is read-only/,
+      );
+      expect((await ping(host, RIGHT)).received).toBe(1);
+      await host.run('mount', ['-o', 'remount,rw', '/var/lib']);
+      await host.run('wg', ['set', 'wg0', 'fwmark', '8']);
+      await waitFor(
+        async () => (await host.run('cat', [STATE])).includes('fwmark=8\n'),
+        'the next attempt',
+      );
+      expect(next.stderr.match(/ERROR: .*state/gi)).toHaveLength(2);
+      expect(await host.run('tswg', ['wg0', 'stats'])).toContain('state: kept for a restart');
+    }));
+
+  it('says once why its folder could not be made, and an upgrade makes it', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      await giveStates(host);
+      await host.run('mount', ['-o', 'remount,ro', '/var/lib']);
+      const daemon = await start(host);
+      const trouble =
+        'keep the state in /var/lib/tswg: the file system is read-only (mkdir: EROFS)';
+      const remedy =
+        '; once that is put right, `tswg wg0 upgrade` or a restart begins to save it\n';
+      expect(daemon.stderr).toContain(`${trouble}: starting anew${remedy}`);
+      const setUp = 'wg set wg0 fwmark 7; sleep 1.5; tswg wg0 stats';
+      expect((await host.sh(setUp)).stdout).toContain(`state: ${trouble}${remedy}`);
+      expect(daemon.stderr.match(/ERROR/g)).toHaveLength(1);
+      await host.run('mount', ['-o', 'remount,rw', '/var/lib']);
+      await host.run('tswg', ['wg0', 'upgrade']);
+      await waitFor(
+        async () => (await host.sh(`grep -q fwmark=7 ${STATE}`)).status === 0,
+        'a state',
+      );
+      await host.run('tswg', ['wg0', 'destroy']);
+    }));
+
   it('is asked for by the environment, too, and by nothing else', () =>
     withLab({}, async (lab) => {
       const host = await lab.host('host');

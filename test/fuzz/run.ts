@@ -9,10 +9,14 @@ import { runInNewContext } from 'node:vm';
 import { Dice } from '../packet/trains.ts';
 import { Durations } from './durations.ts';
 import { minimise, minimiseSequence } from './minimise.ts';
+import { slowness } from './slowness.ts';
 import type { Input, RunningTarget, Target } from './target.ts';
 
 export interface Limits {
-  /** An input is slow that takes more CPU time than this and than this many times the median. */
+  /**
+   * An input is slow that takes more CPU time than this, as much longer on a slower machine
+   * (slowness.ts), and than this many times the median.
+   */
   readonly slowMs: number;
   readonly slowRatio: number;
   /** Memory held on to after a collection, from a quarter of the run to its end. */
@@ -166,7 +170,8 @@ class Run {
     const repeated = await this.#leastCpuMs();
     this.#durations.add(repeated, this.#number);
     const { slowMs, slowRatio } = this.#limits;
-    if (repeated <= slowMs || repeated <= slowRatio * this.#durations.median) return null;
+    if (repeated <= slowRatio * this.#durations.median) return null;
+    if (repeated <= slowMs || repeated <= slowMs * slowness()) return null;
     return this.#failure(`slow: ${repeated.toFixed(1)} ms of CPU time, repeatedly`, input, null);
   }
 

@@ -91,7 +91,8 @@ const FLOOD = { strangersCall: 100_000 };
 function shut(): void {
   period({ strangers: 100_000, strangersMs: 80 });
   expect(gate.isShut).toBe(true);
-  period({ strangers: 1, came: FLOOD });
+  // The first says how much comes, and the second what that is worth.
+  for (let i = 0; i < 2; i++) period({ strangers: 1, came: FLOOD });
 }
 
 describe('the gate is shut', () => {
@@ -130,11 +131,82 @@ describe('what strangers get', () => {
     period({ strangers: 1, strangersMs: 90, came: FLOOD });
     expect(strangersShare()).toBeLessThan(before);
     before = strangersShare();
+    // Beside busy sessions they may have a hundredth of what they take.
+    period({ strangers: 1, sessionsMs: 90, came: FLOOD });
     period({ strangers: 1, strangersMs: 90, sessionsMs: 90, came: FLOOD });
-    expect(strangersShare()).toBeLessThan(before);
+    period({ strangers: 1, came: FLOOD });
+    expect(strangersShare()).toBeLessThan(before / 4);
     expect(strangersShare()).toBeGreaterThan(before / 20);
     for (let i = 0; i < 50; i++) period({ strangers: 1, strangersMs: 99, came: FLOOD });
     expect(strangersShare()).toBeGreaterThan(0.0001);
+  });
+
+  it('is less as soon as sessions wake up, and as much as before when they rest', () => {
+    shut();
+    const before = strangersShare();
+    period({ strangers: 1, sessionsMs: 3, ms: 12 });
+    expect(strangersShare()).toBe(before);
+    const came = { strangersCall: 12_000 };
+    period({ strangers: 1, strangersMs: 5, sessionsMs: 12, ms: 12, came });
+    expect(strangersShare()).toBeLessThan(before / 50);
+    period({ strangers: 1, sessionsMs: 90, came: FLOOD });
+    expect(strangersShare()).toBeLessThan(before / 50);
+    period({ strangers: 1, came: FLOOD });
+    expect(strangersShare()).toBeCloseTo(before, 3);
+  });
+
+  it('is less time beside busy sessions where so many come that it would help nobody', () => {
+    shut();
+    const timeOf = (came: number): number => {
+      for (let i = 0; i < 12; i++)
+        period({ strangers: 1, sessionsMs: 50, came: { strangersCall: came } });
+      return strangersShare() * came;
+    };
+    expect(timeOf(100_000)).toBeLessThan(timeOf(4_900) / 3);
+  });
+
+  it('is enough for bursts that are little in a second, also of classes in turns, beside busy sessions', () => {
+    shut();
+    const kinds = ['peersCall', 'strangersCall', 'secondCall'] as const;
+    const COST_MS = 0.005;
+    let left: number[] = [];
+    for (let i = 0; i < 150; i++) {
+      const kind = kinds[(i / 3) % kinds.length] ?? null;
+      const passed = kind === null ? 0 : 1_000 * board.shares[TRAFFIC[kind]]!;
+      const came = kind === null ? {} : { [kind]: 1_000 };
+      period({ strangers: passed, strangersMs: COST_MS * passed, sessionsMs: 50, came });
+      left = [...left, passed].slice(-30);
+    }
+    // Of ten thousand in three seconds.
+    expect(left.reduce((sum, passed) => sum + passed, 0)).toBeGreaterThan(8_000);
+  });
+
+  it('is next to nothing of a burst that is much in a second', () => {
+    shut();
+    let strangersMs = 0;
+    for (let i = 0; i < 100; i++) {
+      const isBurst = i % 10 === 0;
+      const passed = isBurst ? 100_000 * strangersShare() : 0;
+      if (i >= 50) strangersMs += 0.005 * passed;
+      const came = isBurst ? FLOOD : {};
+      period({ strangers: passed, strangersMs: 0.005 * passed, sessionsMs: 50, came });
+    }
+    // Of five seconds.
+    expect(strangersMs).toBeLessThan(0.025 * 5_000);
+    expect(strangersMs).toBeGreaterThan(0);
+  });
+
+  it('is as much as before where it is sessions that keep a socket from being empty', () => {
+    shut();
+    const busy = { strangers: 1, strangersMs: 0.1, sessionsMs: 60, came: FLOOD };
+    for (let i = 0; i < 12; i++) period(busy);
+    const before = strangersShare();
+    for (let i = 0; i < 5; i++) {
+      gate.wasRead(4, false, clock.now);
+      gate.wasRead(4, false, clock.now + PERIOD_MS - 1);
+      period(busy);
+    }
+    expect(strangersShare()).toBeCloseTo(before, 6);
   });
 
   it('is less when a socket is never read empty, whatever they cost', () => {

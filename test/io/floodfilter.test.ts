@@ -164,7 +164,8 @@ describe.skipIf(!isPossible)('the filter before a socket (needs root and bpf(2))
 
     it('a call is sorted by its place, and a stranger’s by whether there is a cookie', () => {
       expect(counted(from, initiation())).toEqual({ strangersCall: 1 });
-      for (const cookie of [132, 139, 140, 147])
+      // Its first word is enough to tell.
+      for (const cookie of [132, 135])
         expect(counted(from, initiation(cookie))).toEqual({ secondCall: 1 });
       board.countPlace(at(from), 1);
       expect(counted(from, initiation())).toEqual({ peersCall: 1 });

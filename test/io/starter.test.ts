@@ -56,7 +56,11 @@ afterEach(() => {
 const pathOf = (name: string) => join(sockets, `${name}.sock`);
 const written = () => readFileSync(log, 'utf8');
 
-function begin(changes: Partial<Remains> = {}, command = ['/bin/true']): Starter {
+function begin(
+  changes: Partial<Remains> = {},
+  command = ['/bin/true'],
+  onGone?: (why: string) => void,
+): Starter {
   starter = new Starter({
     command,
     env: { PATH: process.env.PATH, LC_ALL: 'C' },
@@ -66,6 +70,7 @@ function begin(changes: Partial<Remains> = {}, command = ['/bin/true']): Starter
       ...changes,
     },
     onCall: (channel) => channel.close(),
+    onGone,
     onBug: (error) => {
       throw error;
     },
@@ -164,6 +169,27 @@ describe('programs', () => {
   });
 });
 
+describe('when it was killed, a starter', () => {
+  it('is missed at once, and once', async () => {
+    const reasons: string[] = [];
+    begin({}, ['/bin/true'], (why) => reasons.push(why));
+    process.kill(waiting()!, 'SIGKILL');
+    await eventually(() => reasons.length > 0, 'somebody misses it');
+    expect(starter!.start()).toBe(reasons[0]);
+    end(false);
+    expect(reasons).toEqual(['the /bin/sh that would start it has ended']);
+  });
+
+  it('is not missed by a daemon that has ended itself', async () => {
+    const reasons: string[] = [];
+    begin({}, ['/bin/true'], (why) => reasons.push(why));
+    end(false);
+    await eventually(() => !isWaiting(), 'its end');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(reasons).toEqual([]);
+  });
+});
+
 function replaceByAnother(): void {
   linkSync(pathOf('wg0'), join(folder, 'ours'));
   writeFileSync(join(folder, 'another'), 'another');
@@ -172,11 +198,17 @@ function replaceByAnother(): void {
 
 /** Whether a starter of ours runs. */
 function isWaiting(): boolean {
+  return waiting() !== undefined;
+}
+
+/** Its process. */
+function waiting(): number | undefined {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
   return children
     .split(' ')
     .filter(Boolean)
-    .some((pid) => {
+    .map(Number)
+    .find((pid) => {
       try {
         return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tswgd-starter');
       } catch {

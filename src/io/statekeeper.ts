@@ -41,7 +41,7 @@ export class StateKeeper {
   /** Of the text that is in the file; the text itself would be a copy of the keys. */
   #savedDigest = '';
   #trouble = '';
-  /** Why the folder could not be opened at the start: later attempts find but what confines us. */
+  /** Why the folder could not be opened at first: later attempts find but what confines us. */
   #unopened: SystemError | undefined;
   #isClosed = false;
 
@@ -58,12 +58,20 @@ export class StateKeeper {
    */
   open(): StateFile {
     try {
+      return this.#openFile();
+    } catch (error) {
+      if (error instanceof SystemError) this.#trouble = error.message;
+      throw error;
+    }
+  }
+
+  #openFile(): StateFile {
+    try {
       this.#file ??= new StateFile(this.#name, this.#options.directory);
       return this.#file;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#unopened ??= error;
-      this.#trouble = this.#unopened.message;
       throw this.#unopened;
     }
   }
@@ -164,7 +172,7 @@ export class StateKeeper {
     this.#notBefore = monotonicMs() + Math.max(SOON_MS, costMs / SHARE_OF_TIME);
     if (digest === this.#savedDigest) return;
     try {
-      await this.open().write(text);
+      await this.#openFile().write(text);
       this.#savedDigest = digest;
       if (this.#trouble !== '') this.#options.onNote('The state is saved again');
       this.#trouble = '';

@@ -67,7 +67,7 @@ export function checkMtu(
   throw new Refusal(
     typed === undefined
       ? `inet6: ${text}: IPv6 needs an mtu of ${IPV6_MTU_MIN}, but that of ${name} is ${mtu}`
-      : `mtu: ${typed}: expected ${IPV6_MTU_MIN} or more, as ${name} has ${text}; \`inet6 ${text} -alias\` removes it`,
+      : `mtu: ${typed}: expected ${IPV6_MTU_MIN} or more, which IPv6 needs, for ${text} on ${name}`,
   );
 }
 
@@ -82,10 +82,11 @@ export function unnamedRemovals(
   planned: readonly AddressView[],
   drafts: readonly AddressDraft[],
 ): string[] {
-  if (!drafts.some(({ mode, address }) => mode === 'remove' && address === null)) return [];
+  const draft = drafts.find(({ mode, address }) => mode === 'remove' && address === null);
+  if (draft === undefined) return [];
   return current
     .filter((one) => one.address.length === 4 && !planned.some((kept) => sameAddress(kept, one)))
-    .map((one) => `-alias: ${formatView(one)}: removed, the only IPv4 address of ${name}`);
+    .map((one) => `${draft.word}: ${formatView(one)}: removed, the only IPv4 address of ${name}`);
 }
 
 function formatView({ address, length }: AddressView): string {
@@ -106,12 +107,12 @@ export function addressDoubts(
 }
 
 function remove(name: string, planned: AddressView[], draft: AddressDraft): AddressView[] {
-  const { address, length } = draft;
+  const { address, length, word } = draft;
   const ofFamily = planned.filter((one) => one.address.length === 4);
   if (address === null && ofFamily.length > 1) {
     const texts = ofFamily.map(formatView).join(', ');
     throw new Refusal(
-      `-alias: ${name} has ${texts}: expected which, as in \`inet ADDRESS -alias\``,
+      `${word}: ${name} has ${texts}: expected which, as in \`inet ADDRESS -alias\``,
     );
   }
   const found = planned.findIndex((one) =>
@@ -120,9 +121,9 @@ function remove(name: string, planned: AddressView[], draft: AddressDraft): Addr
       : sameBytes(one.address, address) && (length === null || length === one.length),
   );
   if (found >= 0) return planned.filter((_, at) => at !== found);
-  if (address === null) throw new Refusal(`-alias: ${name} has no IPv4 address`);
+  if (address === null) throw new Refusal(`${word}: ${name} has no IPv4 address`);
   const text = `${formatAddress(address)}${length === null ? '' : `/${length}`}`;
-  throw new Refusal(`-alias: ${text}: ${name} has no such address`);
+  throw new Refusal(`${word}: ${text}: ${name} has no such address`);
 }
 
 /** Whether the system would hold both for one; the broadcast address is not ours to set. */

@@ -43,6 +43,7 @@ export class AddressWords {
       return `${word}: expected either alias or -alias for one address, not both`;
     }
     current.mode = mode;
+    if (mode === 'remove') current.word = word;
     return null;
   }
 

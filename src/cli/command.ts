@@ -45,6 +45,8 @@ export interface AddressDraft {
   destination: Uint8Array | null;
   /** What it was taken for, as nobody may have meant it. */
   doubt?: string;
+  /** `-alias` as it was typed, when removing. */
+  word?: string;
 }
 
 /** One `tswg NAME word ...`, checked, before names are looked up and key files read. */

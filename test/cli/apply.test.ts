@@ -77,7 +77,7 @@ describe('a missing interface', () => {
 
   it('is not created for an address that is to be removed from what would be empty', async () => {
     const system = new FakeSystem();
-    expect(await run(system, 'wg0 up delete')).toBe('-alias: wg0 has no IPv4 address');
+    expect(await run(system, 'wg0 up delete')).toBe('delete: wg0 has no IPv4 address');
     expect(system.log).toEqual([]);
   });
 
@@ -259,7 +259,7 @@ describe('addresses', () => {
   it('one that is not there cannot be removed, and nothing else is done', async () => {
     const system = withDaemon();
     expect(await run(system, 'wg0 wgport 1 inet 10.9.9.9/24 delete')).toBe(
-      '-alias: 10.9.9.9/24: wg0 has no such address',
+      'delete: 10.9.9.9/24: wg0 has no such address',
     );
     expect(system.log).toEqual([]);
   });

@@ -355,11 +355,11 @@ const ROWS: Row[] = [
       '!eth0: not a WireGuard interface: `ip` changes others',
     ],
   ),
-  ['B40', 'wg0 delete', '~-alias: 10.99.0.1/24: removed, the only IPv4 address of wg0'],
+  ['B40', 'wg0 delete', '~delete: 10.99.0.1/24: removed, the only IPv4 address of wg0'],
   [
     'B40',
     'wg0 inet alias 10.98.0.1/24 inet -alias',
-    '!-alias: wg0 has 10.99.0.1/24, 10.98.0.1/24: expected which, as in `inet ADDRESS -alias`',
+    '!delete: wg0 has 10.99.0.1/24, 10.98.0.1/24: expected which, as in `inet ADDRESS -alias`',
   ],
   [
     'A22',
@@ -461,13 +461,13 @@ const ROWS: Row[] = [
   [
     'A38',
     'wg0 mtu 1000',
-    '!mtu: 1000: expected 1280 or more, as wg0 has fd00:99::1/64; `inet6 fd00:99::1/64 -alias` removes it',
+    '!mtu: 1000: expected 1280 or more, which IPv6 needs, for fd00:99::1/64 on wg0',
   ],
   ['A38', 'wg0 mtu 1000 inet6 fd00:99::1/64 -alias'],
   [
     'A38',
     'wg1 mtu 1000 inet6 fd00::1',
-    '!mtu: 1000: expected 1280 or more, as wg1 has fd00::1/64; `inet6 fd00::1/64 -alias` removes it',
+    '!mtu: 1000: expected 1280 or more, which IPv6 needs, for fd00::1/64 on wg1',
   ],
   ['A38', 'wg0 mtu 1280'],
   // The interface that is not there.

@@ -359,7 +359,7 @@ const ROWS: Row[] = [
   [
     'B40',
     'wg0 inet alias 10.98.0.1/24 inet -alias',
-    '!delete: wg0 has 10.99.0.1/24, 10.98.0.1/24: expected which, as in `inet ADDRESS -alias`',
+    '!-alias: wg0 has 10.99.0.1/24, 10.98.0.1/24: expected which, as in `inet ADDRESS -alias`',
   ],
   [
     'A22',

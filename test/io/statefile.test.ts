@@ -313,7 +313,9 @@ describe('the keeper of the state', () => {
     keeper.changed();
     await pass(1_000);
     expect(notes).toEqual([`keep the state in ${directory}: exists already (mkdir: EEXIST)`]);
-    expect(keeper.fact).toMatch(/^keep the state in .* exists already .*; once that is put right, /);
+    expect(keeper.fact).toMatch(
+      /^keep the state in .* exists already .*; once that is put right, /,
+    );
     await pass(10_000);
     await pass(10_000);
     expect(rendered).toBe(3);

@@ -247,6 +247,10 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     let strangers = 0;
     for (let i = 0; i < 400; i++) strangers += passes('127.0.0.5', initiation(), { sender });
     expect(strangers).toBeLessThan(300);
+    // Some one in a hundred passes.
+    for (let i = 0; strangers === 0 && i < 5_000; i++) {
+      strangers += passes('127.0.0.5', initiation(), { sender });
+    }
     expect(strangers).toBeGreaterThan(0);
     gate.expectPlace(at('127.0.0.6', sender));
     let peers = 0;

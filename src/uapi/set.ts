@@ -8,7 +8,7 @@
 
 import type { AllowedIpChange, DeviceChange, PeerChange } from '../device/configuration.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
-import { HIDDEN, visible } from '../quotation.ts';
+import { couldHoldKey, HIDDEN, visible } from '../quotation.ts';
 import { formatEndpoint, type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, parseKey } from './key.ts';
 import { EINVAL, EPROTO } from './response.ts';
@@ -146,6 +146,8 @@ function invalid(name: string, value: string, expected: string): SetResult {
 function quote(name: string, value?: string): string {
   const shown = (text: string): string => (text === '' ? '' : visible(text));
   if (value !== undefined) {
+    // The `=` may be the end of a key that a line break has parted, and the name the rest of it.
+    if (couldHoldKey(`${name}=`) && value === '') return HIDDEN;
     return `${shown(name)}=${KEY_NAME.test(name) ? HIDDEN : shown(value)}`;
   }
   const [first] = name.split(/[^\w-]/, 1);

@@ -88,11 +88,13 @@ describeInLab('a daemon', ['ps', 'ss'], () => {
       await host.run('tswgd', ['wg0']);
       await host.run('tswg', ['wg0', 'inet', '10.99.0.1/30', 'wgport', '7007']);
       const names = async () => {
-        const { stdout } = await host.sh(
-          'ps -C tswgd -o comm=,args= | grep -v defunct; ss -Huap sport = :7007',
-        );
+        const { stdout } = await host.sh('ps -C tswgd -o comm=,args= | grep -v defunct');
         expect(stdout).toMatch(/^tswgd +tswgd wg0\n/);
-        expect(stdout.match(/users:\(\("tswgd",/g)).toHaveLength(2);
+        // The sockets are opened when the kernel has told the daemon that its link is up.
+        await waitFor(async () => {
+          const sockets = (await host.sh('ss -Huap sport = :7007')).stdout;
+          return sockets.match(/users:\(\("tswgd",/g)?.length === 2;
+        }, 'both sockets under the daemon’s name');
       };
       await names();
       await host.run('tswg', ['wg0', 'upgrade']);

@@ -128,11 +128,11 @@ function meaningOf(parts: readonly Part<Meaning>[]): Meaning {
   return draft;
 }
 
-/** What was meant, without what is to be said of it. */
+/** What was meant, without what is to be said of it and the word that it was said with. */
 function withoutDoubts(command: Command | Mistake): Command | Mistake {
   if (command.kind !== 'configure') return command;
   const { addresses, ...draft } = command.draft;
-  const certain = addresses.map(({ doubt, ...address }) => address);
+  const certain = addresses.map(({ doubt, word, ...address }) => address);
   return { ...command, draft: { ...draft, addresses: certain } };
 }
 

@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests that start programs and build networks: they take turns with few others. */
-const systemTests = ['test/{io,lab,interop,e2e}/**/*.test.ts'];
+const systemTests = [
+  'test/{sys,crypto/openssl,tun,udp,gate,netlink,sandbox,control,state,handover,host,daemon}/**/*.test.ts',
+  'test/{lab,interop,e2e}/**/*.test.ts',
+];
 /** Tests that print durations, whose figures mean more when nothing else runs. */
 const timingTests = [
   'test/e2e/timing.test.ts',

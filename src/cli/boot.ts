@@ -3,12 +3,12 @@
  * tell. Tests answer from memory.
  */
 
-import { hostnameFileNames, hostnamePath } from '../io/hostnamefiles.ts';
-import { openJournal, type Priority } from '../io/journal.ts';
-import { createRepeatedLookup } from '../io/resolver.ts';
-import { readSmallFile, type SmallFile } from '../io/secretfile.ts';
-import { takeServiceNotifier } from '../io/servicenotify.ts';
-import { runShell, type ShellOptions } from '../io/shell.ts';
+import { hostnameFileNames, hostnamePath } from '../host/hostnamefiles.ts';
+import { openJournal, type Priority } from '../host/journal.ts';
+import { createRepeatedLookup } from '../host/resolver.ts';
+import { readSmallFile, type SmallFile } from '../host/secretfile.ts';
+import { takeServiceNotifier } from '../host/servicenotify.ts';
+import { runShell, type ShellOptions } from '../host/shell.ts';
 import type { System } from './system.ts';
 
 export interface Boot {

@@ -3,7 +3,7 @@
  * them, and carrying one out. When, and how often, is netstart's and the keeper's.
  */
 
-import type { ShellOptions } from '../io/shell.ts';
+import type { ShellOptions } from '../host/shell.ts';
 import { visible } from '../quotation.ts';
 import { configure, takeOver } from './apply.ts';
 import type { Boot } from './boot.ts';

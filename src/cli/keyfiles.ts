@@ -5,7 +5,7 @@ import {
   readStandardInput as readInput,
   readSmallFile,
   standardOutputMode,
-} from '../io/secretfile.ts';
+} from '../host/secretfile.ts';
 import { couldHoldKey, visible } from '../quotation.ts';
 import type { Draft, KeySource } from './command.ts';
 import { parseKey } from './keys.ts';

@@ -3,12 +3,12 @@
  * only shows does not need is loaded when it is used.
  */
 
-import { Downtime, keepAddresses } from '../io/downtime.ts';
-import { Netlink } from '../io/netlink.ts';
-import { readParameter } from '../io/parameter.ts';
-import { hasState, removeState, stateDirectory } from '../io/statefile.ts';
-import { request } from '../io/uapiclient.ts';
-import { isUapiServed, removeStaleSocket, uapiSocketNames } from '../io/uapisocket.ts';
+import { request } from '../control/uapiclient.ts';
+import { isUapiServed, removeStaleSocket, uapiSocketNames } from '../control/uapisocket.ts';
+import { readParameter } from '../host/parameter.ts';
+import { Netlink } from '../netlink/netlink.ts';
+import { Downtime, keepAddresses } from '../state/downtime.ts';
+import { hasState, removeState, stateDirectory } from '../state/statefile.ts';
 import type { System } from './system.ts';
 import type { AddressView } from './view.ts';
 
@@ -54,11 +54,11 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
       downtime.forget(name);
     },
     startDaemon: async (name, persists) => {
-      const { startDaemon } = await import('../io/launch.ts');
+      const { startDaemon } = await import('../host/launch.ts');
       await startDaemon(name, persists ? { ...env, TSWG_PERSIST: '1' } : env);
     },
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    lookup: async (host) => (await import('../io/resolver.ts')).lookup(host),
+    lookup: async (host) => (await import('../host/resolver.ts')).lookup(host),
     readStandardInput: async () => (await import('./keyfiles.ts')).readStandardInput(),
     interfaceIndex: (name) => netlink.linkByName(name)?.index ?? 0,
   };

@@ -4,7 +4,8 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
-import { openJournal } from '../io/journal.ts';
+import type { Predecessor } from '../handover/succession.ts';
+import { openJournal } from '../host/journal.ts';
 import {
   keepsOutput,
   parseDescriptor,
@@ -14,11 +15,10 @@ import {
   successorEnvironment,
   takeReporter,
   takeStarter,
-} from '../io/launch.ts';
-import { nameProcess } from '../io/processname.ts';
-import type { Predecessor } from '../io/succession.ts';
+} from '../host/launch.ts';
 import type { LogPriority } from '../log.ts';
 import { visible } from '../quotation.ts';
+import { nameProcess } from '../sys/processname.ts';
 import { VERSION } from '../version.ts';
 import { descriptorLimit } from './refusal.ts';
 import { INTERFACE_NAME_RULE, isInterfaceName } from './values.ts';
@@ -150,10 +150,10 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const predecessor = await callPredecessor(starter);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
-    const { setUpEngine } = await import('../io/engine.ts');
+    const { setUpEngine } = await import('../sys/engine.ts');
     setUpEngine();
-    const { runDaemon } = await import('../daemon.ts');
-    const { takeServiceNotifier } = await import('../io/servicenotify.ts');
+    const { runDaemon } = await import('../daemon/daemon.ts');
+    const { takeServiceNotifier } = await import('../host/servicenotify.ts');
     const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
     const log = await openLog(isBehind && !keepsOutput(env), env);
     const writeLog = log.write;
@@ -179,7 +179,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       ...(tunFd === undefined ? {} : { tunFd }),
       ...(uapiFd === undefined ? {} : { uapiFd }),
       ...(env.TSWG_PERSIST === '1'
-        ? { stateDirectory: (await import('../io/statefile.ts')).stateDirectory(env) }
+        ? { stateDirectory: (await import('../state/statefile.ts')).stateDirectory(env) }
         : {}),
       onReady: () => {
         reporter.ready();
@@ -204,7 +204,7 @@ async function callPredecessor(
   starter: StarterDescriptors | undefined,
 ): Promise<Predecessor | undefined> {
   if (starter === undefined) return undefined;
-  const { Predecessor } = await import('../io/succession.ts');
+  const { Predecessor } = await import('../handover/succession.ts');
   return new Predecessor(starter.socketFd);
 }
 
@@ -228,7 +228,7 @@ async function openLog(isUnseen: boolean, env: Environment): Promise<LogOutput> 
       write: (line, priority) => void process.stderr.write(`${prefix(priority)}${line}\n`),
     };
   }
-  const { openKernelLog } = await import('../io/kernellog.ts');
+  const { openKernelLog } = await import('../host/kernellog.ts');
   return openKernelLog('tswgd') ?? { fd: undefined, tag: '', write: () => {} };
 }
 

@@ -5,8 +5,8 @@
 
 import { randomFillSync } from 'node:crypto';
 import { Arena } from '../../src/arena.ts';
+import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
-import { chooseSuite } from '../../src/io/suite.ts';
 import { CookieMaker } from '../../src/noise/cookie.ts';
 import { Handshake } from '../../src/noise/handshake.ts';
 import { INITIATION_BYTES, KEY_BYTES } from '../../src/noise/messages.ts';

@@ -3,7 +3,7 @@
 import type { Boot, Service } from '../../src/cli/boot.ts';
 import { netstart } from '../../src/cli/netstart.ts';
 import { parse } from '../../src/cli/parse.ts';
-import type { ShellOptions } from '../../src/io/shell.ts';
+import type { ShellOptions } from '../../src/host/shell.ts';
 import { FakeSystem } from './fakesystem.ts';
 
 /** A machine with files, whose shell writes down what it is to run and knows one failure. */

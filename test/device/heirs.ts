@@ -3,9 +3,9 @@
 import { expect } from 'vitest';
 import type { DeviceBequest } from '../../src/device/bequest.ts';
 import type { PeerChange } from '../../src/device/configuration.ts';
+import { decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
 import { formatAddress } from '../../src/packet/address.ts';
-import { decodeBequest, encodeBequest } from '../../src/uapi/bequest.ts';
-import { formatKeylessState, parseSavedState } from '../../src/uapi/savedstate.ts';
+import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
 import { A_TO_B, type Datagram, pair, type Site, type World } from './world.ts';
 
 export const INITIATION = 1;

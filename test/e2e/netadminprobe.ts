@@ -6,9 +6,9 @@
  */
 
 import koffi from 'koffi';
-import { close, ERRNO, errno, Scratch, send, socket } from '../../src/io/libc.ts';
-import { AF_NETLINK } from '../../src/io/linux.ts';
-import { MessageWriter, NLM_F_ACK, NLM_F_CREATE } from '../../src/io/netlinkrequest.ts';
+import { MessageWriter, NLM_F_ACK, NLM_F_CREATE } from '../../src/netlink/netlinkrequest.ts';
+import { close, ERRNO, errno, Scratch, send, socket } from '../../src/sys/libc.ts';
+import { AF_NETLINK } from '../../src/sys/linux.ts';
 
 const receive = koffi.load(null).func('recv', 'intptr_t', ['int', 'uintptr_t', 'size_t', 'int']);
 

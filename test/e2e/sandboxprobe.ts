@@ -10,7 +10,7 @@
 import { spawnSync } from 'node:child_process';
 import { fstatSync, openSync, promises, readFileSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
-import { close, ERRNO, errno, getIntOption, Scratch } from '../../src/io/libc.ts';
+import { close, ERRNO, errno, getIntOption, Scratch } from '../../src/sys/libc.ts';
 import {
   AF_UNIX,
   O_CLOEXEC,
@@ -24,9 +24,9 @@ import {
   SOCK_STREAM,
   SOL_IP,
   SOL_SOCKET,
-} from '../../src/io/linux.ts';
-import { callNumber } from '../../src/io/syscalls.ts';
-import { putUnixAddress } from '../../src/io/unixaddress.ts';
+} from '../../src/sys/linux.ts';
+import { callNumber } from '../../src/sys/syscalls.ts';
+import { putUnixAddress } from '../../src/sys/unixaddress.ts';
 
 export interface Report {
   readonly pid: number;

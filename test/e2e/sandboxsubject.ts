@@ -12,11 +12,11 @@
  */
 
 import { main } from '../../src/cli/tswgd.ts';
-import { Channel } from '../../src/io/channel.ts';
-import { ERRNO } from '../../src/io/libc.ts';
-import { type Instruction, installFilter } from '../../src/io/seccomp.ts';
-import { Predecessor } from '../../src/io/succession.ts';
-import { type CallName, callNumber } from '../../src/io/syscalls.ts';
+import { Channel } from '../../src/handover/channel.ts';
+import { Predecessor } from '../../src/handover/succession.ts';
+import { type Instruction, installFilter } from '../../src/sandbox/seccomp.ts';
+import { ERRNO } from '../../src/sys/libc.ts';
+import { type CallName, callNumber } from '../../src/sys/syscalls.ts';
 import { changeNetwork } from './netadminprobe.ts';
 import { listen, say, tryNow } from './sandboxprobe.ts';
 

@@ -18,8 +18,8 @@ import {
   SystemError,
   sendmmsg,
   socket,
-} from '../../src/io/libc.ts';
-import { SOCK_RAW } from '../../src/io/linux.ts';
+} from '../../src/sys/libc.ts';
+import { SOCK_RAW } from '../../src/sys/linux.ts';
 import { forgeSource, framesIn } from './frames.ts';
 import { Pace } from './pace.ts';
 import { createRandom } from './sources.ts';

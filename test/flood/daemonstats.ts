@@ -1,6 +1,6 @@
 /** What a tswgd of the lab has counted: asked from outside, without a program on its host. */
 
-import { request } from '../../src/io/uapiclient.ts';
+import { request } from '../../src/control/uapiclient.ts';
 import { parseStats, type ReportedStats } from '../../src/uapi/stats.ts';
 import type { TunnelEnd } from '../lab/tunnel.ts';
 

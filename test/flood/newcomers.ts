@@ -13,12 +13,12 @@ import { randomFillSync } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { createInterface } from 'node:readline';
 import { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
+import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
 import { Device } from '../../src/device/device.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
-import { monotonicMs } from '../../src/io/clock.ts';
-import { chooseSuite } from '../../src/io/suite.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 import { checksum } from '../../src/packet/checksum.ts';
+import { monotonicMs } from '../../src/sys/clock.ts';
 
 export interface CrowdPlan {
   readonly victim: {

@@ -7,6 +7,7 @@
  * IPv4 only. Prints "talking" and when that was (ms since 1970).
  */
 
+import { parseAddress } from '../../src/packet/address.ts';
 import {
   ERRNO,
   errno,
@@ -15,9 +16,8 @@ import {
   SystemError,
   sendmmsg,
   socket,
-} from '../../src/io/libc.ts';
-import { AF_INET, SOCK_DGRAM, SOCK_NONBLOCK } from '../../src/io/linux.ts';
-import { parseAddress } from '../../src/packet/address.ts';
+} from '../../src/sys/libc.ts';
+import { AF_INET, SOCK_DGRAM, SOCK_NONBLOCK } from '../../src/sys/linux.ts';
 import { Pace } from './pace.ts';
 
 /** Nobody needs to listen there. */

@@ -10,9 +10,9 @@ import {
   Scratch,
   SystemError,
   socket,
-} from '../../src/io/libc.ts';
-import { AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM } from '../../src/io/linux.ts';
-import { putUnixAddress } from '../../src/io/unixaddress.ts';
+} from '../../src/sys/libc.ts';
+import { AF_UNIX, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_DGRAM } from '../../src/sys/linux.ts';
+import { putUnixAddress } from '../../src/sys/unixaddress.ts';
 
 export class NotifySocket {
   readonly #name: string;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { createOpensslSuite } from '../../src/io/openssl.ts';
+import { createOpensslSuite } from '../../src/crypto/openssl/openssl.ts';
 import { CookieChecker, CookieMaker } from '../../src/noise/cookie.ts';
 import { COOKIE_REPLY_BYTES, INITIATION_BYTES, RESPONSE_BYTES } from '../../src/noise/messages.ts';
 import { CAPTURED } from './captured.ts';

@@ -9,7 +9,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { hash, kdf2 } from '../../src/crypto/blake2s.ts';
-import { createOpensslSuite } from '../../src/io/openssl.ts';
+import { createOpensslSuite } from '../../src/crypto/openssl/openssl.ts';
 import { Handshake, type Random } from '../../src/noise/handshake.ts';
 import { INITIATION_BYTES, RESPONSE_BYTES } from '../../src/noise/messages.ts';
 import { openInitiation } from '../../src/noise/openedinitiation.ts';

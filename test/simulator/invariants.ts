@@ -21,7 +21,7 @@ import type { Keypair } from '../../src/noise/keypair.ts';
 import { TIMESTAMP_BYTES } from '../../src/noise/messages.ts';
 import { compareTimestamps, writeTimestamp } from '../../src/noise/tai64n.ts';
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../../src/packet/ip.ts';
-import { formatSavedState } from '../../src/uapi/savedstate.ts';
+import { formatSavedState } from '../../src/state/savedstate.ts';
 import type { Generation } from './generation.ts';
 import { DELAY_MAX_MS } from './network.ts';
 import type { Site } from './site.ts';

@@ -6,10 +6,10 @@
 
 import type { Arena } from '../../src/arena.ts';
 import { hash } from '../../src/crypto/blake2s.ts';
+import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import type { CryptoSuite, Opener, Sealer } from '../../src/crypto/suite.ts';
 import type { Peer } from '../../src/device/peer.ts';
-import { chooseSuite } from '../../src/io/suite.ts';
 import { REJECT_AFTER_MESSAGES, REJECT_AFTER_TIME_MS } from '../../src/noise/constants.ts';
 import { hold } from './violation.ts';
 

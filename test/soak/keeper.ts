@@ -5,7 +5,7 @@
  */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { request } from '../../src/io/uapiclient.ts';
+import { request } from '../../src/control/uapiclient.ts';
 import { parseStats, type ReportedStats } from '../../src/uapi/stats.ts';
 import { sleep, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';

@@ -2,7 +2,7 @@
 
 import { parseDaemonCommand, parseLogLevel } from '../../../src/cli/tswgd.ts';
 import { isInterfaceName } from '../../../src/cli/values.ts';
-import { keepsOutput, parseDescriptor } from '../../../src/io/launch.ts';
+import { keepsOutput, parseDescriptor } from '../../../src/host/launch.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateWords } from '../mutator.ts';
 import { holds, type Input, type RunningTarget, type Target } from '../target.ts';

@@ -10,12 +10,12 @@
  */
 
 import { Arena } from '../../../src/arena.ts';
+import { createOpensslSuite } from '../../../src/crypto/openssl/openssl.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import type { CryptoSuite } from '../../../src/crypto/suite.ts';
 import { Endpoint } from '../../../src/device/endpoint.ts';
 import { MAX_QUEUED_HANDSHAKES } from '../../../src/device/handshakequeue.ts';
 import { remoteId } from '../../../src/device/send.ts';
-import { createOpensslSuite } from '../../../src/io/openssl.ts';
 import { CookieMaker } from '../../../src/noise/cookie.ts';
 import { Handshake } from '../../../src/noise/handshake.ts';
 import {

@@ -15,7 +15,7 @@ import {
   recordAddress,
   recordRoute,
   viewOf,
-} from '../../../src/io/netlinkmessage.ts';
+} from '../../../src/netlink/netlinkmessage.ts';
 import {
   MessageWriter,
   NLM_F_CREATE,
@@ -27,7 +27,7 @@ import {
   writeSetLink,
   writeTunnelIpv4,
   writeTunnelIpv6,
-} from '../../../src/io/netlinkrequest.ts';
+} from '../../../src/netlink/netlinkrequest.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes } from '../mutator.ts';
 import { holds, type RunningTarget, type Target } from '../target.ts';
@@ -144,6 +144,6 @@ function parseAll(message: Message): string {
 
 export const netlink: Target = {
   name: 'netlink',
-  sources: ['io/netlinkmessage'],
+  sources: ['netlink/netlinkmessage'],
   create: () => new Netlink(),
 };

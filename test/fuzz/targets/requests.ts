@@ -5,10 +5,10 @@
  */
 
 import { Arena } from '../../../src/arena.ts';
+import { createOpensslSuite } from '../../../src/crypto/openssl/openssl.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import type { DeviceChange } from '../../../src/device/configuration.ts';
 import { Device } from '../../../src/device/device.ts';
-import { createOpensslSuite } from '../../../src/io/openssl.ts';
 import { formatState, parseState } from '../../../src/uapi/get.ts';
 import { type Request, RequestReader } from '../../../src/uapi/request.ts';
 import { answer, refuseSet } from '../../../src/uapi/response.ts';

@@ -1,0 +1,71 @@
+/**
+ * Asks a daemon over its control socket. Any user-space WireGuard's, since all speak the same;
+ * what is said is the caller's.
+ */
+
+import { connect } from 'node:net';
+import { ERRNO, SystemError } from '../sys/libc.ts';
+import { systemErrorOf, UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
+
+/**
+ * How long a daemon may be silent: one with many peers takes a while over a large `set`, and an
+ * upgrade that fails as late as it can takes 35 s (succession.ts).
+ */
+const TIMEOUT_MS = 40_000;
+
+/** Every answer ends with an empty line, and has none before. */
+const END = Buffer.from('\n\n');
+
+/**
+ * Sends one whole request (`get=1\n\n`, for example) and resolves to the answer, with
+ * `errno=N\n\n` at its end.
+ *
+ * @throws {SystemError} ENOENT when no daemon serves that name, ECONNREFUSED when one has left
+ * its socket behind, EACCES, ETIMEDOUT, EPROTO when the connection ended without an answer
+ */
+export function request(name: string, text: string, directory = UAPI_DIRECTORY): Promise<string> {
+  const path = uapiPath(name, directory);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let tail = Buffer.alloc(0);
+    const socket = connect(path);
+    socket.setTimeout(TIMEOUT_MS);
+    socket.on('connect', () => socket.write(text));
+    socket.on('data', (chunk) => {
+      chunks.push(chunk);
+      tail = Buffer.concat([tail, chunk.subarray(-END.length)]).subarray(-END.length);
+      if (!tail.equals(END)) return;
+      resolve(Buffer.concat(chunks).toString());
+      socket.destroy();
+    });
+    socket.on('timeout', () => {
+      reject(new SystemError(`ask ${name}`, 'read', ERRNO.ETIMEDOUT!, `no answer over ${path}`));
+      socket.destroy();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      reject(systemErrorOf(`ask ${name}`, error.syscall ?? 'connect', error, hintOf(error, path)));
+    });
+    // After an answer or an error this changes nothing any more.
+    socket.on('close', () => {
+      const hint = 'it closed the connection without an answer';
+      reject(new SystemError(`ask ${name}`, 'read', ERRNO.EPROTO!, hint));
+    });
+  });
+}
+
+function hintOf(error: NodeJS.ErrnoException, path: string): string | undefined {
+  switch (error.code) {
+    case 'ENOENT':
+      return `no daemon serves it (there is no ${path})`;
+    case 'ECONNREFUSED':
+      return `its daemon is gone, only ${path} is left`;
+    case 'EACCES':
+    case 'EPERM':
+      return `no access to ${path}; it takes root`;
+    case 'EPIPE':
+    case 'ECONNRESET':
+      return 'it closed the connection without an answer';
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * Serves the control socket: many clients at once, each with any number of requests, answered one
+ * after the other. Owns connections and limits; requests are taken apart by uapi/request.ts and
+ * answered by whoever it is given, and the socket's file is socketfile.ts'.
+ *
+ * What a client may ask of us, all of which only root can reach (the socket's mode is 0600):
+ *
+ *   a line of 4,096 bytes and a request of 16 Mi characters; what is longer, or no request at all,
+ *   ends the connection, after the answers to the requests before it
+ *   256 connections; one more takes the place of the one that has stood still longest
+ *   a minute without a byte either way
+ *   when there are no more file descriptors, one connection at a time
+ *   64 Mi held for all clients together, requests half received and answers not yet read; beyond,
+ *   those that have stood still longest are closed
+ *   a millisecond a turn of the event loop for all answers together, or one answer if that takes
+ *   longer, by turns among the clients, so that packets go on meanwhile
+ */
+
+import type { Socket } from 'node:net';
+import { monotonicMs } from '../sys/clock.ts';
+import { type Request, RequestReader } from '../uapi/request.ts';
+import { SocketFile, type SocketFileListener } from './socketfile.ts';
+import { openUapiSocket, UAPI_DIRECTORY } from './uapisocket.ts';
+import { UnixListener } from './unixlistener.ts';
+
+export interface UapiServerOptions extends SocketFileListener {
+  /** The interface's name. */
+  readonly name: string;
+  /**
+   * Answers one request; the client's next one waits for it. May not throw nor reject: what it
+   * throws is our own bug and ends the process.
+   */
+  readonly handle: (request: Request) => string | Promise<string>;
+  /** A listening socket at this name's path (WG_UAPI_FD), which the server owns from here on. */
+  readonly fd?: number;
+  /** The file of that socket, which the server owns from here on, too. */
+  readonly file?: SocketFile | undefined;
+  readonly directory?: string;
+  /** How long a connection may stand still; a minute by default. */
+  readonly idleTimeoutMs?: number;
+}
+
+export interface UapiServer {
+  readonly file: SocketFile;
+  /** The listening socket. */
+  readonly fd: number;
+  /** Ends all connections and removes the socket's file, if it is still this server's and it may. */
+  close(): Promise<void>;
+  /** Leaves the file, and the socket, to the process that serves it from now on: takes nobody in. */
+  leave(): void;
+  /** After `leave`: ends all connections; whoever was answered may read that to its end. */
+  finish(): Promise<void>;
+}
+
+const MAX_CLIENTS = 256;
+const IDLE_TIMEOUT_MS = 60_000;
+const HELD_MAX = 64 * 1024 * 1024;
+const TURN_MS = 1;
+/** How long whoever was answered may take to read it when the server ends. */
+const LAST_READ_MS = 1_000;
+/** What is read away from a client that was refused, so that it learns of the answers before. */
+const IGNORED_MAX = 1024 * 1024;
+
+/** @throws {SystemError} EADDRINUSE when another daemon serves this name, and others */
+export async function serveUapi(options: UapiServerOptions): Promise<UapiServer> {
+  const { name, directory = UAPI_DIRECTORY } = options;
+  const fd = options.fd ?? openUapiSocket(name, directory);
+  const file = options.file ?? new SocketFile(name, directory);
+  const clients = new Clients(options.handle, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
+  const listener = new UnixListener({
+    fd,
+    path: file.path,
+    onConnection: (socket) => clients.add(socket),
+    closeOne: () => clients.closeStillest(),
+  });
+  file.listen(options);
+  return {
+    file,
+    fd,
+    close: () => {
+      file.remove();
+      file.close();
+      listener.close();
+      clients.close();
+      return clients.whenGone();
+    },
+    leave: () => {
+      file.leave();
+      listener.close();
+    },
+    finish: () => {
+      file.close();
+      clients.endAll();
+      return clients.whenGone();
+    },
+  };
+}
+
+/** All connections, those that have stood still longest first. */
+class Clients {
+  readonly #handle: UapiServerOptions['handle'];
+  readonly #idleTimeoutMs: number;
+  readonly #clients = new Set<Client>();
+  /** Those that have a request to be answered. */
+  readonly #waiting = new Set<Client>();
+  readonly #waitingForAll: (() => void)[] = [];
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(handle: UapiServerOptions['handle'], idleTimeoutMs: number) {
+    this.#handle = handle;
+    this.#idleTimeoutMs = idleTimeoutMs;
+  }
+
+  add(socket: Socket): void {
+    if (this.#clients.size >= MAX_CLIENTS) this.closeStillest();
+    const client = new Client(socket, this.#handle, this);
+    this.#clients.add(client);
+    socket.setTimeout(this.#idleTimeoutMs, () => client.close());
+  }
+
+  remove(client: Client): void {
+    this.#clients.delete(client);
+    this.#waiting.delete(client);
+    if (this.#clients.size > 0) return;
+    for (const resolve of this.#waitingForAll.splice(0)) resolve();
+  }
+
+  /** False when there is none. */
+  closeStillest(): boolean {
+    const [stillest] = this.#clients;
+    stillest?.close();
+    return stillest !== undefined;
+  }
+
+  /** Call when bytes came from it, or when it took some. */
+  moved(client: Client): void {
+    if (this.#clients.delete(client)) this.#clients.add(client);
+    this.#relieve();
+  }
+
+  /** Call when it has a request that can be answered. */
+  wait(client: Client): void {
+    this.#waiting.add(client);
+    this.#turn ??= setImmediate(this.#answer);
+  }
+
+  readonly #answer = (): void => {
+    this.#turn = undefined;
+    const end = monotonicMs() + TURN_MS;
+    do {
+      const [client] = this.#waiting;
+      if (client === undefined) return;
+      this.#waiting.delete(client);
+      if (client.answer()) this.#waiting.add(client);
+    } while (monotonicMs() < end);
+    this.#relieve();
+    if (this.#waiting.size > 0) this.#turn ??= setImmediate(this.#answer);
+  };
+
+  #relieve(): void {
+    let held = 0;
+    for (const client of this.#clients) held += client.held;
+    for (const client of this.#clients) {
+      if (held <= HELD_MAX) return;
+      held -= client.held;
+      if (client.held > 0) client.close();
+    }
+  }
+
+  close(): void {
+    clearImmediate(this.#turn);
+    for (const client of this.#clients) client.close();
+  }
+
+  endAll(): void {
+    clearImmediate(this.#turn);
+    for (const client of this.#clients) client.end(LAST_READ_MS);
+  }
+
+  /** Resolves when all connections are closed. */
+  whenGone(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#clients.size === 0) resolve();
+      else this.#waitingForAll.push(resolve);
+    });
+  }
+}
+
+/** One connection. */
+class Client {
+  readonly #socket: Socket;
+  readonly #handle: UapiServerOptions['handle'];
+  readonly #clients: Clients;
+  readonly #reader = new RequestReader();
+  /** Requests that wait for their turn, or until the client has read the answers before. */
+  #waiting: Request[] = [];
+  /** Its answer takes time. */
+  #isAwaited = false;
+  #isEnding = false;
+  #isRefused = false;
+  #ignoredBytes = 0;
+
+  constructor(socket: Socket, handle: UapiServerOptions['handle'], clients: Clients) {
+    this.#socket = socket;
+    this.#handle = handle;
+    this.#clients = clients;
+    socket.on('data', (chunk) => {
+      if (this.#isRefused) {
+        this.#ignoredBytes += chunk.length;
+        if (this.#ignoredBytes > IGNORED_MAX) socket.destroy();
+        return;
+      }
+      this.#waiting.push(...this.#reader.push(chunk));
+      clients.moved(this);
+      if (this.#waiting.length === 0) return;
+      // No more is taken from it meanwhile.
+      socket.pause();
+      clients.wait(this);
+    });
+    socket.on('drain', () => {
+      clients.moved(this);
+      if (this.#waiting.length > 0) clients.wait(this);
+    });
+    socket.on('end', () => {
+      this.#isEnding = true;
+      if (this.#waiting.length === 0 && !this.#isAwaited) socket.end();
+    });
+    // The client has gone away: nobody is left to be told.
+    socket.on('error', () => {});
+    socket.on('close', () => clients.remove(this));
+  }
+
+  /** Bytes and characters that are kept for this client. */
+  get held(): number {
+    return this.#reader.heldCharacters + this.#socket.writableLength;
+  }
+
+  /** Answers one request, if the client has read the answers before; true when it can go on. */
+  answer(): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded || socket.writableNeedDrain) return false;
+    const request = this.#waiting.shift();
+    if (request === undefined) return false;
+    if (request.operation === 'invalid') {
+      this.#isRefused = true;
+      this.#isEnding = true;
+      return this.#goOn();
+    }
+    const answer = this.#handle(request);
+    if (typeof answer === 'string') {
+      socket.write(answer);
+      return this.#goOn();
+    }
+    // It may take as long as it takes.
+    const { timeout = 0 } = socket;
+    socket.setTimeout(0);
+    this.#isAwaited = true;
+    void answer.then((text) => {
+      this.#isAwaited = false;
+      if (socket.destroyed) return;
+      socket.setTimeout(timeout);
+      socket.write(text);
+      if (this.#goOn()) this.#clients.wait(this);
+    });
+    return false;
+  }
+
+  /** After an answer: true when there is another request to be answered at once. */
+  #goOn(): boolean {
+    const socket = this.#socket;
+    if (this.#waiting.length > 0) return !socket.writableNeedDrain;
+    if (this.#isEnding) socket.end();
+    socket.resume();
+    return false;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** Ends the connection once what was written is read, or after so many ms. */
+  end(ms: number): void {
+    this.#socket.destroySoon();
+    setTimeout(() => this.#socket.destroy(), ms).unref();
+  }
+}

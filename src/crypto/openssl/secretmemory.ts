@@ -1,0 +1,86 @@
+/**
+ * Memory for keys: one block that the kernel keeps out of swap (mlock(2)), as far as
+ * RLIMIT_MEMLOCK goes, given out in small pieces. Where the lock is refused, or the block is full,
+ * the pieces are of ordinary memory; `secretMemoryFact` says which.
+ */
+
+import koffi from 'koffi';
+import { errno, errnoName, Scratch } from '../../sys/libc.ts';
+import { SECRET_BYTES, type SecretPlace, wipe } from '../bytes.ts';
+
+/**
+ * For a thousand peers: two keys of the present session, two of the one before, and what the
+ * handshake keeps. Much less than systems permit (8 MiB).
+ */
+const SECRETS = 5 * 1_024 - 1;
+const PAGE_BYTES = 4_096;
+
+const mlock = koffi.load(null).func('mlock', 'int', ['uintptr_t', 'size_t']);
+
+/** A piece, zeroed; at a fixed address. Room for a key and the counter block it is used with. */
+export class Secret implements SecretPlace {
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly address: number;
+  readonly #isOfBlock: boolean;
+  #isTaken = true;
+
+  constructor(buffer: ArrayBuffer, offset: number, address: number, isOfBlock: boolean) {
+    this.bytes = new Uint8Array(buffer, offset, SECRET_BYTES);
+    this.words = new Int32Array(buffer, offset, SECRET_BYTES / 4);
+    this.address = address;
+    this.#isOfBlock = isOfBlock;
+  }
+
+  take(): this {
+    this.#isTaken = true;
+    return this;
+  }
+
+  /** Erases it; the caller shall not use it any more. */
+  release(): void {
+    // Else it would have two owners soon, with two keys.
+    if (!this.#isTaken) throw new Error('secret memory: released twice');
+    this.#isTaken = false;
+    wipe(this.bytes);
+    // Ordinary memory is the collector's.
+    if (this.#isOfBlock) free?.push(this);
+    else unlocked--;
+  }
+}
+
+/** The pieces of the block that nobody has. */
+let free: Secret[] | undefined;
+let fact = '';
+/** Pieces of ordinary memory that somebody has. */
+let unlocked = 0;
+
+/** How it stands at this moment, for `stats`. */
+export function secretMemoryFact(): string {
+  free ??= openBlock();
+  return unlocked === 0 ? fact : `${fact}; full, and ${unlocked} keys are in ordinary memory`;
+}
+
+/** A piece, which is the caller's until its `release`. */
+export function takeSecret(): Secret {
+  free ??= openBlock();
+  const secret = free.pop();
+  if (secret !== undefined) return secret.take();
+  const { bytes, address } = new Scratch(SECRET_BYTES);
+  unlocked++;
+  return new Secret(bytes.buffer as ArrayBuffer, 0, address, false);
+}
+
+function openBlock(): Secret[] {
+  // Whole pages of it, wherever it begins.
+  const buffer = new ArrayBuffer(SECRETS * SECRET_BYTES + 2 * PAGE_BYTES);
+  const start = Number(koffi.address(buffer));
+  const skipped = PAGE_BYTES - (start % PAGE_BYTES);
+  const length = buffer.byteLength - PAGE_BYTES - skipped;
+  const isLocked = mlock(start + skipped, length) === 0;
+  fact = isLocked ? `locked (${length >> 10} KiB)` : `no (mlock: ${errnoName(errno())})`;
+  return Array.from({ length: Math.floor(length / SECRET_BYTES) }, (_, i) => {
+    const offset = skipped + i * SECRET_BYTES;
+    return new Secret(buffer, offset, start + offset, true);
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * What the machine around the tunnel is like, told to the Device and the sockets: where the
+ * interface is, which addresses are our own, and that what was learnt of routes may not hold any
+ * more. The kernel's side of it is tun/linkmonitor.ts and netlink/ownaddresses.ts.
+ */
+
+import type { Datapath } from '../datapath/datapath.ts';
+import { LocalRoutes } from '../netlink/localroutes.ts';
+import { Netlink } from '../netlink/netlink.ts';
+import { gatherOwnAddresses } from '../netlink/ownaddresses.ts';
+import { type Monitor, type Place, watchRoutes } from '../tun/linkmonitor.ts';
+
+export class Surroundings implements Monitor {
+  readonly #path: Datapath;
+  readonly #netlink: Netlink;
+  readonly #routes: Monitor;
+  readonly #localRoutes: LocalRoutes;
+
+  /**
+   * @param onBug gets what goes wrong in following them
+   * @throws {SystemError} when the kernel gives no events
+   */
+  constructor(path: Datapath, onBug: (error: unknown) => void) {
+    this.#path = path;
+    this.#netlink = new Netlink();
+    this.#localRoutes = new LocalRoutes({
+      ask: () => this.#netlink.localRoutes(),
+      onDue: () => {
+        try {
+          this.#follow();
+        } catch (error) {
+          onBug(error);
+        }
+      },
+    });
+    this.#routes = watchRoutes(this.#follow, { onBug });
+  }
+
+  /** The interface is in another place; see `watchLink`, which tells of the first one at once. */
+  readonly followPlace = ({ index, isHome }: Place): void => {
+    this.#path.link = isHome ? index : 0;
+    this.#follow();
+  };
+
+  /** Routes, rules, addresses or links changed: paths are looked up again when they are next used. */
+  readonly #follow = (): void => {
+    const { device, link } = this.#path;
+    this.#path.begin();
+    this.#path.udp?.forgetPaths(device.endpoints());
+    device.pathsChanged(this.#path.now);
+    const addresses = gatherOwnAddresses(this.#netlink, link, this.#localRoutes.get());
+    if (addresses !== null) device.setOwnAddresses(addresses);
+    this.#path.end();
+  };
+
+  close(): void {
+    this.#routes.close();
+    this.#localRoutes.close();
+    this.#netlink.close();
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * What is under the tunnel: the UDP sockets of a running daemon, while its interface is up. Opens
+ * them in place of those there are, has them watched, and remembers why there are none.
+ */
+
+import type { Arena } from '../arena.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import type { DeviceChange } from '../device/configuration.ts';
+import type { DropReason } from '../device/drops.ts';
+import type { Floodgate } from '../gate/floodgate.ts';
+import { SystemError } from '../sys/libc.ts';
+import type { Loop } from '../sys/loop.ts';
+import type { Watch } from '../sys/poller.ts';
+import { adoptUdp, type BoundSockets, openUdp, type Udp, type UdpOptions } from '../udp/udp.ts';
+
+export interface UnderlayOptions {
+  readonly path: Datapath;
+  readonly loop: Loop;
+  readonly arena: Arena;
+  readonly gate: Floodgate;
+  readonly offload: boolean;
+  readonly onDrop: (reason: DropReason, packets: number) => void;
+  readonly onNote: (note: string) => void;
+}
+
+export class Underlay {
+  /** Why there is no socket although the interface is up; '' when all is well. */
+  trouble = '';
+  readonly #options: UnderlayOptions;
+  #watches: readonly Watch[] = [];
+
+  constructor(options: UnderlayOptions) {
+    this.#options = options;
+  }
+
+  /** The interface is up. False, and `trouble` says why, when there can be no socket. */
+  bringUp(): boolean {
+    const { device } = this.#options.path;
+    try {
+      this.#open(device.listenPort, device.fwmark);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.trouble = error.message;
+      return false;
+    }
+  }
+
+  /** Goes on with the sockets of a predecessor. */
+  adopt(bound: BoundSockets): void {
+    const { fwmark } = this.#options.path.device;
+    this.#use(adoptUdp(bound, this.#udpOptions(bound.port, fwmark)));
+  }
+
+  /**
+   * Does to the sockets what a change asks of them, before anything else of it is carried out.
+   *
+   * @throws {SystemError} and leaves the sockets as they are
+   */
+  apply(change: DeviceChange, now: number): void {
+    const { path } = this.#options;
+    const { device, udp } = path;
+    const port = change.listenPort ?? device.listenPort;
+    const fwmark = change.fwmark ?? device.fwmark;
+    if (!device.isUp && this.trouble === '') {
+      // No socket is wanted yet, but a port that is taken is better heard of now.
+      if (change.listenPort) this.#tryPort(port, fwmark);
+    } else if (udp === undefined || port !== udp.port) {
+      this.#open(port, fwmark);
+      if (!device.isUp) device.up(now);
+    } else if (fwmark !== device.fwmark) {
+      udp.setFwmark(fwmark);
+    }
+  }
+
+  /** The interface is down, or all ends. */
+  close(): void {
+    for (const watch of this.#watches) watch.close();
+    this.#watches = [];
+    this.#options.gate.guard([]);
+    this.#options.path.udp?.close();
+    this.#options.path.udp = undefined;
+    this.trouble = '';
+  }
+
+  /** Opens sockets on `port` in place of those there are, which stay when that fails. */
+  #open(port: number, fwmark: number): void {
+    this.#use(openUdp(this.#udpOptions(port, fwmark)));
+  }
+
+  #use(udp: Udp): void {
+    const { path, loop } = this.#options;
+    this.close();
+    path.udp = udp;
+    this.#options.gate.guard(udp.sockets);
+    this.#watches = udp.sockets.map((socket) => loop.watch(socket.fd, () => path.readUdp(socket)));
+    path.device.setListenPort(udp.port);
+  }
+
+  #tryPort(port: number, fwmark: number): void {
+    const ignore = (): void => {};
+    const options = { ...this.#udpOptions(port, fwmark), offload: false };
+    openUdp({ ...options, onDrop: ignore, onNote: ignore }).close();
+  }
+
+  #udpOptions(port: number, fwmark: number): UdpOptions {
+    const { arena, offload, onDrop, onNote } = this.#options;
+    return { arena, port, fwmark, offload, onDrop, onNote };
+  }
+}

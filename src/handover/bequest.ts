@@ -1,0 +1,270 @@
+/**
+ * A daemon's bequest as bytes, for its successor in another process: JSON, and behind it all keys
+ * and the replay windows in the JSON's order, so that no key becomes a string, which could not be
+ * erased.
+ *
+ *   4 bytes   length of the JSON, little-endian
+ *             the JSON, in UTF-8
+ *             the private key, if there is one
+ *             per peer: the preshared key, if there is one;
+ *             per session of it: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
+ *
+ * The successor may be of another version, later or earlier. So a field that is not known is passed
+ * over and one that is missing has a harmless value; `BEQUEST_FORMAT` changes only if that cannot be.
+ * The predecessor may be in other hands: a number that cannot be has that harmless value, too.
+ */
+
+import { copySecret } from '../crypto/bytes.ts';
+import {
+  type DeviceBequest,
+  type PeerBequest,
+  SESSION_KEY_BYTES,
+  SESSION_SEEN_BYTES,
+  type SessionBequest,
+} from '../device/bequest.ts';
+import { DEADLINE_NAMES } from '../device/deadlines.ts';
+import { formatHex, formatKey, KEY_BYTES, parseHex } from '../uapi/key.ts';
+
+const BEQUEST_FORMAT = 2;
+const PORT_MAX = 0xffff;
+const MTU_MAX = 0xffff;
+const INDEX_MAX = 0xffff_ffff;
+const LENGTH_BYTES = 4;
+const PLACES: readonly string[] = ['previous', 'current', 'next'];
+
+export interface Bequest {
+  /** Configuration without keys, and memories: see savedstate.ts. */
+  readonly state: string;
+  readonly device: DeviceBequest;
+  /** How long all of it has been running, over all processes. */
+  readonly uptimeMs: number;
+  /** Under which name the control socket is served: that of the interface when it began. */
+  readonly socketName: string;
+  /** Of the descriptors that go with it, which are UDP sockets, by family; and their port. */
+  readonly udpFamilies: readonly (4 | 6)[];
+  readonly udpPort: number;
+}
+
+/** New bytes, with keys in them that are the caller's to wipe. */
+export function encodeBequest(bequest: Bequest): Uint8Array {
+  const { privateKey, peers } = bequest.device;
+  const secrets = [privateKey, ...peers.flatMap(secretsOf)].filter((secret) => secret !== null);
+  const json = new TextEncoder().encode(
+    JSON.stringify({
+      format: BEQUEST_FORMAT,
+      ...bequest,
+      device: {
+        ...bequest.device,
+        privateKey: privateKey !== null,
+        peers: peers.map(describePeer),
+      },
+    }),
+  );
+  const secretLength = secrets.reduce((sum, { length }) => sum + length, 0);
+  const bytes = new Uint8Array(LENGTH_BYTES + json.length + secretLength);
+  new DataView(bytes.buffer).setUint32(0, json.length, true);
+  bytes.set(json, LENGTH_BYTES);
+  let at = LENGTH_BYTES + json.length;
+  for (const secret of secrets) {
+    bytes.set(secret, at);
+    at += secret.length;
+  }
+  return bytes;
+}
+
+function secretsOf({ presharedKey, sessions }: PeerBequest): (Uint8Array | null)[] {
+  return [presharedKey, ...sessions.flatMap(({ keys, seen }) => [keys, seen])];
+}
+
+/** As JSON has it: no bytes, and Infinity, which becomes null there, left out. */
+function describePeer(peer: PeerBequest): object {
+  const { publicKey, presharedKey, sessions, staged, source, deadlines } = peer;
+  return {
+    ...peer,
+    publicKey: formatKey(publicKey),
+    presharedKey: presharedKey !== null,
+    sessions: sessions.map(({ keys: _keys, seen: _seen, ...rest }) => rest),
+    staged: staged.map(formatHex),
+    source: source === null ? null : formatHex(source),
+    deadlines: Object.fromEntries(
+      Object.entries(deadlines).filter(([, ms]) => Number.isFinite(ms)),
+    ),
+  };
+}
+
+/** Null when it is not what encodeBequest of some version writes. The keys in it are copies. */
+export function decodeBequest(bytes: Uint8Array): Bequest | null {
+  if (bytes.length < LENGTH_BYTES) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const end = LENGTH_BYTES + view.getUint32(0, true);
+  if (end > bytes.length) return null;
+  const read = readJson(bytes.subarray(LENGTH_BYTES, end));
+  if (read === null || read.number('format', 0) !== BEQUEST_FORMAT) return null;
+  const device = read.child('device');
+  const secrets = new Secrets(bytes.subarray(end));
+  const privateKey = device.flag('privateKey') ? secrets.take(KEY_BYTES) : null;
+  const peers = device.children('peers').flatMap((peer) => decodePeer(peer, secrets));
+  if (secrets.isShort) return null;
+  return {
+    state: read.text('state'),
+    device: {
+      at: device.number('at', 0),
+      privateKey,
+      isUp: device.flag('isUp'),
+      mtu: device.integer('mtu', 1420, MTU_MAX),
+      drops: device.numbers('drops'),
+      counts: device.numbers('counts'),
+      peers,
+    },
+    uptimeMs: Math.max(0, read.number('uptimeMs', 0)),
+    socketName: read.text('socketName'),
+    udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
+    udpPort: read.integer('udpPort', 0, PORT_MAX),
+  };
+}
+
+function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
+  const publicKey = parseHex(peer.text('publicKey'), KEY_BYTES);
+  // Also of a peer that makes no sense, so that those of the next are found.
+  const presharedKey = peer.flag('presharedKey') ? secrets.take(KEY_BYTES) : null;
+  const sessions = peer.children('sessions').flatMap((one) => decodeSession(one, secrets));
+  if (publicKey === null) return [];
+  const source = peer.text('source');
+  const times = peer.numbers('deadlines');
+  return [
+    {
+      publicKey,
+      presharedKey,
+      sessions,
+      staged: peer.list('staged').flatMap((packet) => {
+        const bytes = typeof packet === 'string' ? parseHex(packet, packet.length >> 1) : null;
+        return bytes === null ? [] : [bytes];
+      }),
+      source: parseHex(source, 4) ?? parseHex(source, 16),
+      sourceInterface: peer.integer('sourceInterface', 0, INDEX_MAX),
+      deadlines: Object.fromEntries(
+        DEADLINE_NAMES.flatMap((name) => (name in times ? [[name, times[name]]] : [])),
+      ),
+      isCalling: peer.flag('isCalling'),
+      attempts: peer.integer('attempts', 0),
+      initiationAgeMs: peer.number('initiationAgeMs', Number.POSITIVE_INFINITY),
+      needsAnotherKeepalive: peer.flag('needsAnotherKeepalive'),
+      sentLastMinuteHandshake: peer.flag('sentLastMinuteHandshake'),
+      txBytes: peer.integer('txBytes', 0),
+      rxBytes: peer.integer('rxBytes', 0),
+      drops: peer.numbers('drops'),
+      counts: peer.numbers('counts'),
+    },
+  ];
+}
+
+/** A session of which anything is missing is none: a new handshake takes its place. */
+function decodeSession(session: Reader, secrets: Secrets): SessionBequest[] {
+  const keys = secrets.take(SESSION_KEY_BYTES);
+  const seen = secrets.take(SESSION_SEEN_BYTES);
+  const place = session.text('place');
+  const numbers = session.numbers('');
+  const { localIndex, remoteIndex, ageMs, sendCounter, greatest } = numbers;
+  if (!PLACES.includes(place)) return [];
+  if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
+  if (sendCounter === undefined || greatest === undefined) return [];
+  if (!isCount(localIndex, INDEX_MAX) || !isCount(remoteIndex, INDEX_MAX)) return [];
+  if (ageMs < 0 || !isCount(sendCounter) || !isCount(greatest + 1)) return [];
+  return [
+    {
+      place: place as SessionBequest['place'],
+      ...{ localIndex, remoteIndex, ageMs, sendCounter, greatest },
+      isInitiator: session.flag('isInitiator'),
+      keys,
+      seen,
+    },
+  ];
+}
+
+/** What stands behind the JSON, piece by piece. */
+class Secrets {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+  /** More was taken than there is. */
+  isShort = false;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** A copy. */
+  take(length: number): Uint8Array {
+    const secret = copySecret(this.#bytes.subarray(this.#at, this.#at + length));
+    this.#at += length;
+    this.isShort ||= secret.length < length;
+    return secret;
+  }
+}
+
+function readJson(bytes: Uint8Array): Reader | null {
+  try {
+    return new Reader(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return null;
+  }
+}
+
+/** An object of JSON whose fields may be missing, or of another kind than expected. */
+class Reader {
+  readonly #fields: Readonly<Record<string, unknown>>;
+
+  constructor(value: unknown) {
+    const isObject = typeof value === 'object' && value !== null;
+    this.#fields = isObject ? (value as Record<string, unknown>) : {};
+  }
+
+  text(name: string): string {
+    const value = this.#fields[name];
+    return typeof value === 'string' ? value : '';
+  }
+
+  number(name: string, otherwise: number): number {
+    const value = this.#fields[name];
+    return isNumber(value) ? value : otherwise;
+  }
+
+  /** From 0 to `max`. */
+  integer(name: string, otherwise: number, max?: number): number {
+    const value = this.number(name, otherwise);
+    return isCount(value, max) ? value : otherwise;
+  }
+
+  flag(name: string): boolean {
+    return this.#fields[name] === true;
+  }
+
+  list(name: string): readonly unknown[] {
+    const value = this.#fields[name];
+    return Array.isArray(value) ? value : [];
+  }
+
+  child(name: string): Reader {
+    return new Reader(this.#fields[name]);
+  }
+
+  children(name: string): readonly Reader[] {
+    return this.list(name).map((value) => new Reader(value));
+  }
+
+  /** Those fields of a child, or of this object for '', that are numbers. */
+  numbers(name: string): Readonly<Record<string, number>> {
+    const fields = name === '' ? this.#fields : this.child(name).#fields;
+    return Object.fromEntries(
+      Object.entries(fields).filter((field): field is [string, number] => isNumber(field[1])),
+    );
+  }
+}
+
+/** JSON's 1e999 is infinite. */
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isCount(value: number, max = Number.MAX_SAFE_INTEGER): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
+}

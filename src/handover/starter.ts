@@ -1,0 +1,236 @@
+/**
+ * What stays beside a daemon with the rights that it was started with. A daemon that has confined
+ * itself starts no program any more and removes no file of root's (sandbox.ts); so before that it
+ * starts a shell that waits for its words:
+ *
+ *   start    start the daemon's successor
+ *   rename   the interface has another name: the control socket and the state's folder get it, too
+ *   left     the daemon ends, and its successor goes on: nothing is left to do
+ *   end      the daemon ends, and has said why
+ *
+ * At the socket's end, however it came, the daemon is no more: the shell removes the control socket,
+ * and the state's folder if nothing is in it, and where there was no last word it writes the line that the daemon could not write. It lives on
+ * that socket alone; signals, such as those of a service manager to all processes of a service, are
+ * the daemon's to answer.
+ *
+ * The daemon may be in other hands. So words have no operands; what they act upon was fixed before
+ * anything was read from the network: the program and its environment, the interface's number, and
+ * the control socket, of which the shell holds a descriptor, so that no other file can have its
+ * inode. Programs are started one after the other, with pauses, and a limited number of them.
+ *
+ * Over the same socket the new program sends its end of a channel to the daemon.
+ */
+
+import { spawn } from 'node:child_process';
+import {
+  CONTROL_FD_VARIABLE,
+  INTERFACE_INDEX_VARIABLE,
+  STARTER_FD_VARIABLE,
+} from '../host/launch.ts';
+import {
+  close,
+  errno,
+  errnoName,
+  fcntl,
+  Scratch,
+  SystemError,
+  send,
+  socketPair,
+  streamPair,
+} from '../sys/libc.ts';
+import { F_SETFL, MSG_DONTWAIT } from '../sys/linux.ts';
+import { type Watch, watch } from '../sys/poller.ts';
+import { nameSocket } from '../sys/unixnames.ts';
+import { Channel, receiveDescriptors, sendDescriptors } from './channel.ts';
+
+const SHELL = '/bin/sh';
+/** Out of the environment, so that a list of processes shows what it is and not all of it. */
+const SHELL_COMMAND = `script=$TSWG_STARTER; unset TSWG_STARTER; eval "$script"`;
+/**
+ * Descriptors of the shell's: 3 the daemon's socket, 4 the control socket (O_PATH), 5 the log.
+ * Nothing of it may need a right that the service of examples/ lacks, or a shell that is not POSIX;
+ * `-ef` is in that standard since 2024, and was in every shell before. A name that ends as the files
+ * of others do could make a folder of one: version 0.1.0 kept the state of wg0 as wg0.state.
+ */
+const SCRIPT = `name=$1 index=$2 sockets=$3 states=$4 tag=$5 remaining=$6
+shift 6
+child= last=
+trap '' HUP INT QUIT TERM PIPE
+is_ours() { [ "$sockets/$1.sock" -ef /proc/self/fd/4 ]; }
+start() {
+  [ "$remaining" -gt 0 ] || return
+  remaining=$((remaining - 1))
+  if [ "$child" ]; then wait "$child"; sleep 1; fi
+  (trap - HUP INT QUIT TERM PIPE; exec "$@") 5>&- &
+  child=$!
+}
+follow() {
+  for file in /sys/class/net/*/ifindex; do
+    read -r found <"$file" && [ "$found" = "$index" ] || continue
+    new=\${file%/ifindex} new=\${new##*/}
+    case $new in *[!a-zA-Z0-9_=+.-]* | *.state | *.sock) return ;; esac
+    [ ! -e "$sockets/$new.sock" ] && is_ours "$name" || return
+    [ ! "$states" ] || [ ! -e "$states/$new" ] || return
+    ln -T "$sockets/$name.sock" "$sockets/$new.sock" || return
+    rm -f "$sockets/$name.sock"
+    [ ! "$states" ] || mv -T "$states/$name" "$states/$new"
+    name=$new
+    return
+  done
+} 2>/dev/null
+while read -r word <&3; do
+  case $word in
+    start) start "$@" ;;
+    rename) follow ;;
+    left | end) last=$word ;;
+  esac
+done
+[ "$last" != left ] || exit 0
+if is_ours "$name"; then rm -f "$sockets/$name.sock"; fi
+[ ! "$states" ] || rmdir "$states/$name" 2>/dev/null
+[ "$last" ] || printf '%s\\n' "\${tag}ERROR: ($name) $(date -u '+%Y/%m/%d %H:%M:%S') \
+Process $PPID has ended without a word: it was killed, or the engine has crashed" >&5`;
+/** As which the shell gives the socket to the program. */
+const SOCKET_FD = 3;
+/** As which it gives the control socket. */
+const CONTROL_FD = 4;
+/** Programs that one daemon may have started, all but the last in vain. */
+const STARTS_MAX = 50;
+const SEND_TIMEOUT_MS = 1_000;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What outlives the daemon by a moment, for the shell to clear up. */
+export interface Remains {
+  /** The interface's name, and its number, by which it is found under another. */
+  readonly name: string;
+  readonly index: number;
+  /** The folder with control sockets, and a descriptor of ours (O_PATH), which stays the caller's. */
+  readonly socketDirectory: string;
+  readonly controlFd: number;
+  /** The folder with the states of all interfaces, for one whose daemon is persistent. */
+  readonly stateDirectory: string | undefined;
+  /** Where the log's lines go, and what comes before each; undefined for a log that is silent. */
+  readonly log: { readonly fd: number; readonly tag: string } | undefined;
+}
+
+export interface StarterOptions {
+  /** The program that is to be our successor, with its arguments. */
+  readonly command: readonly string[];
+  readonly env: Environment;
+  readonly remains?: Remains | undefined;
+  /** A program that was started has called: the channel is the receiver's. */
+  readonly onCall: (channel: Channel) => void;
+  /** The shell has ended before us, or never began: `why`, once. */
+  readonly onGone?: ((why: string) => void) | undefined;
+  readonly onBug: (error: unknown) => void;
+}
+
+export class Starter {
+  readonly #fd: number;
+  readonly #watch: Watch;
+  readonly #onGone: StarterOptions['onGone'];
+  readonly #word = new Scratch(16);
+  /** Why nothing can be started; '' when all is well. */
+  #trouble = '';
+  #isClosed = false;
+
+  /** @throws {SystemError} when descriptors are short */
+  constructor(options: StarterOptions) {
+    const { onCall, onBug } = options;
+    this.#onGone = options.onGone;
+    const [fd, theirs] = streamPair();
+    this.#fd = fd;
+    // The shell would take "try again" for the end.
+    fcntl(theirs, F_SETFL, 0);
+    const shell = spawnShell(options, theirs);
+    close(theirs);
+    shell.unref();
+    shell.on('error', (error) => this.#gone(`${SHELL} cannot be started: ${error.message}`));
+    shell.on('exit', () => this.#gone(`the ${SHELL} that would start it has ended`));
+    this.#watch = watch(
+      fd,
+      () => {
+        const call = receiveDescriptors(fd, 0);
+        if (call.kind === 'message') for (const end of call.fds) onCall(new Channel(end));
+        else if (call.kind === 'closed') this.#watch.close();
+      },
+      onBug,
+    );
+  }
+
+  #fail(why: string): void {
+    if (this.#trouble === '') this.#trouble = why;
+  }
+
+  /** At our own end it goes, too. */
+  #gone(why: string): void {
+    if (this.#isClosed) return;
+    this.#fail(why);
+    this.#onGone?.(this.#trouble);
+  }
+
+  /** Starts the program, which calls when it is there. Returns why that cannot be, or ''. */
+  start(): string {
+    if (this.#trouble === '' && !this.#say('start')) {
+      this.#fail(`the ${SHELL} that would start it does not answer (send: ${errnoName(errno())})`);
+    }
+    return this.#trouble;
+  }
+
+  /** The interface has another name. */
+  rename(): void {
+    this.#say('rename');
+  }
+
+  /** The daemon ends; `isSucceeded`: its successor has all that would be cleared up. */
+  close(isSucceeded: boolean): void {
+    this.#isClosed = true;
+    this.#say(isSucceeded ? 'left' : 'end');
+    this.#watch.close();
+    close(this.#fd);
+  }
+
+  #say(word: 'start' | 'rename' | 'left' | 'end'): boolean {
+    const { written } = new TextEncoder().encodeInto(`${word}\n`, this.#word.bytes);
+    return send(this.#fd, this.#word.address, written, MSG_DONTWAIT) === written;
+  }
+}
+
+function spawnShell({ command, env, remains }: StarterOptions, socketFd: number) {
+  const { name = '', index = 0, socketDirectory = '', stateDirectory = '', log } = remains ?? {};
+  const held = [name, `${index}`, socketDirectory, stateDirectory, log?.tag ?? ''];
+  return spawn(
+    SHELL,
+    ['-c', SHELL_COMMAND, 'tswgd-starter', ...held, `${STARTS_MAX}`, ...command],
+    {
+      cwd: '/',
+      env: {
+        ...env,
+        TSWG_STARTER: SCRIPT,
+        [STARTER_FD_VARIABLE]: `${SOCKET_FD}`,
+        ...(remains === undefined
+          ? {}
+          : { [CONTROL_FD_VARIABLE]: `${CONTROL_FD}`, [INTERFACE_INDEX_VARIABLE]: `${index}` }),
+      },
+      stdio: [
+        ...(['ignore', 'inherit', 'inherit', socketFd] as const),
+        ...[remains?.controlFd ?? ('ignore' as const), log?.fd ?? ('ignore' as const)],
+      ],
+    },
+  );
+}
+
+/** Calls the daemon that had us started, over the starter's socket. @throws {SystemError} */
+export function call(socketFd: number): Channel {
+  const [ours, theirs] = socketPair();
+  // It goes to a process that may be in other hands, and has confined itself before.
+  nameSocket(theirs);
+  const isSent = sendDescriptors(socketFd, 0, [theirs], SEND_TIMEOUT_MS);
+  const error = errno();
+  close(theirs);
+  close(socketFd);
+  if (isSent) return new Channel(ours);
+  close(ours);
+  throw new SystemError('call the daemon that is to be followed', 'sendmsg', error);
+}

@@ -1,0 +1,248 @@
+/**
+ * How a running daemon hands over to its successor, step by step:
+ *
+ *   old                              new
+ *   starts it
+ *                                    calls, loads and rehearses all it can, confines itself
+ *                                    take
+ *   bequest and descriptors
+ *                                    ready PID VERSION
+ *   go
+ *                                    serving
+ *   ends
+ *
+ * From `take` on the old one does nothing else, so that no packet and no word of the operator's
+ * comes between; the kernel keeps what arrives. Until it says `go` the new one sends nothing, and
+ * from then on the old one sends nothing under the sessions it gave away. So no nonce is used
+ * twice, whoever fails when. The old one may be in other hands: so the new one has given up its
+ * rights before it takes anything. What a bequest is made of is not known here.
+ */
+
+import { monotonicMs } from '../sys/clock.ts';
+import { ERRNO, SystemError } from '../sys/libc.ts';
+import { drainSoon, type Watch, watch } from '../sys/poller.ts';
+import type { Channel, Received } from './channel.ts';
+import { call, type Remains, Starter } from './starter.ts';
+
+/** How long one side waits for the other, in ms. */
+export interface SuccessionTimeouts {
+  /** Node needs a tenth of a second to start, and seconds on a machine that is busy. */
+  readonly callMs: number;
+  /** To load, to rehearse, and to test the ciphers. */
+  readonly prepareMs: number;
+  /** While no packet moves. */
+  readonly answerMs: number;
+}
+
+const TIMEOUTS: SuccessionTimeouts = { callMs: 8_000, prepareMs: 12_000, answerMs: 5_000 };
+const ANSWER_TIMEOUT_MS = TIMEOUTS.answerMs;
+
+export interface Estate {
+  /** Erased once it is sent. */
+  readonly bytes: Uint8Array;
+  /** Stay the old daemon's, too. */
+  readonly fds: readonly number[];
+}
+
+export type Outcome =
+  | {
+      readonly kind: 'handedOver';
+      readonly pid: number;
+      readonly version: string;
+      /** How long no packet moved. */
+      readonly pauseMs: number;
+    }
+  /** Nothing has changed. */
+  | { readonly kind: 'kept'; readonly why: string }
+  /** The successor failed after it might have begun: its sessions are not to be used again. */
+  | { readonly kind: 'lost'; readonly why: string };
+
+export interface SuccessionOptions {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the starter clears up once the daemon has ended. */
+  readonly remains?: Remains | undefined;
+  /** All of this moment. */
+  readonly bequeath: () => Estate;
+  /** Told of the outcome in the same turn, before anything else happens. */
+  readonly onOutcome: (outcome: Outcome) => void;
+  /** There is no starter any more: `why`, once. */
+  readonly onStarterGone?: ((why: string) => void) | undefined;
+  readonly onBug: (error: unknown) => void;
+  /** Those of a daemon by default. */
+  readonly timeouts?: SuccessionTimeouts;
+}
+
+/** The old daemon's side, open from its start on. */
+export class Succession {
+  readonly #options: SuccessionOptions;
+  readonly #timeouts: SuccessionTimeouts;
+  readonly #starter: Starter;
+  #channel: Channel | undefined;
+  #watch: Watch | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Of the upgrade under way. */
+  #settle: ((outcome: Outcome) => void) | undefined;
+
+  /** Starts the shell that waits; before the daemon confines itself. @throws {SystemError} */
+  constructor(options: SuccessionOptions) {
+    this.#options = options;
+    this.#timeouts = options.timeouts ?? TIMEOUTS;
+    const { command, env, remains, onStarterGone: onGone, onBug } = options;
+    this.#starter = new Starter({ command, env, remains, onCall: this.#answer, onGone, onBug });
+  }
+
+  /** Starts the successor and hands over to it. */
+  upgrade(): Promise<Outcome> {
+    if (this.#settle !== undefined) {
+      return Promise.resolve({ kind: 'kept', why: 'an upgrade is under way already' });
+    }
+    const why = this.#starter.start();
+    if (why !== '') return Promise.resolve({ kind: 'kept', why });
+    const { callMs } = this.#timeouts;
+    this.#expect(
+      callMs,
+      `the new program did not call within ${callMs / 1_000} s; does \`tswgd --version\` work?`,
+    );
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** The interface has another name. */
+  rename(): void {
+    this.#starter.rename();
+  }
+
+  /** The daemon ends, or another process goes on in its place. The last that it does. */
+  close(isSucceeded: boolean): void {
+    this.#release();
+    this.#starter.close(isSucceeded);
+  }
+
+  readonly #answer = (channel: Channel): void => {
+    // One that was given up, and comes too late.
+    if (this.#settle === undefined || this.#channel !== undefined) {
+      channel.close();
+      return;
+    }
+    this.#channel = channel;
+    const { prepareMs } = this.#timeouts;
+    this.#expect(prepareMs, `the new program was not prepared within ${prepareMs / 1_000} s`);
+    this.#watch = watch(channel.fd, () => this.#heard(channel), this.#options.onBug);
+  };
+
+  #heard(channel: Channel): void {
+    const received = channel.receive(0);
+    if (received.kind === 'late') return;
+    if (wordOf(received) === 'take') this.#end(this.#handOver(channel));
+    else this.#end({ kind: 'kept', why: failureOf(received, 'before it was ready') });
+  }
+
+  #handOver(channel: Channel): Outcome {
+    const { answerMs } = this.#timeouts;
+    const begun = monotonicMs();
+    const { bytes, fds } = this.#options.bequeath();
+    const isTaken = channel.send(bytes, fds, answerMs);
+    bytes.fill(0);
+    if (!isTaken) return { kind: 'kept', why: 'the new program did not take what it was given' };
+    const answer = channel.receive(answerMs);
+    const ready = /^ready (\d+) (\S+)$/.exec(wordOf(answer));
+    if (ready === null || !channel.send(encode('go'), [], answerMs)) {
+      return { kind: 'kept', why: failureOf(answer, 'before it was ready') };
+    }
+    const last = channel.receive(answerMs);
+    // Late, it is alive all the same, and has had the word.
+    if (wordOf(last) !== 'serving' && last.kind !== 'late') {
+      return { kind: 'lost', why: failureOf(last, 'when it was to begin') };
+    }
+    const [, pid, version] = ready as unknown as [string, string, string];
+    return { kind: 'handedOver', pid: Number(pid), version, pauseMs: monotonicMs() - begun };
+  }
+
+  #expect(ms: number, why: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#end({ kind: 'kept', why }), ms);
+  }
+
+  #end(outcome: Outcome): void {
+    const settle = this.#settle;
+    this.#release();
+    this.#options.onOutcome(outcome);
+    settle?.(outcome);
+    drainSoon();
+  }
+
+  #release(): void {
+    clearTimeout(this.#timer);
+    this.#watch?.close();
+    this.#channel?.close();
+    this.#watch = undefined;
+    this.#channel = undefined;
+    this.#settle = undefined;
+  }
+}
+
+/** The new daemon's side. */
+export class Predecessor {
+  readonly #channel: Channel;
+
+  /** Calls, over the starter's socket; do it first of all. @throws {SystemError} */
+  constructor(socketFd: number) {
+    this.#channel = call(socketFd);
+  }
+
+  /**
+   * All that the old daemon has, at the moment from which on it does nothing else: call when there
+   * is little left to do. The descriptors are the caller's.
+   *
+   * @throws {SystemError} when it does not answer
+   */
+  take(): Estate {
+    this.#channel.send(encode('take'), [], ANSWER_TIMEOUT_MS);
+    const received = this.#channel.receive(ANSWER_TIMEOUT_MS);
+    if (received.kind === 'message') return received;
+    throw silence('take over from the daemon', received);
+  }
+
+  /** Nothing is left to do: returns when we may begin. @throws {SystemError} when we may not */
+  begin(pid: number, version: string): void {
+    this.#channel.send(encode(`ready ${pid} ${version}`), [], ANSWER_TIMEOUT_MS);
+    const received = this.#channel.receive(ANSWER_TIMEOUT_MS);
+    if (wordOf(received) !== 'go') throw silence('begin in place of the daemon', received);
+  }
+
+  /** We have begun: the old daemon ends. */
+  serve(): void {
+    this.#channel.send(encode('serving'), [], ANSWER_TIMEOUT_MS);
+    this.#channel.close();
+  }
+
+  /** We shall not begin; `why` is one line for the operator, whom the old daemon tells. */
+  fail(why: string): void {
+    this.#channel.send(encode(`failed ${why}`), [], ANSWER_TIMEOUT_MS);
+    this.#channel.close();
+  }
+}
+
+function encode(word: string): Uint8Array {
+  return new TextEncoder().encode(word);
+}
+
+/** '' for what is no message. */
+function wordOf(received: Received): string {
+  return received.kind === 'message' ? new TextDecoder().decode(received.bytes) : '';
+}
+
+function failureOf(received: Received, when: string): string {
+  const reason = /^failed (.*)$/s.exec(wordOf(received))?.[1];
+  if (reason !== undefined) return `the new program failed: ${reason}`;
+  if (received.kind === 'late') return `the new program did not answer ${when}`;
+  return `the new program ended ${when}; its log may say why`;
+}
+
+function silence(what: string, received: Received): SystemError {
+  const isLate = received.kind === 'late';
+  const hint = isLate ? 'it does not answer' : 'it has given us up';
+  return new SystemError(what, 'recvmsg', isLate ? ERRNO.ETIMEDOUT! : ERRNO.EPIPE!, hint);
+}

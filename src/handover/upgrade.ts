@@ -1,0 +1,115 @@
+/**
+ * Upgrade in place, as the running daemon sees it: what the operator is answered, what the log
+ * says, and what becomes of the Device when a successor fails. The steps are handover/succession.ts'.
+ */
+
+import type { Datapath } from '../datapath/datapath.ts';
+import type { Log } from '../log.ts';
+import { SystemError } from '../sys/libc.ts';
+import { answer, refuseUpgrade } from '../uapi/response.ts';
+import type { Remains } from './starter.ts';
+import { type Estate, type Outcome, Succession } from './succession.ts';
+
+/** How the successor is started. */
+export interface Successor {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface UpgradeOptions {
+  readonly successor: Successor;
+  readonly remains: Remains;
+  readonly path: Datapath;
+  readonly log: Log;
+  /** All that is handed over, as of a turn that has just begun. */
+  readonly pack: () => Estate;
+  /** The process of this number goes on: from now on nothing may be sent. */
+  readonly onHandedOver: (pid: number) => void;
+  /** After that; the answer is on its way to whoever asked, but not there yet. */
+  readonly onDone: () => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+/**
+ * Before the daemon confines itself: afterwards it can start nothing. Undefined, and a line in the
+ * log, when descriptors are short.
+ */
+export function openUpgrade(options: UpgradeOptions): Upgrade | undefined {
+  try {
+    return new Upgrade(options);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    options.log.error(
+      `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
+    );
+    return undefined;
+  }
+}
+
+export class Upgrade {
+  readonly #options: UpgradeOptions;
+  readonly #succession: Succession;
+  #trouble = '';
+
+  /** @throws {SystemError} */
+  constructor(options: UpgradeOptions) {
+    this.#options = options;
+    this.#succession = new Succession({
+      ...options.successor,
+      remains: options.remains,
+      bequeath: () => {
+        options.path.begin();
+        return options.pack();
+      },
+      onOutcome: this.#follow,
+      onStarterGone: this.#miss,
+      onBug: options.onBug,
+    });
+  }
+
+  /** What is lost since the starter has ended, for the operator; '' as long as there is one. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+
+  /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
+  async request(): Promise<string> {
+    const outcome = await this.#succession.upgrade();
+    if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
+    const { pid, version, pauseMs } = outcome;
+    this.#options.onDone();
+    return answer(`version=${version}\npid=${pid}\npause_ms=${pauseMs.toFixed(0)}\n`);
+  }
+
+  /** The interface has another name. */
+  rename(): void {
+    this.#succession.rename();
+  }
+
+  /** The last that a daemon does; `isSucceeded`: another process goes on in its place. */
+  close(isSucceeded: boolean): void {
+    this.#succession.close(isSucceeded);
+  }
+
+  readonly #miss = (why: string): void => {
+    this.#trouble =
+      'has ended: no upgrade in place; the control socket does not follow a renaming, and stays ' +
+      'behind at our end. A new start of the daemon brings another starter';
+    this.#options.log.error(`The starter, tswgd-starter in \`ps\`, ${this.#trouble} (${why})`);
+  };
+
+  readonly #follow = (outcome: Outcome): void => {
+    const { path, log, onHandedOver } = this.#options;
+    if (outcome.kind === 'handedOver') {
+      log.debug(`Process ${outcome.pid}, version ${outcome.version}, goes on`);
+      onHandedOver(outcome.pid);
+    } else if (outcome.kind === 'kept') {
+      log.error(`Upgrade failed: ${outcome.why}; carrying on as before`);
+    } else {
+      path.begin();
+      const called = path.device.reclaim(path.now);
+      path.end();
+      log.error(`Upgrade failed: ${outcome.why}; carrying on, with new sessions (${called} peers)`);
+    }
+  };
+}

@@ -1,0 +1,172 @@
+/**
+ * A persistent daemon's life after death: what it leaves behind for its successor, and how the
+ * successor takes that up. Joins the Device, the state's text (state/savedstate.ts) and its file
+ * (state/statekeeper.ts); that the interface stays is the TUN device's.
+ *
+ * A state belongs to its interface. Where that is gone (the machine was started anew, or somebody
+ * deleted it while nobody served it), its peers are not brought back: the operator's files may no
+ * longer name them.
+ */
+
+import { wipeKeys } from '../device/configuration.ts';
+import type { Device } from '../device/device.ts';
+import type { DeviceEvent } from '../device/events.ts';
+import type { Log } from '../log.ts';
+import type { WritableDirectory } from '../sandbox/sandbox.ts';
+import { SystemError } from '../sys/libc.ts';
+import type { InterfaceIndex } from '../uapi/endpoint.ts';
+import { formatSavedState, parseSavedState, type SavedState } from './savedstate.ts';
+import { StateKeeper } from './statekeeper.ts';
+
+export interface PersistenceOptions {
+  /** The interface's name. */
+  readonly name: string;
+  /** Where states are kept. */
+  readonly directory: string;
+  readonly device: Device;
+  readonly log: Log;
+  readonly interfaceIndex: InterfaceIndex;
+}
+
+export class Persistence {
+  readonly #options: PersistenceOptions;
+  readonly #keeper: StateKeeper;
+  /** Before that there is nothing to be saved. */
+  #isRestored = false;
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options;
+    this.#keeper = new StateKeeper({
+      name: options.name,
+      directory: options.directory,
+      render: this.#render,
+      onNote: (note) => options.log.error(note),
+    });
+  }
+
+  /**
+   * Configures the Device as its predecessor was: before the interface is looked at, and before the
+   * daemon loses its right to open paths. A state that is missing or of no use is a line in the
+   * log. `isTakenOver`: the interface was there before.
+   */
+  restore(now: number, isTakenOver: boolean): void {
+    const { device, log } = this.#options;
+    this.#isRestored = true;
+    const saved = this.#read(isTakenOver);
+    if (saved !== null) {
+      device.configure(now, saved.change);
+      wipeKeys(saved.change);
+      if (device.recall(saved.memories)) {
+        log.error(
+          'The clock is behind the handshakes before the restart: was it set back? Handshakes carry on from their timestamps',
+        );
+      }
+    }
+    this.#keeper.changed();
+  }
+
+  /** For `carryOn`, before the daemon loses its right to open paths. */
+  open(): void {
+    try {
+      this.#keeper.open();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#options.log.error(`${error.message}${this.#keeper.remedy}`);
+    }
+  }
+
+  /** Instead of `restore`, for a daemon that has everything from a predecessor that was alive. */
+  carryOn(): void {
+    this.#isRestored = true;
+    this.#keeper.changed();
+  }
+
+  /** The interface has another name, and so has the state's folder. */
+  renamed(name: string): void {
+    this.#keeper.renamed(name);
+  }
+
+  /** Call once the interface is up: the sessions before the restart are followed by new ones. */
+  resume(now: number): void {
+    const peers = this.#options.device.resume(now);
+    this.#options.log.debug(`Taken over: ${peers} peers had a session and are called`);
+  }
+
+  /** Call after a change by the operator. */
+  changed(): void {
+    this.#keeper.changed();
+  }
+
+  /** Call with every event of the Device. */
+  noticed(event: DeviceEvent): void {
+    if (event.kind === 'roamed') this.#keeper.moved();
+    else if (event.kind === 'responseReceived' || event.kind === 'sessionConfirmed') {
+      // Of a session that the file does not know of, the successor could not know to call.
+      if (event.peer.counts.handshakesCompleted <= 1) this.#keeper.changed();
+      else this.#keeper.drifted();
+    }
+  }
+
+  /** Where the daemon goes on writing. */
+  get directory(): WritableDirectory | undefined {
+    return this.#keeper.directory;
+  }
+
+  /** How it stands, for `stats`. */
+  get fact(): string {
+    return this.#keeper.fact;
+  }
+
+  /** The daemon ends and a successor is expected. Before the Device is closed. */
+  leave(): Promise<void> {
+    return this.#isRestored ? this.#keeper.close() : this.#keeper.abandon();
+  }
+
+  /** The daemon ends in an unknown state: the successor gets the last that was known to be sound. */
+  abandon(): Promise<void> {
+    return this.#keeper.abandon();
+  }
+
+  /** The interface's end, and the state's. */
+  end(): Promise<void> {
+    return this.#keeper.remove();
+  }
+
+  #read(isTakenOver: boolean): SavedState | null {
+    const { log, interfaceIndex } = this.#options;
+    const consequence = isTakenOver ? 'starting without peers' : 'starting anew';
+    try {
+      const file = this.#keeper.open();
+      let found = file.read();
+      if (found.kind === 'nothing') {
+        if (isTakenOver) log.error(`There is no state ${file.path}: ${consequence}`);
+        return null;
+      }
+      const saved = found.kind === 'text' ? parseSavedState(found.text, interfaceIndex) : null;
+      if (saved === null && found.kind === 'text') found = file.refuse('it makes no sense');
+      if (found.kind === 'refused') {
+        log.error(
+          `The state ${file.path} is refused, ${found.why}: ${consequence}; it is kept as ${found.keptAs}`,
+        );
+      } else if (!isTakenOver) {
+        // As after every boot.
+        log.debug(`The state ${file.path} is of an interface that is gone: ${consequence}`);
+        if (saved !== null) wipeKeys(saved.change);
+        return null;
+      }
+      return saved;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      log.error(`${error.message}: ${consequence}${this.#keeper.remedy}`);
+      return null;
+    }
+  }
+
+  readonly #render = (): string => {
+    const { device } = this.#options;
+    const state = device.state();
+    const text = formatSavedState(state, device.memories());
+    wipeKeys(state);
+    return text;
+  };
+}

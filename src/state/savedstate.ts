@@ -1,0 +1,88 @@
+/**
+ * A Device's state as text to be kept over a restart: the `set` that configures its successor, an
+ * empty line, and a line for each peer with what the successor has to remember of its handshakes:
+ *
+ *   handshake=PUBLIC_KEY LAST_HANDSHAKE_MS SENT_TIMESTAMP RECEIVED_TIMESTAMP
+ *
+ * Keys and TAI64N timestamps in hexadecimal digits. Where the text is kept is somebody else's.
+ */
+
+import type { DeviceChange, DeviceState, PeerMemory, PeerState } from '../device/configuration.ts';
+import type { InterfaceIndex } from '../uapi/endpoint.ts';
+import { formatHex, formatKey, KEY_BYTES, parseHex } from '../uapi/key.ts';
+import { parseSet, writeSet } from '../uapi/set.ts';
+
+export interface SavedState {
+  readonly change: DeviceChange;
+  readonly memories: readonly PeerMemory[];
+}
+
+const SET = 'set=1\n';
+/** How a `set` ends: an empty line. */
+const SET_END = '\n\n';
+const TIMESTAMP_BYTES = 12;
+const MEMORY = /^handshake=(\S+) (\d{1,16}) (\S+) (\S+)$/;
+
+export function formatSavedState(state: DeviceState, memories: readonly PeerMemory[]): string {
+  return writeSet(changeTo(state)) + memories.map(formatMemory).join('');
+}
+
+/** As formatSavedState, for a reader who gets the keys by another way. */
+export function formatKeylessState(state: DeviceState, memories: readonly PeerMemory[]): string {
+  const peers = state.peers.map((peer) => ({ ...peer, presharedKey: null }));
+  return formatSavedState({ ...state, privateKey: null, peers }, memories);
+}
+
+/** The change that makes an empty Device like this one. */
+function changeTo(state: DeviceState): DeviceChange {
+  const { privateKey, listenPort, fwmark, debug, peers } = state;
+  return {
+    ...(privateKey === null ? {} : { privateKey }),
+    listenPort,
+    fwmark,
+    ...(debug ? { debug } : {}),
+    peers: peers.map(peerChangeTo),
+  };
+}
+
+function peerChangeTo(peer: PeerState): DeviceChange['peers'][number] {
+  const { publicKey, presharedKey, endpoint, persistentKeepalive, allowedIps, description } = peer;
+  return {
+    publicKey,
+    ...(presharedKey === null ? {} : { presharedKey }),
+    // A `set` takes no port 0, which nothing can be sent to anyway.
+    ...(endpoint === null || endpoint.port === 0 ? {} : { endpoint }),
+    persistentKeepalive,
+    allowedIps: allowedIps.map((prefix) => ({ prefix, remove: false })),
+    description,
+  };
+}
+
+function formatMemory(memory: PeerMemory): string {
+  const { publicKey, lastHandshakeMs, sentTimestamp, receivedTimestamp } = memory;
+  const stamps = `${formatHex(sentTimestamp)} ${formatHex(receivedTimestamp)}`;
+  return `handshake=${formatKey(publicKey)} ${Math.floor(lastHandshakeMs)} ${stamps}\n`;
+}
+
+/** Null when the text is not what formatSavedState writes. `interfaceIndex`: as for parseSet. */
+export function parseSavedState(text: string, interfaceIndex?: InterfaceIndex): SavedState | null {
+  const end = text.indexOf(SET_END);
+  if (end < 0 || !text.startsWith(SET) || !text.endsWith('\n')) return null;
+  const { ok: change } = parseSet(text.slice(SET.length, end).split('\n'), interfaceIndex);
+  if (change === undefined) return null;
+  const memories = text
+    .slice(end + SET_END.length)
+    .split('\n')
+    .slice(0, -1)
+    .map(parseMemory);
+  return memories.every((memory) => memory !== null) ? { change, memories } : null;
+}
+
+function parseMemory(line: string): PeerMemory | null {
+  const [, key = '', ms = '', sent = '', received = ''] = MEMORY.exec(line) ?? [];
+  const publicKey = parseHex(key, KEY_BYTES);
+  const sentTimestamp = parseHex(sent, TIMESTAMP_BYTES);
+  const receivedTimestamp = parseHex(received, TIMESTAMP_BYTES);
+  if (publicKey === null || sentTimestamp === null || receivedTimestamp === null) return null;
+  return { publicKey, lastHandshakeMs: Number(ms), sentTimestamp, receivedTimestamp };
+}

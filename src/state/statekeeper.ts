@@ -1,0 +1,191 @@
+/**
+ * When a daemon's state is saved: soon after what the operator changed, at leisure after what
+ * changes by itself, never more often than it can afford, and again after a failure. Owns the
+ * timers and what is to be said of the state's saving; knows nothing of what is saved.
+ */
+
+import { createHash } from 'node:crypto';
+import type { WritableDirectory } from '../sandbox/sandbox.ts';
+import { monotonicMs } from '../sys/clock.ts';
+import { SystemError } from '../sys/libc.ts';
+import { StateFile } from './statefile.ts';
+
+export interface StateKeeperOptions {
+  /** The interface's name. */
+  readonly name: string;
+  readonly directory: string;
+  /** The state of this moment. */
+  readonly render: () => string;
+  /** Gets one line for the log when saving begins to fail, or works again. */
+  readonly onNote: (note: string) => void;
+}
+
+const SOON_MS = 1_000;
+/** A peer that moves about moves often. */
+const MOVED_MS = 5_000;
+const AT_LEISURE_MS = 60_000;
+const RETRY_MS = 10_000;
+/** Of the event loop's time, what making the text may take: with many peers there are fewer texts. */
+const SHARE_OF_TIME = 1 / 100;
+
+export class StateKeeper {
+  readonly #options: StateKeeperOptions;
+  #name: string;
+  #file: StateFile | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the timer is due; monotonic ms. */
+  #dueAt = Number.POSITIVE_INFINITY;
+  /** No save begins before this. */
+  #notBefore = Number.NEGATIVE_INFINITY;
+  #saving: Promise<void> = Promise.resolve();
+  /** Of the text that is in the file; the text itself would be a copy of the keys. */
+  #savedDigest = '';
+  #trouble = '';
+  /** Why the folder could not be opened at first: later attempts find but what confines us. */
+  #unopened: SystemError | undefined;
+  #isClosed = false;
+
+  constructor(options: StateKeeperOptions) {
+    this.#options = options;
+    this.#name = options.name;
+  }
+
+  /**
+   * The file, opened before the first use of it. Call once at the start, before the daemon loses
+   * its right to open paths.
+   *
+   * @throws {SystemError} of the first attempt, for the caller to tell
+   */
+  open(): StateFile {
+    try {
+      return this.#openFile();
+    } catch (error) {
+      if (error instanceof SystemError) this.#trouble = error.message;
+      throw error;
+    }
+  }
+
+  #openFile(): StateFile {
+    try {
+      this.#file ??= new StateFile(this.#name, this.#options.directory);
+      return this.#file;
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#unopened ??= error;
+      throw this.#unopened;
+    }
+  }
+
+  /** What follows from a folder that could not be opened, and what helps; '' if it could. */
+  get remedy(): string {
+    if (this.#unopened === undefined || this.#file !== undefined) return '';
+    return `; once that is put right, \`tswg ${this.#name} upgrade\` or a restart begins to save it`;
+  }
+
+  /** The interface has another name, and so has the folder. */
+  renamed(name: string): void {
+    this.#name = name;
+    this.#file?.renamed(name);
+  }
+
+  /** Call when the operator changed something, or a first session began. */
+  changed(): void {
+    this.#schedule(SOON_MS);
+  }
+
+  /** Call when a peer is elsewhere: a successor that calls it where it was is not heard. */
+  moved(): void {
+    this.#schedule(MOVED_MS);
+  }
+
+  /** Call when something changed by itself that can wait: a session was renewed. */
+  drifted(): void {
+    this.#schedule(AT_LEISURE_MS);
+  }
+
+  /** The file's; undefined as long as it could not be opened. */
+  get directory(): WritableDirectory | undefined {
+    return this.#file?.directory;
+  }
+
+  /** How it stands, for `stats`. */
+  get fact(): string {
+    return this.#trouble === '' ? 'kept for a restart' : `${this.#trouble}${this.remedy}`;
+  }
+
+  /** Saves what is to be saved, and is done. */
+  async close(): Promise<void> {
+    this.#stop();
+    await this.#save();
+    this.#closeFile();
+  }
+
+  /** Is done without saving: the file stays as it is. */
+  async abandon(): Promise<void> {
+    this.#stop();
+    await this.#saving;
+    this.#closeFile();
+  }
+
+  /** The state's end: removes the file. */
+  async remove(): Promise<void> {
+    this.#stop();
+    await this.#saving;
+    try {
+      this.#file?.remove();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#closeFile();
+  }
+
+  #closeFile(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #stop(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(ms: number): void {
+    const at = Math.max(monotonicMs() + ms, this.#notBefore);
+    if (this.#isClosed || at >= this.#dueAt) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = at;
+    this.#timer = setTimeout(() => void this.#save(), at - monotonicMs());
+  }
+
+  /** One at a time: whoever asks while a save is under way gets one after it. Never rejects. */
+  #save(): Promise<void> {
+    this.#dueAt = Number.POSITIVE_INFINITY;
+    this.#saving = this.#saving.then(() => this.#saveNow());
+    return this.#saving;
+  }
+
+  async #saveNow(): Promise<void> {
+    const begun = monotonicMs();
+    const text = this.#options.render();
+    const digest = createHash('sha256').update(text).digest('hex');
+    const costMs = monotonicMs() - begun;
+    this.#notBefore = monotonicMs() + Math.max(SOON_MS, costMs / SHARE_OF_TIME);
+    if (digest === this.#savedDigest) return;
+    try {
+      await this.#openFile().write(text);
+      this.#savedDigest = digest;
+      if (this.#trouble !== '') this.#options.onNote('The state is saved again');
+      this.#trouble = '';
+    } catch (error) {
+      this.#fail(error);
+      this.#schedule(RETRY_MS);
+    }
+  }
+
+  /** The tunnel goes on without; the line is said once, not at every attempt. */
+  #fail(error: unknown): void {
+    if (!(error instanceof SystemError)) throw error;
+    if (error.message !== this.#trouble) this.#options.onNote(error.message);
+    this.#trouble = error.message;
+  }
+}

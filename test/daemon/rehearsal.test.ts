@@ -1,0 +1,75 @@
+import { readdirSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { Arena } from '../../src/arena.ts';
+import { liveCiphers } from '../../src/crypto/openssl/ciphers.ts';
+import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
+import { Rehearsal } from '../../src/daemon/rehearsal.ts';
+import { createKernels } from '../../src/packet/kernels/kernels.ts';
+import { Loop } from '../../src/sys/loop.ts';
+import { describeInNamespace, eventually } from '../lab/namespace.ts';
+
+const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+
+function setUp(moved: () => number = () => 0) {
+  const arena = new Arena(6 * 1024 * 1024);
+  const suite = chooseSuite(arena, 'auto', () => {});
+  let opened = 0;
+  const counting = {
+    ...suite,
+    createOpener: (key: Uint8Array) => {
+      const opener = suite.createOpener(key);
+      return {
+        open: (offset: number, length: number, counter: number) => {
+          opened++;
+          return opener.open(offset, length, counter);
+        },
+        copyKey: (out: Uint8Array) => opener.copyKey(out),
+        wipe: () => opener.wipe(),
+      };
+    },
+  };
+  const loop = new Loop({
+    deadline: () => Number.POSITIVE_INFINITY,
+    onDeadline: () => {},
+    onPause: () => {},
+    onBug: (error) => {
+      throw error;
+    },
+  });
+  const kernels = createKernels(arena);
+  const before = { ciphers: liveCiphers(), descriptors: openDescriptors() };
+  const rehearsal = new Rehearsal({ arena, suite: counting, kernels, loop, offload: true, moved });
+  const expectNothingLeft = (): void => {
+    expect(liveCiphers()).toBe(before.ciphers);
+    expect(openDescriptors()).toBe(before.descriptors);
+    loop.close();
+  };
+  return { rehearsal, opened: () => opened, expectNothingLeft };
+}
+
+describeInNamespace('rehearsal', () => {
+  it('takes thousands of packets both ways and leaves neither keys nor descriptors', async () => {
+    const begun = performance.now();
+    const { rehearsal, opened, expectNothingLeft } = setUp();
+    await eventually(() => rehearsal.isClosed, 'the end of the rehearsal');
+    // On a machine that is slow or busy it gives up after two seconds, with whatever it has done.
+    const isCutShort = performance.now() - begun > 1_900;
+    expect(opened()).toBeGreaterThanOrEqual(isCutShort ? 1 : 8_000);
+    expectNothingLeft();
+  });
+
+  it('ends when the real path has moved packets enough', async () => {
+    const { rehearsal, opened, expectNothingLeft } = setUp(() => (opened() > 100 ? 1_001 : 0));
+    await eventually(() => rehearsal.isClosed, 'the end of the rehearsal');
+    expect(opened()).toBeLessThan(4_000);
+    expectNothingLeft();
+  });
+
+  it('given up half-way, it erases its keys all the same', async () => {
+    const { rehearsal, opened, expectNothingLeft } = setUp();
+    await eventually(() => opened() > 100, 'some packets');
+    rehearsal.close();
+    rehearsal.close();
+    expectNothingLeft();
+  });
+});

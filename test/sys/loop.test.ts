@@ -1,0 +1,301 @@
+import { readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { monotonicMs } from '../../src/sys/clock.ts';
+import { close, read, Scratch, socketPair, write } from '../../src/sys/libc.ts';
+import { Loop, type LoopOptions } from '../../src/sys/loop.ts';
+import { drainSoon } from '../../src/sys/poller.ts';
+import { HANG_MS } from '../lab/command.ts';
+import { eventually } from '../lab/namespace.ts';
+
+/** What the kernel was asked for. */
+const kernel = vi.hoisted(() => ({ waitsMs: [] as number[] }));
+
+vi.mock('../../src/sys/libc.ts', async (importOriginal) => {
+  const libc = await importOriginal<typeof import('../../src/sys/libc.ts')>();
+  return {
+    ...libc,
+    poll: (fds: number, count: number, timeoutMs: number) => {
+      kernel.waitsMs.push(timeoutMs);
+      return libc.poll(fds, count, timeoutMs);
+    },
+  };
+});
+
+const scratch = new Scratch(64);
+const drain = (fd: number): number => read(fd, scratch.address, 64);
+const poke = (fd: number): number => write(fd, scratch.address, 1);
+
+/** Asks and waits for the echo, many times, each on a new connection; posts how many came. */
+const CLIENT = `
+  const { connect } = require('node:net');
+  const { parentPort, workerData } = require('node:worker_threads');
+  const ask = (left) => {
+    if (left === 0) return parentPort.postMessage(30);
+    const socket = connect(workerData, '127.0.0.1', () => setTimeout(() => socket.write('?'), 5));
+    socket.once('data', () => {
+      socket.destroy();
+      setTimeout(ask, 5, left - 1);
+    });
+    setTimeout(() => socket.destroyed || parentPort.postMessage(30 - left), ${HANG_MS}).unref();
+  };
+  setTimeout(ask, 100, 30);
+`;
+
+const loops: Loop[] = [];
+const fds: number[] = [];
+
+function startLoop(options: Partial<LoopOptions> = {}): Loop {
+  const loop = new Loop({
+    deadline: () => Number.POSITIVE_INFINITY,
+    onDeadline: () => {},
+    onPause: () => {},
+    onBug: (error) => {
+      throw error;
+    },
+    ...options,
+  });
+  loops.push(loop);
+  return loop;
+}
+
+function openPair(): readonly [near: number, far: number] {
+  const pair = socketPair();
+  fds.push(...pair);
+  return pair;
+}
+
+afterEach(() => {
+  for (const loop of loops.splice(0)) loop.close();
+  for (const fd of fds.splice(0)) close(fd);
+});
+
+describe('loop', () => {
+  it('calls as long as there is something to read, and not after the watch is closed', async () => {
+    const [near, far] = openPair();
+    let calls = 0;
+    const watch = startLoop().watch(near, () => ++calls >= 3 && drain(near));
+    poke(far);
+    await eventually(() => calls === 3, 'three calls');
+    await sleep(20);
+    expect(calls).toBe(3);
+    watch.close();
+    watch.close();
+    poke(far);
+    await sleep(20);
+    expect(calls).toBe(3);
+  });
+
+  it('waits without using the processor', async () => {
+    const [near] = openPair();
+    let waits = 0;
+    const deadline = () => {
+      waits++;
+      return Number.POSITIVE_INFINITY;
+    };
+    startLoop({ deadline }).watch(near, () => {});
+    await sleep(50);
+    const before = waits;
+    await sleep(400);
+    // A loop that does not wait comes to thousands, also where others have most of the processor.
+    expect(waits - before).toBeLessThan(100);
+  });
+
+  it('keeps the deadline, which it asks for anew before every wait', async () => {
+    const times: number[] = [];
+    const start = monotonicMs();
+    let deadline = start + 30;
+    let longestMs = 0;
+    kernel.waitsMs = [];
+    startLoop({
+      deadline: () => deadline,
+      onDeadline: () => {
+        times.push(monotonicMs() - start);
+        deadline = times.length < 3 ? start + 30 + 30 * times.length : Number.POSITIVE_INFINITY;
+        longestMs = Math.max(...kernel.waitsMs);
+      },
+    });
+    await sleep(200);
+    await eventually(() => times.length === 3, 'three deadlines');
+    // Whatever else may have woken it, it never meant to sleep longer.
+    expect(longestMs).toBeLessThanOrEqual(30);
+    for (const [i, time] of times.entries()) expect(time).toBeGreaterThanOrEqual(30 * (i + 1));
+  });
+
+  it('calls every millisecond of a pause after something was read, and not when it is idle', async () => {
+    const [near, far] = openPair();
+    let pauses = 0;
+    let reads = 0;
+    let pokes = 0;
+    const loop = startLoop({ onPause: () => pauses++ });
+    loop.watch(near, () => {
+      drain(near);
+      reads++;
+    });
+    await sleep(30);
+    expect(pauses).toBe(0);
+    // One pause has up to 25 of them; a busy machine may let all of it pass at once.
+    while (pauses <= 8) {
+      const before = pauses;
+      poke(far);
+      pokes++;
+      await eventually(() => reads === pokes, 'what was sent');
+      await sleep(60);
+      expect(pauses - before).toBeLessThan(30);
+    }
+    const before = pauses;
+    await sleep(30);
+    expect(pauses).toBe(before);
+  });
+
+  it('takes a deadline that a callback brought forward', async () => {
+    const [near, far] = openPair();
+    let deadline = Number.POSITIVE_INFINITY;
+    let isDone = false;
+    const loop = startLoop({
+      deadline: () => deadline,
+      onDeadline: () => {
+        isDone = true;
+        deadline = Number.POSITIVE_INFINITY;
+      },
+    });
+    loop.watch(near, () => {
+      drain(near);
+      deadline = monotonicMs() + 10;
+    });
+    await sleep(20);
+    poke(far);
+    await eventually(() => isDone, 'the deadline');
+  });
+
+  it('a deadline that is always due starves neither descriptors nor Node', async () => {
+    const [near, far] = openPair();
+    let calls = 0;
+    const loop = startLoop({ deadline: () => Number.NEGATIVE_INFINITY });
+    loop.watch(near, () => {
+      drain(near);
+      calls++;
+    });
+    for (let i = 0; i < 5; i++) {
+      poke(far);
+      await sleep(5);
+    }
+    await eventually(() => calls === 5, 'all that was sent');
+  });
+
+  it("Node's timers, immediates, files and promises go on while it waits", async () => {
+    startLoop();
+    await sleep(20);
+    await sleep(25);
+    for (let i = 0; i < 50; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect((await readFile('/proc/self/stat')).length).toBeGreaterThan(0);
+      await Promise.resolve();
+    }
+  });
+
+  it('connections that Node accepts in its own callbacks are served at once', async () => {
+    startLoop();
+    const server = createServer((socket) => socket.pipe(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    // Another thread's client: one of ours would wake us up.
+    const client = new Worker(CLIENT, { eval: true, workerData: port });
+    const answered = await new Promise<number>((resolve) => client.once('message', resolve));
+    expect(answered).toBe(30);
+    await client.terminate();
+    server.close();
+  });
+
+  it('a descriptor that is always readable starves neither another one nor Node', async () => {
+    const [busy, busyFar] = openPair();
+    const [near, far] = openPair();
+    let calls = 0;
+    const loop = startLoop();
+    loop.watch(busy, () => {});
+    loop.watch(near, () => {
+      drain(near);
+      calls++;
+    });
+    poke(busyFar);
+    for (let i = 0; i < 5; i++) {
+      poke(far);
+      await sleep(5);
+    }
+    await eventually(() => calls === 5, 'all that was sent');
+  });
+
+  it('hands exceptions over and goes on', async () => {
+    const [near, far] = openPair();
+    const bugs: unknown[] = [];
+    let calls = 0;
+    startLoop({ onBug: (error) => bugs.push(error) }).watch(near, () => {
+      drain(near);
+      if (++calls === 1) throw new Error('planted');
+    });
+    poke(far);
+    await eventually(() => bugs.length === 1, 'the exception');
+    poke(far);
+    await eventually(() => calls === 2, 'the second call');
+    expect(bugs).toEqual([new Error('planted')]);
+  });
+
+  it('calls ever less while an error stays, and the others as before', async () => {
+    const [near, far] = openPair();
+    const [other, otherFar] = openPair();
+    let errors = 0;
+    let calls = 0;
+    const loop = startLoop();
+    loop.watch(near, () => errors++);
+    loop.watch(other, () => {
+      drain(other);
+      calls++;
+    });
+    // No POLLIN comes of a SEQPACKET socket's end that was closed for good, but a closed number.
+    close(fds.splice(fds.indexOf(near), 1)[0]!);
+    close(fds.splice(fds.indexOf(far), 1)[0]!);
+    await sleep(100);
+    await eventually(() => errors > 1, 'errors');
+    expect(errors).toBeLessThan(10);
+    poke(otherFar);
+    await eventually(() => calls === 1, 'the other descriptor');
+  });
+
+  it('can be closed, and its watches too, inside a callback', async () => {
+    const [near, far] = openPair();
+    const [other, otherFar] = openPair();
+    let calls = 0;
+    const loop = startLoop();
+    const watch = loop.watch(near, () => {
+      calls++;
+      watch.close();
+      loop.watch(other, () => {
+        calls++;
+        loop.close();
+      });
+    });
+    poke(far);
+    poke(otherFar);
+    await eventually(() => calls === 2, 'both callbacks');
+    await sleep(20);
+    expect(calls).toBe(2);
+  });
+
+  it('lets a promise settled in a callback go on after drainSoon', async () => {
+    const [near, far] = openPair();
+    const loop = startLoop();
+    const promise = new Promise<void>((resolve) => {
+      loop.watch(near, () => {
+        drain(near);
+        resolve();
+        drainSoon();
+      });
+    });
+    await sleep(20);
+    poke(far);
+    // Otherwise it waits for the next timer, which is that of the test's end.
+    await promise;
+  });
+});

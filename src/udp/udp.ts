@@ -199,4 +199,3 @@ export function openUdp(options: UdpOptions): Udp {
     }
   }
 }
-

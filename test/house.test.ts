@@ -50,7 +50,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['crypto', 'gate', 'tun', 'udp'],
   },
   state: {
-    values: ['sys', 'control', 'uapi', 'device/configuration.ts'],
+    values: ['sys', 'uapi', 'device/configuration.ts'],
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {

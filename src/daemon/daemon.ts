@@ -349,7 +349,7 @@ class Daemon {
       remains: {
         name: file.name,
         index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
-        socketDirectory: file.directory,
+        socketDirectory: file.place.directory,
         controlFd: file.fd,
         stateDirectory,
         log: lastLog,

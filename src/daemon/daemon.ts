@@ -7,6 +7,7 @@
  */
 
 import { Arena } from '../arena.ts';
+import { openHeldSocketFile } from '../control/socketfile.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
@@ -54,7 +55,7 @@ export class Daemon {
   readonly #interface: TunnelInterface;
   readonly #persistence: Persistence | undefined;
   readonly #confinement: Confinement;
-  readonly #control = new ControlSocket();
+  readonly #control: ControlSocket;
   readonly #operator: Operator;
   readonly #upgrade: Upgrade;
   readonly #signals: Signals;
@@ -66,13 +67,16 @@ export class Daemon {
     this.#options = options;
     const { environment = {}, predecessor, held } = options;
     this.#offload = environment.TSWG_NO_OFFLOAD !== '1';
+    const heldFile = predecessor ? openHeldSocketFile(options.name, held?.controlFd) : null;
     // The interface may have been renamed since the first of all was started.
-    const name =
-      predecessor === undefined
-        ? options.name
-        : this.#control.hold(options.name, held?.controlFd).name;
+    const name = heldFile?.name ?? options.name;
     this.#log = new Log(name, options.logLevel, options.writeLog, () => new Date());
     this.ending = new Ending(this.#log, predecessor === undefined);
+    this.#control = new ControlSocket(heldFile, {
+      log: this.#log,
+      ending: this.ending,
+      onRenamed: (found) => this.#subsystems.renamed(found),
+    });
     this.#confinement = new Confinement(options);
     this.#suite = chooseSuite(this.#arena, cryptoPreference(environment.TSWG_CRYPTO), this.#note);
     this.#kernels = createKernels(this.#arena);
@@ -158,7 +162,9 @@ export class Daemon {
       ...{ path, underlay, loop, log: this.#log, ending: this.ending },
       isPersistent: this.#persistence !== undefined,
       tun: { kernels: this.#kernels, ...this.#ways() },
-      onNamed: this.#followName,
+      onNamed: (name) => {
+        if (this.#control.follow(name)) this.#upgrade.rename();
+      },
     });
   }
 
@@ -251,14 +257,7 @@ export class Daemon {
     const inherited = predecessor && unpackEstate(predecessor.take());
     const { tunFd, uapiFd } = inherited ?? this.#options;
     const tun = this.#interface.open(this.#options.name, tunFd);
-    await this.#control.open({
-      name: tun.name,
-      handle: this.#operator.answer,
-      onGone: () => this.ending.endForGood('the control socket was deleted'),
-      onRenamed: this.#renamed,
-      onKept: this.#kept,
-      ...(uapiFd === undefined ? {} : { fd: uapiFd }),
-    });
+    await this.#control.open(tun.name, uapiFd, this.#operator.answer);
     if (inherited !== undefined) this.#inherit(inherited);
     predecessor?.begin(process.pid, VERSION);
     this.ending.takeOver();
@@ -293,24 +292,4 @@ export class Daemon {
     this.#path.device.countDrop(reason, packets);
 
   readonly #note = (note: string): void => this.#log.error(note);
-
-  /** The interface may have another name: its control socket is to follow. */
-  readonly #followName = (name: string): void => {
-    const { file } = this.#control;
-    if (name === file?.name) return;
-    file?.follow(name);
-    this.#upgrade.rename();
-  };
-
-  /** The control socket has followed. */
-  readonly #renamed = (name: string): void => {
-    this.#log.debug(`Renamed: ${name}`);
-    this.#subsystems.renamed(name);
-  };
-
-  /** It could not. */
-  readonly #kept = (): void =>
-    this.#log.error(
-      `The interface is ${this.#interface.name} now, its control socket is still ${this.#control.file?.path}`,
-    );
 }

@@ -17,7 +17,6 @@ import {
   watchLink,
 } from '../tun/linkmonitor.ts';
 import { openTun, type Tun, type TunOptions } from '../tun/tun.ts';
-import { tunName } from '../tun/tundevice.ts';
 import type { Ending } from './ending.ts';
 import type { EndKind, Subsystem } from './subsystem.ts';
 import { Surroundings } from './surroundings.ts';
@@ -36,7 +35,7 @@ export interface TunnelInterfaceOptions {
   readonly isPersistent: boolean;
   /** How the interface is opened. */
   readonly tun: Pick<TunOptions, 'arena' | 'kernels' | 'offload' | 'onDrop' | 'onNote'>;
-  /** It may have another name: the control socket's file follows it, if there is one. */
+  /** It is called so now, as before or not: its control socket is to follow. */
   readonly onNamed: (name: string) => void;
 }
 
@@ -83,12 +82,6 @@ export class TunnelInterface implements Subsystem {
     const listener = { onNote: tun.onNote, onPlace, onBug, events: this.#linkEvents };
     this.#monitors.push(watchLink(opened.fd, opened.name, this.#follow, listener));
     this.#monitors.push(watchSuspension(tun.onNote, onBug));
-  }
-
-  /** Its name as the kernel has it now; undefined before it is open. */
-  get name(): string | undefined {
-    const { tun } = this.#options.path;
-    return tun && (tunName(tun.fd) ?? undefined);
   }
 
   get #tun(): Tun {

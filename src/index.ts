@@ -7,7 +7,7 @@ export { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from './arena.ts';
 export { SECRET_BYTES, type SecretPlace, type SecretSource } from './crypto/bytes.ts';
 export { createPortableSuite } from './crypto/portable.ts';
 export type { CryptoSuite } from './crypto/suite.ts';
-export { runDaemon } from './daemon/daemon.ts';
+export { runDaemon } from './daemon/life.ts';
 export type { DaemonOptions } from './daemon/options.ts';
 export type {
   AllowedIpChange,

@@ -22,7 +22,6 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   crypto: { values: [] },
   noise: { values: ['crypto'] },
   packet: { values: [] },
-  'packet/address.ts': { values: ['packet'], types: ['device/configuration.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
     values: ['packet/address.ts', 'device/endpoint.ts'],
@@ -50,7 +49,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['crypto', 'gate', 'tun', 'udp'],
   },
   state: {
-    values: ['sys', 'control', 'uapi', 'device/configuration.ts'],
+    values: ['sys', 'uapi', 'device/configuration.ts'],
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {

@@ -22,9 +22,11 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   crypto: { values: [] },
   noise: { values: ['crypto'] },
   packet: { values: [] },
+  // A packet's length on the wire, and so the layout of what it is sealed into.
+  'packet/padding.ts': { values: ['packet', 'noise/messages.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
-    values: ['packet/address.ts', 'device/endpoint.ts'],
+    values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
     types: ['device/configuration.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
@@ -49,11 +51,11 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['crypto', 'gate', 'tun', 'udp'],
   },
   state: {
-    values: ['sys', 'uapi', 'device/configuration.ts'],
+    values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
-    values: ['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'device'],
+    values: ['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
     types: ['control', 'daemon/underlay.ts', 'datapath', 'log.ts', 'udp'],
   },
   daemon: {
@@ -68,7 +70,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   cli: {
     values: [
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
-      ...['device/endpoint.ts', 'device/drops.ts'],
+      ...['crypto/bytes.ts', 'crypto/suite.ts', 'device/endpoint.ts', 'device/drops.ts'],
     ],
     types: ['device'],
   },

@@ -4,6 +4,7 @@
  * `get` and from the list of addresses.
  */
 
+import { isZero } from '../crypto/bytes.ts';
 import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
 import type { Prefix } from '../packet/address.ts';
 import { broadcastOf, formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
@@ -273,10 +274,6 @@ function odd(text: string): Warning {
 
 function moot(text: string): Warning {
   return { text, isMoot: true };
-}
-
-function isZero(key: Uint8Array): boolean {
-  return key.every((octet) => octet === 0);
 }
 
 function samePrefix(a: Prefix, b: Prefix): boolean {

@@ -9,6 +9,7 @@
  */
 
 import { secretBytes, wipe } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
 import type { PeerMemory } from './configuration.ts';
@@ -23,7 +24,6 @@ import * as session from './session.ts';
 const PLACES = ['previous', 'current', 'next'] as const;
 
 /** Bytes of a session's two keys: the one to send with, then the one to receive with. */
-const KEY_BYTES = 32;
 export const SESSION_KEY_BYTES = 2 * KEY_BYTES;
 export const SESSION_SEEN_BYTES = REPLAY_WINDOW_BYTES;
 

@@ -15,6 +15,7 @@
  */
 
 import { copySecret } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import {
   type DeviceBequest,
   type PeerBequest,
@@ -23,7 +24,7 @@ import {
   type SessionBequest,
 } from '../device/bequest.ts';
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
-import { formatHex, formatKey, KEY_BYTES, parseHex } from '../uapi/key.ts';
+import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 
 const BEQUEST_FORMAT = 2;
 const PORT_MAX = 0xffff;

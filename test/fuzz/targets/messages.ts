@@ -12,7 +12,7 @@
 import { Arena } from '../../../src/arena.ts';
 import { createOpensslSuite } from '../../../src/crypto/openssl/openssl.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
-import type { CryptoSuite } from '../../../src/crypto/suite.ts';
+import { type CryptoSuite, TAG_BYTES } from '../../../src/crypto/suite.ts';
 import { Endpoint } from '../../../src/device/endpoint.ts';
 import { MAX_QUEUED_HANDSHAKES } from '../../../src/device/handshakequeue.ts';
 import { remoteId } from '../../../src/device/send.ts';
@@ -23,7 +23,6 @@ import {
   DATA_HEADER_BYTES,
   INITIATION_BYTES,
   RESPONSE_BYTES,
-  TAG_BYTES,
   writeDataHeader,
 } from '../../../src/noise/messages.ts';
 import { A_TO_B, ipv4, ipv6 } from '../../device/world.ts';

@@ -4,6 +4,7 @@
  * `get` and from the list of addresses.
  */
 
+import { sameBytes } from '../bytes.ts';
 import { isZero } from '../crypto/bytes.ts';
 import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
 import type { Prefix } from '../packet/address.ts';
@@ -278,8 +279,4 @@ function moot(text: string): Warning {
 
 function samePrefix(a: Prefix, b: Prefix): boolean {
   return a.length === b.length && sameBytes(a.address, b.address);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

@@ -10,6 +10,7 @@
  */
 
 import { Arena } from '../../../src/arena.ts';
+import { sameBytes } from '../../../src/bytes.ts';
 import { createOpensslSuite } from '../../../src/crypto/openssl/openssl.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import { type CryptoSuite, TAG_BYTES } from '../../../src/crypto/suite.ts';
@@ -30,7 +31,7 @@ import { CAPTURED } from '../../noise/captured.ts';
 import { seeded, unhex } from '../../noise/parties.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes, mutateInPlace } from '../mutator.ts';
-import { holds, type Input, type RunningTarget, sameBytes, type Target } from '../target.ts';
+import { holds, type Input, type RunningTarget, type Target } from '../target.ts';
 import { endBetween, tallyEnds, total } from './ends.ts';
 import { type Clock, connect, Party } from './party.ts';
 

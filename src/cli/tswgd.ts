@@ -16,8 +16,9 @@ import {
   takeReporter,
   takeStarter,
 } from '../host/launch.ts';
-import type { LogPriority } from '../log.ts';
+import type { LogLevel, LogPriority } from '../log.ts';
 import { visible } from '../quotation.ts';
+import type { Environment } from '../sys/environment.ts';
 import { nameProcess } from '../sys/processname.ts';
 import { VERSION } from '../version.ts';
 import { descriptorLimit } from './refusal.ts';
@@ -60,8 +61,6 @@ Environment:
                              else ids that are nobody's)
   TSWG_SANDBOX=off           keep root and every right, for debugging
 `;
-
-export type LogLevel = 'silent' | 'error' | 'debug';
 
 export type DaemonCommand =
   | {
@@ -110,10 +109,8 @@ export function parseLogLevel(text: string | undefined): LogLevel {
   }
 }
 
-type Environment = Record<string, string | undefined>;
-
 /** Resolves to the exit code, in the foreground after the daemon's life. */
-export async function main(argv: readonly string[], env: Environment): Promise<number> {
+export async function main(argv: readonly string[], given: Environment): Promise<number> {
   const command = parseDaemonCommand(argv);
   switch (command.kind) {
     case 'help':
@@ -127,7 +124,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     case 'run': {
       const { name, foreground, persist } = command;
       // The child in the background is asked the same by its environment, as wg-quick asks us.
-      if (persist) env.TSWG_PERSIST = '1';
+      const env = persist ? { ...given, TSWG_PERSIST: '1' } : given;
       if (foreground || env.WG_PROCESS_FOREGROUND === '1') return runForeground(name, env);
       try {
         await startDaemon(name, env);

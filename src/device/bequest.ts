@@ -9,6 +9,7 @@
  */
 
 import { secretBytes, wipe } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
 import type { PeerMemory } from './configuration.ts';
@@ -20,17 +21,17 @@ import { memories, recall, remember, resume } from './memory.ts';
 import type { Peer, PeerCounts } from './peer.ts';
 import * as session from './session.ts';
 
-const PLACES = ['previous', 'current', 'next'] as const;
+/** Of a peer, where a session may be. */
+export const SESSION_PLACES = ['previous', 'current', 'next'] as const;
 
 /** Bytes of a session's two keys: the one to send with, then the one to receive with. */
-const KEY_BYTES = 32;
 export const SESSION_KEY_BYTES = 2 * KEY_BYTES;
 export const SESSION_SEEN_BYTES = REPLAY_WINDOW_BYTES;
 
 type Counts = Readonly<Record<string, number>>;
 
 export interface SessionBequest {
-  readonly place: (typeof PLACES)[number];
+  readonly place: (typeof SESSION_PLACES)[number];
   readonly localIndex: number;
   readonly remoteIndex: number;
   readonly isInitiator: boolean;
@@ -100,7 +101,7 @@ function bequeathPeer(core: Core, now: number, peer: Peer): PeerBequest {
   return {
     publicKey: peer.publicKey,
     presharedKey: peer.handshake.copyPresharedKey(),
-    sessions: PLACES.flatMap((place) => bequeathSession(now, place, peer[place])),
+    sessions: SESSION_PLACES.flatMap((place) => bequeathSession(now, place, peer[place])),
     staged: peer.staged.packets.map((packet) => packet.slice()),
     source: endpoint?.source?.slice() ?? null,
     sourceInterface: endpoint?.sourceInterface ?? 0,

@@ -15,22 +15,24 @@
  */
 
 import { copySecret } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import {
   type DeviceBequest,
   type PeerBequest,
   SESSION_KEY_BYTES,
+  SESSION_PLACES,
   SESSION_SEEN_BYTES,
   type SessionBequest,
 } from '../device/bequest.ts';
+import { DEFAULT_MTU } from '../device/configuration.ts';
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
-import { formatHex, formatKey, KEY_BYTES, parseHex } from '../uapi/key.ts';
+import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 
 const BEQUEST_FORMAT = 2;
 const PORT_MAX = 0xffff;
 const MTU_MAX = 0xffff;
 const INDEX_MAX = 0xffff_ffff;
 const LENGTH_BYTES = 4;
-const PLACES: readonly string[] = ['previous', 'current', 'next'];
 
 export interface Bequest {
   /** Configuration without keys, and memories: see savedstate.ts. */
@@ -111,7 +113,7 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
       at: device.number('at', 0),
       privateKey,
       isUp: device.flag('isUp'),
-      mtu: device.integer('mtu', 1420, MTU_MAX),
+      mtu: device.integer('mtu', DEFAULT_MTU, MTU_MAX),
       drops: device.numbers('drops'),
       counts: device.numbers('counts'),
       peers,
@@ -165,20 +167,23 @@ function decodeSession(session: Reader, secrets: Secrets): SessionBequest[] {
   const place = session.text('place');
   const numbers = session.numbers('');
   const { localIndex, remoteIndex, ageMs, sendCounter, greatest } = numbers;
-  if (!PLACES.includes(place)) return [];
+  if (!isPlace(place)) return [];
   if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
   if (sendCounter === undefined || greatest === undefined) return [];
   if (!isCount(localIndex, INDEX_MAX) || !isCount(remoteIndex, INDEX_MAX)) return [];
   if (ageMs < 0 || !isCount(sendCounter) || !isCount(greatest + 1)) return [];
   return [
     {
-      place: place as SessionBequest['place'],
-      ...{ localIndex, remoteIndex, ageMs, sendCounter, greatest },
+      ...{ place, localIndex, remoteIndex, ageMs, sendCounter, greatest },
       isInitiator: session.flag('isInitiator'),
       keys,
       seen,
     },
   ];
+}
+
+function isPlace(text: string): text is SessionBequest['place'] {
+  return SESSION_PLACES.some((place) => place === text);
 }
 
 /** What stands behind the JSON, piece by piece. */

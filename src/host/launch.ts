@@ -9,6 +9,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { visible } from '../quotation.ts';
+import type { Environment } from '../sys/environment.ts';
 
 /** Names the descriptor over which the child reports. */
 const READY_FD_VARIABLE = 'TSWG_READY_FD';
@@ -35,8 +36,6 @@ function packageRoot(): string {
   const levels = here.endsWith(join('dist', 'src', 'host')) ? '../../..' : '../..';
   return join(here, levels);
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The daemon's program. */
 export const DAEMON_PROGRAM = join(packageRoot(), 'bin', 'tswgd');

@@ -18,8 +18,7 @@ import {
   REKEY_TIMEOUT_MS,
 } from '../../src/noise/constants.ts';
 import type { Keypair } from '../../src/noise/keypair.ts';
-import { TIMESTAMP_BYTES } from '../../src/noise/messages.ts';
-import { compareTimestamps, writeTimestamp } from '../../src/noise/tai64n.ts';
+import { compareTimestamps, TIMESTAMP_BYTES, writeTimestamp } from '../../src/noise/tai64n.ts';
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../../src/packet/ip.ts';
 import { formatSavedState } from '../../src/state/savedstate.ts';
 import type { Generation } from './generation.ts';

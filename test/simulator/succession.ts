@@ -4,6 +4,7 @@
  * begun, or after. The times at which that happens are upgrades.ts's.
  */
 
+import { sameBytes } from '../../src/bytes.ts';
 import { wipeBequest } from '../../src/device/bequest.ts';
 import { wipeKeys } from '../../src/device/configuration.ts';
 import { decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
@@ -93,8 +94,4 @@ function createHeir(site: Site, old: Generation, bytes: Uint8Array): Generation 
   heir.ledger.continue(old.ledger);
   checkInheritance(site, old, heir, bequest.device.at);
   return heir;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -4,7 +4,7 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
-import type { Predecessor } from '../handover/succession.ts';
+import type { Predecessor } from '../handover/handover.ts';
 import { openJournal } from '../host/journal.ts';
 import {
   keepsOutput,
@@ -207,7 +207,7 @@ async function callPredecessor(
   starter: StarterDescriptors | undefined,
 ): Promise<Predecessor | undefined> {
   if (starter === undefined) return undefined;
-  const { Predecessor } = await import('../handover/succession.ts');
+  const { Predecessor } = await import('../handover/handover.ts');
   return new Predecessor(starter.socketFd);
 }
 

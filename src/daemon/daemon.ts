@@ -13,8 +13,7 @@ import type { CryptoSuite } from '../crypto/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
 import { type Floodgate, openFloodgate } from '../gate/floodgate.ts';
-import { type Inherited, packEstate, unpackEstate, useEstate } from '../handover/estate.ts';
-import { Upgrade } from '../handover/upgrade.ts';
+import { type Inherited, packEstate, unpackEstate, useEstate } from '../handover/packing.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
@@ -34,6 +33,7 @@ import { Signals } from './signals.ts';
 import { Subsystems } from './subsystem.ts';
 import { TunnelInterface } from './tunnelinterface.ts';
 import { Underlay } from './underlay.ts';
+import { Upgrade } from './upgrade.ts';
 
 /** Room for the largest batch of either side and for what the Device adds to it. */
 const ARENA_BYTES = 6 * 1024 * 1024;

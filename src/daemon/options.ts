@@ -3,10 +3,10 @@
  * else.
  */
 
+import type { Predecessor } from '../handover/handover.ts';
 import type { Remains } from '../handover/starter.ts';
-import type { Predecessor } from '../handover/succession.ts';
-import type { Successor } from '../handover/upgrade.ts';
 import type { LogLevel, LogPriority } from '../log.ts';
+import type { Successor } from './upgrade.ts';
 
 export interface DaemonOptions {
   /** The interface's name. */

@@ -12,13 +12,13 @@
  *   nextTimeout       when to call handleTimeout next
  */
 
-import { bequeath, type DeviceBequest, inherit, reclaim } from './bequest.ts';
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions, type Outcomes } from './core.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
+import { bequeath, type DeviceBequest, inherit, reclaim } from './handover.ts';
 import { memories, recall, resume } from './memory.ts';
 import { assignOwnAddresses, type OwnAddresses } from './ownaddresses.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';

@@ -13,7 +13,7 @@
 
 import { main } from '../../src/cli/tswgd.ts';
 import { Channel } from '../../src/handover/channel.ts';
-import { Predecessor } from '../../src/handover/succession.ts';
+import { Predecessor } from '../../src/handover/handover.ts';
 import { type Instruction, installFilter } from '../../src/sandbox/seccomp.ts';
 import { ERRNO } from '../../src/sys/libc.ts';
 import { type CallName, callNumber } from '../../src/sys/syscalls.ts';

@@ -239,8 +239,8 @@ describe('the program on disk', () => {
   const breakWith = (act: string): void => {
     writeFileSync(
       path.join(broken, 'bin', 'tswgd'),
-      `import { Predecessor } from '${REPOSITORY}/dist/src/handover/succession.js';
-       import { unpackEstate } from '${REPOSITORY}/dist/src/handover/estate.js';
+      `import { Predecessor } from '${REPOSITORY}/dist/src/handover/handover.js';
+       import { unpackEstate } from '${REPOSITORY}/dist/src/handover/packing.js';
        const predecessor = new Predecessor(Number(process.env.TSWG_STARTER_FD));
        ${act}`,
     );

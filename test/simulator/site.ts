@@ -14,12 +14,12 @@ import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { parsePrefix } from '../../src/packet/address.ts';
 import { Generation } from './generation.ts';
+import { reclaim } from './handover.ts';
 import { checkKeysGone, checkTurn } from './invariants.ts';
 import type { Input, Ledger } from './ledger.ts';
 import type { Flight } from './network.ts';
 import type { Random } from './random.ts';
 import type { SitePlan } from './scenario.ts';
-import { reclaim } from './succession.ts';
 import type { AuditedSession, KeyRegistry } from './suite.ts';
 import { type Address, type Packet, prefixText, type Template, type Traffic } from './traffic.ts';
 

@@ -5,10 +5,10 @@
 
 import type { Peer } from '../../src/device/peer.ts';
 import { REJECT_AFTER_TIME_MS, REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
+import { reclaim, upgrade, upgradeForAWhile, upgradeInVain } from './handover.ts';
 import type { Random } from './random.ts';
 import type { Trouble } from './scenario.ts';
 import type { Site } from './site.ts';
-import { reclaim, upgrade, upgradeForAWhile, upgradeInVain } from './succession.ts';
 import { createTemplate } from './traffic.ts';
 import type { Stage } from './troubles.ts';
 

@@ -15,14 +15,14 @@
  */
 
 import { copySecret } from '../crypto/bytes.ts';
+import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import {
   type DeviceBequest,
   type PeerBequest,
   SESSION_KEY_BYTES,
   SESSION_SEEN_BYTES,
   type SessionBequest,
-} from '../device/bequest.ts';
-import { DEADLINE_NAMES } from '../device/deadlines.ts';
+} from '../device/handover.ts';
 import { formatHex, formatKey, KEY_BYTES, parseHex } from '../uapi/key.ts';
 
 const BEQUEST_FORMAT = 2;

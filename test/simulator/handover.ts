@@ -1,12 +1,12 @@
 /**
- * Upgrade in place of a site (src/handover/estate.ts, src/handover/upgrade.ts), from a bequest to its bytes and to the
+ * Upgrade in place of a site (src/handover/packing.ts, src/daemon/upgrade.ts), from a bequest to its bytes and to the
  * Device that goes on, and what becomes of the site when the successor fails: before it may have
  * begun, or after. The times at which that happens are upgrades.ts's.
  */
 
-import { wipeBequest } from '../../src/device/bequest.ts';
 import { wipeKeys } from '../../src/device/configuration.ts';
-import { decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
+import { wipeBequest } from '../../src/device/handover.ts';
+import { decodeBequest, encodeBequest } from '../../src/handover/contents.ts';
 import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
 import type { Generation } from './generation.ts';
 import { checkInheritance, checkReclaimed } from './invariants.ts';

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openUapiSocket } from '../../src/control/uapisocket.ts';
-import { type Bequest, encodeBequest } from '../../src/handover/bequest.ts';
-import { unpackEstate } from '../../src/handover/estate.ts';
-import { isListeningUnixStream, isUdpSocket } from '../../src/handover/inheritedsocket.ts';
+import { type Bequest, encodeBequest } from '../../src/handover/contents.ts';
+import { isListeningUnixStream, isUdpSocket } from '../../src/handover/givensocket.ts';
+import { unpackEstate } from '../../src/handover/packing.ts';
 import { close, socket, socketPair } from '../../src/sys/libc.ts';
 import { AF_INET, AF_INET6, AF_NETLINK, SOCK_DGRAM, SOCK_RAW } from '../../src/sys/linux.ts';
 

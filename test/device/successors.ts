@@ -1,9 +1,9 @@
 /** One Device in the place of another, by way of what is handed from process to process. */
 
 import { expect } from 'vitest';
-import type { DeviceBequest } from '../../src/device/bequest.ts';
 import type { PeerChange } from '../../src/device/configuration.ts';
-import { decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
+import type { DeviceBequest } from '../../src/device/handover.ts';
+import { decodeBequest, encodeBequest } from '../../src/handover/contents.ts';
 import { formatAddress } from '../../src/packet/address.ts';
 import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
 import { A_TO_B, type Datagram, pair, type Site, type World } from './world.ts';

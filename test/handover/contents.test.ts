@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
+import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
 import {
   type PeerBequest,
   SESSION_KEY_BYTES,
   SESSION_SEEN_BYTES,
   type SessionBequest,
-} from '../../src/device/bequest.ts';
-import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
-import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
-import { type Bequest, decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
+} from '../../src/device/handover.ts';
+import { type Bequest, decodeBequest, encodeBequest } from '../../src/handover/contents.ts';
 import { key } from '../uapi/arbitraries.ts';
 
 const count = fc.nat(Number.MAX_SAFE_INTEGER);

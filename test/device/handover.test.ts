@@ -1,8 +1,8 @@
 /** A Device whose place another one takes while packets are on their way, and what nobody notices. */
 
 import { describe, expect, it } from 'vitest';
-import { type DeviceBequest, type PeerBequest, wipeBequest } from '../../src/device/bequest.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { type DeviceBequest, type PeerBequest, wipeBequest } from '../../src/device/handover.ts';
 import { REJECT_AFTER_TIME_MS, REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
 import {
   connected,
@@ -16,7 +16,7 @@ import {
   replace,
   SECOND,
   setPeer,
-} from './heirs.ts';
+} from './successors.ts';
 import { A_TO_B, B_TO_A, pair, Site, type World } from './world.ts';
 
 describe('a session', () => {

@@ -1,14 +1,14 @@
 /**
  * Upgrade in place, as the running daemon sees it: what the operator is answered, what the log
- * says, and what becomes of the Device when a successor fails. The steps are handover/succession.ts'.
+ * says, and what becomes of the Device when a successor fails. The steps are handover/handover.ts'.
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { type Estate, type Outcome, Succession } from '../handover/handover.ts';
+import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
 import { answer, refuseUpgrade } from '../uapi/response.ts';
-import type { Remains } from './starter.ts';
-import { type Estate, type Outcome, Succession } from './succession.ts';
 
 /** How the successor is started. */
 export interface Successor {

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Channel, receiveDescriptors } from '../../src/handover/channel.ts';
-import { type Outcome, Predecessor, Succession } from '../../src/handover/succession.ts';
+import { type Outcome, Predecessor, Succession } from '../../src/handover/handover.ts';
 import { close, SystemError, socketPair } from '../../src/sys/libc.ts';
 import { HANG_MS } from '../lab/command.ts';
 import { eventually, openDescriptors } from '../lab/namespace.ts';
@@ -42,7 +42,7 @@ function writeProgram(act: string): void {
     program,
     `import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
      import { setTimeout as sleep } from 'node:timers/promises';
-     import { Predecessor } from ${JSON.stringify(compiledProgram('src/handover/succession.ts'))};
+     import { Predecessor } from ${JSON.stringify(compiledProgram('src/handover/handover.ts'))};
      import { call } from ${JSON.stringify(compiledProgram('src/handover/starter.ts'))};
      appendFileSync('${pidsFile}', process.pid + '\\n');
      const socket = Number(process.env.TSWG_STARTER_FD);
@@ -372,7 +372,7 @@ describe('the shell that waits', () => {
     const daemon = join(folder, 'daemon.mjs');
     writeFileSync(
       daemon,
-      `import { Succession } from ${JSON.stringify(compiledProgram('src/handover/succession.ts'))};
+      `import { Succession } from ${JSON.stringify(compiledProgram('src/handover/handover.ts'))};
        new Succession({
          command: ['/bin/true'], env: process.env, bequeath: () => {}, onOutcome: () => {},
          onBug: (error) => { throw error; },

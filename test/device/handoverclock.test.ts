@@ -17,7 +17,7 @@ import {
   replace,
   SECOND,
   setPeer,
-} from './heirs.ts';
+} from './successors.ts';
 import { A_TO_B, B_TO_A, pair, type Site } from './world.ts';
 
 describe('timers', () => {

@@ -1,22 +1,22 @@
 /**
  * What a daemon owns, on its way to its successor: the Device's bequest, its configuration, and the
  * descriptors of the interface, the control socket and the UDP sockets. Joins the Device, the
- * bequest's bytes (handover/bequest.ts) and the sockets; the steps of the hand-over are
- * handover/succession.ts'.
+ * bequest's bytes (handover/contents.ts) and the sockets; the steps of the hand-over are
+ * handover/handover.ts'.
  */
 
 import type { UapiServer } from '../control/uapiserver.ts';
 import type { Underlay } from '../daemon/underlay.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import { wipeBequest } from '../device/bequest.ts';
 import { wipeKeys } from '../device/configuration.ts';
+import { wipeBequest } from '../device/handover.ts';
 import { formatKeylessState, parseSavedState } from '../state/savedstate.ts';
 import { close } from '../sys/libc.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import type { BoundSockets } from '../udp/udp.ts';
-import { type Bequest, decodeBequest, encodeBequest } from './bequest.ts';
-import { isListeningUnixStream, isUdpSocket } from './inheritedsocket.ts';
-import type { Estate } from './succession.ts';
+import { type Bequest, decodeBequest, encodeBequest } from './contents.ts';
+import { isListeningUnixStream, isUdpSocket } from './givensocket.ts';
+import type { Estate } from './handover.ts';
 
 export interface Inherited {
   readonly bequest: Bequest;

@@ -16,11 +16,11 @@ export type {
   DeviceStats,
   PeerChange,
   PeerState,
-  Prefix,
 } from './device/configuration.ts';
 export type { DeviceOptions, Outlet } from './device/core.ts';
 export { Device } from './device/device.ts';
 export { DROP_REASONS, type DropReason } from './device/drops.ts';
 export { Endpoint } from './device/endpoint.ts';
 export type { DeviceEvent } from './device/events.ts';
+export type { Prefix } from './packet/address.ts';
 export { parseAddress, parsePrefix } from './packet/address.ts';

@@ -22,7 +22,8 @@ import {
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
-import { createKernels, type Kernels } from '../packet/kernels/kernels.ts';
+import { createKernels } from '../packet/kernels/fastest.ts';
+import type { Kernels } from '../packet/kernels/kernels.ts';
 import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import { Loop } from '../sys/loop.ts';
@@ -219,7 +220,7 @@ export class Daemon {
     this.#upgrade.open({
       name: file.name,
       index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
-      socketDirectory: file.directory,
+      socketDirectory: file.place.directory,
       controlFd: file.fd,
       stateDirectory,
       log: lastLog,

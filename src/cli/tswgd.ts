@@ -4,7 +4,7 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
-import type { Predecessor } from '../handover/succession.ts';
+import type { Takeover } from '../handover/handover.ts';
 import { openJournal } from '../host/journal.ts';
 import {
   keepsOutput,
@@ -144,7 +144,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
   try {
     // First of all, so that whoever is to be followed hears of what goes wrong from here on.
     const starter = takeStarter(env);
-    const predecessor = await callPredecessor(starter);
+    const takeover = await openTakeover(starter);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
     const { setUpEngine } = await import('../sys/engine.ts');
@@ -163,7 +163,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       writeLog(`error: (${name}) ${note}`, 'error'),
     );
     // Its connection has to be there before a successor gives up the right to it.
-    if (predecessor !== undefined) service.goOn();
+    if (takeover !== undefined) service.goOn();
     const logLevel = parseLogLevel(env.LOG_LEVEL);
     return await runDaemon({
       name,
@@ -183,12 +183,12 @@ async function runForeground(name: string, env: Environment): Promise<number> {
         : {}),
       onReady: () => {
         reporter.ready();
-        if (predecessor === undefined) service.ready();
+        if (takeover === undefined) service.ready();
       },
       onStopping: () => service.stopping(),
       onSucceeded: (pid) => service.succeeded(pid),
       successor,
-      ...(predecessor === undefined ? {} : { predecessor }),
+      ...(takeover === undefined ? {} : { takeover }),
       ...(starter?.held === undefined ? {} : { held: starter.held }),
     });
   } catch (error) {
@@ -200,12 +200,12 @@ async function runForeground(name: string, env: Environment): Promise<number> {
 /** Tells a successor that its predecessors were started in the background. */
 const BEHIND_VARIABLE = 'TSWG_IN_BACKGROUND';
 
-async function callPredecessor(
+async function openTakeover(
   starter: StarterDescriptors | undefined,
-): Promise<Predecessor | undefined> {
+): Promise<Takeover | undefined> {
   if (starter === undefined) return undefined;
-  const { Predecessor } = await import('../handover/succession.ts');
-  return new Predecessor(starter.socketFd);
+  const { Takeover } = await import('../handover/handover.ts');
+  return new Takeover(starter.socketFd);
 }
 
 interface LogOutput {

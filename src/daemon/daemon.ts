@@ -13,8 +13,12 @@ import type { CryptoSuite } from '../crypto/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
 import { type Floodgate, openFloodgate } from '../gate/floodgate.ts';
-import { type Inherited, packEstate, unpackEstate, useEstate } from '../handover/estate.ts';
-import { Upgrade } from '../handover/upgrade.ts';
+import {
+  packContents,
+  type UnpackedContents,
+  unpackContents,
+  useContents,
+} from '../handover/packing.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
@@ -35,6 +39,7 @@ import { Signals } from './signals.ts';
 import { Subsystems } from './subsystem.ts';
 import { TunnelInterface } from './tunnelinterface.ts';
 import { Underlay } from './underlay.ts';
+import { Upgrade } from './upgrade.ts';
 
 /** Room for the largest batch of either side and for what the Device adds to it. */
 const ARENA_BYTES = 6 * 1024 * 1024;
@@ -66,13 +71,13 @@ export class Daemon {
   /** @throws Error with one line for the operator */
   constructor(options: ProgramOptions) {
     this.#options = options;
-    const { environment = {}, predecessor, held } = options;
+    const { environment = {}, takeover, held } = options;
     this.#offload = environment.TSWG_NO_OFFLOAD !== '1';
-    const heldFile = predecessor ? openHeldSocketFile(options.name, held?.controlFd) : null;
+    const heldFile = takeover ? openHeldSocketFile(options.name, held?.controlFd) : null;
     // The interface may have been renamed since the first of all was started.
     const name = heldFile?.name ?? options.name;
     this.#log = new Log(name, options.logLevel, options.writeLog, () => new Date());
-    this.ending = new Ending(this.#log, predecessor === undefined);
+    this.ending = new Ending(this.#log, takeover === undefined);
     this.#control = new ControlSocket(heldFile, {
       log: this.#log,
       ending: this.ending,
@@ -180,7 +185,7 @@ export class Daemon {
       successor: this.#options.successor,
       path: this.#path,
       log: this.#log,
-      pack: () => packEstate(this.#path, this.#control.server, this.#path.now - this.#startedAt),
+      pack: () => packContents(this.#path, this.#control.server, this.#path.now - this.#startedAt),
       onHandedOver: (pid) => {
         this.ending.handOver();
         this.#subsystems.stop(this.ending.kind);
@@ -254,26 +259,26 @@ export class Daemon {
    * @throws {SystemError} or Error with one line for the operator
    */
   async open(): Promise<void> {
-    const { predecessor } = this.#options;
-    const inherited = predecessor && unpackEstate(predecessor.take());
-    const { tunFd, uapiFd } = inherited ?? this.#options;
+    const { takeover } = this.#options;
+    const given = takeover && unpackContents(takeover.take());
+    const { tunFd, uapiFd } = given ?? this.#options;
     const tun = this.#interface.open(this.#options.name, tunFd);
     await this.#control.open(tun.name, uapiFd, this.#operator.answer);
-    if (inherited !== undefined) this.#inherit(inherited);
-    predecessor?.begin(process.pid, VERSION);
+    if (given !== undefined) this.#takeOver(given);
+    takeover?.begin(process.pid, VERSION);
     this.ending.takeOver();
-    if (inherited !== undefined) this.#persistence?.carryOn();
+    if (given !== undefined) this.#persistence?.carryOn();
     else this.#persistence?.restore(this.#path.now, tun.isTakenOver);
     this.#interface.begin();
-    if (this.#path.device.isUp && inherited === undefined) this.#resume();
+    if (this.#path.device.isUp && given === undefined) this.#resume();
     this.#signals.open();
-    predecessor?.serve();
+    takeover?.serve();
     this.#log.debug(`Started, version ${VERSION}`);
   }
 
-  #inherit(inherited: Inherited): void {
-    this.#startedAt = monotonicMs() - inherited.bequest.uptimeMs;
-    useEstate(inherited, this.#path, this.#underlay, interfaceIndex);
+  #takeOver(given: UnpackedContents): void {
+    this.#startedAt = monotonicMs() - given.contents.uptimeMs;
+    useContents(given, this.#path, this.#underlay, interfaceIndex);
     this.#log.isDebugging = this.#path.device.isDebugging;
   }
 

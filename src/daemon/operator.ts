@@ -5,7 +5,6 @@
 
 import { type Datapath, pathFacts } from '../datapath/datapath.ts';
 import { type DeviceStats, wipeKeys } from '../device/configuration.ts';
-import type { Upgrade } from '../handover/upgrade.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
@@ -17,6 +16,7 @@ import { formatStats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
 import type { Ending } from './ending.ts';
 import type { Underlay } from './underlay.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface OperatorOptions {
   readonly path: Datapath;

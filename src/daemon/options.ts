@@ -3,10 +3,10 @@
  * else.
  */
 
+import type { Takeover } from '../handover/handover.ts';
 import type { Remains } from '../handover/starter.ts';
-import type { Predecessor } from '../handover/succession.ts';
-import type { Successor } from '../handover/upgrade.ts';
 import type { LogLevel, LogPriority } from '../log.ts';
+import type { Successor } from './upgrade.ts';
 
 export interface DaemonOptions {
   /** The interface's name. */
@@ -50,8 +50,8 @@ export interface DaemonOptions {
 
 /** What only a program can be told that starts its own successor and confines itself. */
 export interface ProgramOptions extends DaemonOptions {
-  /** The daemon that we are to follow, while it runs. */
-  readonly predecessor?: Predecessor;
+  /** Our end of the handover from the daemon that we are to follow. */
+  readonly takeover?: Takeover;
   /** What its starter holds for us; without it, it was of a version that holds nothing. */
   readonly held?: { readonly controlFd: number; readonly interfaceIndex: number };
   /** How our own successor is started; without it there is no upgrade in place. */

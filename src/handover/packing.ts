@@ -1,73 +1,72 @@
 /**
- * What a daemon owns, on its way to its successor: the Device's bequest, its configuration, and the
- * descriptors of the interface, the control socket and the UDP sockets. Joins the Device, the
- * bequest's bytes (handover/bequest.ts) and the sockets; the steps of the hand-over are
- * handover/succession.ts'.
+ * What a daemon owns, on its way to its successor: the Device's keys and sessions, its configuration,
+ * and the descriptors of the interface, the control socket and the UDP sockets. Joins the Device, the
+ * contents as bytes (contents.ts) and the sockets; the steps are handover.ts'.
  */
 
 import type { UapiServer } from '../control/uapiserver.ts';
 import type { Underlay } from '../daemon/underlay.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import { wipeBequest } from '../device/bequest.ts';
 import { wipeKeys } from '../device/configuration.ts';
+import { wipeHandover } from '../device/handover.ts';
 import { formatKeylessState, parseSavedState } from '../state/savedstate.ts';
 import { close } from '../sys/libc.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import type { BoundSockets } from '../udp/udp.ts';
-import { type Bequest, decodeBequest, encodeBequest } from './bequest.ts';
-import { isListeningUnixStream, isUdpSocket } from './inheritedsocket.ts';
-import type { Estate } from './succession.ts';
+import { type Contents, decodeContents, encodeContents } from './contents.ts';
+import { isListeningUnixStream, isUdpSocket } from './givensocket.ts';
+import type { PackedContents } from './handover.ts';
 
-export interface Inherited {
-  readonly bequest: Bequest;
+export interface UnpackedContents {
+  readonly contents: Contents;
   readonly tunFd: number;
   readonly uapiFd: number;
   readonly udp: BoundSockets;
 }
 
-/** All of this moment; `uptimeMs`: see Bequest. */
-export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): Estate {
+/** All of this moment; `uptimeMs`: see Contents. */
+export function packContents(path: Datapath, uapi: UapiServer, uptimeMs: number): PackedContents {
   const { device, tun, udp, now } = path;
-  if (tun === undefined) throw new Error('estate: no interface is open');
+  if (tun === undefined) throw new Error('packing: no interface is open');
   const state = device.state();
-  const bequest = {
+  const contents = {
     state: formatKeylessState(state, device.memories()),
-    device: device.bequeath(now),
+    device: device.handOver(now),
     uptimeMs,
     socketName: uapi.file.name,
     udpFamilies: udp?.families ?? [],
     udpPort: udp?.port ?? 0,
   };
-  const bytes = encodeBequest(bequest);
+  const bytes = encodeContents(contents);
   wipeKeys(state);
-  wipeBequest(bequest.device);
+  wipeHandover(contents.device);
   return { bytes, fds: [tun.fd, uapi.fd, ...(udp?.sockets ?? []).map(({ fd }) => fd)] };
 }
 
 /**
- * What packEstate has packed, in this or another version. Erases the bytes.
+ * What packContents has packed, in this or another version. Erases the bytes.
  *
  * The predecessor may be in other hands: descriptors are what they are said to be, or nothing is
  * taken; numbers are within their bounds; and nothing is used as a path or a name of the system's.
  *
  * @throws Error with one line for the operator
  */
-export function unpackEstate({ bytes, fds }: Estate): Inherited {
-  const bequest = decodeBequest(bytes);
+export function unpackContents({ bytes, fds }: PackedContents): UnpackedContents {
+  const contents = decodeContents(bytes);
   bytes.fill(0);
   const [tunFd, uapiFd, ...udpFds] = fds;
-  if (bequest === null || tunFd === undefined || uapiFd === undefined) {
-    throw refusal('a bequest of a version known here');
+  if (contents === null || tunFd === undefined || uapiFd === undefined) {
+    throw refusal('contents of a version known here');
   }
   if (!isListeningUnixStream(uapiFd)) throw refusal('a listening UNIX socket for control');
-  const sockets = bequest.udpFamilies.slice(0, FAMILIES_MAX).flatMap((family, i) => {
+  const sockets = contents.udpFamilies.slice(0, FAMILIES_MAX).flatMap((family, i) => {
     const fd = udpFds[i];
     return fd === undefined ? [] : [{ family, fd }];
   });
-  if (sockets.length !== bequest.udpFamilies.length) throw refusal('a socket for each family');
+  if (sockets.length !== contents.udpFamilies.length) throw refusal('a socket for each family');
   if (!sockets.every(({ fd, family }) => isUdpSocket(fd, family))) throw refusal('UDP sockets');
   for (const fd of udpFds.slice(sockets.length)) close(fd);
-  return { bequest, tunFd, uapiFd, udp: { port: bequest.udpPort, sockets } };
+  return { contents, tunFd, uapiFd, udp: { port: contents.udpPort, sockets } };
 }
 
 const FAMILIES_MAX = 2;
@@ -81,20 +80,20 @@ function refusal(expected: string): Error {
  *
  * @throws Error with one line for the operator
  */
-export function useEstate(
-  { bequest, udp }: Inherited,
+export function useContents(
+  { contents, udp }: UnpackedContents,
   path: Datapath,
   underlay: Underlay,
   interfaceIndex: InterfaceIndex,
 ): void {
-  const saved = parseSavedState(bequest.state, interfaceIndex);
+  const saved = parseSavedState(contents.state, interfaceIndex);
   if (saved === null) {
     throw new Error('take over from the daemon: expected a state of a version known here');
   }
   path.begin();
   const { device, tun } = path;
   device.configure(path.now, saved.change);
-  device.inherit(bequest.device, saved.memories);
-  if (tun !== undefined) tun.mtu = bequest.device.mtu;
+  device.takeOver(contents.device, saved.memories);
+  if (tun !== undefined) tun.mtu = contents.device.mtu;
   if (udp.sockets.length > 0) underlay.adopt(udp);
 }

@@ -1,7 +1,7 @@
 /**
- * A daemon's bequest as bytes, for its successor in another process: JSON, and behind it all keys
- * and the replay windows in the JSON's order, so that no key becomes a string, which could not be
- * erased.
+ * What a daemon hands over, as bytes for its successor in another process: JSON, and after it all
+ * keys and the replay windows in the JSON's order, so that no key becomes a string, which could not
+ * be erased.
  *
  *   4 bytes   length of the JSON, little-endian
  *             the JSON, in UTF-8
@@ -9,35 +9,36 @@
  *             per peer: the preshared key, if there is one;
  *             per session of it: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
  *
- * The successor may be of another version, later or earlier. So a field that is not known is passed
- * over and one that is missing has a harmless value; `BEQUEST_FORMAT` changes only if that cannot be.
+ * The successor may be of another version, later or earlier. So a field that is not known is ignored,
+ * and one that is missing has a harmless value; `CONTENTS_FORMAT` changes only if that cannot be.
  * The predecessor may be in other hands: a number that cannot be has that harmless value, too.
  */
 
 import { copySecret } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
+import { DEFAULT_MTU } from '../device/configuration.ts';
+import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import {
-  type DeviceBequest,
-  type PeerBequest,
+  type DeviceHandover,
+  type PeerHandover,
   SESSION_KEY_BYTES,
   SESSION_PLACES,
   SESSION_SEEN_BYTES,
-  type SessionBequest,
-} from '../device/bequest.ts';
-import { DEFAULT_MTU } from '../device/configuration.ts';
-import { DEADLINE_NAMES } from '../device/deadlines.ts';
+  type SessionHandover,
+} from '../device/handover.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 
-const BEQUEST_FORMAT = 2;
+const CONTENTS_FORMAT = 2;
 const PORT_MAX = 0xffff;
 const MTU_MAX = 0xffff;
 const INDEX_MAX = 0xffff_ffff;
 const LENGTH_BYTES = 4;
 
-export interface Bequest {
+/** All that is handed over, but for the descriptors. */
+export interface Contents {
   /** Configuration without keys, and memories: see savedstate.ts. */
   readonly state: string;
-  readonly device: DeviceBequest;
+  readonly device: DeviceHandover;
   /** How long all of it has been running, over all processes. */
   readonly uptimeMs: number;
   /** Under which name the control socket is served: that of the interface when it began. */
@@ -48,15 +49,15 @@ export interface Bequest {
 }
 
 /** New bytes, with keys in them that are the caller's to wipe. */
-export function encodeBequest(bequest: Bequest): Uint8Array {
-  const { privateKey, peers } = bequest.device;
+export function encodeContents(contents: Contents): Uint8Array {
+  const { privateKey, peers } = contents.device;
   const secrets = [privateKey, ...peers.flatMap(secretsOf)].filter((secret) => secret !== null);
   const json = new TextEncoder().encode(
     JSON.stringify({
-      format: BEQUEST_FORMAT,
-      ...bequest,
+      format: CONTENTS_FORMAT,
+      ...contents,
       device: {
-        ...bequest.device,
+        ...contents.device,
         privateKey: privateKey !== null,
         peers: peers.map(describePeer),
       },
@@ -74,12 +75,12 @@ export function encodeBequest(bequest: Bequest): Uint8Array {
   return bytes;
 }
 
-function secretsOf({ presharedKey, sessions }: PeerBequest): (Uint8Array | null)[] {
+function secretsOf({ presharedKey, sessions }: PeerHandover): (Uint8Array | null)[] {
   return [presharedKey, ...sessions.flatMap(({ keys, seen }) => [keys, seen])];
 }
 
 /** As JSON has it: no bytes, and Infinity, which becomes null there, left out. */
-function describePeer(peer: PeerBequest): object {
+function describePeer(peer: PeerHandover): object {
   const { publicKey, presharedKey, sessions, staged, source, deadlines } = peer;
   return {
     ...peer,
@@ -94,14 +95,14 @@ function describePeer(peer: PeerBequest): object {
   };
 }
 
-/** Null when it is not what encodeBequest of some version writes. The keys in it are copies. */
-export function decodeBequest(bytes: Uint8Array): Bequest | null {
+/** Null when it is not what encodeContents of some version writes. The keys in it are copies. */
+export function decodeContents(bytes: Uint8Array): Contents | null {
   if (bytes.length < LENGTH_BYTES) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const end = LENGTH_BYTES + view.getUint32(0, true);
   if (end > bytes.length) return null;
   const read = readJson(bytes.subarray(LENGTH_BYTES, end));
-  if (read === null || read.number('format', 0) !== BEQUEST_FORMAT) return null;
+  if (read === null || read.number('format', 0) !== CONTENTS_FORMAT) return null;
   const device = read.child('device');
   const secrets = new Secrets(bytes.subarray(end));
   const privateKey = device.flag('privateKey') ? secrets.take(KEY_BYTES) : null;
@@ -125,7 +126,7 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
   };
 }
 
-function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
+function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
   const publicKey = parseHex(peer.text('publicKey'), KEY_BYTES);
   // Also of a peer that makes no sense, so that those of the next are found.
   const presharedKey = peer.flag('presharedKey') ? secrets.take(KEY_BYTES) : null;
@@ -161,7 +162,7 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
 }
 
 /** A session of which anything is missing is none: a new handshake takes its place. */
-function decodeSession(session: Reader, secrets: Secrets): SessionBequest[] {
+function decodeSession(session: Reader, secrets: Secrets): SessionHandover[] {
   const keys = secrets.take(SESSION_KEY_BYTES);
   const seen = secrets.take(SESSION_SEEN_BYTES);
   const place = session.text('place');

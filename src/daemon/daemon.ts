@@ -22,7 +22,7 @@ import { createKernels, type Kernels } from '../packet/kernels/kernels.ts';
 import { enterSandbox, planSandbox, type SandboxPlan } from '../sandbox/sandbox.ts';
 import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
-import { Loop } from '../sys/loop.ts';
+import { type Loop, openLoop } from '../sys/loop.ts';
 import { drainSoon, type Watch } from '../sys/poller.ts';
 import { type LinkState, type Monitor, openLinkEvents, watchLink } from '../tun/linkmonitor.ts';
 import { openTun } from '../tun/tun.ts';
@@ -148,12 +148,15 @@ class Daemon {
         interfaceIndex,
       });
     }
-    this.#loop = new Loop({
-      deadline: () => this.#path.device.nextTimeout(),
-      onDeadline: this.#path.handleTimeout,
-      onPause: this.#path.stayWarm,
-      onBug: this.#surface,
-    });
+    this.#loop = openLoop(
+      {
+        deadline: () => this.#path.device.nextTimeout(),
+        onDeadline: this.#path.handleTimeout,
+        onPause: this.#path.stayWarm,
+        onBug: this.#surface,
+      },
+      (line) => this.#log.debug(line),
+    );
     const [path, loop, gate] = [this.#path, this.#loop, this.#gate];
     const underlay = new Underlay({ path, loop, gate, ...this.#ways() });
     this.#underlay = underlay;
@@ -216,7 +219,7 @@ class Daemon {
     if (inherited !== undefined) this.#persistence?.carryOn();
     else this.#persistence?.restore(this.#path.now, this.#path.tun.isTakenOver);
     if (this.#persistence !== undefined) this.#path.tun.setPersistent(true);
-    this.#tunWatch = this.#loop.watch(this.#path.tun.fd, this.#path.readTun);
+    this.#tunWatch = this.#loop.watch(this.#path.tun.fd, { readable: this.#path.readTun });
     const surroundings = new Surroundings(this.#path, this.#surface);
     this.#monitors = [
       watchLink(this.#path.tun.fd, this.#path.tun.name, this.#followLink, {

@@ -200,10 +200,14 @@ class End {
     );
     this.path.udp = udp;
     this.#watches = [
-      loop.watch(tunFd, this.path.readTun),
-      ...udp.sockets.map((socket) => loop.watch(socket.fd, () => this.path.readUdp(socket))),
-      loop.watch(farSide, () => {
-        if (read(farSide, this.#frame.address, this.#frame.bytes.length) > 0) onPacket();
+      loop.watch(tunFd, { readable: this.path.readTun }),
+      ...udp.sockets.map((socket) =>
+        loop.watch(socket.fd, { readable: () => this.path.readUdp(socket) }),
+      ),
+      loop.watch(farSide, {
+        readable: () => {
+          if (read(farSide, this.#frame.address, this.#frame.bytes.length) > 0) onPacket();
+        },
       }),
     ];
     const privateKey = new Uint8Array(32);

@@ -93,7 +93,9 @@ export class Underlay {
     this.close();
     path.udp = udp;
     this.#options.gate.guard(udp.sockets);
-    this.#watches = udp.sockets.map((socket) => loop.watch(socket.fd, () => path.readUdp(socket)));
+    this.#watches = udp.sockets.map((socket) =>
+      loop.watch(socket.fd, { readable: () => path.readUdp(socket) }),
+    );
     path.device.setListenPort(udp.port);
   }
 

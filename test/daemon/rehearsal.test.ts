@@ -5,7 +5,7 @@ import { liveCiphers } from '../../src/crypto/openssl/ciphers.ts';
 import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
 import { Rehearsal } from '../../src/daemon/rehearsal.ts';
 import { createKernels } from '../../src/packet/kernels/kernels.ts';
-import { Loop } from '../../src/sys/loop.ts';
+import { openLoop } from '../../src/sys/loop.ts';
 import { describeInNamespace, eventually } from '../lab/namespace.ts';
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -28,14 +28,11 @@ function setUp(moved: () => number = () => 0) {
       };
     },
   };
-  const loop = new Loop({
-    deadline: () => Number.POSITIVE_INFINITY,
-    onDeadline: () => {},
-    onPause: () => {},
-    onBug: (error) => {
-      throw error;
-    },
-  });
+  const rethrow = (error: unknown): void => {
+    throw error;
+  };
+  const options = { deadline: () => Number.POSITIVE_INFINITY, onDeadline: () => {} };
+  const loop = openLoop({ ...options, onBug: rethrow }, rethrow);
   const kernels = createKernels(arena);
   const before = { ciphers: liveCiphers(), descriptors: openDescriptors() };
   const rehearsal = new Rehearsal({ arena, suite: counting, kernels, loop, offload: true, moved });

@@ -14,6 +14,7 @@ import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
 import { type Floodgate, openFloodgate } from '../gate/floodgate.ts';
 import { type Inherited, packEstate, unpackEstate, useEstate } from '../handover/estate.ts';
+import type { Estate } from '../handover/succession.ts';
 import { Upgrade } from '../handover/upgrade.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
@@ -24,6 +25,7 @@ import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import { type Loop, openLoop } from '../sys/loop.ts';
 import { drainSoon } from '../sys/poller.ts';
+import type { BoundSockets } from '../udp/udp.ts';
 import { VERSION } from '../version.ts';
 import { Confinement } from './confinement.ts';
 import { ControlSocket } from './controlsocket.ts';
@@ -43,6 +45,7 @@ export class Daemon {
   readonly ending: Ending;
   readonly #options: ProgramOptions;
   readonly #offload: boolean;
+  readonly #isWarm: boolean;
   /** Of the first of all who have followed each other. */
   #startedAt = monotonicMs();
   readonly #log: Log;
@@ -68,6 +71,7 @@ export class Daemon {
     this.#options = options;
     const { environment = {}, predecessor, held } = options;
     this.#offload = environment.TSWG_NO_OFFLOAD !== '1';
+    this.#isWarm = environment.TSWG_WARM !== '0';
     const heldFile = predecessor ? openHeldSocketFile(options.name, held?.controlFd) : null;
     // The interface may have been renamed since the first of all was started.
     const name = heldFile?.name ?? options.name;
@@ -142,7 +146,9 @@ export class Daemon {
     return new Datapath({
       arena: this.#arena,
       suite: this.#suite,
-      gate: this.#gate,
+      guard: this.#gate,
+      warm: this.#isWarm,
+      onHold: (isHeld) => this.#interface.hold(isHeld),
       observe: (event) => {
         this.#subsystems.noticed(event);
         drainSoon();
@@ -185,7 +191,7 @@ export class Daemon {
       successor: this.#options.successor,
       path: this.#path,
       log: this.#log,
-      pack: () => packEstate(this.#path, this.#control.server, this.#path.now - this.#startedAt),
+      pack: () => this.#pack(),
       onHandedOver: (pid) => {
         this.ending.handOver();
         this.#subsystems.stop(this.ending.kind);
@@ -194,6 +200,13 @@ export class Daemon {
       onDone: () => setImmediate(() => this.ending.endSucceeded()),
       onBug: this.ending.surface,
     });
+  }
+
+  #pack(): Estate {
+    const { tun } = this.#interface;
+    if (tun === undefined) throw new Error('daemon: no interface is open');
+    const belongings = { tunFd: tun.fd, uapi: this.#control.server, udp: this.#underlay.bound };
+    return packEstate(this.#path, belongings, this.#path.now - this.#startedAt);
   }
 
   #createOperator(): Operator {
@@ -219,7 +232,7 @@ export class Daemon {
     if (file === undefined) return;
     this.#upgrade.open({
       name: file.name,
-      index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
+      index: held?.interfaceIndex ?? numberInSysfs(this.#interface.tun?.name ?? file.name),
       socketDirectory: file.place.directory,
       controlFd: file.fd,
       stateDirectory,
@@ -236,7 +249,8 @@ export class Daemon {
         drainSoon();
       };
       const moved = (): number => this.#path.moved;
-      const options = { arena, suite, kernels, loop, offload: this.#offload, moved, onEnd };
+      const [offload, warm] = [this.#offload, this.#isWarm];
+      const options = { arena, suite, kernels, loop, offload, warm, moved, onEnd };
       this.#rehearsal = openRehearsal(options, (line) => this.#log.debug(line));
     });
   }
@@ -278,15 +292,17 @@ export class Daemon {
 
   #inherit(inherited: Inherited): void {
     this.#startedAt = monotonicMs() - inherited.bequest.uptimeMs;
-    useEstate(inherited, this.#path, this.#underlay, interfaceIndex);
+    const successors = {
+      setMtu: (mtu: number) => this.#interface.setMtu(mtu),
+      adopt: (udp: BoundSockets) => this.#underlay.adopt(udp),
+    };
+    useEstate(inherited, this.#path, successors, interfaceIndex);
     this.#log.isDebugging = this.#path.device.isDebugging;
   }
 
   /** The interface was taken over and is up: the sessions of before are followed by new ones. */
   #resume(): void {
-    this.#path.begin();
-    this.#persistence?.resume(this.#path.now);
-    this.#path.end();
+    this.#path.turn(() => this.#persistence?.resume(this.#path.now));
   }
 
   /** Closes all that is open and erases every key; to whom the rest falls is the ending's kind. */

@@ -6,7 +6,6 @@
  */
 
 import type { UapiServer } from '../control/uapiserver.ts';
-import type { Underlay } from '../daemon/underlay.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { wipeBequest } from '../device/bequest.ts';
 import { wipeKeys } from '../device/configuration.ts';
@@ -25,23 +24,33 @@ export interface Inherited {
   readonly udp: BoundSockets;
 }
 
+/** What of a daemon's has descriptors. */
+export interface Belongings {
+  readonly tunFd: number;
+  readonly uapi: UapiServer;
+  /** While the interface is up. */
+  readonly udp: BoundSockets | undefined;
+}
+
 /** All of this moment; `uptimeMs`: see Bequest. */
-export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): Estate {
-  const { device, tun, udp, now } = path;
-  if (tun === undefined) throw new Error('estate: no interface is open');
+export function packEstate(
+  { device, now }: Datapath,
+  { tunFd, uapi, udp }: Belongings,
+  uptimeMs: number,
+): Estate {
   const state = device.state();
   const bequest = {
     state: formatKeylessState(state, device.memories()),
     device: device.bequeath(now),
     uptimeMs,
     socketName: uapi.file.name,
-    udpFamilies: udp?.families ?? [],
+    udpFamilies: (udp?.sockets ?? []).map(({ family }) => family),
     udpPort: udp?.port ?? 0,
   };
   const bytes = encodeBequest(bequest);
   wipeKeys(state);
   wipeBequest(bequest.device);
-  return { bytes, fds: [tun.fd, uapi.fd, ...(udp?.sockets ?? []).map(({ fd }) => fd)] };
+  return { bytes, fds: [tunFd, uapi.fd, ...(udp?.sockets ?? []).map(({ fd }) => fd)] };
 }
 
 /**
@@ -76,6 +85,12 @@ function refusal(expected: string): Error {
   return new Error(`take over from the daemon: expected ${expected}`);
 }
 
+/** What takes over the interface's MTU and the sockets. */
+export interface Successors {
+  setMtu(mtu: number): void;
+  adopt(udp: BoundSockets): void;
+}
+
 /**
  * Becomes what the predecessor was; nothing is sent yet.
  *
@@ -84,17 +99,16 @@ function refusal(expected: string): Error {
 export function useEstate(
   { bequest, udp }: Inherited,
   path: Datapath,
-  underlay: Underlay,
+  { setMtu, adopt }: Successors,
   interfaceIndex: InterfaceIndex,
 ): void {
   const saved = parseSavedState(bequest.state, interfaceIndex);
   if (saved === null) {
     throw new Error('take over from the daemon: expected a state of a version known here');
   }
-  path.begin();
-  const { device, tun } = path;
-  device.configure(path.now, saved.change);
+  const { device } = path;
+  device.configure(path.readClock(), saved.change);
   device.inherit(bequest.device, saved.memories);
-  if (tun !== undefined) tun.mtu = bequest.device.mtu;
-  if (udp.sockets.length > 0) underlay.adopt(udp);
+  setMtu(bequest.device.mtu);
+  if (udp.sockets.length > 0) adopt(udp);
 }

@@ -57,6 +57,8 @@ Environment:
                              openssl or portable
   TSWG_NO_OFFLOAD=1          move packets one by one, without segmentation
                              offloads
+  TSWG_WARM=0                do not keep caches warm: no rehearsal at the start,
+                             no work in the pauses of a session
   TSWG_USER=NAME             become this user once all is open (_tswg, tswg, or
                              else ids that are nobody's)
   TSWG_SANDBOX=off           keep root and every right, for debugging

@@ -39,15 +39,15 @@ export class Operator {
     this.#options = options;
   }
 
-  /** Answers a request, in a turn of its own; an upgrade's answer takes as long as that does. */
+  /** Answers a request; an upgrade's answer takes as long as that does. */
   readonly answer = (request: Request): string | Promise<string> => {
     const { path, ending, upgrade } = this.#options;
     // What was asked just before another process took over: it will know.
     if (ending.isSucceeded) return refuseSet(EAGAIN);
-    path.begin();
     try {
       if (request.operation === 'upgrade') return upgrade.request();
-      if (request.operation === 'set') return this.#set(request.lines);
+      if (request.operation === 'set') return path.turn(() => this.#set(request.lines));
+      path.readClock();
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       return this.#get();
     } catch (error) {
@@ -81,10 +81,9 @@ export class Operator {
     }
     path.device.configure(path.now, parsed.ok);
     wipeKeys(parsed.ok);
-    if (path.udp !== undefined) path.device.setListenPort(path.udp.port);
+    underlay.tellPort();
     onChange();
     if (parsed.ok.debug !== undefined) log.isDebugging = parsed.ok.debug;
-    path.end();
     return acceptSet();
   }
 

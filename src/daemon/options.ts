@@ -30,8 +30,8 @@ export interface DaemonOptions {
   /** A listening UNIX socket that is open already (WG_UAPI_FD). */
   readonly uapiFd?: number;
   /**
-   * The variables TSWG_CRYPTO, TSWG_NO_OFFLOAD, TSWG_USER and TSWG_SANDBOX, which `tswgd --help`
-   * explains. None of them by default: the process's own environment is never read.
+   * The variables TSWG_CRYPTO, TSWG_NO_OFFLOAD, TSWG_WARM, TSWG_USER and TSWG_SANDBOX, which
+   * `tswgd --help` explains. None of them by default: the process's own environment is never read.
    */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /**

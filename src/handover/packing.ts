@@ -5,7 +5,6 @@
  */
 
 import type { UapiServer } from '../control/uapiserver.ts';
-import type { Underlay } from '../daemon/underlay.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { wipeKeys } from '../device/configuration.ts';
 import { wipeHandover } from '../device/handover.ts';
@@ -24,23 +23,33 @@ export interface UnpackedContents {
   readonly udp: BoundSockets;
 }
 
+/** What of a daemon's has descriptors. */
+export interface Belongings {
+  readonly tunFd: number;
+  readonly uapi: UapiServer;
+  /** While the interface is up. */
+  readonly udp: BoundSockets | undefined;
+}
+
 /** All of this moment; `uptimeMs`: see Contents. */
-export function packContents(path: Datapath, uapi: UapiServer, uptimeMs: number): PackedContents {
-  const { device, tun, udp, now } = path;
-  if (tun === undefined) throw new Error('packing: no interface is open');
+export function packContents(
+  { device, now }: Datapath,
+  { tunFd, uapi, udp }: Belongings,
+  uptimeMs: number,
+): PackedContents {
   const state = device.state();
   const contents = {
     state: formatKeylessState(state, device.memories()),
     device: device.handOver(now),
     uptimeMs,
     socketName: uapi.file.name,
-    udpFamilies: udp?.families ?? [],
+    udpFamilies: (udp?.sockets ?? []).map(({ family }) => family),
     udpPort: udp?.port ?? 0,
   };
   const bytes = encodeContents(contents);
   wipeKeys(state);
   wipeHandover(contents.device);
-  return { bytes, fds: [tun.fd, uapi.fd, ...(udp?.sockets ?? []).map(({ fd }) => fd)] };
+  return { bytes, fds: [tunFd, uapi.fd, ...(udp?.sockets ?? []).map(({ fd }) => fd)] };
 }
 
 /**
@@ -75,6 +84,12 @@ function refusal(expected: string): Error {
   return new Error(`take over from the daemon: expected ${expected}`);
 }
 
+/** What takes over the interface's MTU and the sockets. */
+export interface Successors {
+  setMtu(mtu: number): void;
+  adopt(udp: BoundSockets): void;
+}
+
 /**
  * Becomes what the predecessor was; nothing is sent yet.
  *
@@ -83,17 +98,16 @@ function refusal(expected: string): Error {
 export function useContents(
   { contents, udp }: UnpackedContents,
   path: Datapath,
-  underlay: Underlay,
+  { setMtu, adopt }: Successors,
   interfaceIndex: InterfaceIndex,
 ): void {
   const saved = parseSavedState(contents.state, interfaceIndex);
   if (saved === null) {
     throw new Error('take over from the daemon: expected a state of a version known here');
   }
-  path.begin();
-  const { device, tun } = path;
-  device.configure(path.now, saved.change);
+  const { device } = path;
+  device.configure(path.readClock(), saved.change);
   device.takeOver(contents.device, saved.memories);
-  if (tun !== undefined) tun.mtu = contents.device.mtu;
-  if (udp.sockets.length > 0) underlay.adopt(udp);
+  setMtu(contents.device.mtu);
+  if (udp.sockets.length > 0) adopt(udp);
 }

@@ -5,6 +5,7 @@
  */
 
 import { Arena } from '../arena.ts';
+import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile, type SocketFile } from '../control/socketfile.ts';
 import { serveUapi, type UapiServer } from '../control/uapiserver.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
@@ -28,7 +29,7 @@ import { type LinkState, type Monitor, openLinkEvents, watchLink } from '../tun/
 import { openTun } from '../tun/tun.ts';
 import { tunName } from '../tun/tundevice.ts';
 import type { Request } from '../uapi/request.ts';
-import { EAGAIN, EIO, refuseSet, refuseUpgrade } from '../uapi/response.ts';
+import { EAGAIN, EIO, refuseGet, refuseSet, refuseUpgrade } from '../uapi/response.ts';
 import { VERSION } from '../version.ts';
 import { Operator } from './operator.ts';
 import type { DaemonOptions } from './options.ts';
@@ -106,6 +107,7 @@ class Daemon {
   /** What of the sandbox holds. */
   #sandboxFacts: Readonly<Record<string, string>> = {};
   #uapi: UapiServer | undefined;
+  #observing: Observing | undefined;
   /** The predecessor's control socket's, before there is a server for it. */
   readonly #heldFile: SocketFile | undefined;
   #linkEvents: ReturnType<typeof openLinkEvents> | undefined;
@@ -161,6 +163,7 @@ class Daemon {
       ...{ path, underlay, persistence: this.#persistence, log: this.#log },
       startedAt: () => this.#startedAt,
       sandboxFacts: () => this.#sandboxFacts,
+      observingFact: () => this.#observing?.fact ?? 'no',
       starterTrouble: () => this.#upgrade?.trouble ?? '',
     });
   }
@@ -180,6 +183,7 @@ class Daemon {
   prepareTakingOver(): void {
     this.#ending = 'notOurs';
     this.#persistence?.open();
+    this.#observing = this.#openObserving(this.#heldFile?.name ?? this.#options.name);
     this.#linkEvents = openLinkEvents();
   }
 
@@ -205,6 +209,8 @@ class Daemon {
       onKept: this.#kept,
       ...(uapiFd === undefined ? {} : { fd: uapiFd }),
     });
+    this.#observing ??= this.#openObserving(this.#path.tun.name);
+    this.#observing.serve(inherited?.observeFd);
     if (inherited !== undefined) {
       this.#startedAt = monotonicMs() - inherited.bequest.uptimeMs;
       useEstate(inherited, this.#path, this.#underlay, interfaceIndex);
@@ -235,6 +241,13 @@ class Daemon {
     process.on('uncaughtException', this.#surface);
     predecessor?.serve();
     this.#log.debug(`Started, version ${VERSION}`);
+  }
+
+  #openObserving(name: string): Observing {
+    return new Observing({
+      ...{ name, handle: this.#observe, onNote: this.#note },
+      fileFd: this.#options.held?.observeFd,
+    });
   }
 
   /** The interface was taken over and is up: the sessions of before are followed by new ones. */
@@ -282,10 +295,15 @@ class Daemon {
     process.off('uncaughtException', this.#surface);
     this.#stopMoving();
     if (this.#ending === 'notOurs') {
+      this.#observing?.leave();
       this.#uapi?.leave();
+      await this.#observing?.finish();
       await this.#uapi?.finish();
       this.#heldFile?.close();
-    } else await this.#uapi?.close();
+    } else {
+      await this.#observing?.close();
+      await this.#uapi?.close();
+    }
     await this.#leaveState();
     this.#path.close();
     this.#path.tun?.close();
@@ -350,15 +368,18 @@ class Daemon {
         index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
         socketDirectory: file.place.directory,
         controlFd: file.fd,
+        observing: this.#observing?.remains,
         stateDirectory,
         log: lastLog,
       },
       path: this.#path,
       log: this.#log,
-      pack: () => packEstate(this.#path, this.#uapi!, this.#path.now - this.#startedAt),
+      pack: () =>
+        packEstate(this.#path, this.#uapi!, this.#observing?.fd, this.#path.now - this.#startedAt),
       onHandedOver: (pid) => {
         this.#ending = 'notOurs';
         this.#uapi?.leave();
+        this.#observing?.leave();
         this.#stopMoving();
         this.#options.onSucceeded?.(pid);
       },
@@ -378,6 +399,7 @@ class Daemon {
     }
     if (link.name !== this.#uapi?.file.name) {
       this.#uapi?.file.follow(link.name);
+      this.#observing?.follow(link.name);
       this.#upgrade?.rename();
     }
     this.#path.begin();
@@ -432,6 +454,17 @@ class Daemon {
     } catch (error) {
       this.#surface(error);
       return refuseSet(EIO);
+    }
+  };
+
+  readonly #observe = (request: Request): string => {
+    if (this.#ending === 'notOurs') return refuseGet(EAGAIN);
+    this.#path.begin();
+    try {
+      return this.#operator.observe(request);
+    } catch (error) {
+      this.#surface(error);
+      return refuseGet(EIO);
     }
   };
 }

@@ -10,7 +10,7 @@ import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import type { Persistence } from '../state/persistence.ts';
 import { SystemError } from '../sys/libc.ts';
-import { formatState } from '../uapi/get.ts';
+import { formatObservedState, formatState } from '../uapi/get.ts';
 import type { Request } from '../uapi/request.ts';
 import { acceptSet, answer, EIO, refuseSet } from '../uapi/response.ts';
 import { parseSet } from '../uapi/set.ts';
@@ -27,6 +27,8 @@ export interface OperatorOptions {
   readonly startedAt: () => number;
   /** What of the sandbox holds. */
   readonly sandboxFacts: () => Readonly<Record<string, string>>;
+  /** What an observer finds. */
+  readonly observingFact: () => string;
   /** What is lost without a starter; '' as long as there is one. */
   readonly starterTrouble: () => string;
 }
@@ -46,6 +48,16 @@ export class Operator {
     const text = formatState(state, VERSION);
     wipeKeys(state);
     return answer(text);
+  }
+
+  /** Answers an observer, to whom no key is told. */
+  observe(request: Request): string {
+    if (request.operation === 'stats') return answer(formatStats(this.#stats()));
+    const { device } = this.#options.path;
+    const state = device.state();
+    // Before anything is made of it.
+    wipeKeys(state);
+    return answer(formatObservedState(state, device.publicKey(), VERSION));
   }
 
   /** Applies a `set` whole or not at all: what can fail, the sockets, comes first. */
@@ -86,6 +98,7 @@ export class Operator {
       ...pathFacts(path),
       ...sandboxFacts(),
       sandbox_key_memory: secretMemoryFact(),
+      observing: this.#options.observingFact(),
       ...(persistence === undefined ? {} : { state: persistence.fact }),
       ...(underlay.trouble === '' ? {} : { socket: underlay.trouble }),
       ...(starterTrouble === '' ? {} : { starter: starterTrouble }),

@@ -3,6 +3,7 @@
 import type { Remains } from '../handover/starter.ts';
 import type { Predecessor } from '../handover/succession.ts';
 import type { Successor } from '../handover/upgrade.ts';
+import type { Held } from '../host/launch.ts';
 import type { LogLevel, LogPriority } from '../log.ts';
 
 export interface DaemonOptions {
@@ -21,7 +22,7 @@ export interface DaemonOptions {
   /** The daemon that we are to follow, while it runs. */
   readonly predecessor?: Predecessor;
   /** What its starter holds for us; without it, it was of a version that holds nothing. */
-  readonly held?: { readonly controlFd: number; readonly interfaceIndex: number };
+  readonly held?: Held;
   /** How our own successor is started; without it there is no upgrade in place. */
   readonly successor?: Successor;
   /** Takes the log's lines, without newlines. */

@@ -43,6 +43,8 @@ export interface Bequest {
   /** Of the descriptors that go with it, which are UDP sockets, by family; and their port. */
   readonly udpFamilies: readonly (4 | 6)[];
   readonly udpPort: number;
+  /** Whether the last descriptor is that of the observing socket. */
+  readonly observes: boolean;
 }
 
 /** New bytes, with keys in them that are the caller's to wipe. */
@@ -120,6 +122,7 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
     socketName: read.text('socketName'),
     udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
     udpPort: read.integer('udpPort', 0, PORT_MAX),
+    observes: read.flag('observes'),
   };
 }
 

@@ -1,10 +1,11 @@
 /**
  * What a daemon owns, on its way to its successor: the Device's bequest, its configuration, and the
- * descriptors of the interface, the control socket and the UDP sockets. Joins the Device, the
+ * descriptors of the interface, the UDP sockets, the control socket and the observing one. Joins the Device, the
  * bequest's bytes (handover/bequest.ts) and the sockets; the steps of the hand-over are
  * handover/succession.ts'.
  */
 
+import { OBSERVING_DIRECTORY } from '../control/observingsocket.ts';
 import type { UapiServer } from '../control/uapiserver.ts';
 import type { Underlay } from '../daemon/underlay.ts';
 import type { Datapath } from '../datapath/datapath.ts';
@@ -12,6 +13,7 @@ import { wipeBequest } from '../device/bequest.ts';
 import { wipeKeys } from '../device/configuration.ts';
 import { formatKeylessState, parseSavedState } from '../state/savedstate.ts';
 import { close } from '../sys/libc.ts';
+import { unixSocketPath } from '../sys/unixnames.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import type { BoundSockets } from '../udp/udp.ts';
 import { type Bequest, decodeBequest, encodeBequest } from './bequest.ts';
@@ -23,10 +25,17 @@ export interface Inherited {
   readonly tunFd: number;
   readonly uapiFd: number;
   readonly udp: BoundSockets;
+  /** The listening observing socket; undefined when there is none. */
+  readonly observeFd: number | undefined;
 }
 
-/** All of this moment; `uptimeMs`: see Bequest. */
-export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): Estate {
+/** All of this moment; `uptimeMs`: see Bequest; `observeFd`: see Inherited. */
+export function packEstate(
+  path: Datapath,
+  uapi: UapiServer,
+  observeFd: number | undefined,
+  uptimeMs: number,
+): Estate {
   const { device, tun, udp, now } = path;
   if (tun === undefined) throw new Error('estate: no interface is open');
   const state = device.state();
@@ -37,11 +46,17 @@ export function packEstate(path: Datapath, uapi: UapiServer, uptimeMs: number): 
     socketName: uapi.file.name,
     udpFamilies: udp?.families ?? [],
     udpPort: udp?.port ?? 0,
+    observes: observeFd !== undefined,
   };
   const bytes = encodeBequest(bequest);
   wipeKeys(state);
   wipeBequest(bequest.device);
-  return { bytes, fds: [tun.fd, uapi.fd, ...(udp?.sockets ?? []).map(({ fd }) => fd)] };
+  const udpFds = (udp?.sockets ?? []).map(({ fd }) => fd);
+  // Last of all: a successor that knows of no observing socket closes what it does not expect there.
+  return {
+    bytes,
+    fds: [tun.fd, uapi.fd, ...udpFds, ...(observeFd === undefined ? [] : [observeFd])],
+  };
 }
 
 /**
@@ -59,18 +74,34 @@ export function unpackEstate({ bytes, fds }: Estate): Inherited {
   if (bequest === null || tunFd === undefined || uapiFd === undefined) {
     throw refusal('a bequest of a version known here');
   }
-  if (!isListeningUnixStream(uapiFd)) throw refusal('a listening UNIX socket for control');
+  // Of root's alone: on the other one, members of a group would find all that root may ask.
+  if (!isListeningUnixStream(uapiFd) || isObservingSocket(uapiFd)) {
+    throw refusal('a listening UNIX socket for control');
+  }
   const sockets = bequest.udpFamilies.slice(0, FAMILIES_MAX).flatMap((family, i) => {
     const fd = udpFds[i];
     return fd === undefined ? [] : [{ family, fd }];
   });
   if (sockets.length !== bequest.udpFamilies.length) throw refusal('a socket for each family');
   if (!sockets.every(({ fd, family }) => isUdpSocket(fd, family))) throw refusal('UDP sockets');
-  for (const fd of udpFds.slice(sockets.length)) close(fd);
-  return { bequest, tunFd, uapiFd, udp: { port: bequest.udpPort, sockets } };
+  const others = udpFds.slice(sockets.length);
+  const observeFd = bequest.observes ? others.shift() : undefined;
+  if (
+    observeFd !== undefined &&
+    !(isListeningUnixStream(observeFd) && isObservingSocket(observeFd))
+  ) {
+    throw refusal('a listening UNIX socket for observing');
+  }
+  for (const fd of others) close(fd);
+  return { bequest, tunFd, uapiFd, udp: { port: bequest.udpPort, sockets }, observeFd };
 }
 
 const FAMILIES_MAX = 2;
+
+/** By the name that it was bound to, which nobody can change. */
+function isObservingSocket(fd: number): boolean {
+  return unixSocketPath(fd).startsWith(`${OBSERVING_DIRECTORY}/`);
+}
 
 function refusal(expected: string): Error {
   return new Error(`take over from the daemon: expected ${expected}`);

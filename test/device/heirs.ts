@@ -27,7 +27,7 @@ export function inAnotherProcess(site: Site, bequest: DeviceBequest) {
   const bytes = encodeBequest({
     state: formatKeylessState(device.state(), device.memories()),
     device: bequest,
-    ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0 },
+    ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0, observes: false },
   });
   const { state, device: inherited } = decodeBequest(bytes)!;
   return { ...parseSavedState(state)!, inherited };

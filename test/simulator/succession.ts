@@ -71,7 +71,7 @@ function encode(site: Site, { device }: Generation): Uint8Array {
   const bequest = {
     state: formatKeylessState(state, device.memories()),
     device: device.bequeath(site.now()),
-    ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0 },
+    ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
   };
   const bytes = encodeBequest(bequest);
   wipeKeys(state);

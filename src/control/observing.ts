@@ -2,7 +2,7 @@
  * Observing a daemon without the right to change it: a second socket, on which only reading words are
  * answered, and without a key. Owns the socket's life: opened before the daemon confines itself,
  * handed to a successor, following the interface's name, removed by the starter. A daemon works
- * without it, so that nothing here ends one; `fact` says what there is.
+ * without it, so that nothing here ends one; `stats` says what there is.
  *
  * Members of the group are trusted less than root: beyond the limits of the control socket
  * (uapiserver.ts) they have no more than a tenth of the processor's time for their answers, and a
@@ -25,8 +25,6 @@ const DESCRIPTORS_PER_CLIENT = 4;
 const DESCRIPTORS = 1024;
 
 export interface ObservingOptions {
-  /** The interface's name. */
-  readonly name: string;
   /** Answers a `get` or a `stats`, and tells no key. May not throw. */
   readonly handle: (request: Request) => string;
   /** Takes a line for the operator when there is no socket, or not at its place. */
@@ -48,10 +46,17 @@ export class Observing {
   /** Why there is no socket; '' as long as there is one. */
   #trouble = '';
 
-  /** Opens the socket, or finds the predecessor's. All that takes a right is done here. */
   constructor(options: ObservingOptions) {
     this.#options = options;
-    const { name, fileFd, place = observingPlace(), group = findGroup(OBSERVING_GROUP) } = options;
+  }
+
+  /**
+   * Opens the socket, or finds the predecessor's. All that takes a right is done here.
+   *
+   * @param name the interface's
+   */
+  open(name: string): void {
+    const { fileFd, place = observingPlace(), group = findGroup(OBSERVING_GROUP) } = this.#options;
     try {
       this.#file = (fileFd === undefined ? null : findSocketFile(place, fileFd)) ?? undefined;
       if (this.#file !== undefined) return;
@@ -76,7 +81,11 @@ export class Observing {
   }
 
   /** What there is, for `stats`. */
-  get fact(): string {
+  facts(): Readonly<Record<string, string>> {
+    return { observing: this.#fact() };
+  }
+
+  #fact(): string {
     if (this.#file === undefined || this.#trouble !== '') return `no (${this.#trouble})`;
     const { fd, path } = this.#file;
     if ((fstatSync(fd).mode & 0o060) !== 0) return `${path}, for root and group ${OBSERVING_GROUP}`;
@@ -131,20 +140,14 @@ export class Observing {
     this.#options.onNote(`Nobody can observe without being root: ${why}`);
   }
 
-  /** Leaves it to the successor: takes nobody in. */
-  leave(): void {
-    this.#server?.leave();
+  /** Nobody is taken in any more when it is another process's, `notOurs`. */
+  stop(kind: string): void {
+    if (kind === 'notOurs') this.#server?.leave();
   }
 
-  /** After `leave`: ends all connections. */
-  async finish(): Promise<void> {
-    await this.#server?.finish();
-    this.#discard();
-  }
-
-  /** Ends all connections and removes the file, if it may. */
-  async close(): Promise<void> {
-    await this.#server?.close();
+  /** Ends all connections and, unless it is another process's, removes the file, if it may. */
+  async close(kind: string): Promise<void> {
+    await (kind === 'notOurs' ? this.#server?.finish() : this.#server?.close());
     this.#discard();
   }
 

@@ -344,7 +344,7 @@ describeHere('observers who mean harm', ['wg', 'setpriv', 'prlimit'], () => {
   it('leave the operator all that root’s own socket has', () =>
     withLab({}, async (lab) => {
       const host = await hostOf(lab);
-      const limit = ['--nofile=64', OUR_DAEMON, '-f', 'wg0'];
+      const limit = ['--nofile=96', OUR_DAEMON, '-f', 'wg0'];
       const daemon = host.spawn('prlimit', limit, { env: { LOG_LEVEL: 'debug' } });
       await waitForControl(host, 'wg0', daemon);
       await configure(host);
@@ -362,8 +362,8 @@ describeHere('observers who mean harm', ['wg', 'setpriv', 'prlimit'], () => {
       };
       for (let i = 0; i < 150; i++) enter('get=1\n\n'.repeat(2_000), i % 2 === 0);
       for (let i = 0; i < 150; i++) enter('ge');
-      const endless = enter('x'.repeat(65_536));
-      const changing = enter(`set=1\n${'allowed_ip=10.0.0.0/8\n'.repeat(3_000)}`);
+      const endless = enter('x'.repeat(65_536), false);
+      const changing = enter(`set=1\n${'allowed_ip=10.0.0.0/8\n'.repeat(3_000)}`, false);
       await waitFor(() => endless.closed, 'the end of a line without end');
       await waitFor(() => changing.closed, 'the end of one that may not be asked');
       // New sockets take descriptors, and so does each question of the operator's.

@@ -60,7 +60,11 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
-    values: ['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
+    values: [
+      ...['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
+      // Which of two listening sockets is the one that others than root may open.
+      'control/observingsocket.ts',
+    ],
     types: ['control', 'datapath', 'log.ts', 'udp'],
   },
   daemon: {

@@ -7,6 +7,7 @@
  */
 
 import { Arena } from '../arena.ts';
+import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile } from '../control/socketfile.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
@@ -65,6 +66,7 @@ export class Daemon {
   readonly #persistence: Persistence | undefined;
   readonly #confinement: Confinement;
   readonly #control: ControlSocket;
+  readonly #observing: Observing;
   readonly #operator: Operator;
   readonly #upgrade: Upgrade;
   readonly #signals: Signals;
@@ -98,6 +100,8 @@ export class Daemon {
     this.#interface = this.#createInterface();
     this.#upgrade = this.#createUpgrade();
     this.#operator = this.#createOperator();
+    const [handle, onNote] = [this.#operator.observe, this.#note];
+    this.#observing = new Observing({ handle, onNote, fileFd: held?.observeFd });
     this.#signals = new Signals({
       ending: this.ending,
       stop: options.stop,
@@ -121,6 +125,7 @@ export class Daemon {
         },
       },
       this.#confinement,
+      this.#observing,
       this.#control,
       ...(this.#persistence === undefined ? [] : [this.#persistence]),
       {
@@ -180,7 +185,9 @@ export class Daemon {
       isPersistent: this.#persistence !== undefined,
       tun: { kernels: this.#kernels, ...this.#ways() },
       onNamed: (name) => {
-        if (this.#control.follow(name)) this.#upgrade.rename();
+        if (!this.#control.follow(name)) return;
+        this.#observing.follow(name);
+        this.#upgrade.rename();
       },
     });
   }
@@ -210,7 +217,10 @@ export class Daemon {
   #pack(): PackedContents {
     const { tun } = this.#interface;
     if (tun === undefined) throw new Error('daemon: no interface is open');
-    const belongings = { tunFd: tun.fd, uapi: this.#control.server, udp: this.#underlay.bound };
+    const belongings = {
+      ...{ tunFd: tun.fd, uapi: this.#control.server },
+      ...{ udp: this.#underlay.bound, observeFd: this.#observing.fd },
+    };
     return packContents(this.#path, belongings, this.#path.now - this.#startedAt);
   }
 
@@ -227,6 +237,7 @@ export class Daemon {
   /** What of a successor's opening takes a right. @throws {SystemError} */
   prepareTakingOver(): void {
     this.#persistence?.open();
+    this.#observing.open(this.#control.file?.name ?? this.#options.name);
     this.#interface.prepare();
   }
 
@@ -240,6 +251,7 @@ export class Daemon {
       index: held?.interfaceIndex ?? numberInSysfs(this.#interface.tun?.name ?? file.name),
       socketDirectory: file.place.directory,
       controlFd: file.fd,
+      observing: this.#observing.remains,
       stateDirectory,
       log: lastLog,
     });
@@ -283,6 +295,8 @@ export class Daemon {
     const { tunFd, uapiFd } = given ?? this.#options;
     const tun = this.#interface.open(this.#options.name, tunFd);
     await this.#control.open(tun.name, uapiFd, this.#operator.answer);
+    if (given === undefined) this.#observing.open(tun.name);
+    this.#observing.serve(given?.observeFd);
     if (given !== undefined) this.#takeOver(given);
     takeover?.begin(process.pid, VERSION);
     this.ending.takeOver();

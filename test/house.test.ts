@@ -26,7 +26,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
     values: ['packet/address.ts', 'device/endpoint.ts'],
-    types: ['device/configuration.ts'],
+    types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
   // Linux, a room for each of its parts. Of the Device only the plain values: what is named there
@@ -69,9 +69,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   cli: {
     values: [
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
-      ...['device/endpoint.ts', 'device/drops.ts'],
+      ...['device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
     ],
-    types: ['device'],
+    // Of the daemon, for which troubles there have to be words.
+    types: ['device', 'daemon/troubles.ts'],
   },
   // The daemon's own command line, which is the one that starts it.
   'cli/tswgd.ts': { values: ['cli', 'sys', 'host', 'state', 'handover', 'daemon', 'log.ts'] },

@@ -9,7 +9,7 @@
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
-export interface Word {
+interface Row {
   readonly word: string;
   readonly aliases?: readonly string[];
   /** Names of the arguments that must follow. */
@@ -25,9 +25,14 @@ export interface Word {
   readonly example: string;
 }
 
+/** A word that follows the name of an interface. */
+export interface Word extends Row {
+  readonly word: WordName;
+}
+
 const KEY = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
 
-export const WORDS: readonly Word[] = [
+const ROWS = [
   {
     word: 'create',
     args: [],
@@ -110,7 +115,7 @@ export const WORDS: readonly Word[] = [
     word: '-debug',
     args: [],
     place: 'interface',
-    summary: 'end that',
+    summary: 'stop logging every handshake and every dropped packet',
     example: 'tswg wg0 -debug',
   },
   {
@@ -159,7 +164,7 @@ export const WORDS: readonly Word[] = [
     word: 'prefixlen',
     args: ['LEN'],
     place: 'address',
-    summary: 'the same as a number of bits, for IPv4 and IPv6',
+    summary: 'prefix length of the IPv4 or IPv6 address, in bits',
     example: 'tswg wg0 inet6 fd00:99::1 prefixlen 64',
   },
   {
@@ -198,7 +203,7 @@ export const WORDS: readonly Word[] = [
     word: '-wgfwmark',
     args: [],
     place: 'wireguard',
-    summary: 'remove the mark',
+    summary: 'remove the firewall mark',
     example: 'tswg wg0 -wgfwmark',
   },
   {
@@ -274,7 +279,7 @@ export const WORDS: readonly Word[] = [
     word: 'wgpskfile',
     args: ['PATH'],
     place: 'peer',
-    summary: 'the same, read from a file; `-` is standard input',
+    summary: 'a secret shared with the peer, read from a file; `-` is standard input',
     detail:
       'The file must be readable by its owner alone (chmod 600), and holds one line as `tswg genpsk` writes it.',
     example: `tswg wg0 wgpeer ${KEY} wgpskfile /etc/wg/berlin.psk`,
@@ -307,7 +312,7 @@ export const WORDS: readonly Word[] = [
     aliases: ['-wgdescription'],
     args: [],
     place: 'peer',
-    summary: 'remove that text',
+    summary: 'remove the line of text about the peer',
     example: `tswg wg0 wgpeer ${KEY} -wgdescr`,
   },
   {
@@ -324,10 +329,14 @@ export const WORDS: readonly Word[] = [
     summary: 'show the state as JSON, without any secret key',
     example: 'tswg wg0 --json',
   },
-];
+] as const satisfies readonly Row[];
+
+export type WordName = (typeof ROWS)[number]['word'];
+
+export const WORDS: readonly Word[] = ROWS;
 
 /** Words that stand alone, without an interface before them. */
-export const COMMANDS: readonly Omit<Word, 'place'>[] = [
+export const COMMANDS: readonly Omit<Row, 'place'>[] = [
   {
     word: 'genkey',
     args: [],

@@ -20,7 +20,8 @@ import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
 import { memories, recall, resume } from './memory.ts';
-import { assignOwnAddresses, type OwnAddresses } from './ownaddresses.ts';
+import type { OwnAddresses } from './ownaddresses.ts';
+import { assignOwnAddresses } from './ownsources.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
@@ -108,6 +109,11 @@ export class Device {
 
   get isUp(): boolean {
     return this.core.isUp;
+  }
+
+  /** Whether `debug` is on. */
+  get isDebugging(): boolean {
+    return this.core.isDebugging;
   }
 
   get listenPort(): number {

@@ -60,7 +60,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
       ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
-      ...['device/configuration.ts', 'device/endpoint.ts'],
+      ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
     ],
     types: ['crypto', 'device'],
   },

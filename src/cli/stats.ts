@@ -37,15 +37,12 @@ function pushPart(
   indent: string,
   lines: string[],
 ): void {
-  const labels = new Set<string>();
   for (const [name, text] of Object.entries(facts)) {
     if (SHOWN_BY_GET.has(name)) continue;
-    labels.add(readable(name));
     lines.push(`${indent}${readable(name)}: ${printable(text)}`);
   }
-  for (const { label, text } of troubles) {
-    // A fact of that name says so already.
-    if (!labels.has(label)) lines.push(`${indent}${label}: ${text}`);
+  for (const { label, text, fact } of troubles) {
+    if (!Object.hasOwn(facts, fact)) lines.push(`${indent}${label}: ${text}`);
   }
   const all = Object.entries(counters).filter(([name]) => !SHOWN_BY_GET.has(name));
   const plain = all.filter(([name]) => !name.startsWith(DROP_PREFIX));

@@ -16,6 +16,8 @@ export interface Wording {
   readonly text: string;
   /** It is shown with the interface, and not only among what `stats` tells. */
   readonly isShownFirst: boolean;
+  /** The name of a fact that says the same; '' when there is none. */
+  readonly fact: string;
 }
 
 type Trouble = { readonly code: string };
@@ -25,6 +27,8 @@ type KindOf<Value> = Value extends number ? 'number' : Value extends boolean ? '
 interface Words<Values> {
   readonly label: string;
   readonly isShownFirst?: true;
+  /** The name of a fact that says the same in `stats`. */
+  fact?(values: Values): string;
   /** The values that the text is made of: without them, or with others, it is not told in words. */
   readonly values: { readonly [Name in keyof Values]: KindOf<Values[Name]> };
   /** `name`: the interface's. */
@@ -36,7 +40,7 @@ type Vocabulary<Any extends Trouble> = {
   readonly [Code in Any['code']]: Words<ValuesOf<Any, Code>>;
 };
 
-const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
+export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
   noPrivateKey: {
     label: 'key',
     values: {},
@@ -71,6 +75,15 @@ const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
     values: {},
     text: () => STARTER_LOST,
   },
+  keysSwappable: {
+    label: 'sandbox',
+    fact: () => 'sandbox_key_memory',
+    values: { error: 'string', keys: 'number' },
+    text: ({ error, keys }) =>
+      error === ''
+        ? `${keys} keys are in ordinary memory, which may be swapped out`
+        : `keys are in ordinary memory, which may be swapped out (mlock: ${error})`,
+  },
   stateUnsaved: {
     label: 'state',
     values: { why: 'string', isRetried: 'boolean' },
@@ -78,38 +91,44 @@ const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
   },
   sandboxOff: {
     label: 'sandbox',
+    fact: () => 'sandbox',
     values: {},
     text: () => 'off: the daemon keeps root and every right; for debugging only',
   },
   sandboxRefused: {
     label: 'sandbox',
+    fact: ({ step }) => `sandbox_${step}`,
     values: { step: 'string', call: 'string', error: 'string' },
     text: ({ step, call, error }) =>
       `${step.replaceAll('_', ' ')} does not hold (${call}: ${error})`,
   },
   sandboxRoot: {
-    label: 'sandbox user',
+    label: 'sandbox',
+    fact: () => 'sandbox_user',
     values: {},
     text: () => 'the daemon is still root, as TSWG_USER asks',
   },
   sandboxThreads: {
-    label: 'sandbox capabilities',
+    label: 'sandbox',
+    fact: () => 'sandbox_capabilities',
     values: {},
     text: () => 'the other threads keep the capabilities that they were started with',
   },
   sandboxProcessor: {
-    label: 'sandbox seccomp',
+    label: 'sandbox',
+    fact: () => 'sandbox_seccomp',
     values: { processor: 'string' },
     text: ({ processor }) => `system calls are not filtered: there is no filter for ${processor}`,
   },
   sandboxRing: {
-    label: 'sandbox seccomp',
+    label: 'sandbox',
+    fact: () => 'sandbox_seccomp',
     values: {},
     text: () => 'what is asked of an io_uring is not filtered',
   },
 };
 
-const PEER_WORDS: Vocabulary<PeerTrouble> = {
+export const PEER_WORDS: Vocabulary<PeerTrouble> = {
   routingLoop: {
     label: 'route',
     values: {},
@@ -183,13 +202,14 @@ function word(
   );
   if (!isComplete) return null;
   const text = printable(words.text(values, name));
-  return { label: words.label, text, isShownFirst: words.isShownFirst === true };
+  const fact = words.fact?.(values) ?? '';
+  return { label: words.label, text, isShownFirst: words.isShownFirst === true, fact };
 }
 
 function wordUnknown({ code, values }: ReportedTrouble): Wording {
   const told = Object.entries(values).map(([name, value]) => `${name}=${spell(value)}`);
   const text = printable([code, ...told].join(' '));
-  return { label: 'trouble', text, isShownFirst: true };
+  return { label: 'trouble', text, isShownFirst: true, fact: '' };
 }
 
 function spell(value: TroubleValue): string {

@@ -120,7 +120,8 @@ export class Daemon {
       this.#control,
       ...(this.#persistence === undefined ? [] : [this.#persistence]),
       {
-        facts: () => (underlay.trouble === '' ? {} : { socket: underlay.trouble }),
+        troubles: () =>
+          underlay.trouble === '' ? [] : [{ code: 'noSocket', why: underlay.trouble }],
         stop: () => underlay.close(),
       },
       { stop: () => this.#gate.close() },
@@ -195,8 +196,11 @@ export class Daemon {
     return new Operator({
       ...{ path: this.#path, underlay: this.#underlay, log: this.#log },
       ...{ ending: this.ending, upgrade: this.#upgrade },
-      startedAt: () => this.#startedAt,
-      facts: () => this.#subsystems.facts(),
+      subject: {
+        ...{ path: this.#path, confinement: this.#confinement, persistence: this.#persistence },
+        startedAt: () => this.#startedAt,
+      },
+      troubles: () => this.#subsystems.troubles(),
       onChange: () => this.#subsystems.changed(),
     });
   }

@@ -5,6 +5,7 @@
 
 import type { DeviceTrouble } from '../device/troubles.ts';
 import type { SandboxGap } from '../sandbox/gap.ts';
+import type { StateTrouble } from '../state/statekeeper.ts';
 
 export type DaemonTrouble =
   /** The interface is up, but there is no UDP socket. `why`: one line of plain words. */
@@ -12,10 +13,11 @@ export type DaemonTrouble =
   /** The helper that starts successors, and cleans up at the end, has ended. */
   | { readonly code: 'starterLost' }
   /**
-   * The state for a restart is not saved. `why`: one line of plain words. `isRetried`: it will be
-   * tried again; without that, by the next daemon only.
+   * Keys may be swapped out: all of them, since the system refused to lock memory (`error`), or
+   * `keys` beyond what the locked memory holds (`error` is empty).
    */
-  | { readonly code: 'stateUnsaved'; readonly why: string; readonly isRetried: boolean }
+  | { readonly code: 'keysSwappable'; readonly error: string; readonly keys: number }
+  | StateTrouble
   | SandboxGap;
 
 /** All that may be wrong with what a daemon's `stats` tells of before the peers. */

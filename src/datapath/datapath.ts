@@ -203,19 +203,3 @@ function createPractice(suite: CryptoSuite): { sealer: Sealer; opener: Opener; c
   key.fill(0);
   return practice;
 }
-
-/** How the path stands, for `stats`: its offloads, and what the system refused. */
-export function pathFacts({ tun, udp, gate }: Datapath): Record<string, string> {
-  const facts = { offload: offloadFact(tun, udp), gate: gate?.fact ?? 'none' };
-  const errors = [
-    ...[...(udp?.errors ?? [])].map(([error, count]) => [`udp_${error}`, String(count)]),
-    ...[...(tun?.errors ?? [])].map(([error, count]) => [`tun_${error}`, String(count)]),
-  ];
-  return { ...facts, ...Object.fromEntries(errors) };
-}
-
-function offloadFact(tun: Tun | undefined, udp: Udp | undefined): string {
-  const tunPart = tun?.isOffloading ? 'interface yes' : 'interface no';
-  if (udp === undefined) return tunPart;
-  return `${tunPart}, udp ${udp.isOffloading ? 'yes' : 'no'}`;
-}

@@ -27,6 +27,14 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
     { code: 'starterLost' },
     'starter: has ended: no upgrade in place; the control socket does not follow a renaming, and stays behind at our end. A new start of the daemon brings another starter',
   ],
+  [
+    { code: 'keysSwappable', error: '', keys: 7 },
+    'sandbox: 7 keys are in ordinary memory, which may be swapped out',
+  ],
+  [
+    { code: 'keysSwappable', error: 'EPERM', keys: 0 },
+    'sandbox: keys are in ordinary memory, which may be swapped out (mlock: EPERM)',
+  ],
   [{ code: 'stateUnsaved', why: 'the disk is full', isRetried: true }, 'state: the disk is full'],
   [
     { code: 'stateUnsaved', why: 'a read-only disk', isRetried: false },
@@ -40,16 +48,16 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
     { code: 'sandboxRefused', step: 'no_new_privs', call: 'prctl', error: 'EPERM' },
     'sandbox: no new privs does not hold (prctl: EPERM)',
   ],
-  [{ code: 'sandboxRoot' }, 'sandbox user: the daemon is still root, as TSWG_USER asks'],
+  [{ code: 'sandboxRoot' }, 'sandbox: the daemon is still root, as TSWG_USER asks'],
   [
     { code: 'sandboxThreads' },
-    'sandbox capabilities: the other threads keep the capabilities that they were started with',
+    'sandbox: the other threads keep the capabilities that they were started with',
   ],
   [
     { code: 'sandboxProcessor', processor: 'mips' },
-    'sandbox seccomp: system calls are not filtered: there is no filter for mips',
+    'sandbox: system calls are not filtered: there is no filter for mips',
   ],
-  [{ code: 'sandboxRing' }, 'sandbox seccomp: what is asked of an io_uring is not filtered'],
+  [{ code: 'sandboxRing' }, 'sandbox: what is asked of an io_uring is not filtered'],
 ];
 
 const OF_PEER: readonly [PeerTrouble, string][] = [
@@ -104,6 +112,17 @@ describe('what is wrong is put into words', () => {
   });
 });
 
+it('of the sandbox is said once in `stats`, by the fact where there is one', () => {
+  const sandboxed = OF_DEVICE.map(([trouble]) => reported(trouble)).filter(
+    ({ code }) => code.startsWith('sandbox') || code === 'keysSwappable',
+  );
+  const facts = sandboxed.map((trouble) => wordDeviceTrouble(trouble, 'wg0').fact);
+  expect(facts).toEqual([
+    ...['sandbox_key_memory', 'sandbox_key_memory', 'sandbox', 'sandbox_no_new_privs'],
+    ...['sandbox_user', 'sandbox_capabilities', 'sandbox_seccomp', 'sandbox_seccomp'],
+  ]);
+});
+
 describe('a trouble of another version is shown as code and values', () => {
   it.each<[string, ReportedTrouble, string]>([
     ['an unknown code', { code: 'brandNew', values: {} }, 'brandNew'],
@@ -125,7 +144,7 @@ describe('a trouble of another version is shown as code and values', () => {
       'a b="\\u001b?"',
     ],
   ])('%s', (_, trouble, text) => {
-    const expected = { label: 'trouble', text, isShownFirst: true };
+    const expected = { label: 'trouble', text, isShownFirst: true, fact: '' };
     expect(wordPeerTrouble(trouble, 'wg0')).toEqual(expected);
     expect(wordDeviceTrouble(trouble, 'wg0')).toEqual(expected);
   });

@@ -124,7 +124,7 @@ function removeStale(name: string, path: string): void {
     throw systemErrorOf(`open the control socket ${path}`, 'lstat', error);
   }
   if (!isSocket) {
-    const hint = 'a file that is no socket is in the way';
+    const hint = 'a file that is not a socket has this path';
     throw new SystemError(`open the control socket ${path}`, 'lstat', EEXIST!, hint);
   }
   if (isServed(path)) {

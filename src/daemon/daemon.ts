@@ -399,7 +399,7 @@ class Daemon {
   readonly #kept = (): void => {
     const name = this.#path.tun && tunName(this.#path.tun.fd);
     this.#log.error(
-      `The interface is ${name} now, its control socket is still ${this.#uapi?.file.path}`,
+      `The interface is now named ${name}; its control socket is still ${this.#uapi?.file.path}`,
     );
   };
 
@@ -426,7 +426,7 @@ class Daemon {
     this.#path.begin();
     try {
       if (request.operation === 'upgrade') {
-        return this.#upgrade?.request() ?? refuseUpgrade('it was started without the means for it');
+        return this.#upgrade?.request() ?? refuseUpgrade('it was started without its starter');
       }
       return this.#operator.answer(request);
     } catch (error) {

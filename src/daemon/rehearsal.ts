@@ -135,7 +135,7 @@ export function openRehearsal(
     return new Rehearsal(options);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    onRefusal(`No rehearsal: ${error.message}`);
+    onRefusal(`No rehearsal of the packet path: ${error.message}`);
     options.onEnd?.();
     return undefined;
   }

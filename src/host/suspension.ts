@@ -53,7 +53,7 @@ export function watchSuspension(
     suspendedBefore = suspended;
     if (ms < TOLD_SUSPENSION_MS) return;
     onNote(
-      `Resumed after ${Math.round(ms / 1_000)} s of suspend: sessions that expired meanwhile are renewed when there is something to send`,
+      `Resumed after ${Math.round(ms / 1_000)} s of suspension: sessions that expired in it are renewed when there is something to send`,
     );
   };
   const timer = watch(fd, onClockSet, onBug);

@@ -181,9 +181,10 @@ function prepare({ onRefusal }: SandboxOptions): void {
   void process.stderr;
   new Date().getTimezoneOffset();
   const error = stopReadingTerminals();
-  if (error !== 0) onRefusal(`Sandbox: terminal: can still be read (open: ${errnoName(error)})`);
+  if (error !== 0) onRefusal(`Sandbox: the terminal can still be read (open: ${errnoName(error)})`);
   const refusal = nameAllSockets();
-  if (refusal !== 0) onRefusal(`Sandbox: sockets: can be named (bind: ${errnoName(refusal)})`);
+  if (refusal !== 0)
+    onRefusal(`Sandbox: sockets can still be given a name (bind: ${errnoName(refusal)})`);
 }
 
 /** No core file with keys in it, and no debugger but root's with CAP_SYS_PTRACE. */
@@ -208,7 +209,7 @@ function confineToDirectories({ writableDirectories }: SandboxOptions): Confinem
 function describeLandlock(landlock: Confinement): Step {
   if (!landlock.isHeld) return refused(landlock.call, landlock.errno);
   if (landlock.coversAllThreads) return held('all threads');
-  return held(`the main thread (ABI ${landlock.abi} has nothing for the others)`);
+  return held(`the main thread (ABI ${landlock.abi} cannot cover the others)`);
 }
 
 function leaveRoot(
@@ -264,7 +265,7 @@ function filterCalls({ writableDirectories, connected }: SandboxOptions, hasRing
   if (filter === null) return { holds: false, text: `no (none for ${process.arch})` };
   const error = installFilter(filter);
   if (error !== 0) return refused('seccomp', error);
-  if (hasRing) return { holds: false, text: 'all threads, but not what io_uring is asked for' };
+  if (hasRing) return { holds: false, text: 'all threads, but not requests through io_uring' };
   return held('all threads');
 }
 

@@ -58,7 +58,7 @@ export class Persistence {
       wipeKeys(saved.change);
       if (device.recall(saved.memories)) {
         log.error(
-          'The clock is behind the handshakes before the restart: was it set back? Handshakes carry on from their timestamps',
+          'The clock is earlier than the handshakes before the restart: was it set back? Handshakes continue from their timestamps',
         );
       }
     }
@@ -89,7 +89,7 @@ export class Persistence {
   /** Call once the interface is up: the sessions before the restart are followed by new ones. */
   resume(now: number): void {
     const peers = this.#options.device.resume(now);
-    this.#options.log.debug(`Taken over: ${peers} peers had a session and are called`);
+    this.#options.log.debug(`Taken over: ${peers} peers had a session and are sent an initiation`);
   }
 
   /** Call after a change by the operator. */
@@ -134,7 +134,7 @@ export class Persistence {
 
   #read(isTakenOver: boolean): SavedState | null {
     const { log, interfaceIndex } = this.#options;
-    const consequence = isTakenOver ? 'starting without peers' : 'starting anew';
+    const consequence = isTakenOver ? 'starting without peers' : 'starting without a configuration';
     try {
       const file = this.#keeper.open();
       let found = file.read();
@@ -143,7 +143,8 @@ export class Persistence {
         return null;
       }
       const saved = found.kind === 'text' ? parseSavedState(found.text, interfaceIndex) : null;
-      if (saved === null && found.kind === 'text') found = file.refuse('it makes no sense');
+      if (saved === null && found.kind === 'text')
+        found = file.refuse('its contents cannot be parsed');
       if (found.kind === 'refused') {
         log.error(
           `The state ${file.path} is refused, ${found.why}: ${consequence}; it is kept as ${found.keptAs}`,

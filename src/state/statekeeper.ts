@@ -79,7 +79,7 @@ export class StateKeeper {
   /** What follows from a folder that could not be opened, and what helps; '' if it could. */
   get remedy(): string {
     if (this.#unopened === undefined || this.#file !== undefined) return '';
-    return `; once that is put right, \`tswg ${this.#name} upgrade\` or a restart begins to save it`;
+    return `; once that is fixed, \`tswg ${this.#name} upgrade\` or a restart begins to save it`;
   }
 
   /** The interface has another name, and so has the folder. */

@@ -275,7 +275,7 @@ function openError(name: string, error: number): SystemError {
   const isMissing = error === ENOENT || error === ENODEV || error === ENXIO;
   let hint: string | undefined;
   if (isMissing) hint = 'there is no /dev/net/tun; try "modprobe tun"';
-  else if (error === EACCES) hint = 'no access to /dev/net/tun; it takes root';
+  else if (error === EACCES) hint = 'no access to /dev/net/tun; root is needed';
   return new SystemError(`create interface ${name}`, 'open /dev/net/tun', error, hint);
 }
 
@@ -302,7 +302,7 @@ function kindOf(name: string): string {
     case 'wireguard':
       return "the kernel's own WireGuard";
     case 'tun':
-      return 'a TAP device, or a TUN device of several queues,';
+      return 'a TAP device, or a TUN device with several queues,';
     case '':
       return 'a network device of this machine';
     default:

@@ -5,7 +5,7 @@ import { FRESH_STATE } from './fakesystem.ts';
 const KEY = `${'A'.repeat(42)}E=`;
 const NAME = `wgpeer ${KEY} wgendpoint far.example 7`;
 const UNKNOWN =
-  'wgendpoint: far.example: no address of that host is known; check the name, and that DNS works here';
+  'wgendpoint: far.example: no address found for that host; check the name, and that DNS works here';
 
 /** Runs `netstart --keep wg0`; `events[n]` happens in the pause after the n-th pass. */
 async function keep(boot: FakeBoot, events: (() => void)[], words = 'wg0') {
@@ -103,7 +103,7 @@ describe('netstart --keep', () => {
     ]);
     expect(boot.complaints).toEqual([
       '/etc/hostname.wg0: there is no such file',
-      '/etc/hostname.wg0: others can get at this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
+      '/etc/hostname.wg0: other users can access this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
     ]);
     expect(boot.system.log).toEqual(['start wg0', 'up']);
   });

@@ -4,9 +4,8 @@
  */
 
 import { DROP_REASONS } from './device/drops.ts';
-import type { Endpoint } from './device/endpoint.ts';
+import { type Endpoint, formatEndpoint } from './device/endpoint.ts';
 import type { DeviceEvent } from './device/events.ts';
-import { formatEndpoint } from './uapi/endpoint.ts';
 
 /** LOG_LEVEL as wireguard-go has it; `verbose` means the same as `debug`. */
 export type LogLevel = 'silent' | 'error' | 'debug';

@@ -50,7 +50,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['crypto', 'gate', 'tun', 'udp'],
   },
   state: {
-    values: ['sys', 'control', 'uapi', 'device/configuration.ts'],
+    values: ['sys', 'uapi', 'device/configuration.ts'],
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
@@ -189,6 +189,27 @@ function importMistake(file: File, { from, isType }: Import): string | null {
   return `${target} is none of ${[...rule.values, ...(rule.types ?? [])].join(', ') || 'its own'}`;
 }
 
+/** Of every circle of imports one way round, from file to file. */
+function circlesOf(files: readonly File[]): string[] {
+  const targets = new Map(
+    files.map(({ place, text }) => {
+      const relatives = importsOf(text).filter(({ from }) => from.startsWith('.'));
+      return [place, relatives.map(({ from }) => join(dirname(place), from))];
+    }),
+  );
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const follow = (place: string, way: readonly string[]): void => {
+    const start = way.indexOf(place);
+    if (start >= 0) circles.push([...way.slice(start), place].join(' -> '));
+    if (start >= 0 || done.has(place)) return;
+    for (const target of targets.get(place) ?? []) follow(target, [...way, place]);
+    done.add(place);
+  };
+  for (const { place } of files) follow(place, []);
+  return circles;
+}
+
 /** First line (from 1) and length of every function that begins and ends on lines of its own. */
 function functionsOf(text: string): { line: number; length: number }[] {
   const lines = strip(text, true).split('\n');
@@ -218,6 +239,10 @@ describe('every file of src', () => {
       importsOf(file.text).map((one) => [file.path, importMistake(file, one)] as const),
     );
     expect(mistakes.filter(([, mistake]) => mistake !== null)).toEqual([]);
+  });
+
+  it('is in no circle of imports, types included', () => {
+    expect(circlesOf(typescript)).toEqual([]);
   });
 
   it.each(BANS)('does not say $word but uses $instead', ({ word, allowed }) => {

@@ -110,7 +110,7 @@ export const WORDS: readonly Word[] = [
     word: '-debug',
     args: [],
     place: 'interface',
-    summary: 'end that',
+    summary: 'stop logging every handshake and every dropped packet',
     example: 'tswg wg0 -debug',
   },
   {
@@ -159,7 +159,7 @@ export const WORDS: readonly Word[] = [
     word: 'prefixlen',
     args: ['LEN'],
     place: 'address',
-    summary: 'the same as a number of bits, for IPv4 and IPv6',
+    summary: 'prefix length of the IPv4 or IPv6 address, in bits',
     example: 'tswg wg0 inet6 fd00:99::1 prefixlen 64',
   },
   {
@@ -198,7 +198,7 @@ export const WORDS: readonly Word[] = [
     word: '-wgfwmark',
     args: [],
     place: 'wireguard',
-    summary: 'remove the mark',
+    summary: 'remove the firewall mark',
     example: 'tswg wg0 -wgfwmark',
   },
   {
@@ -274,7 +274,7 @@ export const WORDS: readonly Word[] = [
     word: 'wgpskfile',
     args: ['PATH'],
     place: 'peer',
-    summary: 'the same, read from a file; `-` is standard input',
+    summary: 'a secret shared with the peer, read from a file; `-` is standard input',
     detail:
       'The file must be readable by its owner alone (chmod 600), and holds one line as `tswg genpsk` writes it.',
     example: `tswg wg0 wgpeer ${KEY} wgpskfile /etc/wg/berlin.psk`,
@@ -307,7 +307,7 @@ export const WORDS: readonly Word[] = [
     aliases: ['-wgdescription'],
     args: [],
     place: 'peer',
-    summary: 'remove that text',
+    summary: 'remove the line of text about the peer',
     example: `tswg wg0 wgpeer ${KEY} -wgdescr`,
   },
   {

@@ -1,6 +1,6 @@
 /**
- * The control socket's file, seen from the daemon that serves it: its deletion is how an operator
- * stops a daemon, and when the interface is renamed it gets another name. Owns a descriptor of the
+ * The file of a daemon's socket, seen from the daemon that serves it: the deletion of the control
+ * socket's is how an operator stops a daemon, and when the interface is renamed it gets another name. Owns a descriptor of the
  * file, by which it is told from others that have its name; who may rename and remove it is the
  * starter's (starter.ts).
  *
@@ -10,7 +10,8 @@
 import { type FSWatcher, fstatSync, statSync, unlinkSync, watch } from 'node:fs';
 import { close, open } from '../sys/libc.ts';
 import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from '../sys/linux.ts';
-import { UAPI_DIRECTORY, uapiPath, uapiSocketNames } from './uapisocket.ts';
+import { type SocketPlace, socketNames, socketPath } from './socketplace.ts';
+import { controlPlace } from './uapisocket.ts';
 
 /** How often the file is looked for, beside being told by the file system. */
 const LOOK_INTERVAL_MS = 2_000;
@@ -29,7 +30,7 @@ export interface SocketFileListener {
 }
 
 export class SocketFile {
-  readonly directory: string;
+  readonly place: SocketPlace;
   #fd: number;
   /** Where it may be, as names of interfaces, the latest first. While there are two, that counts. */
   #names: readonly string[];
@@ -44,15 +45,15 @@ export class SocketFile {
    * @param name the interface's
    * @param fd of the file, from a predecessor's starter; it is the SocketFile's from here on
    */
-  constructor(name: string, directory = UAPI_DIRECTORY, fd?: number) {
-    this.directory = directory;
+  constructor(name: string, place: SocketPlace, fd?: number) {
+    this.place = place;
     this.#names = [name];
     this.#name = name;
-    this.#fd = fd ?? open(uapiPath(name, directory), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    this.#fd = fd ?? open(socketPath(place, name), O_PATH | O_NOFOLLOW | O_CLOEXEC);
     // A look now and then too: inotify may be exhausted, or the folder itself be replaced.
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS).unref();
     try {
-      this.#watcher = watch(directory, { persistent: false }, () => this.#look());
+      this.#watcher = watch(place.directory, { persistent: false }, () => this.#look());
       this.#watcher.on('error', () => {});
     } catch {
       // Only slower.
@@ -70,7 +71,7 @@ export class SocketFile {
   }
 
   get path(): string {
-    return uapiPath(this.name, this.directory);
+    return socketPath(this.place, this.name);
   }
 
   /** Tells what becomes of it from now on. */
@@ -106,7 +107,7 @@ export class SocketFile {
   }
 
   #isAt(name: string): boolean {
-    return this.#fd >= 0 && isSameFile(this.#fd, uapiPath(name, this.directory));
+    return this.#fd >= 0 && isSameFile(this.#fd, socketPath(this.place, name));
   }
 
   /** Leaves the file to whoever serves it from now on. */
@@ -144,11 +145,20 @@ export class SocketFile {
  * @throws Error with one line for the operator when there is no such file
  */
 export function openHeldSocketFile(name: string, fd?: number): SocketFile {
-  const names = fd === undefined ? [name] : uapiSocketNames();
-  const found = names.find((one) => fd === undefined || isSameFile(fd, uapiPath(one)));
-  const file = found === undefined ? null : new SocketFile(found, UAPI_DIRECTORY, fd);
+  const place = controlPlace();
+  const file = fd === undefined ? new SocketFile(name, place) : findSocketFile(place, fd);
   if (file !== null && file.fd >= 0) return file;
-  throw new Error(`take over from the daemon: its control socket is not in ${UAPI_DIRECTORY}`);
+  throw new Error(`take over from the daemon: its ${place.what} is not in ${place.directory}`);
+}
+
+/**
+ * The file that a descriptor is of, under whichever name; null when it is not in that place.
+ *
+ * @param fd the SocketFile's from here on, unless there is none
+ */
+export function findSocketFile(place: SocketPlace, fd: number): SocketFile | null {
+  const found = socketNames(place).find((name) => isSameFile(fd, socketPath(place, name)));
+  return found === undefined ? null : new SocketFile(found, place, fd);
 }
 
 function isSameFile(fd: number, path: string): boolean {

@@ -4,8 +4,8 @@
  */
 
 import { connect } from 'node:net';
-import { ERRNO, SystemError } from '../sys/libc.ts';
-import { systemErrorOf, UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
+import { ERRNO, SystemError, systemErrorOf } from '../sys/libc.ts';
+import { UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
 
 /**
  * How long a daemon may be silent: one with many peers takes a while over a large `set`, and an

@@ -20,7 +20,7 @@ import type { Socket } from 'node:net';
 import { monotonicMs } from '../sys/clock.ts';
 import { type Request, RequestReader } from '../uapi/request.ts';
 import { SocketFile, type SocketFileListener } from './socketfile.ts';
-import { openUapiSocket, UAPI_DIRECTORY } from './uapisocket.ts';
+import { controlPlace, openUapiSocket, UAPI_DIRECTORY } from './uapisocket.ts';
 import { UnixListener } from './unixlistener.ts';
 
 export interface UapiServerOptions extends SocketFileListener {
@@ -65,7 +65,7 @@ const IGNORED_MAX = 1024 * 1024;
 export async function serveUapi(options: UapiServerOptions): Promise<UapiServer> {
   const { name, directory = UAPI_DIRECTORY } = options;
   const fd = options.fd ?? openUapiSocket(name, directory);
-  const file = options.file ?? new SocketFile(name, directory);
+  const file = options.file ?? new SocketFile(name, controlPlace(directory));
   const clients = new Clients(options.handle, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
   const listener = new UnixListener({
     fd,

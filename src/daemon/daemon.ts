@@ -18,7 +18,8 @@ import { watchSuspension } from '../host/suspension.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
-import { createKernels, type Kernels } from '../packet/kernels/kernels.ts';
+import { createKernels } from '../packet/kernels/fastest.ts';
+import type { Kernels } from '../packet/kernels/kernels.ts';
 import { enterSandbox, planSandbox, type SandboxPlan } from '../sandbox/sandbox.ts';
 import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
@@ -348,7 +349,7 @@ class Daemon {
       remains: {
         name: file.name,
         index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
-        socketDirectory: file.directory,
+        socketDirectory: file.place.directory,
         controlFd: file.fd,
         stateDirectory,
         log: lastLog,

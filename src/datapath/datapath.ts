@@ -14,7 +14,8 @@ import type { DeviceEvent } from '../device/events.ts';
 import type { Floodgate } from '../gate/floodgate.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
 import type { Tun } from '../tun/tun.ts';
-import type { DatagramSink, Udp, UdpSocket } from '../udp/udp.ts';
+import type { DatagramSink, Udp } from '../udp/udp.ts';
+import type { UdpChannel } from '../udp/udpchannel.ts';
 
 /** Packets a turn takes from one descriptor before the others have theirs. */
 const TUN_BUDGET = 256;
@@ -96,7 +97,7 @@ export class Datapath {
     this.end();
   };
 
-  readUdp(socket: UdpSocket): void {
+  readUdp(socket: UdpChannel): void {
     this.begin();
     this.#hasDelivered = false;
     const { outcomes } = this.device;

@@ -11,7 +11,7 @@ import { KEY_BYTES } from '../noise/messages.ts';
 import type { DeviceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
-import { assignOwnAddresses } from './ownaddresses.ts';
+import { assignOwnAddresses } from './ownsources.ts';
 import { endpointChanged, isPathClear } from './paths.ts';
 import { Peer } from './peer.ts';
 import { pathsChanged } from './reroute.ts';

@@ -16,16 +16,15 @@ import type { Identity } from '../noise/identity.ts';
 import { Allowance } from './allowance.ts';
 import { AllowedIps } from './allowedips.ts';
 import { DeadlineTable } from './deadlines.ts';
+import { type Doorkeeper, NO_DOORKEEPER } from './doorkeeper.ts';
 import { type DropReason, Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
-import { PATH_UNKNOWN } from './paths.ts';
-import type { Peer } from './peer.ts';
+import { PATH_UNKNOWN, type Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
-import { type Doorkeeper, NO_DOORKEEPER } from './whereabouts.ts';
 
 /** A leap second is a step of one second back, and not worth a line. */
 const TOLD_STEP_BACK_MS = 2_000;

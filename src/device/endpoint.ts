@@ -3,6 +3,8 @@
  * (2.1) with the sticky source address. A plain value: sockets and their structures are io's.
  */
 
+import { formatAddress } from '../packet/address.ts';
+
 export class Endpoint {
   readonly family: 4 | 6;
   /** 4 or 16 bytes, network order. Never written after construction. */
@@ -55,6 +57,17 @@ export class Endpoint {
     this.source = null;
     this.sourceInterface = 0;
   }
+}
+
+/**
+ * As the UAPI spells it: `IPv4:port`, `[IPv6]:port`, `[IPv6%scope]:port`. The scope is written as a
+ * number, which every resolver takes.
+ */
+export function formatEndpoint(endpoint: Endpoint): string {
+  const address = formatAddress(endpoint.address);
+  if (endpoint.family === 4) return `${address}:${endpoint.port}`;
+  const scope = endpoint.scope === 0 ? '' : `%${endpoint.scope}`;
+  return `[${address}${scope}]:${endpoint.port}`;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,8 +4,8 @@
  */
 
 import type { Keypair } from '../noise/keypair.ts';
+import type { Doorkeeper } from './doorkeeper.ts';
 import type { Peer } from './peer.ts';
-import type { Doorkeeper } from './whereabouts.ts';
 
 /** `keypair` is null while the index belongs to a handshake that is still under way. */
 export interface IndexEntry {

@@ -7,10 +7,7 @@
  */
 
 import type { Core } from './core.ts';
-import type { Peer } from './peer.ts';
-
-/** What no `pathsVersion` of a Core is: the peer's path has to be looked at. */
-export const PATH_UNKNOWN = 0;
+import { PATH_UNKNOWN, type Peer } from './peer.ts';
 
 /**
  * Whether datagrams may leave for the peer's endpoint. Call before anything is sent there. While the

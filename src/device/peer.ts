@@ -10,8 +10,10 @@ import type { AllowedIps } from './allowedips.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { AddressSet } from './ownaddresses.ts';
-import { PATH_UNKNOWN } from './paths.ts';
 import { StagedPackets } from './staged.ts';
+
+/** What no `pathsVersion` of a Core is: the peer's path has to be looked at (paths.ts). */
+export const PATH_UNKNOWN = 0;
 
 export class Peer {
   /** 32 bytes; the peer's name. */

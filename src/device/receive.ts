@@ -34,7 +34,7 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
-import { hasOwnSource } from './ownaddresses.ts';
+import { hasOwnSource } from './ownsources.ts';
 import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import {

@@ -14,27 +14,6 @@ import type { Peer } from './peer.ts';
 /** A laptop between its networks has two or three. */
 export const PLACES_MAX = 4;
 
-/**
- * Learns whom the Device expects to hear from, in time: before a message goes out that will be
- * answered. What is expected twice, by two peers, has to be forgotten twice.
- */
-export interface Doorkeeper {
-  /** Messages to this receiver index (an unsigned 32-bit integer) are for a handshake or session. */
-  expectIndex(index: number): void;
-  forgetIndex(index: number): void;
-  /** A peer is known at this remote address and port. */
-  expectPlace(endpoint: Endpoint): void;
-  forgetPlace(endpoint: Endpoint): void;
-}
-
-/** For a Device whose messages nobody holds back. */
-export const NO_DOORKEEPER: Doorkeeper = {
-  expectIndex: () => {},
-  forgetIndex: () => {},
-  expectPlace: () => {},
-  forgetPlace: () => {},
-};
-
 /** Call when the peer's endpoint is where it has just proved to be; the oldest place may go. */
 export function heardAt(core: Core, peer: Peer, endpoint: Endpoint): void {
   const { places } = peer;

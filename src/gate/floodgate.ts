@@ -11,9 +11,9 @@
  * options of its own sockets.
  */
 
+import type { Doorkeeper } from '../device/doorkeeper.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
-import type { Doorkeeper } from '../device/whereabouts.ts';
 import { monotonicMs, random } from '../sys/clock.ts';
 import { close, getsockopt, Scratch } from '../sys/libc.ts';
 import { SOL_SOCKET } from '../sys/linux.ts';

@@ -5,9 +5,8 @@
  */
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { systemErrorOf } from '../control/uapisocket.ts';
 import type { Link, Netlink } from '../netlink/netlink.ts';
-import { ERRNO, SystemError } from '../sys/libc.ts';
+import { ERRNO, SystemError, systemErrorOf } from '../sys/libc.ts';
 
 /** Gone after a boot, as the routes are. */
 const DIRECTORY = '/run/tswg';

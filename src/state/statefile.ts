@@ -37,11 +37,19 @@ import {
 } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
-import { systemErrorOf } from '../control/uapisocket.ts';
 import { visible } from '../quotation.ts';
 import type { WritableDirectory } from '../sandbox/sandbox.ts';
 import { makeDirectory } from '../sys/directory.ts';
-import { close, ERRNO, errno, openat, renameat, SystemError, unlinkat } from '../sys/libc.ts';
+import {
+  close,
+  ERRNO,
+  errno,
+  openat,
+  renameat,
+  SystemError,
+  systemErrorOf,
+  unlinkat,
+} from '../sys/libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from '../sys/linux.ts';
 
 const STATE_DIRECTORY = '/var/lib/tswg';

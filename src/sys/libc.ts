@@ -137,6 +137,18 @@ export class SystemError extends Error {
   }
 }
 
+/** One of Node's own errors, worded as ours are. */
+export function systemErrorOf(
+  what: string,
+  call: string,
+  error: unknown,
+  hint?: string,
+): SystemError {
+  const { errno: number } = error as NodeJS.ErrnoException;
+  if (number === undefined) throw error;
+  return new SystemError(what, call, Math.abs(number), hint);
+}
+
 /** The address of the arena's first byte. Take it once: it does not change, nor does it cost less. */
 export function addressOf(arena: Arena): number {
   return Number(koffi.address(arena.memory.buffer));

@@ -7,7 +7,8 @@
 import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES, TURN_RESERVE_BYTES } from '../arena.ts';
 import type { DropReason } from '../device/drops.ts';
 import { Coalescer } from '../packet/coalesce.ts';
-import { createKernels, type Kernels } from '../packet/kernels/kernels.ts';
+import { createKernels } from '../packet/kernels/fastest.ts';
+import type { Kernels } from '../packet/kernels/kernels.ts';
 import { Segmenter } from '../packet/segment.ts';
 import { GSO_NONE, VIRTIO_FLAGS, VIRTIO_GSO_TYPE, VIRTIO_HEADER_BYTES } from '../packet/virtio.ts';
 import { addressOf, close, ERRNO, errno, errnoName, read, write, writev } from '../sys/libc.ts';

@@ -1,16 +1,10 @@
 /**
- * Endpoints as the UAPI spells them: `IPv4:port`, `[IPv6]:port`, `[IPv6%scope]:port`. Numeric
- * only; resolving names is for whoever talks to the UAPI.
+ * Reads endpoints as the UAPI spells them: `IPv4:port`, `[IPv6]:port`, `[IPv6%scope]:port` (they are
+ * written by device/endpoint.ts). Numeric only; resolving names is for whoever talks to the UAPI.
  */
 
 import { Endpoint } from '../device/endpoint.ts';
-import {
-  formatAddress,
-  isMapped,
-  parseAddress,
-  parseDecimal,
-  parsePort,
-} from '../packet/address.ts';
+import { isMapped, parseAddress, parseDecimal, parsePort } from '../packet/address.ts';
 
 /** The index of a network interface, 0 when there is none of that name. */
 export type InterfaceIndex = (name: string) => number;
@@ -43,12 +37,4 @@ export function parseEndpoint(text: string, interfaceIndex?: InterfaceIndex): En
 
 function parseScope(text: string, interfaceIndex: InterfaceIndex | undefined): number {
   return parseDecimal(text, SCOPE_MAX) ?? interfaceIndex?.(text) ?? 0;
-}
-
-/** The scope is written as a number, which every resolver takes. */
-export function formatEndpoint(endpoint: Endpoint): string {
-  const address = formatAddress(endpoint.address);
-  if (endpoint.family === 4) return `${address}:${endpoint.port}`;
-  const scope = endpoint.scope === 0 ? '' : `%${endpoint.scope}`;
-  return `[${address}${scope}]:${endpoint.port}`;
 }

@@ -7,8 +7,9 @@
  */
 
 import type { DeviceState, PeerState, Prefix } from '../device/configuration.ts';
+import { formatEndpoint } from '../device/endpoint.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
-import { formatEndpoint, type InterfaceIndex, parseEndpoint } from './endpoint.ts';
+import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, isZeroKey, KEY_BYTES, parseKey } from './key.ts';
 import { parseErrno } from './response.ts';
 

@@ -7,9 +7,10 @@
  */
 
 import type { AllowedIpChange, DeviceChange, PeerChange } from '../device/configuration.ts';
+import { formatEndpoint } from '../device/endpoint.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
 import { couldHoldKey, HIDDEN, visible } from '../quotation.ts';
-import { formatEndpoint, type InterfaceIndex, parseEndpoint } from './endpoint.ts';
+import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, parseKey } from './key.ts';
 import { EINVAL, EPROTO } from './response.ts';
 

@@ -1,13 +1,14 @@
 /**
  * `npm run bench`: tswg against wireguard-go, in turns, in the same network of two hosts. Prints a
- * table, writes bench.json and bench.svg. Leaves nothing behind, also when it is interrupted.
+ * table, writes bench.json, bench.svg and, when nothing was left out, the table of docs/benchmarks.md.
+ * Leaves nothing behind, also when it is interrupted.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import yargs from 'yargs';
 import { runCommand } from '../lab/openlabs.ts';
-import { REPOSITORY } from '../lab/repository.ts';
+import { DOCS, type Places, placesOf, replaceTable } from '../lab/publication.ts';
 import { unmet } from '../lab/requirements.ts';
 import { answers } from './answers.ts';
 import { drawChart } from './chart.ts';
@@ -21,16 +22,15 @@ import { HEAP_BYTES, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
 import { Samples } from './samples.ts';
 import { crowd, lookups, peers, prefixes } from './scale.ts';
 import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
-import { formatTable } from './table.ts';
+import { formatPageTable, formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
 
 const SCENARIOS: readonly Scenario[] = [
   ...[streams, ...variants, paths, datagrams, latency, answers, handshakes, peers, crowd],
   ...[prefixes, lookups, heap],
 ];
-/** Where the README looks. Partial runs write elsewhere, so as not to take its place. */
-const PUBLISHED = 'test/bench/results';
-const UNPUBLISHED = 'dist/bench';
+/** The page that shows the chart and the table of a whole run. */
+const PAGE = path.join(DOCS, 'benchmarks.md');
 /** `--quick` asks whether it runs, not how fast. */
 const QUICK = { rounds: 1, seconds: 1, largest: 1_000, heapBytes: 5e8 } as const;
 const DEFAULT_ROUNDS = 3;
@@ -42,7 +42,9 @@ const NAME_WIDTH = 56;
 interface Options {
   readonly settings: Settings;
   readonly profile: boolean;
-  readonly folder: string;
+  readonly places: Places;
+  /** Whether the page takes this run's table. */
+  readonly isPublished: boolean;
 }
 
 async function parseOptions(words: readonly string[]): Promise<Options> {
@@ -66,7 +68,7 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
     .version(false)
     .parseAsync();
   const { quick, rows } = parsed;
-  const isPartial = quick || rows.length > 0;
+  const isPublished = !quick && rows.length === 0 && parsed.out === undefined;
   const largest = quick ? QUICK.largest : Number.POSITIVE_INFINITY;
   return {
     settings: {
@@ -78,7 +80,8 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       heapBytes: quick ? QUICK.heapBytes : HEAP_BYTES,
     },
     profile: parsed.profile,
-    folder: path.resolve(parsed.out ?? path.join(REPOSITORY, isPartial ? UNPUBLISHED : PUBLISHED)),
+    places: placesOf('bench', isPublished, parsed.out),
+    isPublished,
   };
 }
 
@@ -116,21 +119,25 @@ async function measure(settings: Settings, samples: Samples): Promise<Failure[]>
 }
 
 function publish(
-  { settings, folder }: Options,
+  { settings, places, isPublished }: Options,
   machine: Machine,
   samples: Samples,
   failures: readonly Failure[],
 ): void {
-  mkdirSync(folder, { recursive: true });
   const outcomes = samples.outcomes();
-  writeFileSync(
-    path.join(folder, 'bench.json'),
-    formatRecord(machine, settings, samples, failures),
-  );
-  writeFileSync(path.join(folder, 'bench.svg'), drawChart(outcomes, machine));
+  const record = path.join(places.record, 'bench.json');
+  const chart = path.join(places.charts, 'bench.svg');
+  for (const folder of Object.values(places)) mkdirSync(folder, { recursive: true });
+  writeFileSync(record, formatRecord(machine, settings, samples, failures));
+  writeFileSync(chart, drawChart(outcomes, machine));
+  const written = [record, chart];
+  if (isPublished) {
+    writeFileSync(PAGE, replaceTable(readFileSync(PAGE, 'utf8'), formatPageTable(outcomes)));
+    written.push(PAGE);
+  }
   console.log(`\n${formatMachine(machine)}\n\n${formatTable(outcomes)}\n`);
   for (const { what, why } of failures) console.log(`FAILED: ${what}: ${why}`);
-  console.log(`written: ${path.join(folder, 'bench.json')} and bench.svg`);
+  console.log(`written: ${written.join(', ')}`);
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -144,9 +151,10 @@ async function main(words: readonly string[]): Promise<number> {
   }
   if (options.profile) {
     const text = `${formatMachine(machine)}\n\n${await profile(options.settings.seconds)}\n`;
-    mkdirSync(options.folder, { recursive: true });
-    writeFileSync(path.join(options.folder, 'profile.txt'), text);
-    console.log(`\n${text}\nwritten: ${path.join(options.folder, 'profile.txt')}`);
+    const file = path.join(options.places.record, 'profile.txt');
+    mkdirSync(options.places.record, { recursive: true });
+    writeFileSync(file, text);
+    console.log(`\n${text}\nwritten: ${file}`);
     return 0;
   }
   const samples = new Samples();

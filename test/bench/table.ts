@@ -1,7 +1,9 @@
 /**
- * The outcome as people read it: numbers with their unit, and the table of the terminal. Pure.
+ * The outcome as people read it: numbers with their unit, the table of the terminal, and that of
+ * docs/benchmarks.md. Pure.
  */
 
+import { formatMarkdown } from '../lab/publication.ts';
 import type { Row, Unit } from './rows.ts';
 import type { Outcome, Verdict } from './samples.ts';
 import type { Spread } from './statistics.ts';
@@ -55,6 +57,17 @@ export function formatTable(outcomes: readonly Outcome[]): string {
   );
   const rule = widths.map((width) => '-'.repeat(width)).join('  ');
   return [headings, rule, ...body].join('\n');
+}
+
+/** The medians in Markdown, for the page about the benchmark. */
+export function formatPageTable(outcomes: readonly Outcome[]): string {
+  const rows = outcomes.map(({ row, baseline, subject, ratio }) => [
+    ...[row.title, row.unit],
+    ...[baseline, subject].map((values) => valueCells(values, row)[0]),
+    ratio === null ? NOTHING : formatRatio(ratio.median),
+    formatBound(row, row.target?.atLeast),
+  ]);
+  return formatMarkdown([['row', 'unit', 'wireguard-go', 'tswg', 'ratio', 'at least'], ...rows]);
 }
 
 /** A value with the decimals of its unit, and without the unit. */

@@ -4,7 +4,7 @@ import { Arena } from '../../src/arena.ts';
 import { liveCiphers } from '../../src/crypto/openssl/ciphers.ts';
 import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
 import { Rehearsal } from '../../src/daemon/rehearsal.ts';
-import { createKernels } from '../../src/packet/kernels/kernels.ts';
+import { createKernels } from '../../src/packet/kernels/fastest.ts';
 import { Loop } from '../../src/sys/loop.ts';
 import { describeInNamespace, eventually } from '../lab/namespace.ts';
 

@@ -5,7 +5,8 @@ import { Arena } from '../../src/arena.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import { Datapath } from '../../src/datapath/datapath.ts';
 import type { Floodgate } from '../../src/gate/floodgate.ts';
-import type { DatagramSink, UdpSocket } from '../../src/udp/udp.ts';
+import type { DatagramSink } from '../../src/udp/udp.ts';
+import type { UdpChannel } from '../../src/udp/udpchannel.ts';
 
 const clock = vi.hoisted(() => ({ now: 0, threadMs: 0 }));
 vi.mock('../../src/sys/clock.ts', async (importOriginal) => ({
@@ -46,7 +47,7 @@ function path(stride = 1) {
       clock.threadMs += 8;
       return handed;
     };
-    path.readUdp({ family: 6, isEmpty, receive } as unknown as UdpSocket);
+    path.readUdp({ family: 6, isEmpty, receive } as unknown as UdpChannel);
   };
   /** So many handshakes wait, and have their turn. */
   const judge = (judged: number, accepted: number): void => {

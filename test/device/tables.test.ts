@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEADLINE, DeadlineTable } from '../../src/device/deadlines.ts';
+import { NO_DOORKEEPER } from '../../src/device/doorkeeper.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { HandshakeQueue, MAX_QUEUED_HANDSHAKES } from '../../src/device/handshakequeue.ts';
 import { IndexTable } from '../../src/device/indextable.ts';
@@ -7,7 +8,6 @@ import type { Peer } from '../../src/device/peer.ts';
 import { BURST_PACKETS, PACKETS_PER_SECOND, RateLimiter } from '../../src/device/ratelimiter.ts';
 import { remoteId } from '../../src/device/send.ts';
 import { MAX_STAGED_PACKETS, StagedPackets } from '../../src/device/staged.ts';
-import { NO_DOORKEEPER } from '../../src/device/whereabouts.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 
 describe('deadlines', () => {

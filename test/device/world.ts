@@ -8,9 +8,9 @@ import { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import type { DeviceChange, PeerChange } from '../../src/device/configuration.ts';
 import { Device } from '../../src/device/device.ts';
+import type { Doorkeeper } from '../../src/device/doorkeeper.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
-import type { Doorkeeper } from '../../src/device/whereabouts.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 
 export interface Datagram {

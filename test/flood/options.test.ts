@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { parseOptions } from './options.ts';
 import { ROWS } from './rows.ts';
 
-it('without words, flood is what the README shows', async () => {
+it('without words, flood is what docs/floods.md shows', async () => {
   expect(await parseOptions([])).toEqual({
     settings: { rounds: 3, seconds: 3, newcomers: 20, limit: 60 },
     ...{ rows: ROWS, isWhole: true, only: undefined, peer: 'wireguard-go' },

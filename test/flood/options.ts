@@ -22,7 +22,7 @@ export interface Options {
   readonly add: boolean;
   /** Say which rows there are, and do nothing. */
   readonly list: boolean;
-  /** Tables for the README. */
+  /** Tables for docs/floods.md. */
   readonly markdown: boolean;
   /** The record's folder; undefined for the usual one. */
   readonly out: string | undefined;
@@ -49,7 +49,7 @@ export async function parseOptions(words: readonly string[]): Promise<Options> {
     })
     .option('only', { choices: [TSWG.side, WIREGUARD_GO.side], describe: 'one of the two' })
     .option('add', { type: 'boolean', default: false, describe: 'to the rows of the record' })
-    .option('markdown', { type: 'boolean', default: false, describe: 'tables for the README' })
+    .option('markdown', { type: 'boolean', default: false, describe: 'tables for docs/floods.md' })
     .option('out', { type: 'string', describe: 'folder for flood.json' })
     .strict()
     .version(false)

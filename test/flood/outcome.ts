@@ -3,6 +3,7 @@
 import { formatJson } from '../bench/record.ts';
 import type { Side } from '../bench/samples.ts';
 import { median } from '../bench/statistics.ts';
+import { formatMarkdown } from '../lab/publication.ts';
 import type { Result } from './attempt.ts';
 import type { Row } from './rows.ts';
 import { judge, kept, type Results, waits } from './verdict.ts';
@@ -24,7 +25,7 @@ const HEADS: Readonly<Record<Row['section'], readonly string[]>> = {
   recovery: ['accident', 'asked/s', '', 'arrived/s', 'gate', 'seconds', ''],
 };
 
-/** Lines for the terminal, or in Markdown for the README. */
+/** Lines for the terminal, or in Markdown for docs/floods.md. */
 export function formatTables(outcomes: readonly Outcome[], isMarkdown = false): string {
   const sections = ['session', 'newcomer', 'recovery'] as const;
   const tables = sections.map((section) => {
@@ -33,7 +34,7 @@ export function formatTables(outcomes: readonly Outcome[], isMarkdown = false): 
   });
   return tables
     .filter((table) => table.length > 0)
-    .map((table) => (isMarkdown ? markdown(table) : columns(table)).join('\n'))
+    .map((table) => (isMarkdown ? formatMarkdown(table) : columns(table).join('\n')))
     .join('\n\n');
 }
 
@@ -111,10 +112,6 @@ function columns(table: readonly (readonly string[])[]): string[] {
       .join('  ')
       .trimEnd(),
   );
-}
-
-function markdown([head, ...rows]: readonly (readonly string[])[]): string[] {
-  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
 }
 
 /** JSON text. Who was never connected is null in it, as JSON knows no infinity. */

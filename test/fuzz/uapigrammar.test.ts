@@ -6,6 +6,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { formatEndpoint } from '../../src/device/endpoint.ts';
 import {
   formatAddress,
   formatPrefix,
@@ -13,7 +14,6 @@ import {
   parsePrefix,
 } from '../../src/packet/address.ts';
 import { visible } from '../../src/quotation.ts';
-import { formatEndpoint } from '../../src/uapi/endpoint.ts';
 import { formatKey } from '../../src/uapi/key.ts';
 import { RequestReader } from '../../src/uapi/request.ts';
 import { EINVAL } from '../../src/uapi/response.ts';

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { Coalescer } from '../../src/packet/coalesce.ts';
-import { createSimdKernels, type Kernels } from '../../src/packet/kernels/kernels.ts';
+import type { Kernels } from '../../src/packet/kernels/kernels.ts';
 import { createPortableKernels } from '../../src/packet/kernels/portable.ts';
+import { createSimdKernels } from '../../src/packet/kernels/simd.ts';
 import { Segmenter } from '../../src/packet/segment.ts';
 import {
   ACK,

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { createKernels, createSimdKernels } from '../../src/packet/kernels/kernels.ts';
+import { createKernels } from '../../src/packet/kernels/fastest.ts';
 import { createPortableKernels } from '../../src/packet/kernels/portable.ts';
 import { LONE, OPAQUE, RECORD_BYTES, TCP, UDP } from '../../src/packet/kernels/record.ts';
+import { createSimdKernels } from '../../src/packet/kernels/simd.ts';
 import { ACK, build, Dice, hex, PSH, plainSum, seeds, spec, TIMESTAMPS } from './trains.ts';
 
 const arena = new Arena(1 << 20);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { createSimdKernels, type Kernels } from '../../src/packet/kernels/kernels.ts';
+import type { Kernels } from '../../src/packet/kernels/kernels.ts';
 import { createPortableKernels } from '../../src/packet/kernels/portable.ts';
+import { createSimdKernels } from '../../src/packet/kernels/simd.ts';
 import { messageStride, paddedLength } from '../../src/packet/padding.ts';
 import { Segmenter } from '../../src/packet/segment.ts';
 import {

@@ -10,17 +10,15 @@ import path from 'node:path';
 import yargs from 'yargs';
 import { VERSION } from '../../src/version.ts';
 import { runCommand } from '../lab/openlabs.ts';
-import { REPOSITORY } from '../lab/repository.ts';
+import { placesOf } from '../lab/publication.ts';
 import { unmet } from '../lab/requirements.ts';
 import { drawChart } from './chart.ts';
 import { evaluate } from './outcome.ts';
 import { formatOutcome, formatRecord } from './report.ts';
 import { runSoak } from './soak.ts';
 
-/** Where the README looks; shorter runs write elsewhere, so as not to take its place. */
-const PUBLISHED = 'test/soak/results';
+/** A run of this length or more takes the place of the one that docs/soak.md shows. */
 const PUBLISHED_MINUTES = 60;
-const UNPUBLISHED = 'dist/soak';
 const DEFAULT_MINUTES = 10;
 const MS_PER_MINUTE = 60_000;
 
@@ -43,16 +41,17 @@ async function main(words: readonly string[]): Promise<number> {
   console.log(`soak: ${minutes} minutes, seed ${seed}; ${about}`);
   const recording = await runSoak(settings, (line) => console.log(`soak: ${line}`));
   const outcome = evaluate(recording);
-  const published = minutes >= PUBLISHED_MINUTES ? PUBLISHED : UNPUBLISHED;
-  const folder = path.resolve(options.out ?? path.join(REPOSITORY, published));
-  mkdirSync(folder, { recursive: true });
+  const places = placesOf('soak', minutes >= PUBLISHED_MINUTES, options.out);
+  const file = path.join(places.record, 'soak.json');
+  const chart = path.join(places.charts, 'soak.svg');
+  for (const folder of Object.values(places)) mkdirSync(folder, { recursive: true });
   const date = new Date().toISOString();
   const record = formatRecord({ date, machine: about }, settings, recording, outcome);
-  writeFileSync(path.join(folder, 'soak.json'), record);
+  writeFileSync(file, record);
   const svg = drawChart(recording, outcome, `${about}; ${date.slice(0, 10)}`);
-  writeFileSync(path.join(folder, 'soak.svg'), svg);
+  writeFileSync(chart, svg);
   console.log(`\n${formatOutcome(outcome)}\n`);
-  console.log(`written: ${path.join(folder, 'soak.json')} and soak.svg`);
+  console.log(`written: ${file}, ${chart}`);
   return outcome.verdicts.some(({ passed }) => passed === false) ? 1 : 0;
 }
 

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeviceState } from '../../src/device/configuration.ts';
-import { Endpoint } from '../../src/device/endpoint.ts';
+import { Endpoint, formatEndpoint } from '../../src/device/endpoint.ts';
 import { formatPrefix, parseAddress, parsePrefix } from '../../src/packet/address.ts';
-import { formatEndpoint } from '../../src/uapi/endpoint.ts';
 import { formatState, parseState } from '../../src/uapi/get.ts';
 import { answer, refuseGet } from '../../src/uapi/response.ts';
 import { deviceState, lines } from './arbitraries.ts';

@@ -6,10 +6,6 @@
  * what the network sent, and policy, are the callers'.
  */
 
-import type { Arena } from '../../arena.ts';
-import { KERNELS_BASE64 } from './binary.ts';
-import { createPortableKernels } from './portable.ts';
-
 export interface Kernels {
   readonly name: 'simd' | 'portable';
   /**
@@ -51,26 +47,4 @@ export interface Kernels {
   inspect(packet: number, length: number, record: number, mergeUdp: 0 | 1): number;
   /** 1 when two records' blanked headers are the same, else 0. */
   sameHeaders(record: number, other: number): number;
-}
-
-/** The fastest kernels that this machine compiles, on the memory of `arena`. */
-export function createKernels(arena: Arena): Kernels {
-  return createSimdKernels(arena) ?? createPortableKernels(arena);
-}
-
-/** The WebAssembly kernels; null where SIMD (or WebAssembly) is not to be had. */
-export function createSimdKernels(arena: Arena): Kernels | null {
-  let exports: Omit<Kernels, 'name'>;
-  try {
-    const binary = Uint8Array.from(atob(KERNELS_BASE64), (character) => character.charCodeAt(0));
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), {
-      env: { memory: arena.memory },
-    });
-    exports = instance.exports as unknown as Omit<Kernels, 'name'>;
-  } catch (error) {
-    if (error instanceof WebAssembly.CompileError) return null;
-    throw error;
-  }
-  const { sum, copyAndSum, copy, segment, inspect, sameHeaders } = exports;
-  return { name: 'simd', sum, copyAndSum, copy, segment, inspect, sameHeaders };
 }

@@ -16,7 +16,7 @@ import { parsePrefix } from '../../../src/packet/address.ts';
 import { checksum, pseudoHeaderSum, sum } from '../../../src/packet/checksum.ts';
 import { createPacketTooBig, ICMP_ANSWER_BYTES_MAX } from '../../../src/packet/icmp.ts';
 import { ipLength, ipVersion, isSound, readEcn, writeEcn } from '../../../src/packet/ip.ts';
-import { createKernels } from '../../../src/packet/kernels/kernels.ts';
+import { createKernels } from '../../../src/packet/kernels/fastest.ts';
 import { createPortableKernels } from '../../../src/packet/kernels/portable.ts';
 import { Segmenter } from '../../../src/packet/segment.ts';
 import { VIRTIO_HEADER_BYTES } from '../../../src/packet/virtio.ts';

@@ -5,7 +5,7 @@
 
 import { Arena, HEADROOM_BYTES } from '../../../src/arena.ts';
 import { Coalescer } from '../../../src/packet/coalesce.ts';
-import { createKernels } from '../../../src/packet/kernels/kernels.ts';
+import { createKernels } from '../../../src/packet/kernels/fastest.ts';
 import { createPortableKernels } from '../../../src/packet/kernels/portable.ts';
 import {
   OPAQUE,

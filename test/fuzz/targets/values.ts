@@ -20,6 +20,7 @@ import {
   parseNetmask,
   textMistake,
 } from '../../../src/cli/values.ts';
+import { formatEndpoint } from '../../../src/device/endpoint.ts';
 import {
   formatAddress,
   formatPrefix,
@@ -29,7 +30,7 @@ import {
   parsePrefix,
 } from '../../../src/packet/address.ts';
 import { visible } from '../../../src/quotation.ts';
-import { formatEndpoint, parseEndpoint } from '../../../src/uapi/endpoint.ts';
+import { parseEndpoint } from '../../../src/uapi/endpoint.ts';
 import { formatKey, parseKey } from '../../../src/uapi/key.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateToken } from '../mutator.ts';

@@ -1,0 +1,25 @@
+/**
+ * The kernels that are written in AssemblyScript (assembly/), compiled to WebAssembly with SIMD. Owns
+ * how the binary gets the arena's memory; `kernels.ts` says what each kernel does.
+ */
+
+import type { Arena } from '../../arena.ts';
+import { KERNELS_BASE64 } from './binary.ts';
+import type { Kernels } from './kernels.ts';
+
+/** The WebAssembly kernels; null where SIMD (or WebAssembly) is not to be had. */
+export function createSimdKernels(arena: Arena): Kernels | null {
+  let exports: Omit<Kernels, 'name'>;
+  try {
+    const binary = Uint8Array.from(atob(KERNELS_BASE64), (character) => character.charCodeAt(0));
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), {
+      env: { memory: arena.memory },
+    });
+    exports = instance.exports as unknown as Omit<Kernels, 'name'>;
+  } catch (error) {
+    if (error instanceof WebAssembly.CompileError) return null;
+    throw error;
+  }
+  const { sum, copyAndSum, copy, segment, inspect, sameHeaders } = exports;
+  return { name: 'simd', sum, copyAndSum, copy, segment, inspect, sameHeaders };
+}

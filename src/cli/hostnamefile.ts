@@ -130,7 +130,7 @@ function parseWords(name: string, words: readonly string[]): Action | Mistake {
 }
 
 // The columns: `inet [alias] ADDRESS NETMASK BROADCAST`, `inet6 [alias] ADDRESS PREFIXLEN`, and
-// any words behind them.
+// any words after them.
 
 function isAddressLine(words: readonly string[]): boolean {
   return words[0] === 'inet' || words[0] === 'inet6';

@@ -50,7 +50,7 @@ export function keyIn(text: string, word: string, shown: string): Uint8Array {
   );
 }
 
-/** What is wrong with the mode of a file of secrets, and how to mend it; null when nothing is. */
+/** What is wrong with the mode of a file of secrets, and how to fix it; null when nothing is. */
 export function looseMistake(path: string, mode: number): string | null {
   if ((mode & LOOSE_MODE) === 0) return null;
   const shown = mode.toString(8).padStart(3, '0');

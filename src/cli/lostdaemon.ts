@@ -1,5 +1,5 @@
 /**
- * The one rule for what a daemon leaves behind that has ended without its interface: by SIGKILL or
+ * The one rule for what is left of a daemon that has ended without its interface: by SIGKILL or
  * a crash, or stopped while it was persistent, with or without its control socket. Every command
  * asks here.
  */

@@ -190,7 +190,7 @@ class Reading {
     if (wrong !== null) return mistake(wrong);
     if (this.alone !== null) {
       if (this.#settings > 0) {
-        return mistake(`${this.alone.word}: expected no other words beside it`);
+        return mistake(`${this.alone.word}: expected no other words with it`);
       }
       return this.alone.command;
     }
@@ -208,7 +208,7 @@ function takeAlone(reading: Reading, word: string, command: Command): string | n
   const before = reading.alone;
   const isView = ({ kind }: Command): boolean => kind === 'show' || kind === 'stats';
   if (before !== null && !(isView(command) && isView(before.command)))
-    return `${word}: expected no other words beside it`;
+    return `${word}: expected no other words with it`;
   // `stats --json` is the same as --json, which holds the counters too.
   if (before?.command.kind !== 'show') reading.alone = { word, command };
   return null;

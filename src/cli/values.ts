@@ -1,5 +1,5 @@
 /**
- * The values behind the words: what each may be, and one line that says so when it is not. Pure;
+ * The values after the words: what each may be, and one line that says so when it is not. Pure;
  * knows no order of words.
  */
 

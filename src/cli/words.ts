@@ -118,7 +118,7 @@ export const WORDS: readonly Word[] = [
     args: [],
     follows: 'ADDR[/LEN] [DEST]',
     place: 'address',
-    summary: 'set the IPv4 address, and for a point-to-point link that of the other end',
+    summary: 'set the IPv4 address, and on a point-to-point link the address of the other end',
     detail:
       'It replaces the first IPv4 address of the interface, unless alias is given with it. Without /LEN, netmask or prefixlen it is a single host (/32). The word itself may be left out.',
     example: 'tswg wg0 inet 10.99.0.1/30',
@@ -137,7 +137,7 @@ export const WORDS: readonly Word[] = [
     word: 'alias',
     args: [],
     place: 'address',
-    summary: 'add the address to those of the interface',
+    summary: 'add the address and keep the others',
     example: 'tswg wg0 inet alias 10.99.1.1/24',
   },
   {
@@ -249,7 +249,7 @@ export const WORDS: readonly Word[] = [
     word: 'wgaip',
     args: ['PREFIX'],
     place: 'peer',
-    summary: 'addresses inside the tunnel that belong to this peer; repeat it for more',
+    summary: 'addresses of this peer inside the tunnel; repeat it for more',
     detail:
       'All wgaip after one wgpeer together replace the set that the peer had. A prefix that another peer had is taken from that one. Either loss is reported.',
     example: `tswg wg0 wgpeer ${KEY} wgaip 10.99.0.2/32 wgaip 10.20.0.0/24`,

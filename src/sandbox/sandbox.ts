@@ -58,7 +58,7 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const RLIMIT_CORE = 4;
 
 /**
- * A directory in which the daemon goes on making and replacing files, through a descriptor: it is
+ * A directory in which the daemon continues to make and replace files, through a descriptor: it is
  * given to the user that the daemon becomes, and must be nobody else's to use.
  */
 export interface WritableDirectory {

@@ -1,9 +1,9 @@
 /**
- * A persistent daemon's life after death: what it leaves behind for its successor, and how the
+ * A persistent daemon's life after death: what it leaves to its successor, and how the
  * successor takes that up. Joins the Device, the state's text (state/savedstate.ts) and its file
  * (state/statekeeper.ts); that the interface stays is the TUN device's.
  *
- * A state belongs to its interface. Where that is gone (the machine was started anew, or somebody
+ * A state belongs to its interface. Where that is gone (the machine was started again, or somebody
  * deleted it while nobody served it), its peers are not brought back: the operator's files may no
  * longer name them.
  */
@@ -107,7 +107,7 @@ export class Persistence {
     }
   }
 
-  /** Where the daemon goes on writing. */
+  /** Where the daemon continues to write. */
   get directory(): WritableDirectory | undefined {
     return this.#keeper.directory;
   }

@@ -166,7 +166,7 @@ export class StateFile {
   }
 
   /**
-   * Reads what a predecessor left behind. What is refused is first put aside, so that the next
+   * Reads what a predecessor left. What is refused is first put aside, so that the next
    * write does not destroy it. Only at the start, since it goes by paths.
    *
    * @throws {SystemError}
@@ -194,7 +194,7 @@ export class StateFile {
     }
   }
 
-  /** For a text whose first line and checksum were right, but which makes no sense. */
+  /** For a text whose first line and checksum were right, but which cannot be parsed. */
   refuse(why: string): Found & { readonly kind: 'refused' } {
     return this.#refuse(why);
   }

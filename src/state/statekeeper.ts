@@ -157,7 +157,7 @@ export class StateKeeper {
     this.#timer = setTimeout(() => void this.#save(), at - monotonicMs());
   }
 
-  /** One at a time: whoever asks while a save is under way gets one after it. Never rejects. */
+  /** One at a time: a request while a save is under way gets one after it. Never rejects. */
   #save(): Promise<void> {
     this.#dueAt = Number.POSITIVE_INFINITY;
     this.#saving = this.#saving.then(() => this.#saveNow());
@@ -182,7 +182,7 @@ export class StateKeeper {
     }
   }
 
-  /** The tunnel goes on without; the line is said once, not at every attempt. */
+  /** The tunnel continues without; the line is said once, not at every attempt. */
   #fail(error: unknown): void {
     if (!(error instanceof SystemError)) throw error;
     if (error.message !== this.#trouble) this.#options.onNote(error.message);

@@ -35,7 +35,7 @@ export interface TunOptions extends TunDeviceOptions {
 
 /**
  * Takes one IP packet: `length` bytes of the arena at `offset`, until the turn's end.
- * HEADROOM_BYTES before it and TAILROOM_BYTES behind it are free. The offset is a multiple of 16,
+ * HEADROOM_BYTES before it and TAILROOM_BYTES after it are free. The offset is a multiple of 16,
  * except for the packets of a super-packet whose stride is not (an MTU that is no multiple of 16).
  */
 export type PacketSink = (offset: number, length: number) => void;

@@ -174,7 +174,7 @@ function settle(
 ): Framing {
   const setOffloads = (flags: number): boolean => ioctl(fd, TUNSETOFFLOAD, flags) === 0;
   if (!hasHeader) {
-    // Whoever served the interface before us may have taken super-packets.
+    // The daemon that served the interface before us may have taken super-packets.
     setOffloads(0);
     return { fd, hasHeader, takesTcp: false, takesUdp: false };
   }

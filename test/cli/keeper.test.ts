@@ -59,8 +59,8 @@ describe('netstart --keep', () => {
     ]);
     expect(boot.told).toEqual([
       'ready',
-      `Missing: 2; hostname.wg0:3: ${UNKNOWN}; hostname.wg0:4: !false: exit code 1`,
-      'Missing: 1; hostname.wg0:4: !false: exit code 1',
+      `Not carried out: 2; hostname.wg0:3: ${UNKNOWN}; hostname.wg0:4: !false: exit code 1`,
+      'Not carried out: 1; hostname.wg0:4: !false: exit code 1',
       'Every line has been carried out',
     ]);
   });
@@ -142,7 +142,7 @@ describe('netstart --keep', () => {
     expect(code).toBe(1);
     expect(boot.system.log).toEqual(['start wg0', 'delete link wg0']);
     expect(boot.complaints.at(-1)).toBe(
-      'wg0: the interface was removed: its lines are not tried again',
+      'wg0: the interface was removed; its lines are not tried again',
     );
   });
 

@@ -157,7 +157,7 @@ describeInLab('the systemd unit', ['setpriv', 'wg'], () => {
         'hostname.wg0:3: wgpotr: unknown word; did you mean wgport?',
       ];
       await waitFor(() => lines.states.length > 1, 'STATUS=');
-      expect(lines.states).toEqual(['READY=1', `STATUS=Missing: 2; ${missing.join('; ')}`]);
+      expect(lines.states).toEqual(['READY=1', `STATUS=Not carried out: 2; ${missing.join('; ')}`]);
       await gateway.writeFile(FILE, `!test -e /run/later\n!echo once\n${text}`);
       await gateway.run('touch', ['/run/later']);
       expect(await keeper.exited).toBe(0);

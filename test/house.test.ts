@@ -22,7 +22,6 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   crypto: { values: [] },
   noise: { values: ['crypto'] },
   packet: { values: [] },
-  'packet/address.ts': { values: ['packet'], types: ['device/configuration.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
     values: ['packet/address.ts', 'device/endpoint.ts'],

@@ -4,7 +4,8 @@
  * `get` and from the list of addresses.
  */
 
-import type { DeviceChange, PeerChange, PeerState, Prefix } from '../device/configuration.ts';
+import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
+import type { Prefix } from '../packet/address.ts';
 import { broadcastOf, formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import type { Draft } from './command.ts';

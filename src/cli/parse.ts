@@ -22,7 +22,7 @@ import {
   textMistake,
   unknownWord,
 } from './values.ts';
-import { COMMANDS, findWord, type Word, wordNames } from './words.ts';
+import { COMMANDS, findWord, type Word, type WordName, wordNames } from './words.ts';
 
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
@@ -214,8 +214,8 @@ function takeAlone(reading: Reading, word: string, command: Command): string | n
   return null;
 }
 
-/** How each word is taken. The rows of the table of words, in its order. */
-const TAKES: Readonly<Record<string, Take>> = {
+/** How each word is taken, in the order of the table of words. */
+const TAKES: Readonly<Record<WordName, Take>> = {
   create: (reading) => {
     if (!reading.isFirst) return 'create: expected as the first word after the interface';
     if (!isCreatableName(reading.name)) {

@@ -152,7 +152,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
     const { setUpEngine } = await import('../sys/engine.ts');
     setUpEngine();
-    const { runDaemon } = await import('../daemon/daemon.ts');
+    const { runDaemon } = await import('../daemon/life.ts');
     const { takeServiceNotifier } = await import('../host/servicenotify.ts');
     const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
     const log = await openLog(isBehind && !keepsOutput(env), env);
@@ -172,6 +172,9 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       name,
       logLevel,
       writeLog,
+      environment: env,
+      sandbox: true,
+      signals: true,
       ...(logLevel === 'silent' || log.fd === undefined
         ? {}
         : { lastLog: { fd: log.fd, tag: log.tag } }),

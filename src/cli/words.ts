@@ -9,7 +9,7 @@
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
-export interface Word {
+interface Row {
   readonly word: string;
   readonly aliases?: readonly string[];
   /** Names of the arguments that must follow. */
@@ -25,9 +25,14 @@ export interface Word {
   readonly example: string;
 }
 
+/** A word that follows the name of an interface. */
+export interface Word extends Row {
+  readonly word: WordName;
+}
+
 const KEY = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
 
-export const WORDS: readonly Word[] = [
+const ROWS = [
   {
     word: 'create',
     args: [],
@@ -324,10 +329,14 @@ export const WORDS: readonly Word[] = [
     summary: 'show the state as JSON, without any secret key',
     example: 'tswg wg0 --json',
   },
-];
+] as const satisfies readonly Row[];
+
+export type WordName = (typeof ROWS)[number]['word'];
+
+export const WORDS: readonly Word[] = ROWS;
 
 /** Words that stand alone, without an interface before them. */
-export const COMMANDS: readonly Omit<Word, 'place'>[] = [
+export const COMMANDS: readonly Omit<Row, 'place'>[] = [
   {
     word: 'genkey',
     args: [],

@@ -4,13 +4,8 @@
  */
 
 import { wipe } from '../crypto/bytes.ts';
+import type { Prefix } from '../packet/address.ts';
 import type { Endpoint } from './endpoint.ts';
-
-/** A prefix of allowed IPs. `address`: 4 or 16 bytes; bits behind `length` are zero. */
-export interface Prefix {
-  readonly address: Uint8Array;
-  readonly length: number;
-}
 
 export interface AllowedIpChange {
   readonly prefix: Prefix;

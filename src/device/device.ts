@@ -111,6 +111,11 @@ export class Device {
     return this.core.isUp;
   }
 
+  /** Whether `debug` is on. */
+  get isDebugging(): boolean {
+    return this.core.isDebugging;
+  }
+
   get listenPort(): number {
     return this.core.listenPort;
   }

@@ -17,8 +17,8 @@ export interface Successor {
 }
 
 export interface UpgradeOptions {
-  readonly successor: Successor;
-  readonly remains: Remains;
+  /** Without it there is no upgrade. */
+  readonly successor: Successor | undefined;
   readonly path: Datapath;
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
@@ -30,50 +30,52 @@ export interface UpgradeOptions {
   readonly onBug: (error: unknown) => void;
 }
 
-/**
- * Before the daemon confines itself: afterwards it can start nothing. Undefined, and a line in the
- * log, when descriptors are short.
- */
-export function openUpgrade(options: UpgradeOptions): Upgrade | undefined {
-  try {
-    return new Upgrade(options);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    options.log.error(
-      `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
-    );
-    return undefined;
-  }
-}
-
 export class Upgrade {
   readonly #options: UpgradeOptions;
-  readonly #succession: Succession;
+  #succession: Succession | undefined;
   #trouble = '';
 
-  /** @throws {SystemError} */
   constructor(options: UpgradeOptions) {
     this.#options = options;
-    this.#succession = new Succession({
-      ...options.successor,
-      remains: options.remains,
-      bequeath: () => {
-        options.path.begin();
-        return options.pack();
-      },
-      onOutcome: this.#follow,
-      onStarterGone: this.#miss,
-      onBug: options.onBug,
-    });
   }
 
-  /** What is lost since the starter has ended, for the operator; '' as long as there is one. */
-  get trouble(): string {
-    return this.#trouble;
+  /**
+   * Before the daemon confines itself: afterwards it can start nothing. Where descriptors are short
+   * there is no upgrade, and a line in the log.
+   */
+  open(remains: Remains): void {
+    const { successor, path, pack, log, onBug } = this.#options;
+    if (successor === undefined) return;
+    try {
+      this.#succession = new Succession({
+        ...successor,
+        remains,
+        bequeath: () => {
+          path.begin();
+          return pack();
+        },
+        onOutcome: this.#follow,
+        onStarterGone: this.#miss,
+        onBug,
+      });
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      log.error(
+        `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
+      );
+    }
+  }
+
+  /** What is lost since the starter has ended, for `stats`. */
+  facts(): Readonly<Record<string, string>> {
+    return this.#trouble === '' ? {} : { starter: this.#trouble };
   }
 
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
   async request(): Promise<string> {
+    if (this.#succession === undefined) {
+      return refuseUpgrade('it was started without the means for it');
+    }
     const outcome = await this.#succession.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
@@ -83,12 +85,12 @@ export class Upgrade {
 
   /** The interface has another name. */
   rename(): void {
-    this.#succession.rename();
+    this.#succession?.rename();
   }
 
-  /** The last that a daemon does; `isSucceeded`: another process goes on in its place. */
-  close(isSucceeded: boolean): void {
-    this.#succession.close(isSucceeded);
+  /** The last that a daemon does; `notOurs`: another process continues in its place. */
+  close(kind: string): void {
+    this.#succession?.close(kind === 'notOurs');
   }
 
   readonly #miss = (why: string): void => {

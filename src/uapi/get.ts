@@ -6,8 +6,9 @@
  * between the others.
  */
 
-import type { DeviceState, PeerState, Prefix } from '../device/configuration.ts';
+import type { DeviceState, PeerState } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
+import type { Prefix } from '../packet/address.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
 import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, isZeroKey, KEY_BYTES, parseKey } from './key.ts';

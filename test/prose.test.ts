@@ -36,21 +36,20 @@ const PLAIN: readonly (readonly [RegExp, string])[] = [
   [/\bbetter use\b/i, 'prefer'],
 ];
 
-/** A comment, or a text in quotes: one line of a template is a text, too. */
-const COMMENT_OR_TEXT =
-  /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
-
-/** Lines of text of a source file, each with its number. Assertions of ours are texts, too. */
-function textsOf(source: string): { line: number; text: string }[] {
-  return [...source.matchAll(COMMENT_OR_TEXT)].flatMap(({ 0: found, index }) => {
-    if (found.startsWith('/')) return [];
-    const first = source.slice(0, index).split('\n').length;
-    return found.split('\n').map((text, i) => ({ line: first + i, text }));
-  });
+interface Line {
+  readonly number: number;
+  readonly text: string;
 }
 
-function linesOf(text: string): { line: number; text: string }[] {
-  return text.split('\n').map((one, i) => ({ line: i + 1, text: one }));
+function linesOf(text: string): Line[] {
+  return text.split('\n').map((line, i) => ({ number: i + 1, text: line }));
+}
+
+/** The code without its comments and without the names of members, which are words, too. */
+function codeOf(source: string): Line[] {
+  return linesOf(source)
+    .filter(({ text }) => !/^\s*(\/?\*|\/\/)/.test(text))
+    .map(({ number, text }) => ({ number, text: text.replace(/[.#]\w+/g, '') }));
 }
 
 const FOLDERS = ['src', 'bin', 'examples'];
@@ -64,10 +63,10 @@ it('what an operator reads is in the words of a man page', () => {
   const found = files.flatMap((path) => {
     const text = readFileSync(path, 'utf8');
     const isSource = path.endsWith('.ts');
-    return (isSource ? textsOf(text) : linesOf(text)).flatMap(({ line, text: said }) =>
+    return (isSource ? codeOf(text) : linesOf(text)).flatMap(({ number, text: said }) =>
       PLAIN.filter(([word]) => word.test(said)).map(
         ([word, plain]) =>
-          `${path.slice(ROOT.length)}:${line}: ${word.exec(said)![0]}: say "${plain}": ${said.trim()}`,
+          `${path.slice(ROOT.length)}:${number}: ${word.exec(said)![0]}: say "${plain}": ${said.trim()}`,
       ),
     );
   });

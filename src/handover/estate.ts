@@ -57,7 +57,7 @@ export function unpackEstate({ bytes, fds }: Estate): Inherited {
   bytes.fill(0);
   const [tunFd, uapiFd, ...udpFds] = fds;
   if (bequest === null || tunFd === undefined || uapiFd === undefined) {
-    throw refusal('a bequest of a version known here');
+    throw refusal('a state of a known version');
   }
   if (!isListeningUnixStream(uapiFd)) throw refusal('a listening UNIX socket for control');
   const sockets = bequest.udpFamilies.slice(0, FAMILIES_MAX).flatMap((family, i) => {
@@ -89,7 +89,7 @@ export function useEstate(
 ): void {
   const saved = parseSavedState(bequest.state, interfaceIndex);
   if (saved === null) {
-    throw new Error('take over from the daemon: expected a state of a version known here');
+    throw new Error('take over from the daemon: expected a state of a known version');
   }
   path.begin();
   const { device, tun } = path;

@@ -327,7 +327,7 @@ describe('the program on disk', () => {
       [
         'once it may begin',
         "unpackEstate(predecessor.take()); predecessor.begin(process.pid, '6.6.6'); process.exit(3);",
-        /the new program ended when it was to begin/,
+        /the new program ended when it had to begin/,
         2,
       ],
     ])('%s, the old one carries on', (_, act, why, sessions) =>

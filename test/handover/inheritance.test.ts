@@ -55,7 +55,7 @@ describe('an estate', () => {
   });
 
   const cases: [string, () => number[], Partial<Bequest>, RegExp][] = [
-    ['no control socket', () => [pair()], {}, /a bequest/],
+    ['no control socket', () => [pair()], {}, /a state of a known version/],
     ['a pair for control', () => [pair(), pair(), udp()], {}, /a listening UNIX socket/],
     ['netlink for control', () => [pair(), netlink(), udp()], {}, /a listening UNIX socket/],
     ['no UDP socket', () => [pair(), control()], {}, /a socket for each family/],

@@ -56,7 +56,7 @@ describe('what is handed over', () => {
   });
 
   const cases: [string, () => number[], Partial<Contents>, RegExp][] = [
-    ['no control socket', () => [pair()], {}, /contents/],
+    ['no control socket', () => [pair()], {}, /a state of a known version/],
     ['a pair for control', () => [pair(), pair(), udp()], {}, /a listening UNIX socket/],
     ['netlink for control', () => [pair(), netlink(), udp()], {}, /a listening UNIX socket/],
     ['no UDP socket', () => [pair(), control()], {}, /a socket for each family/],

@@ -31,9 +31,8 @@ const START_TIMEOUT_MS = 20_000;
 
 /** The package's folder, seen from the sources and from dist. */
 function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const levels = here.endsWith(join('dist', 'src', 'io')) ? '../../..' : '../..';
-  return join(here, levels);
+  const above = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+  return basename(above) === 'dist' ? dirname(above) : above;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -3,7 +3,8 @@
  * carry them out.
  */
 
-import type { AllowedIpChange, Prefix } from '../device/configuration.ts';
+import type { AllowedIpChange } from '../device/configuration.ts';
+import type { Prefix } from '../packet/address.ts';
 
 /** A secret that was given in the command, or the file that holds it (`-`: standard input). */
 export type KeySource =

@@ -4,7 +4,10 @@
  * `get` and from the list of addresses.
  */
 
-import type { DeviceChange, PeerChange, PeerState, Prefix } from '../device/configuration.ts';
+import { sameBytes } from '../bytes.ts';
+import { isZero } from '../crypto/bytes.ts';
+import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
+import type { Prefix } from '../packet/address.ts';
 import { broadcastOf, formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import type { Draft } from './command.ts';
@@ -274,14 +277,6 @@ function moot(text: string): Warning {
   return { text, isMoot: true };
 }
 
-function isZero(key: Uint8Array): boolean {
-  return key.every((octet) => octet === 0);
-}
-
 function samePrefix(a: Prefix, b: Prefix): boolean {
   return a.length === b.length && sameBytes(a.address, b.address);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

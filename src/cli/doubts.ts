@@ -3,7 +3,7 @@
  * they were taken for. They are carried out; who asked is told if it changes anything. Pure.
  */
 
-import type { Prefix } from '../device/configuration.ts';
+import type { Prefix } from '../packet/address.ts';
 import {
   broadcastOf,
   formatAddress,

@@ -8,6 +8,7 @@
 
 import { parseDecimal, parsePort } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
+import { parseMark } from '../uapi/set.ts';
 import { AddressWords } from './addresswords.ts';
 import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
@@ -18,11 +19,10 @@ import {
   INTERFACE_NAME_RULE,
   isCreatableName,
   isInterfaceName,
-  parseMark,
   textMistake,
   unknownWord,
 } from './values.ts';
-import { COMMANDS, findWord, type Word, wordNames } from './words.ts';
+import { COMMANDS, findWord, type Word, type WordName, wordNames } from './words.ts';
 
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
@@ -212,8 +212,8 @@ function takeAlone(reading: Reading, word: string, command: Command): string | n
   return null;
 }
 
-/** How each word is taken. The rows of the table of words, in its order. */
-const TAKES: Readonly<Record<string, Take>> = {
+/** How each word is taken, in the order of the table of words. */
+const TAKES: Readonly<Record<WordName, Take>> = {
   create: (reading) => {
     if (!reading.isFirst) return 'create: expected as the first word after the interface';
     if (!isCreatableName(reading.name)) {

@@ -6,10 +6,12 @@
  * where Linux or safety asks for them.
  */
 
+import { DEFAULT_MTU } from '../device/configuration.ts';
+
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
-export interface Word {
+interface Row {
   readonly word: string;
   readonly aliases?: readonly string[];
   /** Names of the arguments that must follow. */
@@ -25,9 +27,14 @@ export interface Word {
   readonly example: string;
 }
 
+/** A word that follows the name of an interface. */
+export interface Word extends Row {
+  readonly word: WordName;
+}
+
 const KEY = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
 
-export const WORDS: readonly Word[] = [
+const ROWS = [
   {
     word: 'create',
     args: [],
@@ -76,10 +83,10 @@ export const WORDS: readonly Word[] = [
     word: 'mtu',
     args: ['BYTES'],
     place: 'interface',
-    summary: 'largest packet inside the tunnel, 68 to 65535 (1420 at the start)',
+    summary: `largest packet inside the tunnel, 68 to 65535 (${DEFAULT_MTU} at the start)`,
     detail:
       'IPv6 needs at least 1280: less is refused while there is an inet6 address. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
-    example: 'tswg wg0 mtu 1420',
+    example: `tswg wg0 mtu ${DEFAULT_MTU}`,
   },
   {
     word: 'description',
@@ -324,10 +331,14 @@ export const WORDS: readonly Word[] = [
     summary: 'show the state as JSON, without any secret key',
     example: 'tswg wg0 --json',
   },
-];
+] as const satisfies readonly Row[];
+
+export type WordName = (typeof ROWS)[number]['word'];
+
+export const WORDS: readonly Word[] = ROWS;
 
 /** Words that stand alone, without an interface before them. */
-export const COMMANDS: readonly Omit<Word, 'place'>[] = [
+export const COMMANDS: readonly Omit<Row, 'place'>[] = [
   {
     word: 'genkey',
     args: [],

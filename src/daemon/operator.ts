@@ -3,32 +3,33 @@
  * know. Joins the Device, its sockets, its state and what uapi/ makes of all that.
  */
 
-import { secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
 import { type Datapath, pathFacts } from '../datapath/datapath.ts';
 import { type DeviceStats, wipeKeys } from '../device/configuration.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
-import type { Persistence } from '../state/persistence.ts';
 import { SystemError } from '../sys/libc.ts';
 import { formatState } from '../uapi/get.ts';
 import type { Request } from '../uapi/request.ts';
-import { acceptSet, answer, EIO, refuseSet } from '../uapi/response.ts';
+import { acceptSet, answer, EAGAIN, EIO, refuseSet } from '../uapi/response.ts';
 import { parseSet } from '../uapi/set.ts';
 import { formatStats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
+import type { Ending } from './ending.ts';
 import type { Underlay } from './underlay.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface OperatorOptions {
   readonly path: Datapath;
   readonly underlay: Underlay;
-  readonly persistence: Persistence | undefined;
   readonly log: Log;
+  readonly ending: Ending;
+  readonly upgrade: Upgrade;
   /** When the first of all who have followed each other began; monotonic ms. */
   readonly startedAt: () => number;
-  /** What of the sandbox holds. */
-  readonly sandboxFacts: () => Readonly<Record<string, string>>;
-  /** What is lost without a starter; '' as long as there is one. */
-  readonly starterTrouble: () => string;
+  /** What every part of the daemon has to show. */
+  readonly facts: () => Readonly<Record<string, string>>;
+  /** The operator has changed the configuration. */
+  readonly onChange: () => void;
 }
 
 export class Operator {
@@ -38,10 +39,24 @@ export class Operator {
     this.#options = options;
   }
 
-  /** Answers all but an upgrade, in a turn that has begun. */
-  answer(request: Request): string {
-    if (request.operation === 'set') return this.#set(request.lines);
-    if (request.operation === 'stats') return answer(formatStats(this.#stats()));
+  /** Answers a request; an upgrade's answer takes as long as that does. */
+  readonly answer = (request: Request): string | Promise<string> => {
+    const { path, ending, upgrade } = this.#options;
+    // What was asked just before another process took over: it will know.
+    if (ending.isSucceeded) return refuseSet(EAGAIN);
+    try {
+      if (request.operation === 'upgrade') return upgrade.request();
+      if (request.operation === 'set') return path.turn(() => this.#set(request.lines));
+      path.readClock();
+      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
+      return this.#get();
+    } catch (error) {
+      ending.surface(error);
+      return refuseSet(EIO);
+    }
+  };
+
+  #get(): string {
     const state = this.#options.path.device.state();
     const text = formatState(state, VERSION);
     wipeKeys(state);
@@ -50,7 +65,7 @@ export class Operator {
 
   /** Applies a `set` whole or not at all: what can fail, the sockets, comes first. */
   #set(lines: readonly string[]): string {
-    const { path, underlay, persistence, log } = this.#options;
+    const { path, underlay, log, onChange } = this.#options;
     const parsed = parseSet(lines, interfaceIndex);
     if ('error' in parsed) {
       log.error(`set refused: ${parsed.error.line}: expected ${parsed.error.expected}`);
@@ -66,16 +81,14 @@ export class Operator {
     }
     path.device.configure(path.now, parsed.ok);
     wipeKeys(parsed.ok);
-    if (path.udp !== undefined) path.device.setListenPort(path.udp.port);
-    persistence?.changed();
+    underlay.tellPort();
+    onChange();
     if (parsed.ok.debug !== undefined) log.isDebugging = parsed.ok.debug;
-    path.end();
     return acceptSet();
   }
 
   #stats(): DeviceStats {
-    const { path, underlay, persistence, startedAt, sandboxFacts } = this.#options;
-    const starterTrouble = this.#options.starterTrouble();
+    const { path, startedAt } = this.#options;
     const { device, now } = path;
     const stats = device.stats(now);
     const facts = {
@@ -84,11 +97,7 @@ export class Operator {
       uptime_seconds: String(Math.floor((now - startedAt()) / 1_000)),
       ...stats.facts,
       ...pathFacts(path),
-      ...sandboxFacts(),
-      sandbox_key_memory: secretMemoryFact(),
-      ...(persistence === undefined ? {} : { state: persistence.fact }),
-      ...(underlay.trouble === '' ? {} : { socket: underlay.trouble }),
-      ...(starterTrouble === '' ? {} : { starter: starterTrouble }),
+      ...this.#options.facts(),
     };
     return { ...stats, facts };
   }

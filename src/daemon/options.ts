@@ -1,39 +1,65 @@
-/** What a daemon is told by whoever starts it: a command line, or a program. */
+/**
+ * What a daemon is told by whoever runs it: a program that embeds one, or tswgd, which is nothing
+ * else.
+ */
 
+import type { Takeover } from '../handover/handover.ts';
 import type { Remains } from '../handover/starter.ts';
-import type { Predecessor } from '../handover/succession.ts';
-import type { Successor } from '../handover/upgrade.ts';
 import type { LogLevel, LogPriority } from '../log.ts';
+import type { Successor } from './upgrade.ts';
 
 export interface DaemonOptions {
   /** The interface's name. */
   readonly name: string;
   readonly logLevel: LogLevel;
-  /** A TUN descriptor that is open already (WG_TUN_FD). */
-  readonly tunFd?: number;
-  /** A listening UNIX socket that is open already (WG_UAPI_FD). */
-  readonly uapiFd?: number;
+  /** Takes the log's lines, without newlines. */
+  readonly writeLog: (line: string, priority: LogPriority) => void;
+  /** Called when `wg` can be used. */
+  readonly onReady: () => void;
+  /** Called when its end begins, before anything is closed. */
+  readonly onStopping?: () => void;
+  /** Ends the daemon as SIGTERM ends tswgd: the interface goes, unless the daemon is persistent. */
+  readonly stop?: AbortSignal;
   /**
    * The daemon is persistent: the interface outlives it, and this is the folder with the state that
    * its successor restores.
    */
   readonly stateDirectory?: string;
-  /** The daemon that we are to follow, while it runs. */
-  readonly predecessor?: Predecessor;
+  /** A TUN descriptor that is open already (WG_TUN_FD). */
+  readonly tunFd?: number;
+  /** A listening UNIX socket that is open already (WG_UAPI_FD). */
+  readonly uapiFd?: number;
+  /**
+   * The variables TSWG_CRYPTO, TSWG_NO_OFFLOAD, TSWG_WARM, TSWG_USER and TSWG_SANDBOX, which
+   * `tswgd --help` explains. None of them by default: the process's own environment is never read.
+   */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /**
+   * Once all is open, takes from the whole process for life what a daemon does not need: root and
+   * almost all capabilities, debuggers and core files, opening files, starting programs, and most
+   * system calls. Off by default: it is for a process that is nothing but this daemon.
+   */
+  readonly sandbox?: boolean;
+  /**
+   * Takes the process's signals: SIGTERM and SIGINT end the daemon, SIGUSR2 upgrades it; and its
+   * uncaught exceptions, which count as bugs of the daemon and end it. Off by default: those of a
+   * process that does more are its own affair, and `stop` ends the daemon.
+   */
+  readonly signals?: boolean;
+}
+
+/** What only a program can be told that starts its own successor and confines itself. */
+export interface ProgramOptions extends DaemonOptions {
+  /** Our end of the handover from the daemon that we are to follow. */
+  readonly takeover?: Takeover;
   /** What its starter holds for us; without it, it was of a version that holds nothing. */
   readonly held?: { readonly controlFd: number; readonly interfaceIndex: number };
   /** How our own successor is started; without it there is no upgrade in place. */
   readonly successor?: Successor;
-  /** Takes the log's lines, without newlines. */
-  readonly writeLog: (line: string, priority: LogPriority) => void;
   /** Where the starter writes the last one, if the daemon cannot; see Remains. */
   readonly lastLog?: Remains['log'];
   /** Descriptors of UNIX datagram sockets that are connected by the time when we confine ourselves. */
   readonly connected?: () => readonly number[];
-  /** Called when `wg` can be used. */
-  readonly onReady: () => void;
-  /** Called when its end begins, before anything is closed. */
-  readonly onStopping?: () => void;
-  /** Called instead of that when another process goes on in its place. */
+  /** Called instead of `onStopping` when another process continues in its place. */
   readonly onSucceeded?: (pid: number) => void;
 }

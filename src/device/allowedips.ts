@@ -4,7 +4,7 @@
  * that it hands back, and allocates nothing on a lookup.
  */
 
-import type { Prefix } from './configuration.ts';
+import type { Prefix } from '../packet/address.ts';
 
 const NONE = -1;
 

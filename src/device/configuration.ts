@@ -4,13 +4,11 @@
  */
 
 import { wipe } from '../crypto/bytes.ts';
+import type { Prefix } from '../packet/address.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** A prefix of allowed IPs. `address`: 4 or 16 bytes; bits behind `length` are zero. */
-export interface Prefix {
-  readonly address: Uint8Array;
-  readonly length: number;
-}
+/** Of a new interface: a path's usual 1500 less what a WireGuard packet over IPv6 adds, 80. */
+export const DEFAULT_MTU = 1420;
 
 export interface AllowedIpChange {
   readonly prefix: Prefix;

@@ -3,7 +3,7 @@
  * packet one comparison where there is none like its own. What they are used for: ownsources.ts.
  */
 
-import type { Prefix } from './configuration.ts';
+import type { Prefix } from '../packet/address.ts';
 
 /** Copies are not made: the arrays are not to be written to. */
 export interface OwnAddresses {

@@ -7,9 +7,9 @@
  * count that lie in them: most peers have none, and cost two comparisons.
  */
 
+import type { Prefix } from '../packet/address.ts';
 import { IPV4_SOURCE_OFFSET, IPV6_SOURCE_OFFSET, ipVersion } from '../packet/ip.ts';
 import { AllowedIps } from './allowedips.ts';
-import type { Prefix } from './configuration.ts';
 import type { Core } from './core.ts';
 import { AddressSet } from './ownaddresses.ts';
 import type { Peer } from './peer.ts';

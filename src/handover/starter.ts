@@ -27,6 +27,7 @@ import {
   INTERFACE_INDEX_VARIABLE,
   STARTER_FD_VARIABLE,
 } from '../host/launch.ts';
+import type { Environment } from '../sys/environment.ts';
 import {
   close,
   errno,
@@ -97,8 +98,6 @@ const CONTROL_FD = 4;
 /** Programs that one daemon may have started, all but the last in vain. */
 const STARTS_MAX = 50;
 const SEND_TIMEOUT_MS = 1_000;
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What outlives the daemon by a moment, for the shell to clear up. */
 export interface Remains {

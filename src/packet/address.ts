@@ -5,7 +5,11 @@
  * no names and knows no zones: what stands behind a `%` means something on one machine only.
  */
 
-import type { Prefix } from '../device/configuration.ts';
+/** A prefix of allowed IPs. `address`: 4 or 16 bytes; bits behind `length` are zero. */
+export interface Prefix {
+  readonly address: Uint8Array;
+  readonly length: number;
+}
 
 const ZERO = 0x30;
 const DOT = 0x2e;

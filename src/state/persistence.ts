@@ -113,23 +113,18 @@ export class Persistence {
   }
 
   /** How it stands, for `stats`. */
-  get fact(): string {
-    return this.#keeper.fact;
+  facts(): Readonly<Record<string, string>> {
+    return { state: this.#keeper.fact };
   }
 
-  /** The daemon ends and a successor is expected. Before the Device is closed. */
-  leave(): Promise<void> {
-    return this.#isRestored ? this.#keeper.close() : this.#keeper.abandon();
-  }
-
-  /** The daemon ends in an unknown state: the successor gets the last that was known to be sound. */
-  abandon(): Promise<void> {
-    return this.#keeper.abandon();
-  }
-
-  /** The interface's end, and the state's. */
-  end(): Promise<void> {
-    return this.#keeper.remove();
+  /**
+   * The daemon ends, before the Device is closed: what the successor finds is the state of this
+   * moment, or after a bug the last that was known to be sound; after the interface's end, none. A
+   * state that is another process's already stays as it is.
+   */
+  close(kind: 'stopped' | 'forGood' | 'byBug' | 'notOurs'): Promise<void> {
+    if (kind === 'forGood') return this.#keeper.remove();
+    return kind === 'stopped' && this.#isRestored ? this.#keeper.close() : this.#keeper.abandon();
   }
 
   #read(isTakenOver: boolean): SavedState | null {

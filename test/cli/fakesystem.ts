@@ -5,12 +5,8 @@
 
 import type { Link, LinkAddress, System } from '../../src/cli/system.ts';
 import type { AddressView } from '../../src/cli/view.ts';
-import type {
-  DeviceChange,
-  DeviceState,
-  PeerState,
-  Prefix,
-} from '../../src/device/configuration.ts';
+import type { DeviceChange, DeviceState, PeerState } from '../../src/device/configuration.ts';
+import type { Prefix } from '../../src/packet/address.ts';
 import { formatAddress, formatPrefix } from '../../src/packet/address.ts';
 import { formatState } from '../../src/uapi/get.ts';
 import { acceptSet, answer, refuseSet } from '../../src/uapi/response.ts';

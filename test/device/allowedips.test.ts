@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AllowedIps } from '../../src/device/allowedips.ts';
-import type { Prefix } from '../../src/device/configuration.ts';
+import type { Prefix } from '../../src/packet/address.ts';
 import { maskAddress, parseAddress, parsePrefix } from '../../src/packet/address.ts';
 
 /** The slow, obvious table: a list searched from end to end. */

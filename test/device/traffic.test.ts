@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
-import { A_TO_B, B_TO_A, ipv4, ipv6, pair, World } from './world.ts';
+import { A_TO_B, B_TO_A, ipv4, ipv6, pair, type Site, World } from './world.ts';
 
 const DATA = 4;
 const drops = (site: ReturnType<typeof pair>['a']) => site.device.core.drops;
@@ -288,6 +288,27 @@ describe('ECN (RFC 6040)', () => {
 });
 
 describe('configuration', () => {
+  // Handshakes wait for their turn, and the key may go meanwhile; down is another matter.
+  it.each([
+    [
+      'the private key goes',
+      'noPrivateKey',
+      ({ device }: Site, now: number) =>
+        device.configure(now, { privateKey: new Uint8Array(32), peers: [] }),
+    ],
+    ['the interface goes down', 'interfaceDown', ({ device }: Site) => device.down()],
+  ] as const)('a handshake that waits when %s is counted as %s', (_, reason, change) => {
+    const { world, a, b } = pair();
+    world.filter = () => false;
+    a.send(A_TO_B());
+    const [initiation] = a.sent(1);
+    b.receive(initiation);
+    expect(b.device.queuedHandshakes).toBe(1);
+    b.turn(() => change(b, world.now));
+    b.turn(() => b.device.handleTimeout(world.now));
+    expect(drops(b).entries()).toEqual([[`drop_${reason}`, 1]]);
+  });
+
   it('down erases sessions and drops what waits; up calls peers with a persistent keepalive', () => {
     const { world, a, b } = connected();
     const keypair = a.record(b).current!;

@@ -1,8 +1,9 @@
 /** Random keys, endpoints, prefixes and texts for the UAPI's tests. */
 
 import fc from 'fast-check';
-import type { DeviceState, Prefix } from '../../src/device/configuration.ts';
+import type { DeviceState } from '../../src/device/configuration.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import type { Prefix } from '../../src/packet/address.ts';
 import { isMapped, maskAddress } from '../../src/packet/address.ts';
 
 export const key = fc.uint8Array({ minLength: 32, maxLength: 32 });

@@ -1,8 +1,9 @@
 /** The sizes that wg(8) must get through: 65,000 allowed IPs on one peer, 1,000 peers in a call. */
 
 import { describe, expect, it } from 'vitest';
-import type { DeviceState, PeerState, Prefix } from '../../src/device/configuration.ts';
+import type { DeviceState, PeerState } from '../../src/device/configuration.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import type { Prefix } from '../../src/packet/address.ts';
 import { formatState, parseState } from '../../src/uapi/get.ts';
 import { RequestReader } from '../../src/uapi/request.ts';
 import { answer } from '../../src/uapi/response.ts';

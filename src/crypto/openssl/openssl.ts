@@ -49,13 +49,16 @@ function createByRoute(arena: Arena, route: Route): CryptoSuite {
   return { name: 'openssl', ...ciphers, ...x25519, xseal };
 }
 
+/** One table for all suites: bindAll knows it again. */
+const X25519_SIGNATURES = {
+  /** (out, private key, public key); 0 when the secret is all zero */
+  ossl_x25519: ['int', 'uintptr_t', 'uintptr_t', 'uintptr_t'],
+  ossl_x25519_public_from_private: ['void', 'uintptr_t', 'uintptr_t'],
+} as const;
+
 /** X25519 in one call, without the objects of EVP around it: 2.3 times as fast. */
 function createDirectX25519(): X25519 | null {
-  const calls = bindAll({
-    /** (out, private key, public key); 0 when the secret is all zero */
-    ossl_x25519: ['int', 'uintptr_t', 'uintptr_t', 'uintptr_t'],
-    ossl_x25519_public_from_private: ['void', 'uintptr_t', 'uintptr_t'],
-  });
+  const calls = bindAll(X25519_SIGNATURES);
   if (calls === null) return null;
   const memory = new Scratch(96);
   const [outAt, privateAt, publicAt] = [0, 32, 64];

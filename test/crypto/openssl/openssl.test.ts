@@ -1,5 +1,6 @@
 import { hchacha } from '@noble/ciphers/chacha.js';
-import { afterAll, describe, expect, it } from 'vitest';
+import koffi from 'koffi';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { Arena } from '../../../src/arena.ts';
 import { bindAll, liveCiphers } from '../../../src/crypto/openssl/ciphers.ts';
 import { createOpensslSuite, ROUTES, type Route } from '../../../src/crypto/openssl/openssl.ts';
@@ -57,6 +58,17 @@ function overwriteStack(): void {
 }
 
 describe.each(routes)('openssl %s', (route) => {
+  // The self-test makes a suite of its own: with other functions every call site would be undecided.
+  it('binds what it calls once, however many suites are made', () => {
+    const create = creator(route);
+    create(new Arena(1 << 20));
+    const load = vi.spyOn(koffi, 'load');
+    create(new Arena(1 << 20));
+    const loads = load.mock.calls.length;
+    load.mockRestore();
+    expect(loads).toBe(0);
+  });
+
   it('is called openssl', () => {
     expect(creator(route)(new Arena(1 << 20)).name).toBe('openssl');
   });

@@ -1,14 +1,14 @@
 /**
  * Upgrade in place, as the running daemon sees it: what the operator is answered, what the log
- * says, and what becomes of the Device when a successor fails. The steps are handover/succession.ts'.
+ * says, and what becomes of the Device when a successor fails. The steps are handover/handover.ts'.
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
+import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
 import { answer, refuseUpgrade } from '../uapi/response.ts';
-import type { Remains } from './starter.ts';
-import { type Estate, type Outcome, Succession } from './succession.ts';
 
 /** How the successor is started. */
 export interface Successor {
@@ -17,12 +17,12 @@ export interface Successor {
 }
 
 export interface UpgradeOptions {
-  readonly successor: Successor;
-  readonly remains: Remains;
+  /** Without it there is no upgrade. */
+  readonly successor: Successor | undefined;
   readonly path: Datapath;
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
-  readonly pack: () => Estate;
+  readonly pack: () => PackedContents;
   /** The process of this number goes on: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
   /** After that; the answer is on its way to whoever asked, but not there yet. */
@@ -30,51 +30,53 @@ export interface UpgradeOptions {
   readonly onBug: (error: unknown) => void;
 }
 
-/**
- * Before the daemon confines itself: afterwards it can start nothing. Undefined, and a line in the
- * log, when descriptors are short.
- */
-export function openUpgrade(options: UpgradeOptions): Upgrade | undefined {
-  try {
-    return new Upgrade(options);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    options.log.error(
-      `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
-    );
-    return undefined;
-  }
-}
-
 export class Upgrade {
   readonly #options: UpgradeOptions;
-  readonly #succession: Succession;
+  #handover: Handover | undefined;
   #trouble = '';
 
-  /** @throws {SystemError} */
   constructor(options: UpgradeOptions) {
     this.#options = options;
-    this.#succession = new Succession({
-      ...options.successor,
-      remains: options.remains,
-      bequeath: () => {
-        options.path.begin();
-        return options.pack();
-      },
-      onOutcome: this.#follow,
-      onStarterGone: this.#miss,
-      onBug: options.onBug,
-    });
   }
 
-  /** What is lost since the starter has ended, for the operator; '' as long as there is one. */
-  get trouble(): string {
-    return this.#trouble;
+  /**
+   * Before the daemon confines itself: afterwards it can start nothing. Where descriptors are short
+   * there is no upgrade, and a line in the log.
+   */
+  open(remains: Remains): void {
+    const { successor, path, pack, log, onBug } = this.#options;
+    if (successor === undefined) return;
+    try {
+      this.#handover = new Handover({
+        ...successor,
+        remains,
+        pack: () => {
+          path.readClock();
+          return pack();
+        },
+        onOutcome: this.#follow,
+        onStarterGone: this.#miss,
+        onBug,
+      });
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      log.error(
+        `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
+      );
+    }
+  }
+
+  /** What is lost since the starter has ended, for `stats`. */
+  facts(): Readonly<Record<string, string>> {
+    return this.#trouble === '' ? {} : { starter: this.#trouble };
   }
 
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
   async request(): Promise<string> {
-    const outcome = await this.#succession.upgrade();
+    if (this.#handover === undefined) {
+      return refuseUpgrade('it was started without the means for it');
+    }
+    const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
     this.#options.onDone();
@@ -83,12 +85,12 @@ export class Upgrade {
 
   /** The interface has another name. */
   rename(): void {
-    this.#succession.rename();
+    this.#handover?.rename();
   }
 
-  /** The last that a daemon does; `isSucceeded`: another process goes on in its place. */
-  close(isSucceeded: boolean): void {
-    this.#succession.close(isSucceeded);
+  /** The last that a daemon does; `notOurs`: another process continues in its place. */
+  close(kind: string): void {
+    this.#handover?.close(kind === 'notOurs');
   }
 
   readonly #miss = (why: string): void => {
@@ -106,9 +108,7 @@ export class Upgrade {
     } else if (outcome.kind === 'kept') {
       log.error(`Upgrade failed: ${outcome.why}; carrying on as before`);
     } else {
-      path.begin();
-      const called = path.device.reclaim(path.now);
-      path.end();
+      const called = path.turn(() => path.device.takeBack(path.now));
       log.error(`Upgrade failed: ${outcome.why}; carrying on, with new sessions (${called} peers)`);
     }
   };

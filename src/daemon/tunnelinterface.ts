@@ -1,0 +1,148 @@
+/**
+ * The tunnel's interface in a running daemon: opens it, follows what becomes of it and of the
+ * machine around it, and gives it up or leaves it at the end. An interface that is up has sockets
+ * (underlay.ts) and a Device that is up.
+ */
+
+import type { Datapath } from '../datapath/datapath.ts';
+import { DEFAULT_MTU } from '../device/configuration.ts';
+import { watchSuspension } from '../host/suspension.ts';
+import type { Log } from '../log.ts';
+import type { ChangingWatch, Loop } from '../sys/loop.ts';
+import {
+  type LinkEvents,
+  type LinkState,
+  type Monitor,
+  openLinkEvents,
+  watchLink,
+} from '../tun/linkmonitor.ts';
+import { openTun, type Tun, type TunOptions } from '../tun/tun.ts';
+import type { Ending } from './ending.ts';
+import type { EndKind, Subsystem } from './subsystem.ts';
+import { Surroundings } from './surroundings.ts';
+import type { Underlay } from './underlay.ts';
+
+const GONE = 'the interface was deleted';
+
+export interface TunnelInterfaceOptions {
+  readonly path: Datapath;
+  readonly underlay: Underlay;
+  readonly loop: Loop;
+  readonly log: Log;
+  readonly ending: Ending;
+  /** It outlives the daemon. */
+  readonly isPersistent: boolean;
+  /** How the interface is opened. */
+  readonly tun: Pick<TunOptions, 'arena' | 'kernels' | 'offload' | 'onDrop' | 'onNote'>;
+  /** It is called so now, as before or not: its control socket is to follow. */
+  readonly onNamed: (name: string) => void;
+}
+
+export class TunnelInterface implements Subsystem {
+  readonly #options: TunnelInterfaceOptions;
+  #linkEvents: LinkEvents | undefined;
+  readonly #monitors: Monitor[] = [];
+  #tun: Tun | undefined;
+  #watch: ChangingWatch | undefined;
+
+  constructor(options: TunnelInterfaceOptions) {
+    this.#options = options;
+  }
+
+  /** What of its opening takes a right that a successor has given up by then. @throws {SystemError} */
+  prepare(): void {
+    this.#linkEvents = openLinkEvents();
+  }
+
+  /** @throws {SystemError} or Error with one line for the operator */
+  open(name: string, fd: number | undefined): Tun {
+    const { path, ending, isPersistent, tun } = this.#options;
+    const opened = openTun({
+      name,
+      mtu: DEFAULT_MTU,
+      takeOver: isPersistent,
+      ...tun,
+      onGone: () => ending.endForGood(GONE),
+      ...(fd === undefined ? {} : { fd }),
+    });
+    this.#tun = opened;
+    path.attachInterface(opened);
+    return opened;
+  }
+
+  /** Packets and events are read from now on. @throws {SystemError} */
+  begin(): void {
+    const { path, loop, tun, ending, isPersistent } = this.#options;
+    const opened = this.#tun;
+    if (opened === undefined) throw new Error('tunnel interface: it is not open');
+    const onBug = ending.surface;
+    if (isPersistent) opened.setPersistent(true);
+    this.#watch = loop.watch(opened.fd, { readable: path.readInterface });
+    const surroundings = new Surroundings(path, onBug);
+    this.#monitors.push(surroundings);
+    const { followPlace: onPlace } = surroundings;
+    const listener = { onNote: tun.onNote, onPlace, onBug, events: this.#linkEvents };
+    this.#monitors.push(watchLink(opened.fd, opened.name, this.#follow, listener));
+    this.#monitors.push(watchSuspension(tun.onNote, onBug));
+  }
+
+  /** Undefined before it is opened. */
+  get tun(): Tun | undefined {
+    return this.#tun;
+  }
+
+  setMtu(mtu: number): void {
+    this.#options.path.device.setMtu(mtu);
+    if (this.#tun !== undefined) this.#tun.mtu = mtu;
+  }
+
+  /** While the transport takes no more, packets wait in the interface's queue. */
+  hold(isHeld: boolean): void {
+    const readable = this.#options.path.readInterface;
+    this.#watch?.change(isHeld ? {} : { readable });
+  }
+
+  readonly #follow = (link: LinkState): void => {
+    const { path, underlay, ending, onNamed } = this.#options;
+    if (!link.exists) {
+      ending.endForGood(GONE);
+      return;
+    }
+    onNamed(link.name);
+    path.turn(() => {
+      this.setMtu(link.mtu);
+      if (link.isUp && !path.device.isUp) this.#bringUp();
+      else if (!link.isUp && (path.device.isUp || underlay.trouble !== '')) this.#takeDown();
+    });
+  };
+
+  #bringUp(): void {
+    const { path, underlay, log } = this.#options;
+    if (!underlay.bringUp()) {
+      log.error(`Interface is up, but there is no socket: ${underlay.trouble}`);
+      return;
+    }
+    path.device.up(path.now);
+    log.debug(`Interface up, listening on UDP port ${path.device.listenPort}`);
+  }
+
+  #takeDown(): void {
+    const { path, underlay, log } = this.#options;
+    path.device.down();
+    underlay.close();
+    log.debug('Interface down');
+  }
+
+  stop(): void {
+    for (const monitor of this.#monitors.splice(0)) monitor.close();
+    this.#watch?.close();
+    this.#watch = undefined;
+  }
+
+  close(kind: EndKind): void {
+    const { path, isPersistent } = this.#options;
+    if (kind === 'forGood' && isPersistent) this.#tun?.setPersistent(false);
+    path.detachInterface();
+    this.#tun?.close();
+  }
+}

@@ -7,6 +7,7 @@
  */
 
 import { Arena } from '../arena.ts';
+import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile } from '../control/socketfile.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
@@ -65,6 +66,7 @@ export class Daemon {
   readonly #persistence: Persistence | undefined;
   readonly #confinement: Confinement;
   readonly #control: ControlSocket;
+  readonly #observing: Observing;
   readonly #operator: Operator;
   readonly #upgrade: Upgrade;
   readonly #signals: Signals;
@@ -98,6 +100,8 @@ export class Daemon {
     this.#interface = this.#createInterface();
     this.#upgrade = this.#createUpgrade();
     this.#operator = this.#createOperator();
+    const [handle, onNote] = [this.#operator.observe, this.#note];
+    this.#observing = new Observing({ handle, onNote, fileFd: held?.observeFd });
     this.#signals = new Signals({
       ending: this.ending,
       stop: options.stop,
@@ -121,10 +125,12 @@ export class Daemon {
         },
       },
       this.#confinement,
+      this.#observing,
       this.#control,
       ...(this.#persistence === undefined ? [] : [this.#persistence]),
       {
-        facts: () => (underlay.trouble === '' ? {} : { socket: underlay.trouble }),
+        troubles: () =>
+          underlay.trouble === '' ? [] : [{ code: 'noSocket', why: underlay.trouble }],
         stop: () => underlay.close(),
       },
       { stop: () => this.#gate.close() },
@@ -180,7 +186,9 @@ export class Daemon {
       isPersistent: this.#persistence !== undefined,
       tun: { kernels: this.#kernels, ...this.#ways() },
       onNamed: (name) => {
-        if (this.#control.follow(name)) this.#upgrade.rename();
+        if (!this.#control.follow(name)) return;
+        this.#observing.follow(name);
+        this.#upgrade.rename();
       },
     });
   }
@@ -210,7 +218,10 @@ export class Daemon {
   #pack(): PackedContents {
     const { tun } = this.#interface;
     if (tun === undefined) throw new Error('daemon: no interface is open');
-    const belongings = { tunFd: tun.fd, uapi: this.#control.server, udp: this.#underlay.bound };
+    const belongings = {
+      ...{ tunFd: tun.fd, uapi: this.#control.server },
+      ...{ udp: this.#underlay.bound, observeFd: this.#observing.fd },
+    };
     return packContents(this.#path, belongings, this.#path.now - this.#startedAt);
   }
 
@@ -218,8 +229,12 @@ export class Daemon {
     return new Operator({
       ...{ path: this.#path, underlay: this.#underlay, log: this.#log },
       ...{ ending: this.ending, upgrade: this.#upgrade },
-      startedAt: () => this.#startedAt,
-      facts: () => this.#subsystems.facts(),
+      subject: {
+        ...{ path: this.#path, confinement: this.#confinement, persistence: this.#persistence },
+        observing: this.#observing,
+        startedAt: () => this.#startedAt,
+      },
+      troubles: () => this.#subsystems.troubles(),
       onChange: () => this.#subsystems.changed(),
     });
   }
@@ -227,6 +242,7 @@ export class Daemon {
   /** What of a successor's opening takes a right. @throws {SystemError} */
   prepareTakingOver(): void {
     this.#persistence?.open();
+    this.#observing.open(this.#control.file?.name ?? this.#options.name);
     this.#interface.prepare();
   }
 
@@ -240,6 +256,7 @@ export class Daemon {
       index: held?.interfaceIndex ?? numberInSysfs(this.#interface.tun?.name ?? file.name),
       socketDirectory: file.place.directory,
       controlFd: file.fd,
+      observing: this.#observing.remains,
       stateDirectory,
       log: lastLog,
     });
@@ -283,6 +300,8 @@ export class Daemon {
     const { tunFd, uapiFd } = given ?? this.#options;
     const tun = this.#interface.open(this.#options.name, tunFd);
     await this.#control.open(tun.name, uapiFd, this.#operator.answer);
+    if (given === undefined) this.#observing.open(tun.name);
+    this.#observing.serve(given?.observeFd);
     if (given !== undefined) this.#takeOver(given);
     takeover?.begin(process.pid, VERSION);
     this.ending.takeOver();

@@ -8,7 +8,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatMachine, type Machine } from './bench/machine.ts';
-import type { Outcome as BenchOutcome } from './bench/samples.ts';
+import type { Outcome } from './bench/samples.ts';
 import { formatPageTable } from './bench/table.ts';
 import { formatTables, parseRecord } from './flood/outcome.ts';
 import { ROWS as FLOOD_ROWS } from './flood/rows.ts';
@@ -25,6 +25,13 @@ const SHIPPED = /^(README\.md|SECURITY\.md|LICENSE|docs\/.+|examples\/.+)$/;
 const read = (path: string) => readFileSync(join(REPOSITORY, path), 'utf8');
 const docs = readdirSync(join(REPOSITORY, 'docs')).filter((name) => name.endsWith('.md'));
 const PAGES = ['README.md', 'SECURITY.md', ...docs.map((name) => `docs/${name}`)];
+
+/** A row of bench.json. */
+type RecordedRow = Outcome['row'] &
+  Pick<Outcome, 'ratio' | 'verdict'> & {
+    readonly wireguardGo: Outcome['baseline'];
+    readonly tswg: Outcome['subject'];
+  };
 
 /** Without what is copied to or from a terminal: indented and fenced blocks. */
 function prose(text: string): string {
@@ -119,11 +126,11 @@ describe('a table that a program writes', () => {
     const page = read('docs/benchmarks.md');
     const { machine, rows } = JSON.parse(read('test/bench/results/bench.json')) as {
       machine: Machine;
-      rows: (BenchOutcome['row'] & Record<string, unknown>)[];
+      rows: RecordedRow[];
     };
     const outcomes = rows.map((row) => {
-      const { wireguardGo: baseline, tswg: subject, ratio } = row;
-      return { row, baseline, subject, ratio } as BenchOutcome;
+      const { wireguardGo, tswg, ratio, verdict } = row;
+      return { row, baseline: wireguardGo, subject: tswg, ratio, verdict, samples: 0 };
     });
     expect(replaceTable(page, formatPageTable(outcomes))).toBe(page);
     expect(page.replaceAll('\n', ' ')).toContain(formatMachine(machine));

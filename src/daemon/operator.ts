@@ -5,7 +5,6 @@
 
 import { type Datapath, pathFacts } from '../datapath/datapath.ts';
 import { type DeviceStats, wipeKeys } from '../device/configuration.ts';
-import type { Upgrade } from '../handover/upgrade.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
@@ -17,6 +16,7 @@ import { formatStats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
 import type { Ending } from './ending.ts';
 import type { Underlay } from './underlay.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface OperatorOptions {
   readonly path: Datapath;
@@ -39,15 +39,15 @@ export class Operator {
     this.#options = options;
   }
 
-  /** Answers a request, in a turn of its own; an upgrade's answer takes as long as that does. */
+  /** Answers a request; an upgrade's answer takes as long as that does. */
   readonly answer = (request: Request): string | Promise<string> => {
     const { path, ending, upgrade } = this.#options;
     // What was asked just before another process took over: it will know.
     if (ending.isSucceeded) return refuseSet(EAGAIN);
-    path.begin();
     try {
       if (request.operation === 'upgrade') return upgrade.request();
-      if (request.operation === 'set') return this.#set(request.lines);
+      if (request.operation === 'set') return path.turn(() => this.#set(request.lines));
+      path.readClock();
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       return this.#get();
     } catch (error) {
@@ -60,7 +60,7 @@ export class Operator {
   readonly observe = (request: Request): string => {
     const { path, ending } = this.#options;
     if (ending.isSucceeded) return refuseGet(EAGAIN);
-    path.begin();
+    path.readClock();
     try {
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       const state = path.device.state();
@@ -98,10 +98,9 @@ export class Operator {
     }
     path.device.configure(path.now, parsed.ok);
     wipeKeys(parsed.ok);
-    if (path.udp !== undefined) path.device.setListenPort(path.udp.port);
+    underlay.tellPort();
     onChange();
     if (parsed.ok.debug !== undefined) log.isDebugging = parsed.ok.debug;
-    path.end();
     return acceptSet();
   }
 

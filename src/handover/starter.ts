@@ -29,6 +29,7 @@ import {
   OBSERVE_FD_VARIABLE,
   STARTER_FD_VARIABLE,
 } from '../host/launch.ts';
+import type { Environment } from '../sys/environment.ts';
 import {
   close,
   errno,
@@ -108,8 +109,6 @@ const OBSERVE_FD = 6;
 /** Programs that one daemon may have started, all but the last in vain. */
 const STARTS_MAX = 50;
 const SEND_TIMEOUT_MS = 1_000;
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What outlives the daemon by a moment, for the shell to clear up. */
 export interface Remains {

@@ -6,12 +6,14 @@
  * others.
  */
 
+import { isZero } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import type { DeviceState, PeerState } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
 import type { Prefix } from '../packet/address.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
 import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
-import { formatKey, isZeroKey, KEY_BYTES, parseKey } from './key.ts';
+import { formatKey, parseKey } from './key.ts';
 import { parseErrno } from './response.ts';
 
 const NO_KEY = formatKey(new Uint8Array(KEY_BYTES));
@@ -216,7 +218,7 @@ function readPeerKey(
 /** null also for the zero key, by which the UAPI means none. */
 function parseKeyOrNone(value: string): Uint8Array | null {
   const key = parseKey(value);
-  return key === null || isZeroKey(key) ? null : key;
+  return key === null || isZero(key) ? null : key;
 }
 
 /** 64-bit counters; beyond 2^53 they lose their last digits. */

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { observingPlace, openObservingSocket } from '../../src/control/observingsocket.ts';
 import { openUapiSocket } from '../../src/control/uapisocket.ts';
-import { type Bequest, encodeBequest } from '../../src/handover/bequest.ts';
-import { unpackEstate } from '../../src/handover/estate.ts';
-import { isListeningUnixStream, isUdpSocket } from '../../src/handover/inheritedsocket.ts';
+import { type Contents, encodeContents } from '../../src/handover/contents.ts';
+import { isListeningUnixStream, isUdpSocket } from '../../src/handover/givensocket.ts';
+import { unpackContents } from '../../src/handover/packing.ts';
 import { close, socket, socketPair } from '../../src/sys/libc.ts';
 import { AF_INET, AF_INET6, AF_NETLINK, SOCK_DGRAM, SOCK_RAW } from '../../src/sys/linux.ts';
 
@@ -24,7 +24,7 @@ vi.mock('../../src/control/observingsocket.ts', async (importOriginal) => ({
 let folder: string;
 let fds: number[];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'tswg-inheritance-'));
+  folder = mkdtempSync(join(tmpdir(), 'tswg-packing-'));
   observed.folder = join(folder, 'observed');
   fds = [];
 });
@@ -44,8 +44,8 @@ const udp = (family = AF_INET) => keep(socket(family, SOCK_DGRAM, 0));
 const pair = () => socketPair().map(keep)[0]!;
 const netlink = () => keep(socket(AF_NETLINK, SOCK_RAW, 0));
 
-function bequest(changes: Partial<Bequest> = {}): Uint8Array {
-  return encodeBequest({
+function contents(changes: Partial<Contents> = {}): Uint8Array {
+  return encodeContents({
     state: '',
     device: {
       ...{ at: 0, privateKey: null, isUp: true, mtu: 1420, drops: {}, counts: {}, peers: [] },
@@ -59,31 +59,31 @@ function bequest(changes: Partial<Bequest> = {}): Uint8Array {
   });
 }
 
-describe('an estate', () => {
+describe('what is handed over', () => {
   it('is taken with descriptors that are what they should be', () => {
     const given = [pair(), control(), udp()];
-    const { udp: taken, ...rest } = unpackEstate({ bytes: bequest(), fds: given });
+    const { udp: taken, ...rest } = unpackContents({ bytes: contents(), fds: given });
     expect(rest).toMatchObject({ tunFd: given[0], uapiFd: given[1] });
     expect(taken).toEqual({ port: 51820, sockets: [{ family: 4, fd: given[2] }] });
   });
 
   it('is taken with the observing socket, which is the last one', () => {
     const given = [pair(), control(), udp(), observing()];
-    const { observeFd } = unpackEstate({ bytes: bequest({ observes: true }), fds: given });
+    const { observeFd } = unpackContents({ bytes: contents({ observes: true }), fds: given });
     expect(observeFd).toBe(given[3]);
   });
 
   it('is taken without one, and what is too much is closed', () => {
     const given = [pair(), control(), udp(), observing()];
-    expect(unpackEstate({ bytes: bequest(), fds: given }).observeFd).toBeUndefined();
+    expect(unpackContents({ bytes: contents(), fds: given }).observeFd).toBeUndefined();
     expect(isListeningUnixStream(given[3]!)).toBe(false);
     fds.pop();
-    const missing = { bytes: bequest({ observes: true }), fds: given.slice(0, 3) };
-    expect(unpackEstate(missing).observeFd).toBeUndefined();
+    const missing = { bytes: contents({ observes: true }), fds: given.slice(0, 3) };
+    expect(unpackContents(missing).observeFd).toBeUndefined();
   });
 
-  const cases: [string, () => number[], Partial<Bequest>, RegExp][] = [
-    ['no control socket', () => [pair()], {}, /a bequest/],
+  const cases: [string, () => number[], Partial<Contents>, RegExp][] = [
+    ['no control socket', () => [pair()], {}, /contents/],
     ['a pair for control', () => [pair(), pair(), udp()], {}, /a listening UNIX socket/],
     ['netlink for control', () => [pair(), netlink(), udp()], {}, /a listening UNIX socket/],
     ['no UDP socket', () => [pair(), control()], {}, /a socket for each family/],
@@ -113,7 +113,7 @@ describe('an estate', () => {
   ];
   it.each(cases)('is refused with %s', (_, open, changes, expected) => {
     const given = open();
-    expect(() => unpackEstate({ bytes: bequest(changes), fds: given })).toThrow(expected);
+    expect(() => unpackContents({ bytes: contents(changes), fds: given })).toThrow(expected);
   });
 });
 

@@ -1,27 +1,25 @@
 /**
- * What a daemon owns, on its way to its successor: the Device's bequest, its configuration, and the
- * descriptors of the interface, the UDP sockets, the control socket and the observing one. Joins the Device, the
- * bequest's bytes (handover/bequest.ts) and the sockets; the steps of the hand-over are
- * handover/succession.ts'.
+ * What a daemon owns, on its way to its successor: the Device's keys and sessions, its configuration,
+ * and the descriptors of the interface, the UDP sockets, the control socket and the observing one.
+ * Joins the Device, the contents as bytes (contents.ts) and the sockets; the steps are handover.ts'.
  */
 
 import { OBSERVING_DIRECTORY } from '../control/observingsocket.ts';
 import type { UapiServer } from '../control/uapiserver.ts';
-import type { Underlay } from '../daemon/underlay.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import { wipeBequest } from '../device/bequest.ts';
 import { wipeKeys } from '../device/configuration.ts';
+import { wipeHandover } from '../device/handover.ts';
 import { formatKeylessState, parseSavedState } from '../state/savedstate.ts';
 import { close } from '../sys/libc.ts';
 import { unixSocketPath } from '../sys/unixnames.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import type { BoundSockets } from '../udp/udp.ts';
-import { type Bequest, decodeBequest, encodeBequest } from './bequest.ts';
-import { isListeningUnixStream, isUdpSocket } from './inheritedsocket.ts';
-import type { Estate } from './succession.ts';
+import { type Contents, decodeContents, encodeContents } from './contents.ts';
+import { isListeningUnixStream, isUdpSocket } from './givensocket.ts';
+import type { PackedContents } from './handover.ts';
 
-export interface Inherited {
-  readonly bequest: Bequest;
+export interface UnpackedContents {
+  readonly contents: Contents;
   readonly tunFd: number;
   readonly uapiFd: number;
   readonly udp: BoundSockets;
@@ -29,63 +27,68 @@ export interface Inherited {
   readonly observeFd: number | undefined;
 }
 
-/** All of this moment; `uptimeMs`: see Bequest; `observeFd`: see Inherited. */
-export function packEstate(
-  path: Datapath,
-  uapi: UapiServer,
-  observeFd: number | undefined,
+/** What of a daemon's has descriptors. */
+export interface Belongings {
+  readonly tunFd: number;
+  readonly uapi: UapiServer;
+  /** While the interface is up. */
+  readonly udp: BoundSockets | undefined;
+  /** The listening observing socket; undefined when there is none. */
+  readonly observeFd: number | undefined;
+}
+
+/** All of this moment; `uptimeMs`: see Contents. */
+export function packContents(
+  { device, now }: Datapath,
+  { tunFd, uapi, udp, observeFd }: Belongings,
   uptimeMs: number,
-): Estate {
-  const { device, tun, udp, now } = path;
-  if (tun === undefined) throw new Error('estate: no interface is open');
+): PackedContents {
   const state = device.state();
-  const bequest = {
+  const contents = {
     state: formatKeylessState(state, device.memories()),
-    device: device.bequeath(now),
+    device: device.handOver(now),
     uptimeMs,
     socketName: uapi.file.name,
-    udpFamilies: udp?.families ?? [],
+    udpFamilies: (udp?.sockets ?? []).map(({ family }) => family),
     udpPort: udp?.port ?? 0,
     observes: observeFd !== undefined,
   };
-  const bytes = encodeBequest(bequest);
+  const bytes = encodeContents(contents);
   wipeKeys(state);
-  wipeBequest(bequest.device);
+  wipeHandover(contents.device);
   const udpFds = (udp?.sockets ?? []).map(({ fd }) => fd);
   // Last of all: a successor that knows of no observing socket closes what it does not expect there.
-  return {
-    bytes,
-    fds: [tun.fd, uapi.fd, ...udpFds, ...(observeFd === undefined ? [] : [observeFd])],
-  };
+  const observeFds = observeFd === undefined ? [] : [observeFd];
+  return { bytes, fds: [tunFd, uapi.fd, ...udpFds, ...observeFds] };
 }
 
 /**
- * What packEstate has packed, in this or another version. Erases the bytes.
+ * What packContents has packed, in this or another version. Erases the bytes.
  *
  * The predecessor may be in other hands: descriptors are what they are said to be, or nothing is
  * taken; numbers are within their bounds; and nothing is used as a path or a name of the system's.
  *
  * @throws Error with one line for the operator
  */
-export function unpackEstate({ bytes, fds }: Estate): Inherited {
-  const bequest = decodeBequest(bytes);
+export function unpackContents({ bytes, fds }: PackedContents): UnpackedContents {
+  const contents = decodeContents(bytes);
   bytes.fill(0);
   const [tunFd, uapiFd, ...udpFds] = fds;
-  if (bequest === null || tunFd === undefined || uapiFd === undefined) {
-    throw refusal('a bequest of a version known here');
+  if (contents === null || tunFd === undefined || uapiFd === undefined) {
+    throw refusal('contents of a version known here');
   }
   // Of root's alone: on the other one, members of a group would find all that root may ask.
   if (!isListeningUnixStream(uapiFd) || isObservingSocket(uapiFd)) {
     throw refusal('a listening UNIX socket for control');
   }
-  const sockets = bequest.udpFamilies.slice(0, FAMILIES_MAX).flatMap((family, i) => {
+  const sockets = contents.udpFamilies.slice(0, FAMILIES_MAX).flatMap((family, i) => {
     const fd = udpFds[i];
     return fd === undefined ? [] : [{ family, fd }];
   });
-  if (sockets.length !== bequest.udpFamilies.length) throw refusal('a socket for each family');
+  if (sockets.length !== contents.udpFamilies.length) throw refusal('a socket for each family');
   if (!sockets.every(({ fd, family }) => isUdpSocket(fd, family))) throw refusal('UDP sockets');
   const others = udpFds.slice(sockets.length);
-  const observeFd = bequest.observes ? others.shift() : undefined;
+  const observeFd = contents.observes ? others.shift() : undefined;
   if (
     observeFd !== undefined &&
     !(isListeningUnixStream(observeFd) && isObservingSocket(observeFd))
@@ -93,7 +96,7 @@ export function unpackEstate({ bytes, fds }: Estate): Inherited {
     throw refusal('a listening UNIX socket for observing');
   }
   for (const fd of others) close(fd);
-  return { bequest, tunFd, uapiFd, udp: { port: bequest.udpPort, sockets }, observeFd };
+  return { contents, tunFd, uapiFd, udp: { port: contents.udpPort, sockets }, observeFd };
 }
 
 const FAMILIES_MAX = 2;
@@ -107,25 +110,30 @@ function refusal(expected: string): Error {
   return new Error(`take over from the daemon: expected ${expected}`);
 }
 
+/** What takes over the interface's MTU and the sockets. */
+export interface Successors {
+  setMtu(mtu: number): void;
+  adopt(udp: BoundSockets): void;
+}
+
 /**
  * Becomes what the predecessor was; nothing is sent yet.
  *
  * @throws Error with one line for the operator
  */
-export function useEstate(
-  { bequest, udp }: Inherited,
+export function useContents(
+  { contents, udp }: UnpackedContents,
   path: Datapath,
-  underlay: Underlay,
+  { setMtu, adopt }: Successors,
   interfaceIndex: InterfaceIndex,
 ): void {
-  const saved = parseSavedState(bequest.state, interfaceIndex);
+  const saved = parseSavedState(contents.state, interfaceIndex);
   if (saved === null) {
     throw new Error('take over from the daemon: expected a state of a version known here');
   }
-  path.begin();
-  const { device, tun } = path;
-  device.configure(path.now, saved.change);
-  device.inherit(bequest.device, saved.memories);
-  if (tun !== undefined) tun.mtu = bequest.device.mtu;
-  if (udp.sockets.length > 0) underlay.adopt(udp);
+  const { device } = path;
+  device.configure(path.readClock(), saved.change);
+  device.takeOver(contents.device, saved.memories);
+  setMtu(contents.device.mtu);
+  if (udp.sockets.length > 0) adopt(udp);
 }

@@ -1,15 +1,16 @@
 /**
- * Upgrade in place of a site (src/handover/estate.ts, src/handover/upgrade.ts), from a bequest to its bytes and to the
+ * Upgrade in place of a site (src/handover/packing.ts, src/daemon/upgrade.ts), from contents to its bytes and to the
  * Device that goes on, and what becomes of the site when the successor fails: before it may have
  * begun, or after. The times at which that happens are upgrades.ts's.
  */
 
-import { wipeBequest } from '../../src/device/bequest.ts';
+import { sameBytes } from '../../src/bytes.ts';
 import { wipeKeys } from '../../src/device/configuration.ts';
-import { decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
+import { wipeHandover } from '../../src/device/handover.ts';
+import { decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
 import type { Generation } from './generation.ts';
-import { checkInheritance, checkReclaimed } from './invariants.ts';
+import { checkTakenBack, checkTakeover } from './invariants.ts';
 import type { Site } from './site.ts';
 import { hold } from './violation.ts';
 
@@ -18,34 +19,34 @@ export function upgrade(site: Site, pauseMs: number, onDone: () => void): void {
   const old = site.generation!;
   const bytes = encode(site, old);
   site.pause(pauseMs, () => {
-    const heir = createHeir(site, old, bytes);
+    const successor = createSuccessor(site, old, bytes);
     for (const [key, peer] of old.device.core.peers)
-      site.continueRecord(heir.device.core.peers.get(key)!, peer);
-    site.give(heir);
+      site.continueRecord(successor.device.core.peers.get(key)!, peer);
+    site.give(successor);
     onDone();
   });
 }
 
-/** The successor has inherited and fails before it may begin: the predecessor has lost nothing. */
+/** The successor has taken over and fails before it may begin: the predecessor has lost nothing. */
 export function upgradeInVain(site: Site, pauseMs: number, isOrderly: boolean): void {
   const old = site.generation!;
   const bytes = encode(site, old);
-  const heir = createHeir(site, old, bytes.slice());
+  const successor = createSuccessor(site, old, bytes.slice());
   old.ledger.keepWaiting();
-  if (isOrderly) heir.device.close();
+  if (isOrderly) successor.device.close();
   old.ledger.takeBack();
   hold('nothingForgotten', sameBytes(bytes, encode(site, old)), () => {
-    return `${site.name} is not what it was before it bequeathed all to a successor that failed`;
+    return `${site.name} is not what it was before it handed all over to a successor that failed`;
   });
   site.pause(pauseMs, () => {});
 }
 
-/** The successor begins, and will fail: `reclaim` gives the site back to its predecessor. */
+/** The successor begins, and will fail: `takeBack` gives the site back to its predecessor. */
 export function upgradeForAWhile(site: Site, pauseMs: number, onBegun: () => void): void {
   const old = site.generation!;
   const bytes = encode(site, old);
   site.pause(pauseMs, () => {
-    site.give(createHeir(site, old, bytes));
+    site.give(createSuccessor(site, old, bytes));
     site.predecessor = old;
     old.ledger.keepWaiting();
     onBegun();
@@ -53,48 +54,44 @@ export function upgradeForAWhile(site: Site, pauseMs: number, onBegun: () => voi
 }
 
 /** The successor has failed, if there is one that will, and has done what it has done. */
-export function reclaim(site: Site): void {
-  const { predecessor, generation: heir } = site;
-  if (predecessor === null || heir === null) return;
+export function takeBack(site: Site): void {
+  const { predecessor, generation: successor } = site;
+  if (predecessor === null || successor === null) return;
   site.predecessor = null;
-  heir.ledger.abandon();
+  successor.ledger.abandon();
   predecessor.ledger.takeBack();
   site.give(predecessor);
   const now = site.now();
   const held = [...site.device!.core.peers.values()].filter(({ current }) => current?.canSend(now));
-  site.turn('configuration', (_now, device) => device.reclaim(now));
-  checkReclaimed(site, heir, held);
+  site.turn('configuration', (_now, device) => device.takeBack(now));
+  checkTakenBack(site, successor, held);
 }
 
 function encode(site: Site, { device }: Generation): Uint8Array {
   const state = device.state();
-  const bequest = {
+  const contents = {
     state: formatKeylessState(state, device.memories()),
-    device: device.bequeath(site.now()),
+    device: device.handOver(site.now()),
     ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
   };
-  const bytes = encodeBequest(bequest);
+  const bytes = encodeContents(contents);
   wipeKeys(state);
-  wipeBequest(bequest.device);
+  wipeHandover(contents.device);
   return bytes;
 }
 
-/** A Device that has inherited, before it does anything. Erases the bytes. */
-function createHeir(site: Site, old: Generation, bytes: Uint8Array): Generation {
-  const bequest = decodeBequest(bytes)!;
+/** A Device that has taken over, before it does anything. Erases the bytes. */
+function createSuccessor(site: Site, old: Generation, bytes: Uint8Array): Generation {
+  const contents = decodeContents(bytes)!;
   bytes.fill(0);
-  const saved = parseSavedState(bequest.state)!;
-  const heir = site.createGeneration();
-  const { device } = heir;
+  const saved = parseSavedState(contents.state)!;
+  const successor = site.createGeneration();
+  const { device } = successor;
   device.configure(site.now(), saved.change);
-  heir.isInheriting = true;
-  device.inherit(bequest.device, saved.memories);
-  heir.isInheriting = false;
-  heir.ledger.continue(old.ledger);
-  checkInheritance(site, old, heir, bequest.device.at);
-  return heir;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  successor.isTakingOver = true;
+  device.takeOver(contents.device, saved.memories);
+  successor.isTakingOver = false;
+  successor.ledger.continue(old.ledger);
+  checkTakeover(site, old, successor, contents.device.at);
+  return successor;
 }

@@ -172,7 +172,7 @@ describe('what the starter gives', () => {
     const env: Record<string, string | undefined> = {
       TSWG_STARTER_FD: '3',
       TSWG_CONTROL_FD: '4',
-      TSWG_OBSERVE_FD: '6',
+      STARTER_OBSERVE_FD: '6',
       TSWG_INTERFACE_INDEX: '17',
       OTHER: 'y',
     };
@@ -212,6 +212,8 @@ describe('what a successor is started with', () => {
       BASH_ENV: '/l',
       WG_TUN_FD: '3',
       WG_UAPI_FD: '4',
+      // Through an older daemon, which does not take it, it would be another descriptor's number.
+      STARTER_OBSERVE_FD: '6',
       HOME: '/m',
     };
     expect(successorEnvironment({ ...wanted, ...unwanted })).toEqual({

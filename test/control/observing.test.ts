@@ -208,7 +208,7 @@ describe('the observing socket', () => {
   it('is ours alone without a group', () => {
     const observing = begin();
     expect(statSync(path()).mode & 0o7777).toBe(0o600);
-    expect(observing.facts().observing).toBe(
+    expect(observing.fact).toBe(
       `${path()}, for root alone: there was no group _tswg when it was opened`,
     );
     expect(notes).toEqual([]);
@@ -236,7 +236,7 @@ describe('the observing socket', () => {
     plant();
     const [before, planted] = [openDescriptors(), listing()];
     const observing = begin();
-    expect(observing.facts().observing).toMatch(/^no \(.*\)$/);
+    expect(observing.fact).toMatch(/^no \(.*\)$/);
     expect(notes).toEqual([expect.stringMatching(/^Nobody can observe without being root: /)]);
     expect([observing.fd, observing.remains]).toEqual([undefined, undefined]);
     expect(openDescriptors()).toBe(before);
@@ -246,7 +246,7 @@ describe('the observing socket', () => {
   it('of another daemon is left alone', async () => {
     begin();
     const second = begin();
-    expect(second.facts().observing).toContain('another daemon serves wg0');
+    expect(second.fact).toContain('another daemon serves wg0');
     await second.close('stopped');
     expect(await say('get=1\n\nset=1\n\n')).toContain('operation=get');
   });
@@ -263,7 +263,7 @@ describe('the observing socket', () => {
     await eventually(() => socket.text !== '', 'an answer');
     rmSync(path());
     await eventually(() => socket.closed, 'the end');
-    expect(observing.facts().observing).toMatch(/^no \(it was deleted/);
+    expect(observing.fact).toMatch(/^no \(it was deleted/);
     expect(observing.fd).toBeUndefined();
     observing.follow('wg1');
   });
@@ -273,7 +273,7 @@ describe('the observing socket', () => {
     observing.follow('office');
     renameSync(path(), path('office'));
     await eventually(() => observing.remains?.name === 'office', 'its name');
-    expect(observing.facts().observing).toContain(path('office'));
+    expect(observing.fact).toContain(path('office'));
     await observing.close('stopped');
     expect(existsSync(path('office'))).toBe(false);
   });
@@ -313,7 +313,7 @@ describe('a successor', () => {
     const next = create({ fileFd: open(path(), O_PATH | O_CLOEXEC) });
     next.open('wg0');
     next.serve();
-    expect(next.facts().observing).toBe('no (the daemon before this one has not handed it over)');
+    expect(next.fact).toBe('no (the daemon before this one has not handed it over)');
   });
 
   it('that does not begin removes what it has opened, if it may', async () => {

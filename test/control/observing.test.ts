@@ -25,6 +25,7 @@ import { serve, serveUapi, type UapiServer } from '../../src/control/uapiserver.
 import { close, fcntl, open } from '../../src/sys/libc.ts';
 import { O_CLOEXEC, O_PATH } from '../../src/sys/linux.ts';
 import { READING } from '../../src/uapi/request.ts';
+import { HANG_MS } from '../lab/command.ts';
 import { eventually, openDescriptors } from '../lab/namespace.ts';
 
 const GROUP = 4242;
@@ -134,7 +135,12 @@ describe('observers together', () => {
   function limited(limits: { rest?: number; clientsMax?: number }, handle = busily): UapiServer {
     const fd = openObservingSocket('wg0', null, place);
     const file = new SocketFile('wg0', place);
-    const server = serve({ fd, file, handle, permitted: READING, onGone: () => {}, ...limits });
+    const server = serve({
+      ...{ fd, file, handle, permitted: READING, onGone: () => {} },
+      // Longer than a test waits for anything.
+      idleTimeoutMs: 10 * HANG_MS,
+      ...limits,
+    });
     servers.push(server);
     return server;
   }

@@ -183,7 +183,7 @@ function decodeSession(session: Reader, secrets: Secrets): SessionHandover[] {
   ];
 }
 
-function isPlace(text: string): text is SessionBequest['place'] {
+function isPlace(text: string): text is SessionHandover['place'] {
   return SESSION_PLACES.some((place) => place === text);
 }
 

@@ -36,28 +36,36 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   sys: { values: [] },
   'crypto/openssl': { values: ['crypto', 'sys'] },
   netlink: { values: ['sys'], types: ['device'] },
-  tun: { values: ['sys', 'netlink', 'packet', 'device/drops.ts'] },
+  tun: {
+    values: ['sys', 'netlink', 'packet', 'device/drops.ts'],
+    types: ['datapath/interface.ts'],
+  },
   gate: {
     // What a message looks like from outside, for the filter before a socket.
     values: ['sys', 'noise/messages.ts', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['device'],
+    types: ['device', 'datapath/guard.ts'],
   },
-  udp: { values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'] },
+  udp: {
+    values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
+    types: ['datapath/transport.ts'],
+  },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },
   host: { values: ['sys'], types: ['tun'] },
-  // What joins them.
-  datapath: {
-    values: ['device', 'crypto/openssl', 'sys'],
-    types: ['crypto', 'gate', 'tun', 'udp'],
-  },
+  // What joins the Device with an interface and a transport, of whatever kind: it owns what these
+  // are (interface.ts, transport.ts, guard.ts), and knows none that is.
+  datapath: { values: ['device', 'crypto/openssl', 'sys'], types: ['crypto'] },
   state: {
     values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
-    values: ['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
-    types: ['control', 'daemon/underlay.ts', 'datapath', 'log.ts', 'udp'],
+    values: [
+      ...['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
+      // Which of two listening sockets is the one that others than root may open.
+      'control/observingsocket.ts',
+    ],
+    types: ['control', 'datapath', 'log.ts', 'udp'],
   },
   daemon: {
     values: [

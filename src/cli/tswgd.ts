@@ -36,6 +36,9 @@ that is killed or stopped, and its state is kept in /var/lib/tswg/INTERFACE:
 started again, the daemon takes both over. Deleting the interface or the control
 socket removes them.
 
+Members of the group _tswg, if there is one, may read what \`tswg INTERFACE\` and
+\`tswg INTERFACE stats\` show, but no key, over /run/tswg/INTERFACE.observe.
+
 SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now
 and hands the running tunnel over to it, sessions and all; if that fails, this
 one carries on.
@@ -57,6 +60,8 @@ Environment:
                              openssl or portable
   TSWG_NO_OFFLOAD=1          move packets one by one, without segmentation
                              offloads
+  TSWG_WARM=0                do not keep caches warm: no rehearsal at the start,
+                             no work in the pauses of a session
   TSWG_USER=NAME             become this user once all is open (_tswg, tswg, or
                              else ids that are nobody's)
   TSWG_SANDBOX=off           keep root and every right, for debugging

@@ -7,12 +7,14 @@
  */
 
 import { Arena } from '../arena.ts';
+import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile } from '../control/socketfile.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
 import { type Floodgate, openFloodgate } from '../gate/floodgate.ts';
+import type { PackedContents } from '../handover/handover.ts';
 import {
   packContents,
   type UnpackedContents,
@@ -26,8 +28,9 @@ import { createKernels } from '../packet/kernels/fastest.ts';
 import type { Kernels } from '../packet/kernels/kernels.ts';
 import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
-import { Loop } from '../sys/loop.ts';
+import { type Loop, openLoop } from '../sys/loop.ts';
 import { drainSoon } from '../sys/poller.ts';
+import type { BoundSockets } from '../udp/udp.ts';
 import { VERSION } from '../version.ts';
 import { Confinement } from './confinement.ts';
 import { ControlSocket } from './controlsocket.ts';
@@ -48,6 +51,7 @@ export class Daemon {
   readonly ending: Ending;
   readonly #options: ProgramOptions;
   readonly #offload: boolean;
+  readonly #isWarm: boolean;
   /** Of the first of all who have followed each other. */
   #startedAt = monotonicMs();
   readonly #log: Log;
@@ -62,6 +66,7 @@ export class Daemon {
   readonly #persistence: Persistence | undefined;
   readonly #confinement: Confinement;
   readonly #control: ControlSocket;
+  readonly #observing: Observing;
   readonly #operator: Operator;
   readonly #upgrade: Upgrade;
   readonly #signals: Signals;
@@ -73,6 +78,7 @@ export class Daemon {
     this.#options = options;
     const { environment = {}, takeover, held } = options;
     this.#offload = environment.TSWG_NO_OFFLOAD !== '1';
+    this.#isWarm = environment.TSWG_WARM !== '0';
     const heldFile = takeover ? openHeldSocketFile(options.name, held?.controlFd) : null;
     // The interface may have been renamed since the first of all was started.
     const name = heldFile?.name ?? options.name;
@@ -89,16 +95,13 @@ export class Daemon {
     this.#gate = openFloodgate({ onDrop: this.#countDrop, onNote: this.#note });
     this.#path = this.#createPath();
     this.#persistence = this.#createPersistence(name);
-    this.#loop = new Loop({
-      deadline: () => this.#path.device.nextTimeout(),
-      onDeadline: this.#path.handleTimeout,
-      onPause: this.#path.stayWarm,
-      onBug: this.ending.surface,
-    });
+    this.#loop = this.#openLoop();
     this.#underlay = this.#createUnderlay();
     this.#interface = this.#createInterface();
     this.#upgrade = this.#createUpgrade();
     this.#operator = this.#createOperator();
+    const [handle, onNote] = [this.#operator.observe, this.#note];
+    this.#observing = new Observing({ handle, onNote, fileFd: held?.observeFd });
     this.#signals = new Signals({
       ending: this.ending,
       stop: options.stop,
@@ -122,6 +125,7 @@ export class Daemon {
         },
       },
       this.#confinement,
+      this.#observing,
       this.#control,
       ...(this.#persistence === undefined ? [] : [this.#persistence]),
       {
@@ -138,11 +142,23 @@ export class Daemon {
     ]);
   }
 
+  #openLoop(): Loop {
+    const options = {
+      deadline: () => this.#path.device.nextTimeout(),
+      onDeadline: this.#path.handleTimeout,
+      onPause: this.#path.stayWarm,
+      onBug: this.ending.surface,
+    };
+    return openLoop(options, (line) => this.#log.debug(line));
+  }
+
   #createPath(): Datapath {
     return new Datapath({
       arena: this.#arena,
       suite: this.#suite,
-      gate: this.#gate,
+      guard: this.#gate,
+      warm: this.#isWarm,
+      onHold: (isHeld) => this.#interface.hold(isHeld),
       observe: (event) => {
         this.#subsystems.noticed(event);
         drainSoon();
@@ -169,7 +185,9 @@ export class Daemon {
       isPersistent: this.#persistence !== undefined,
       tun: { kernels: this.#kernels, ...this.#ways() },
       onNamed: (name) => {
-        if (this.#control.follow(name)) this.#upgrade.rename();
+        if (!this.#control.follow(name)) return;
+        this.#observing.follow(name);
+        this.#upgrade.rename();
       },
     });
   }
@@ -185,7 +203,7 @@ export class Daemon {
       successor: this.#options.successor,
       path: this.#path,
       log: this.#log,
-      pack: () => packContents(this.#path, this.#control.server, this.#path.now - this.#startedAt),
+      pack: () => this.#pack(),
       onHandedOver: (pid) => {
         this.ending.handOver();
         this.#subsystems.stop(this.ending.kind);
@@ -194,6 +212,16 @@ export class Daemon {
       onDone: () => setImmediate(() => this.ending.endSucceeded()),
       onBug: this.ending.surface,
     });
+  }
+
+  #pack(): PackedContents {
+    const { tun } = this.#interface;
+    if (tun === undefined) throw new Error('daemon: no interface is open');
+    const belongings = {
+      ...{ tunFd: tun.fd, uapi: this.#control.server },
+      ...{ udp: this.#underlay.bound, observeFd: this.#observing.fd },
+    };
+    return packContents(this.#path, belongings, this.#path.now - this.#startedAt);
   }
 
   #createOperator(): Operator {
@@ -209,6 +237,7 @@ export class Daemon {
   /** What of a successor's opening takes a right. @throws {SystemError} */
   prepareTakingOver(): void {
     this.#persistence?.open();
+    this.#observing.open(this.#control.file?.name ?? this.#options.name);
     this.#interface.prepare();
   }
 
@@ -219,9 +248,10 @@ export class Daemon {
     if (file === undefined) return;
     this.#upgrade.open({
       name: file.name,
-      index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
+      index: held?.interfaceIndex ?? numberInSysfs(this.#interface.tun?.name ?? file.name),
       socketDirectory: file.place.directory,
       controlFd: file.fd,
+      observing: this.#observing.remains,
       stateDirectory,
       log: lastLog,
     });
@@ -236,7 +266,8 @@ export class Daemon {
         drainSoon();
       };
       const moved = (): number => this.#path.moved;
-      const options = { arena, suite, kernels, loop, offload: this.#offload, moved, onEnd };
+      const [offload, warm] = [this.#offload, this.#isWarm];
+      const options = { arena, suite, kernels, loop, offload, warm, moved, onEnd };
       this.#rehearsal = openRehearsal(options, (line) => this.#log.debug(line));
     });
   }
@@ -264,6 +295,8 @@ export class Daemon {
     const { tunFd, uapiFd } = given ?? this.#options;
     const tun = this.#interface.open(this.#options.name, tunFd);
     await this.#control.open(tun.name, uapiFd, this.#operator.answer);
+    if (given === undefined) this.#observing.open(tun.name);
+    this.#observing.serve(given?.observeFd);
     if (given !== undefined) this.#takeOver(given);
     takeover?.begin(process.pid, VERSION);
     this.ending.takeOver();
@@ -278,15 +311,17 @@ export class Daemon {
 
   #takeOver(given: UnpackedContents): void {
     this.#startedAt = monotonicMs() - given.contents.uptimeMs;
-    useContents(given, this.#path, this.#underlay, interfaceIndex);
+    const successors = {
+      setMtu: (mtu: number) => this.#interface.setMtu(mtu),
+      adopt: (udp: BoundSockets) => this.#underlay.adopt(udp),
+    };
+    useContents(given, this.#path, successors, interfaceIndex);
     this.#log.isDebugging = this.#path.device.isDebugging;
   }
 
   /** The interface was taken over and is up: the sessions of before are followed by new ones. */
   #resume(): void {
-    this.#path.begin();
-    this.#persistence?.resume(this.#path.now);
-    this.#path.end();
+    this.#path.turn(() => this.#persistence?.resume(this.#path.now));
   }
 
   /** Closes all that is open and erases every key; to whom the rest falls is the ending's kind. */

@@ -5,6 +5,7 @@
 
 import type { Takeover } from '../handover/handover.ts';
 import type { Remains } from '../handover/starter.ts';
+import type { Held } from '../host/launch.ts';
 import type { LogLevel, LogPriority } from '../log.ts';
 import type { Successor } from './upgrade.ts';
 
@@ -30,8 +31,8 @@ export interface DaemonOptions {
   /** A listening UNIX socket that is open already (WG_UAPI_FD). */
   readonly uapiFd?: number;
   /**
-   * The variables TSWG_CRYPTO, TSWG_NO_OFFLOAD, TSWG_USER and TSWG_SANDBOX, which `tswgd --help`
-   * explains. None of them by default: the process's own environment is never read.
+   * The variables TSWG_CRYPTO, TSWG_NO_OFFLOAD, TSWG_WARM, TSWG_USER and TSWG_SANDBOX, which
+   * `tswgd --help` explains. None of them by default: the process's own environment is never read.
    */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /**
@@ -53,7 +54,7 @@ export interface ProgramOptions extends DaemonOptions {
   /** Our end of the handover from the daemon that we are to follow. */
   readonly takeover?: Takeover;
   /** What its starter holds for us; without it, it was of a version that holds nothing. */
-  readonly held?: { readonly controlFd: number; readonly interfaceIndex: number };
+  readonly held?: Held;
   /** How our own successor is started; without it there is no upgrade in place. */
   readonly successor?: Successor;
   /** Where the starter writes the last one, if the daemon cannot; see Remains. */

@@ -51,7 +51,7 @@ export class Upgrade {
         ...successor,
         remains,
         pack: () => {
-          path.begin();
+          path.readClock();
           return pack();
         },
         onOutcome: this.#follow,
@@ -108,9 +108,7 @@ export class Upgrade {
     } else if (outcome.kind === 'kept') {
       log.error(`Upgrade failed: ${outcome.why}; carrying on as before`);
     } else {
-      path.begin();
-      const called = path.device.takeBack(path.now);
-      path.end();
+      const called = path.turn(() => path.device.takeBack(path.now));
       log.error(`Upgrade failed: ${outcome.why}; carrying on, with new sessions (${called} peers)`);
     }
   };

@@ -161,6 +161,11 @@ export class Device {
     for (const { endpoint } of this.core.peers.values()) if (endpoint !== null) yield endpoint;
   }
 
+  /** A copy of the interface's own public key; null when it has no key. */
+  publicKey(): Uint8Array | null {
+    return this.core.identity?.publicKey.slice() ?? null;
+  }
+
   /** A copy of what `get` shows; the keys in it are the caller's to wipe. */
   state(): DeviceState {
     return state(this.core);

@@ -46,6 +46,8 @@ export interface Contents {
   /** Of the descriptors that go with it, which are UDP sockets, by family; and their port. */
   readonly udpFamilies: readonly (4 | 6)[];
   readonly udpPort: number;
+  /** Whether the last descriptor is that of the observing socket. */
+  readonly observes: boolean;
 }
 
 /** New bytes, with keys in them that are the caller's to wipe. */
@@ -123,6 +125,7 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
     socketName: read.text('socketName'),
     udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
     udpPort: read.integer('udpPort', 0, PORT_MAX),
+    observes: read.flag('observes'),
   };
 }
 

@@ -17,6 +17,8 @@ const READY_FD_VARIABLE = 'TSWG_READY_FD';
 export const STARTER_FD_VARIABLE = 'TSWG_STARTER_FD';
 /** the control socket's file, */
 export const CONTROL_FD_VARIABLE = 'TSWG_CONTROL_FD';
+/** the observing socket's, if there is one, */
+export const OBSERVE_FD_VARIABLE = 'TSWG_OBSERVE_FD';
 /** and the interface's number. */
 export const INTERFACE_INDEX_VARIABLE = 'TSWG_INTERFACE_INDEX';
 /** Of a daemon's environment, what its successor and the shell that starts it are to have, too. */
@@ -198,19 +200,28 @@ export function takeReporter(env: Record<string, string | undefined>): Reporter 
   };
 }
 
+/** What a starter holds of the daemon that it is beside; files are descriptors of such (O_PATH). */
+export interface Held {
+  readonly controlFd: number;
+  /** Undefined if there is none, or the starter is of a version that knows of none. */
+  readonly observeFd: number | undefined;
+  readonly interfaceIndex: number;
+}
+
 export interface StarterDescriptors {
   readonly socketFd: number;
   /** Undefined if the starter is of a version that holds nothing else. */
-  readonly held: { readonly controlFd: number; readonly interfaceIndex: number } | undefined;
+  readonly held: Held | undefined;
 }
 
 /** Takes what the starter gives out of `env`; undefined for a program that is nobody's successor. */
 export function takeStarter(
   env: Record<string, string | undefined>,
 ): StarterDescriptors | undefined {
-  const [socketFd, controlFd, interfaceIndex] = [
+  const [socketFd, controlFd, observeFd, interfaceIndex] = [
     STARTER_FD_VARIABLE,
     CONTROL_FD_VARIABLE,
+    OBSERVE_FD_VARIABLE,
     INTERFACE_INDEX_VARIABLE,
   ].map((variable) => {
     const number = parseDescriptor(variable, env[variable]);
@@ -219,5 +230,5 @@ export function takeStarter(
   });
   if (socketFd === undefined) return undefined;
   const isHeld = controlFd !== undefined && interfaceIndex !== undefined;
-  return { socketFd, held: isHeld ? { controlFd, interfaceIndex } : undefined };
+  return { socketFd, held: isHeld ? { controlFd, observeFd, interfaceIndex } : undefined };
 }

@@ -14,6 +14,7 @@ import type {
   PeerChange,
   PeerMemory,
   PeerState,
+  Secret,
 } from '../device/configuration.ts';
 import { TIMESTAMP_BYTES } from '../noise/tai64n.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
@@ -33,11 +34,6 @@ const MEMORY = /^handshake=(\S+) (\d{1,16}) (\S+) (\S+)$/;
 export function formatSavedState(state: DeviceState, memories: readonly PeerMemory[]): string {
   return writeSet(changeTo(state)) + memories.map(formatMemory).join('');
 }
-
-/** The keys that may be missing are the secret ones. */
-type Secret<State> = {
-  [Field in keyof State]: null | Uint8Array extends State[Field] ? Field : never;
-}[keyof State];
 
 const NO_DEVICE_SECRETS = { privateKey: null } satisfies Record<Secret<DeviceState>, null>;
 const NO_PEER_SECRETS = { presharedKey: null } satisfies Record<Secret<PeerState>, null>;

@@ -16,6 +16,7 @@ export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x80000;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_ERRQUEUE = 0x2000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SCM_RIGHTS = 1;
 

@@ -2,13 +2,13 @@
  * DeviceState <-> the text that answers a `get`: a row for each field, so that none is forgotten.
  *
  * Owns the order of the lines (wireguard-go's) and what other implementations do differently. wg(8)
- * passes over keys it does not know, so ours (`tswg_version`, `debug`, `description`) may stand
- * between the others.
+ * skips keys it does not know, so ours (`tswg_version`, `debug`, `description`) may stand between the
+ * others.
  */
 
 import { isZero } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
-import type { DeviceState, PeerState } from '../device/configuration.ts';
+import type { DeviceState, PeerState, Secret } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
 import type { Prefix } from '../packet/address.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
@@ -24,8 +24,10 @@ export interface ReportedState extends DeviceState {
   readonly errno: number;
   /** Only of this program. */
   readonly version?: string;
-  /** boringtun tells its public key and keeps the private one to itself. */
+  /** What boringtun, and tswg's observing socket, tell in place of the private key. */
   readonly publicKey?: Uint8Array;
+  /** Whether there is a private key, and preshared ones, is not told here. */
+  readonly keysAreHidden?: boolean;
   /**
    * boringtun's `last_handshake_time` is the time since the handshake: `lastHandshakeMs` is then
    * an age in ms, and 0 still means none.
@@ -36,7 +38,7 @@ export interface ReportedState extends DeviceState {
 type Draft<T> = { -readonly [Field in keyof T]: T[Field] };
 type PeerDraft = Draft<PeerState> & { allowedIps: Prefix[] };
 type StateDraft = Draft<ReportedState> & { peers: PeerDraft[] };
-type Told = DeviceState & { readonly version: string };
+type Told = DeviceState & { readonly version: string; readonly publicKey: Uint8Array | null };
 
 type Read<T> = (draft: T, value: string, interfaceIndex?: InterfaceIndex) => void;
 
@@ -44,16 +46,36 @@ type Read<T> = (draft: T, value: string, interfaceIndex?: InterfaceIndex) => voi
 interface Field<State, T> {
   /** Its lines; none when there is nothing to say. */
   readonly tell: (state: State) => readonly string[];
+  /** Those for an observer, who is told no key but public ones; by default the same. */
+  readonly tellObserver?: (state: State) => readonly string[];
   /** Its keys, and what their values do to the state that is read. */
   readonly read: Readonly<Record<string, Read<T>>>;
 }
 
+/** A row for each field, and for each secret one what an observer is told in its place. */
+type Fields<Name extends keyof State, State, Source, T> = {
+  readonly [F in Name]: F extends Secret<State> ? Required<Field<Source, T>> : Field<Source, T>;
+};
+
 /** In the order in which they are told. */
-const DEVICE_FIELDS: Readonly<
-  Record<Exclude<keyof ReportedState, 'errno' | 'handshakesAreAges'>, Field<Told, StateDraft>>
+const DEVICE_FIELDS: Fields<
+  Exclude<keyof ReportedState, 'errno' | 'handshakesAreAges'>,
+  ReportedState,
+  Told,
+  StateDraft
 > = {
+  keysAreHidden: {
+    tell: () => [],
+    tellObserver: () => ['tswg_keys_hidden=true'],
+    read: {
+      tswg_keys_hidden: (state, value) => {
+        state.keysAreHidden = value === 'true';
+      },
+    },
+  },
   privateKey: {
     tell: ({ privateKey }) => (privateKey === null ? [] : [`private_key=${formatKey(privateKey)}`]),
+    tellObserver: () => [],
     read: {
       private_key: (state, value) => {
         state.privateKey = parseKeyOrNone(value);
@@ -62,7 +84,13 @@ const DEVICE_FIELDS: Readonly<
   },
   publicKey: {
     tell: () => [],
+    tellObserver: ({ publicKey }) =>
+      publicKey === null ? [] : [`tswg_public_key=${formatKey(publicKey)}`],
     read: {
+      tswg_public_key: (state, value) => {
+        const publicKey = parseKeyOrNone(value);
+        if (publicKey !== null) state.publicKey = publicKey;
+      },
       own_public_key: (state, value) => {
         const publicKey = parseKeyOrNone(value);
         if (publicKey !== null) state.publicKey = publicKey;
@@ -105,17 +133,19 @@ const DEVICE_FIELDS: Readonly<
   // Each begins with its public_key, which parseState reads.
   peers: {
     tell: ({ peers }) => peers.flatMap((peer) => linesOf(PEER_FIELDS, peer)),
+    tellObserver: ({ peers }) => peers.flatMap((peer) => observedLinesOf(PEER_FIELDS, peer)),
     read: {},
   },
 };
 
-const PEER_FIELDS: Readonly<Record<keyof PeerState, Field<PeerState, PeerDraft>>> = {
+const PEER_FIELDS: Fields<keyof PeerState, PeerState, PeerState, PeerDraft> = {
   publicKey: { tell: ({ publicKey }) => [`public_key=${formatKey(publicKey)}`], read: {} },
   presharedKey: {
     tell: ({ presharedKey }) => [
       `preshared_key=${presharedKey === null ? NO_KEY : formatKey(presharedKey)}`,
       'protocol_version=1',
     ],
+    tellObserver: () => ['protocol_version=1'],
     read: {
       preshared_key: (peer, value) => {
         peer.presharedKey = parseKeyOrNone(value);
@@ -195,6 +225,13 @@ function linesOf<State, T>(
   return Object.values(fields).flatMap(({ tell }) => tell(state));
 }
 
+function observedLinesOf<State, T>(
+  fields: Readonly<Record<string, Field<State, T>>>,
+  state: State,
+): string[] {
+  return Object.values(fields).flatMap(({ tell, tellObserver = tell }) => tellObserver(state));
+}
+
 const DEVICE_KEYS = readersOf(DEVICE_FIELDS);
 const PEER_KEYS = readersOf(PEER_FIELDS);
 
@@ -206,7 +243,19 @@ function readersOf<State, T>(
 
 /** The body of the answer, for response.ts to end. `version`: of this program, one word. */
 export function formatState(state: DeviceState, version: string): string {
-  return `${linesOf(DEVICE_FIELDS, { ...state, version }).join('\n')}\n`;
+  return `${linesOf(DEVICE_FIELDS, { ...state, version, publicKey: null }).join('\n')}\n`;
+}
+
+/**
+ * The same for an observer, who is told no key but public ones. `publicKey`: the interface's own, by
+ * which its other end knows it; null when there is none.
+ */
+export function formatObservedState(
+  state: DeviceState,
+  publicKey: Uint8Array | null,
+  version: string,
+): string {
+  return `${observedLinesOf(DEVICE_FIELDS, { ...state, version, publicKey }).join('\n')}\n`;
 }
 
 /**

@@ -27,7 +27,7 @@ export function inAnotherProcess(site: Site, handover: DeviceHandover) {
   const bytes = encodeContents({
     state: formatKeylessState(device.state(), device.memories()),
     device: handover,
-    ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0 },
+    ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0, observes: false },
   });
   const { state, device: received } = decodeContents(bytes)!;
   return { ...parseSavedState(state)!, received };

@@ -68,6 +68,7 @@ const contents: fc.Arbitrary<Contents> = fc.record({
   socketName: fc.string(),
   udpFamilies: fc.subarray([4, 6]),
   udpPort: fc.nat(65_535),
+  observes: fc.boolean(),
 });
 
 /** JSON has no -0. */
@@ -128,7 +129,7 @@ function example(): Contents {
         },
       ],
     },
-    ...{ uptimeMs: 77, socketName: 'wg0', udpFamilies: [4, 6], udpPort: 51_820 },
+    ...{ uptimeMs: 77, socketName: 'wg0', udpFamilies: [4, 6], udpPort: 51_820, observes: true },
   };
 }
 
@@ -313,7 +314,7 @@ describe('contents of another version', () => {
     const decoded = rewritten((json) => {
       const { publicKey } = json.device.peers[0];
       json.device = { peers: [{ publicKey }] };
-      for (const name of ['state', 'uptimeMs', 'socketName', 'udpFamilies', 'udpPort'])
+      for (const name of ['state', 'uptimeMs', 'socketName', 'udpFamilies', 'udpPort', 'observes'])
         delete json[name];
     });
     expect(decoded).toEqual({
@@ -331,7 +332,7 @@ describe('contents of another version', () => {
           },
         ],
       },
-      ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0 },
+      ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
     });
   });
 

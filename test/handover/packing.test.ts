@@ -42,6 +42,7 @@ function contents(changes: Partial<Contents> = {}): Uint8Array {
     socketName: '../../../etc/passwd',
     udpFamilies: [4],
     udpPort: 51820,
+    observes: false,
     ...changes,
   });
 }

@@ -72,7 +72,7 @@ function encode(site: Site, { device }: Generation): Uint8Array {
   const contents = {
     state: formatKeylessState(state, device.memories()),
     device: device.handOver(site.now()),
-    ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0 },
+    ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
   };
   const bytes = encodeContents(contents);
   wipeKeys(state);

@@ -31,7 +31,7 @@ export const TRAFFIC = {
 export const CLASSES = Object.keys(TRAFFIC).length;
 
 /** The random number that is drawn is below this. */
-export const EVERY = 2 ** 32;
+const EVERY = 2 ** 32;
 
 // The board, in bytes. A class has a word of 64 bits in each of three rows.
 const SHARES_AT = 0;

@@ -7,9 +7,8 @@
 import { sameBytes } from '../bytes.ts';
 import { AF_INET, AF_INET6, IFF_UP } from '../sys/linux.ts';
 
-export const NLMSG_ERROR = 2;
-export const NLMSG_DONE = 3;
-export const NLMSG_OVERRUN = 4;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_NEWADDR = 20;

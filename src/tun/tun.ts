@@ -40,7 +40,7 @@ const FRAME_ROOM_BYTES = HEADROOM_BYTES + PACKET_BYTES_MAX + TAILROOM_BYTES;
  * What must be free in the arena before a read. A super-packet of tiny segments grows severalfold
  * in the cutting; one of 256-byte segments fits.
  */
-export const READ_ROOM_BYTES = 4 * FRAME_ROOM_BYTES + TURN_RESERVE_BYTES;
+const READ_ROOM_BYTES = 4 * FRAME_ROOM_BYTES + TURN_RESERVE_BYTES;
 /** Packets between two flushes; more flush early. */
 const BATCH_PACKETS = 1024;
 

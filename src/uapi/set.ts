@@ -28,7 +28,7 @@ export type SetResult =
   | { readonly error: SetError; readonly ok?: never };
 
 /** Bytes of UTF-8. */
-export const DESCRIPTION_BYTES_MAX = 255;
+const DESCRIPTION_BYTES_MAX = 255;
 
 type Draft<T> = { -readonly [Field in keyof T]: T[Field] };
 type DeviceDraft = Draft<DeviceChange> & { peers: PeerDraft[] };

@@ -79,7 +79,6 @@ export const EFD_CLOEXEC = 0o2000000;
 
 export const POLLIN = 1;
 export const POLLOUT = 4;
-export const POLLERR = 8;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;

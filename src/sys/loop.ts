@@ -21,7 +21,7 @@ import { PlainLoop } from './plainloop.ts';
 import { watch } from './poller.ts';
 import type { ChangingWatch, Interest, Loop, LoopOptions, Watch } from './watch.ts';
 
-export type { ChangingWatch, Interest, Loop, LoopOptions } from './watch.ts';
+export type { ChangingWatch, Loop, LoopOptions } from './watch.ts';
 
 interface Source {
   readonly fd: number;

@@ -28,8 +28,6 @@ const MAX_MESSAGES = 32;
  * the buffers of one call from falling on the same lines of the processor's caches.
  */
 const SLOT_BYTES = 65_536 + 2_112;
-/** What `receive` needs free in the arena to be at its best. */
-export const RECEIVE_ROOM_BYTES = MAX_MESSAGES * SLOT_BYTES;
 
 // struct mmsghdr, in 32-bit words: name 0, namelen 2, iov 4, iovlen 6, control 8, controllen 10,
 // flags 12, len 14.

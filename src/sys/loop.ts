@@ -180,7 +180,7 @@ class BlockingLoop implements Loop {
         const found = this.#foundAt(i);
         if (found === 0) continue;
         hasRead = true;
-        const source = sources[i]!;
+        const source = sources[i];
         if (!this.#serve(source, found)) goesOn = false;
         if (this.#sources !== sources) break;
         if ((found & (POLLIN | POLLOUT)) !== 0) source.restMs = 0;

@@ -233,10 +233,10 @@ export class Tun implements Interface {
     }
     const headerBytes = this.#device.hasHeader ? VIRTIO_HEADER_BYTES : 0;
     for (let i = 0; i < this.#batched; i++) {
-      const start = this.#offsets[i]! - headerBytes;
+      const start = this.#offsets[i] - headerBytes;
       // A header that says nothing.
       if (headerBytes > 0) this.#arena.bytes.fill(0, start + VIRTIO_FLAGS, start + headerBytes);
-      const length = headerBytes + this.#lengths[i]!;
+      const length = headerBytes + this.#lengths[i];
       if (write(this.fd, this.#base + start, length) < 0) this.#writeFailed(1);
     }
     this.#batched = 0;

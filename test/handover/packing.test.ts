@@ -29,7 +29,7 @@ function keep(fd: number): number {
 
 const control = () => keep(openUapiSocket('wg0', folder));
 const udp = (family = AF_INET) => keep(socket(family, SOCK_DGRAM, 0));
-const pair = () => socketPair().map(keep)[0]!;
+const pair = () => socketPair().map(keep)[0];
 const netlink = () => keep(socket(AF_NETLINK, SOCK_RAW, 0));
 
 function contents(changes: Partial<Contents> = {}): Uint8Array {

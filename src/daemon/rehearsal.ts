@@ -245,7 +245,7 @@ class End {
   /** The kernel's part: a frame with a packet for the other end, of this kind and that. */
   send(to: End, number: number): void {
     const { bytes, view, address } = this.#frame;
-    const length = PACKET_BYTES[(number >> 1) & 1]!;
+    const length = PACKET_BYTES[(number >> 1) & 1];
     const packet = VIRTIO_HEADER_BYTES;
     bytes.fill(0);
     if ((number & 1) === 0) {

@@ -41,7 +41,7 @@ function keep(fd: number): number {
 const control = (name = 'wg0') => keep(openUapiSocket(name, folder));
 const observing = () => keep(openObservingSocket('wg0', null, observingPlace(observed.folder)));
 const udp = (family = AF_INET) => keep(socket(family, SOCK_DGRAM, 0));
-const pair = () => socketPair().map(keep)[0]!;
+const pair = () => socketPair().map(keep)[0];
 const netlink = () => keep(socket(AF_NETLINK, SOCK_RAW, 0));
 
 function contents(changes: Partial<Contents> = {}): Uint8Array {

@@ -103,7 +103,7 @@ function receiveAll(udp: Udp): number[] {
     socket.receive(
       (offset, length) => {
         expect(length).toBe(100);
-        received.push(arena.bytes[offset]!);
+        received.push(arena.bytes[offset]);
       },
       1000,
       0,

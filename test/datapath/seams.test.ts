@@ -183,7 +183,8 @@ describe('a transport over the routes of a machine', () => {
   });
 
   it('is asked only while the interface is in the same network, and one without routes never', () => {
-    for (const [left, right] of [join({ link: 7 }), join()]) {
+    // Of a route that there is not, too, it says 0.
+    for (const [left, right] of [join({ link: 7 }), join({ link: 0 }), join()]) {
       if (left.line.outgoingLink === undefined) left.path.setLink(7);
       left.program.outbox.push(left.packet(right));
       left.path.readInterface();

@@ -474,6 +474,8 @@ describe("loop of Node's", () => {
       deadline = monotonicMs() + 10;
     };
     loop.watch(near, { readable });
+    // It has looked for the first time by then.
+    await sleep(20);
     poke(far);
     await eventually(() => isDone, 'the deadline');
     timers.mockRestore();

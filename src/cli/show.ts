@@ -36,6 +36,9 @@ const SHOWN_FACTS: readonly string[] = ['socket', 'starter'];
 /** Of what it says of a peer: what is wrong with it. */
 const SHOWN_PEER_FACTS: readonly string[] = ['route', 'handshake'];
 
+/** In place of keys, to an observer. */
+const HIDDEN = '(not readable: keys, and whether there are any, are told to root alone)';
+
 /** Lines with their newlines. */
 export function formatInterface(view: InterfaceView, options: ShowOptions): string {
   const { bits, names } = shownFlags(view);
@@ -52,6 +55,7 @@ function pushWireguard(wireguard: WireguardView, options: ShowOptions, lines: st
   const { state, publicKey } = wireguard;
   if (state.listenPort !== 0) lines.push(`\twgport ${state.listenPort}`);
   if (state.fwmark !== 0) lines.push(`\twgfwmark 0x${state.fwmark.toString(16)}`);
+  if (state.keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
   for (const name of SHOWN_FACTS) {
     const trouble = wireguard.stats?.facts[name];
@@ -143,13 +147,13 @@ function describeWireguard(wireguard: WireguardView, nowMs: number): Record<stri
     listenPort: state.listenPort,
     fwmark: state.fwmark,
     debug: state.debug,
+    ...(state.keysAreHidden ? { keysAreHidden: true } : {}),
     peers: state.peers.map((peer) => {
       const key = formatKey(peer.publicKey);
-      return describePeer(
-        peer,
-        lastHandshakeMs(state, peer.lastHandshakeMs, nowMs),
-        counted.get(key),
-      );
+      const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, nowMs);
+      const hasPresharedKey = peer.presharedKey !== null;
+      const secrets = state.keysAreHidden ? {} : { hasPresharedKey };
+      return describePeer(peer, secrets, handshakeMs, counted.get(key));
     }),
     ...(stats === null ? {} : { facts: stats.facts, counters: stats.counters }),
   };
@@ -157,6 +161,7 @@ function describeWireguard(wireguard: WireguardView, nowMs: number): Record<stri
 
 function describePeer(
   peer: PeerState,
+  secrets: { readonly hasPresharedKey?: boolean },
   handshakeMs: number,
   counted: PeerStats | undefined,
 ): Record<string, unknown> {
@@ -164,7 +169,7 @@ function describePeer(
   return {
     publicKey: formatKey(peer.publicKey),
     description: peer.description,
-    hasPresharedKey: peer.presharedKey !== null,
+    ...secrets,
     endpoint:
       endpoint === null
         ? null

@@ -7,15 +7,20 @@
  */
 
 import { Arena } from '../arena.ts';
+import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile } from '../control/socketfile.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
 import { type Floodgate, openFloodgate } from '../gate/floodgate.ts';
-import { type Inherited, packEstate, unpackEstate, useEstate } from '../handover/estate.ts';
-import type { Estate } from '../handover/succession.ts';
-import { Upgrade } from '../handover/upgrade.ts';
+import type { PackedContents } from '../handover/handover.ts';
+import {
+  packContents,
+  type UnpackedContents,
+  unpackContents,
+  useContents,
+} from '../handover/packing.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
@@ -37,6 +42,7 @@ import { Signals } from './signals.ts';
 import { Subsystems } from './subsystem.ts';
 import { TunnelInterface } from './tunnelinterface.ts';
 import { Underlay } from './underlay.ts';
+import { Upgrade } from './upgrade.ts';
 
 /** Room for the largest batch of either side and for what the Device adds to it. */
 const ARENA_BYTES = 6 * 1024 * 1024;
@@ -60,6 +66,7 @@ export class Daemon {
   readonly #persistence: Persistence | undefined;
   readonly #confinement: Confinement;
   readonly #control: ControlSocket;
+  readonly #observing: Observing;
   readonly #operator: Operator;
   readonly #upgrade: Upgrade;
   readonly #signals: Signals;
@@ -69,14 +76,14 @@ export class Daemon {
   /** @throws Error with one line for the operator */
   constructor(options: ProgramOptions) {
     this.#options = options;
-    const { environment = {}, predecessor, held } = options;
+    const { environment = {}, takeover, held } = options;
     this.#offload = environment.TSWG_NO_OFFLOAD !== '1';
     this.#isWarm = environment.TSWG_WARM !== '0';
-    const heldFile = predecessor ? openHeldSocketFile(options.name, held?.controlFd) : null;
+    const heldFile = takeover ? openHeldSocketFile(options.name, held?.controlFd) : null;
     // The interface may have been renamed since the first of all was started.
     const name = heldFile?.name ?? options.name;
     this.#log = new Log(name, options.logLevel, options.writeLog, () => new Date());
-    this.ending = new Ending(this.#log, predecessor === undefined);
+    this.ending = new Ending(this.#log, takeover === undefined);
     this.#control = new ControlSocket(heldFile, {
       log: this.#log,
       ending: this.ending,
@@ -93,6 +100,8 @@ export class Daemon {
     this.#interface = this.#createInterface();
     this.#upgrade = this.#createUpgrade();
     this.#operator = this.#createOperator();
+    const [handle, onNote] = [this.#operator.observe, this.#note];
+    this.#observing = new Observing({ handle, onNote, fileFd: held?.observeFd });
     this.#signals = new Signals({
       ending: this.ending,
       stop: options.stop,
@@ -116,6 +125,7 @@ export class Daemon {
         },
       },
       this.#confinement,
+      this.#observing,
       this.#control,
       ...(this.#persistence === undefined ? [] : [this.#persistence]),
       {
@@ -175,7 +185,9 @@ export class Daemon {
       isPersistent: this.#persistence !== undefined,
       tun: { kernels: this.#kernels, ...this.#ways() },
       onNamed: (name) => {
-        if (this.#control.follow(name)) this.#upgrade.rename();
+        if (!this.#control.follow(name)) return;
+        this.#observing.follow(name);
+        this.#upgrade.rename();
       },
     });
   }
@@ -202,11 +214,14 @@ export class Daemon {
     });
   }
 
-  #pack(): Estate {
+  #pack(): PackedContents {
     const { tun } = this.#interface;
     if (tun === undefined) throw new Error('daemon: no interface is open');
-    const belongings = { tunFd: tun.fd, uapi: this.#control.server, udp: this.#underlay.bound };
-    return packEstate(this.#path, belongings, this.#path.now - this.#startedAt);
+    const belongings = {
+      ...{ tunFd: tun.fd, uapi: this.#control.server },
+      ...{ udp: this.#underlay.bound, observeFd: this.#observing.fd },
+    };
+    return packContents(this.#path, belongings, this.#path.now - this.#startedAt);
   }
 
   #createOperator(): Operator {
@@ -222,6 +237,7 @@ export class Daemon {
   /** What of a successor's opening takes a right. @throws {SystemError} */
   prepareTakingOver(): void {
     this.#persistence?.open();
+    this.#observing.open(this.#control.file?.name ?? this.#options.name);
     this.#interface.prepare();
   }
 
@@ -235,6 +251,7 @@ export class Daemon {
       index: held?.interfaceIndex ?? numberInSysfs(this.#interface.tun?.name ?? file.name),
       socketDirectory: file.place.directory,
       controlFd: file.fd,
+      observing: this.#observing.remains,
       stateDirectory,
       log: lastLog,
     });
@@ -273,30 +290,32 @@ export class Daemon {
    * @throws {SystemError} or Error with one line for the operator
    */
   async open(): Promise<void> {
-    const { predecessor } = this.#options;
-    const inherited = predecessor && unpackEstate(predecessor.take());
-    const { tunFd, uapiFd } = inherited ?? this.#options;
+    const { takeover } = this.#options;
+    const given = takeover && unpackContents(takeover.take());
+    const { tunFd, uapiFd } = given ?? this.#options;
     const tun = this.#interface.open(this.#options.name, tunFd);
     await this.#control.open(tun.name, uapiFd, this.#operator.answer);
-    if (inherited !== undefined) this.#inherit(inherited);
-    predecessor?.begin(process.pid, VERSION);
+    if (given === undefined) this.#observing.open(tun.name);
+    this.#observing.serve(given?.observeFd);
+    if (given !== undefined) this.#takeOver(given);
+    takeover?.begin(process.pid, VERSION);
     this.ending.takeOver();
-    if (inherited !== undefined) this.#persistence?.carryOn();
+    if (given !== undefined) this.#persistence?.carryOn();
     else this.#persistence?.restore(this.#path.now, tun.isTakenOver);
     this.#interface.begin();
-    if (this.#path.device.isUp && inherited === undefined) this.#resume();
+    if (this.#path.device.isUp && given === undefined) this.#resume();
     this.#signals.open();
-    predecessor?.serve();
+    takeover?.serve();
     this.#log.debug(`Started, version ${VERSION}`);
   }
 
-  #inherit(inherited: Inherited): void {
-    this.#startedAt = monotonicMs() - inherited.bequest.uptimeMs;
+  #takeOver(given: UnpackedContents): void {
+    this.#startedAt = monotonicMs() - given.contents.uptimeMs;
     const successors = {
       setMtu: (mtu: number) => this.#interface.setMtu(mtu),
       adopt: (udp: BoundSockets) => this.#underlay.adopt(udp),
     };
-    useEstate(inherited, this.#path, successors, interfaceIndex);
+    useContents(given, this.#path, successors, interfaceIndex);
     this.#log.isDebugging = this.#path.device.isDebugging;
   }
 

@@ -5,18 +5,18 @@
 
 import { type Datapath, pathFacts } from '../datapath/datapath.ts';
 import { type DeviceStats, wipeKeys } from '../device/configuration.ts';
-import type { Upgrade } from '../handover/upgrade.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
-import { formatState } from '../uapi/get.ts';
+import { formatObservedState, formatState } from '../uapi/get.ts';
 import type { Request } from '../uapi/request.ts';
-import { acceptSet, answer, EAGAIN, EIO, refuseSet } from '../uapi/response.ts';
+import { acceptSet, answer, EAGAIN, EIO, refuseGet, refuseSet } from '../uapi/response.ts';
 import { parseSet } from '../uapi/set.ts';
 import { formatStats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
 import type { Ending } from './ending.ts';
 import type { Underlay } from './underlay.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface OperatorOptions {
   readonly path: Datapath;
@@ -53,6 +53,23 @@ export class Operator {
     } catch (error) {
       ending.surface(error);
       return refuseSet(EIO);
+    }
+  };
+
+  /** Answers an observer's `get` or `stats`: no key is told. */
+  readonly observe = (request: Request): string => {
+    const { path, ending } = this.#options;
+    if (ending.isSucceeded) return refuseGet(EAGAIN);
+    path.readClock();
+    try {
+      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
+      const state = path.device.state();
+      // Before anything is made of it.
+      wipeKeys(state);
+      return answer(formatObservedState(state, path.device.publicKey(), VERSION));
+    } catch (error) {
+      ending.surface(error);
+      return refuseGet(EIO);
     }
   };
 

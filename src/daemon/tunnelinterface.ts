@@ -5,6 +5,7 @@
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { DEFAULT_MTU } from '../device/configuration.ts';
 import { watchSuspension } from '../host/suspension.ts';
 import type { Log } from '../log.ts';
 import type { ChangingWatch, Loop } from '../sys/loop.ts';
@@ -21,7 +22,6 @@ import type { EndKind, Subsystem } from './subsystem.ts';
 import { Surroundings } from './surroundings.ts';
 import type { Underlay } from './underlay.ts';
 
-const DEFAULT_MTU = 1420;
 const GONE = 'the interface was deleted';
 
 export interface TunnelInterfaceOptions {

@@ -7,6 +7,9 @@ import { wipe } from '../crypto/bytes.ts';
 import type { Prefix } from '../packet/address.ts';
 import type { Endpoint } from './endpoint.ts';
 
+/** Of a new interface: a path's usual 1500 less what a WireGuard packet over IPv6 adds, 80. */
+export const DEFAULT_MTU = 1420;
+
 export interface AllowedIpChange {
   readonly prefix: Prefix;
   /** Take the prefix from this peer instead of giving it. */

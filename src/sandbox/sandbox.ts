@@ -23,6 +23,7 @@
 
 import { fchownSync, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
+import type { Environment } from '../sys/environment.ts';
 import { errno, errnoName, Scratch } from '../sys/libc.ts';
 import { invoke } from '../sys/syscalls.ts';
 import { nameAllSockets } from '../sys/unixnames.ts';
@@ -75,8 +76,6 @@ export interface SandboxOptions {
   /** Gets a line when the operator has turned all this off. */
   readonly onOff: (line: string) => void;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What `TSWG_SANDBOX` and `TSWG_USER` ask for. */
 export type SandboxPlan = { readonly isOff: true } | { readonly isOff: false; readonly user: User };

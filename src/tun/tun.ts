@@ -8,6 +8,7 @@ import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES, TURN_RESERVE_BYTES } from '
 import type { Interface, PacketSink } from '../datapath/interface.ts';
 import type { DropReason } from '../device/drops.ts';
 import { Coalescer } from '../packet/coalesce.ts';
+import { PACKET_BYTES_MAX } from '../packet/ip.ts';
 import { createKernels } from '../packet/kernels/fastest.ts';
 import type { Kernels } from '../packet/kernels/kernels.ts';
 import { Segmenter } from '../packet/segment.ts';
@@ -34,8 +35,6 @@ export interface TunOptions extends TunDeviceOptions {
   readonly onGone: () => void;
 }
 
-/** The longest IP packet, super-packets included. */
-const PACKET_BYTES_MAX = 65_535;
 const FRAME_ROOM_BYTES = HEADROOM_BYTES + PACKET_BYTES_MAX + TAILROOM_BYTES;
 /**
  * What must be free in the arena before a read. A super-packet of tiny segments grows severalfold

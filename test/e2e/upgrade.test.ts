@@ -239,9 +239,9 @@ describe('the program on disk', () => {
   const breakWith = (act: string): void => {
     writeFileSync(
       path.join(broken, 'bin', 'tswgd'),
-      `import { Predecessor } from '${REPOSITORY}/dist/src/handover/succession.js';
-       import { unpackEstate } from '${REPOSITORY}/dist/src/handover/estate.js';
-       const predecessor = new Predecessor(Number(process.env.TSWG_STARTER_FD));
+      `import { Takeover } from '${REPOSITORY}/dist/src/handover/handover.js';
+       import { unpackContents } from '${REPOSITORY}/dist/src/handover/packing.js';
+       const takeover = new Takeover(Number(process.env.TSWG_STARTER_FD));
        ${act}`,
     );
     install(broken);
@@ -307,25 +307,25 @@ describe('the program on disk', () => {
       ['before it asks', 'process.exit(3);', /the new program ended before it was ready/, 1],
       [
         'and says why',
-        "predecessor.fail('no room');",
+        "takeover.fail('no room');",
         /the new program failed: no room; the daemon carries on as it was/,
         1,
       ],
       [
         'with all in its hands',
-        'predecessor.take(); process.exit(3);',
+        'takeover.take(); process.exit(3);',
         /the new program ended before it was ready/,
         1,
       ],
       [
         'by answering nonsense',
-        "predecessor.take(); predecessor.fail('x'); ",
+        "takeover.take(); takeover.fail('x'); ",
         /the new program failed: x/,
         1,
       ],
       [
         'once it may begin',
-        "unpackEstate(predecessor.take()); predecessor.begin(process.pid, '6.6.6'); process.exit(3);",
+        "unpackContents(takeover.take()); takeover.begin(process.pid, '6.6.6'); process.exit(3);",
         /the new program ended when it was to begin/,
         2,
       ],

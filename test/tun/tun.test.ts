@@ -4,9 +4,9 @@ import { connect, createServer, type Server } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { interfaceNameError } from '../../src/sys/interfacename.ts';
 import { type Watch, watch } from '../../src/sys/poller.ts';
 import { openTun, type Tun, type TunOptions } from '../../src/tun/tun.ts';
-import { interfaceNameError } from '../../src/tun/tundevice.ts';
 import { openUdp, type Udp } from '../../src/udp/udp.ts';
 import {
   describeInNamespace,

@@ -1,14 +1,14 @@
 /**
  * Upgrade in place, as the running daemon sees it: what the operator is answered, what the log
- * says, and what becomes of the Device when a successor fails. The steps are handover/succession.ts'.
+ * says, and what becomes of the Device when a successor fails. The steps are handover/handover.ts'.
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
+import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
 import { answer, refuseUpgrade } from '../uapi/response.ts';
-import type { Remains } from './starter.ts';
-import { type Estate, type Outcome, Succession } from './succession.ts';
 
 /** How the successor is started. */
 export interface Successor {
@@ -22,7 +22,7 @@ export interface UpgradeOptions {
   readonly path: Datapath;
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
-  readonly pack: () => Estate;
+  readonly pack: () => PackedContents;
   /** The process of this number goes on: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
   /** After that; the answer is on its way to whoever asked, but not there yet. */
@@ -32,7 +32,7 @@ export interface UpgradeOptions {
 
 export class Upgrade {
   readonly #options: UpgradeOptions;
-  #succession: Succession | undefined;
+  #handover: Handover | undefined;
   #trouble = '';
 
   constructor(options: UpgradeOptions) {
@@ -47,10 +47,10 @@ export class Upgrade {
     const { successor, path, pack, log, onBug } = this.#options;
     if (successor === undefined) return;
     try {
-      this.#succession = new Succession({
+      this.#handover = new Handover({
         ...successor,
         remains,
-        bequeath: () => {
+        pack: () => {
           path.readClock();
           return pack();
         },
@@ -73,10 +73,10 @@ export class Upgrade {
 
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
   async request(): Promise<string> {
-    if (this.#succession === undefined) {
+    if (this.#handover === undefined) {
       return refuseUpgrade('it was started without the means for it');
     }
-    const outcome = await this.#succession.upgrade();
+    const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
     this.#options.onDone();
@@ -85,12 +85,12 @@ export class Upgrade {
 
   /** The interface has another name. */
   rename(): void {
-    this.#succession?.rename();
+    this.#handover?.rename();
   }
 
   /** The last that a daemon does; `notOurs`: another process continues in its place. */
   close(kind: string): void {
-    this.#succession?.close(kind === 'notOurs');
+    this.#handover?.close(kind === 'notOurs');
   }
 
   readonly #miss = (why: string): void => {
@@ -108,7 +108,7 @@ export class Upgrade {
     } else if (outcome.kind === 'kept') {
       log.error(`Upgrade failed: ${outcome.why}; carrying on as before`);
     } else {
-      const called = path.turn(() => path.device.reclaim(path.now));
+      const called = path.turn(() => path.device.takeBack(path.now));
       log.error(`Upgrade failed: ${outcome.why}; carrying on, with new sessions (${called} peers)`);
     }
   };

@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
     values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
-    types: ['device/configuration.ts'],
+    types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
   // Linux, a room for each of its parts. Of the Device only the plain values: what is named there
@@ -71,7 +71,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
       ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
-      ...['device/configuration.ts', 'device/endpoint.ts'],
+      ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
     ],
     types: ['crypto', 'device'],
   },
@@ -80,9 +80,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
-      ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts'],
+      ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
     ],
-    types: ['device'],
+    // Of the daemon, for which troubles there have to be words.
+    types: ['device', 'daemon/troubles.ts'],
   },
   // The daemon's own command line, which is the one that starts it.
   'cli/tswgd.ts': { values: ['cli', 'sys', 'host', 'state', 'handover', 'daemon', 'log.ts'] },

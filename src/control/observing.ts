@@ -81,11 +81,7 @@ export class Observing {
   }
 
   /** What there is, for `stats`. */
-  facts(): Readonly<Record<string, string>> {
-    return { observing: this.#fact() };
-  }
-
-  #fact(): string {
+  get fact(): string {
     if (this.#file === undefined || this.#trouble !== '') return `no (${this.#trouble})`;
     const { fd, path } = this.#file;
     if ((fstatSync(fd).mode & 0o060) !== 0) return `${path}, for root and group ${OBSERVING_GROUP}`;

@@ -129,7 +129,8 @@ export class Daemon {
       this.#control,
       ...(this.#persistence === undefined ? [] : [this.#persistence]),
       {
-        facts: () => (underlay.trouble === '' ? {} : { socket: underlay.trouble }),
+        troubles: () =>
+          underlay.trouble === '' ? [] : [{ code: 'noSocket', why: underlay.trouble }],
         stop: () => underlay.close(),
       },
       { stop: () => this.#gate.close() },
@@ -228,8 +229,12 @@ export class Daemon {
     return new Operator({
       ...{ path: this.#path, underlay: this.#underlay, log: this.#log },
       ...{ ending: this.ending, upgrade: this.#upgrade },
-      startedAt: () => this.#startedAt,
-      facts: () => this.#subsystems.facts(),
+      subject: {
+        ...{ path: this.#path, confinement: this.#confinement, persistence: this.#persistence },
+        observing: this.#observing,
+        startedAt: () => this.#startedAt,
+      },
+      troubles: () => this.#subsystems.troubles(),
       onChange: () => this.#subsystems.changed(),
     });
   }

@@ -3,8 +3,9 @@
  * know. Joins the Device, its sockets, its state and what uapi/ makes of all that.
  */
 
-import { type Datapath, pathFacts } from '../datapath/datapath.ts';
-import { type DeviceStats, wipeKeys } from '../device/configuration.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import { wipeKeys } from '../device/configuration.ts';
+import { measure } from '../device/metric.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
@@ -12,9 +13,11 @@ import { formatObservedState, formatState } from '../uapi/get.ts';
 import type { Request } from '../uapi/request.ts';
 import { acceptSet, answer, EAGAIN, EIO, refuseGet, refuseSet } from '../uapi/response.ts';
 import { parseSet } from '../uapi/set.ts';
-import { formatStats } from '../uapi/stats.ts';
+import { formatStats, type Stats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
 import type { Ending } from './ending.ts';
+import { DAEMON_METRICS, type DaemonSubject } from './metrics.ts';
+import type { DaemonTrouble } from './troubles.ts';
 import type { Underlay } from './underlay.ts';
 import type { Upgrade } from './upgrade.ts';
 
@@ -24,10 +27,9 @@ export interface OperatorOptions {
   readonly log: Log;
   readonly ending: Ending;
   readonly upgrade: Upgrade;
-  /** When the first of all who have followed each other began; monotonic ms. */
-  readonly startedAt: () => number;
-  /** What every part of the daemon has to show. */
-  readonly facts: () => Readonly<Record<string, string>>;
+  /** What there is to observe beside the Device, and what is wrong with any part. */
+  readonly subject: DaemonSubject;
+  readonly troubles: () => readonly DaemonTrouble[];
   /** The operator has changed the configuration. */
   readonly onChange: () => void;
 }
@@ -104,18 +106,15 @@ export class Operator {
     return acceptSet();
   }
 
-  #stats(): DeviceStats {
-    const { path, startedAt } = this.#options;
-    const { device, now } = path;
-    const stats = device.stats(now);
-    const facts = {
-      version: VERSION,
-      pid: String(process.pid),
-      uptime_seconds: String(Math.floor((now - startedAt()) / 1_000)),
-      ...stats.facts,
-      ...pathFacts(path),
-      ...this.#options.facts(),
+  #stats(): Stats {
+    const { path, subject, troubles } = this.#options;
+    const own = measure(DAEMON_METRICS, subject);
+    const stats = path.device.stats(path.now);
+    return {
+      facts: { ...own.facts, ...stats.facts },
+      counters: { ...own.counters, ...stats.counters },
+      troubles: [...stats.troubles, ...troubles()],
+      peers: stats.peers,
     };
-    return { ...stats, facts };
   }
 }

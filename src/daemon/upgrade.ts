@@ -33,7 +33,7 @@ export interface UpgradeOptions {
 export class Upgrade {
   readonly #options: UpgradeOptions;
   #handover: Handover | undefined;
-  #trouble = '';
+  #isStarterLost = false;
 
   constructor(options: UpgradeOptions) {
     this.#options = options;
@@ -66,9 +66,8 @@ export class Upgrade {
     }
   }
 
-  /** What is lost since the starter has ended, for `stats`. */
-  facts(): Readonly<Record<string, string>> {
-    return this.#trouble === '' ? {} : { starter: this.#trouble };
+  troubles(): { readonly code: 'starterLost' }[] {
+    return this.#isStarterLost ? [{ code: 'starterLost' }] : [];
   }
 
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
@@ -94,10 +93,12 @@ export class Upgrade {
   }
 
   readonly #miss = (why: string): void => {
-    this.#trouble =
-      'has ended: no upgrade in place; the control socket does not follow a renaming, and stays ' +
-      'behind at our end. A new start of the daemon brings another starter';
-    this.#options.log.error(`The starter, tswgd-starter in \`ps\`, ${this.#trouble} (${why})`);
+    this.#isStarterLost = true;
+    this.#options.log.error(
+      'The starter, tswgd-starter in `ps`, has ended: no upgrade in place; the control socket does ' +
+        'not follow a renaming, and stays behind at our end. A new start of the daemon brings ' +
+        `another starter (${why})`,
+    );
   };
 
   readonly #follow = (outcome: Outcome): void => {

@@ -288,19 +288,3 @@ export class Datapath {
   readonly #receiveDatagram: DatagramSink = (offset, length, endpoint, trafficClass) =>
     this.device.receiveDatagram(this.#now, offset, length, endpoint, trafficClass);
 }
-
-/** How the path stands, for `stats`: its offloads, its guard, and what the system refused. */
-export function pathFacts(path: Datapath): Record<string, string> {
-  const sides = [path.transport, path.interface];
-  const errors = sides.flatMap((side) =>
-    [...(side?.errors ?? [])].map(([error, count]) => [`${side!.kind}_${error}`, String(count)]),
-  );
-  return { offload: offloadFact(path), gate: path.guardFact, ...Object.fromEntries(errors) };
-}
-
-function offloadFact({ interface: side, transport }: Datapath): string {
-  const yesOrNo = (isOffloading = false): string => (isOffloading ? 'yes' : 'no');
-  const inner = `interface ${yesOrNo(side?.isOffloading)}`;
-  if (transport === undefined) return inner;
-  return `${inner}, ${transport.kind} ${yesOrNo(transport.isOffloading)}`;
-}

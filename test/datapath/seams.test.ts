@@ -6,7 +6,8 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
-import { Datapath, type DatapathOptions, pathFacts } from '../../src/datapath/datapath.ts';
+import { DAEMON_METRICS, type DaemonSubject } from '../../src/daemon/metrics.ts';
+import { Datapath, type DatapathOptions } from '../../src/datapath/datapath.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import { FAR_END, Line, Program } from './inprocess.ts';
 
@@ -115,12 +116,15 @@ describe('two paths joined in one process', () => {
 
   it('show their sides by their own words', () => {
     const [left] = join();
-    expect(pathFacts(left.path)).toEqual({ offload: 'interface no, line no', gate: 'none' });
-    left.line.errors.set('full', 3);
-    left.program.errors.set('gone', 1);
-    expect(pathFacts(left.path)).toMatchObject({ line_full: '3', program_gone: '1' });
+    const offload = DAEMON_METRICS.find(({ name }) => name === 'offload');
+    const shown = () =>
+      offload !== undefined && 'read' in offload
+        ? offload.read({ path: left.path } as DaemonSubject)
+        : undefined;
+    expect(shown()).toBe('interface no, line no');
     left.path.detachTransport();
-    expect(pathFacts(left.path)).toMatchObject({ offload: 'interface no' });
+    expect(shown()).toBe('interface no');
+    expect(left.path.guardFact).toBe('none');
   });
 
   it('read either side to stay warm, and have nothing to do in pauses when that is off', () => {

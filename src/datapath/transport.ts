@@ -30,7 +30,7 @@ export interface Inlet {
 export interface Transport {
   /** A word for `stats`: `udp`. */
   readonly kind: string;
-  /** Those of this moment: another list, not the same one changed, once a connection came or ended. */
+  /** Those of this moment; a connection that comes or ends makes another list, and changes none. */
   readonly inlets: readonly Inlet[];
   /**
    * Appends a datagram of the arena to the batch; it stays as it is until `flush`, and after that is

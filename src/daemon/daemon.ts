@@ -99,11 +99,8 @@ export class Daemon {
     this.#underlay = this.#createUnderlay();
     this.#interface = this.#createInterface();
     this.#upgrade = this.#createUpgrade();
-    this.#observing = new Observing({
-      handle: (request) => this.#operator.observe(request),
-      onNote: this.#note,
-      fileFd: held?.observeFd,
-    });
+    const handle: Operator['observe'] = (request) => this.#operator.observe(request);
+    this.#observing = new Observing({ handle, onNote: this.#note, fileFd: held?.observeFd });
     this.#operator = this.#createOperator();
     this.#signals = new Signals({
       ending: this.ending,

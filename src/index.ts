@@ -19,6 +19,7 @@ export {
   wipeKeys,
 } from './device/configuration.ts';
 export type { DeviceOptions, Outcomes, Outlet } from './device/core.ts';
+export type { DeadlineName } from './device/deadlines.ts';
 export { Device } from './device/device.ts';
 export type { Doorkeeper } from './device/doorkeeper.ts';
 export { DROP_REASONS, type DropReason } from './device/drops.ts';

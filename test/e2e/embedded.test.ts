@@ -71,7 +71,7 @@ describeInLab('a daemon inside a program', ['wg'], () => {
       expect(await host.run('wg', ['show', 'wg0'])).toContain('interface: wg0');
       const ask = [compiledProgram('test/lab/uapirequest.ts'), '/run/wireguard/wg0.sock'];
       const stats = await host.run(process.execPath, ask, { input: 'stats=1\n\n' });
-      expect(stats).toMatch(/^.*sandbox.*=.*not asked for it/m);
+      expect(stats, child.stdout).toMatch(/^.*sandbox.*=.*not asked for it/m);
       child.writeInput('stop\n');
       await whenEnded(child, '0');
       const after = await told(child, 'after');

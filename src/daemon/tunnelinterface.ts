@@ -92,6 +92,12 @@ export class TunnelInterface implements Subsystem {
     return this.#tun;
   }
 
+  /** Once it is open. */
+  get fd(): number {
+    if (this.#tun === undefined) throw new Error('tunnel interface: it is not open');
+    return this.#tun.fd;
+  }
+
   setMtu(mtu: number): void {
     this.#options.path.device.setMtu(mtu);
     if (this.#tun !== undefined) this.#tun.mtu = mtu;

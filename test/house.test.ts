@@ -125,6 +125,8 @@ const BANS: { word: RegExp; instead: string; allowed: string[] }[] = [
   { word: /\bconsole\./, instead: 'an event, or the Log handed in', allowed: IMPURE },
   { word: /\benum\s+\w+/, instead: 'a union of literals, or an object `as const`', allowed: [] },
   { word: /\bexport\s+default\b/, instead: 'a named export', allowed: [] },
+  // Of an array's element the compiler asks for none; elsewhere it is a name of its own, checked.
+  { word: /\]!(?!=)/, instead: 'the element as it is', allowed: [] },
 ];
 
 /** `path` is from the repository's root, `place` from `src`. */

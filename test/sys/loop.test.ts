@@ -412,8 +412,8 @@ describe('loop of our own', () => {
       },
     });
     // No POLLIN comes of a SEQPACKET socket's end that was closed for good, but a closed number.
-    close(fds.splice(fds.indexOf(near), 1)[0]!);
-    close(fds.splice(fds.indexOf(far), 1)[0]!);
+    close(fds.splice(fds.indexOf(near), 1)[0]);
+    close(fds.splice(fds.indexOf(far), 1)[0]);
     await sleep(100);
     await eventually(() => errors > 1, 'errors');
     expect(errors).toBeLessThan(10);

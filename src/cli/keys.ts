@@ -36,10 +36,11 @@ export function keyMistake(word: string, text: string): string {
   const isPath = /^(\.{0,2}|~)\//.test(text) || /\.(key|pub|psk|txt)$/.test(text);
   if (isPath && text.length !== 44) {
     if (FILE_WORDS.has(word)) return `expected a key, not a path: ${word}file reads it from a file`;
-    if (word !== 'pubkey') return `expected a key, not a path: "$(cat PATH)" is what a file holds`;
+    if (word !== 'pubkey')
+      return `expected a key, not a path: "$(cat PATH)" gives what the file holds`;
   }
   if (text.length !== 44) return `${expected}, but it has ${text.length}`;
-  if (/[^A-Za-z0-9+/=]/.test(text)) return `${expected}, but it has others among them`;
+  if (/[^A-Za-z0-9+/=]/.test(text)) return `${expected}, but it has other characters, too`;
   return `${expected}: the last characters are wrong`;
 }
 

@@ -99,9 +99,12 @@ export class Daemon {
     this.#underlay = this.#createUnderlay();
     this.#interface = this.#createInterface();
     this.#upgrade = this.#createUpgrade();
+    this.#observing = new Observing({
+      handle: (request) => this.#operator.observe(request),
+      onNote: this.#note,
+      fileFd: held?.observeFd,
+    });
     this.#operator = this.#createOperator();
-    const [handle, onNote] = [this.#operator.observe, this.#note];
-    this.#observing = new Observing({ handle, onNote, fileFd: held?.observeFd });
     this.#signals = new Signals({
       ending: this.ending,
       stop: options.stop,

@@ -138,10 +138,10 @@ export function openRehearsal(
 ): Rehearsal | undefined {
   try {
     if (options.warm !== false) return new Rehearsal(options);
-    onRefusal('No rehearsal: it was switched off');
+    onRefusal('No rehearsal of the packet path: it is switched off');
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    onRefusal(`No rehearsal: ${error.message}`);
+    onRefusal(`No rehearsal of the packet path: ${error.message}`);
   }
   options.onEnd?.();
   return undefined;

@@ -61,7 +61,7 @@ export class Upgrade {
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       log.error(
-        `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
+        `There will be no upgrade in place, and the control socket will not be removed at the end: ${error.message}`,
       );
     }
   }
@@ -73,7 +73,7 @@ export class Upgrade {
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
   async request(): Promise<string> {
     if (this.#handover === undefined) {
-      return refuseUpgrade('it was started without the means for it');
+      return refuseUpgrade('the daemon was started without a starter');
     }
     const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
@@ -96,7 +96,7 @@ export class Upgrade {
     this.#isStarterLost = true;
     this.#options.log.error(
       'The starter, tswgd-starter in `ps`, has ended: no upgrade in place; the control socket does ' +
-        'not follow a renaming, and stays behind at our end. A new start of the daemon brings ' +
+        'not follow a renaming, and is not removed at the end. Start the daemon again to have ' +
         `another starter (${why})`,
     );
   };
@@ -104,13 +104,13 @@ export class Upgrade {
   readonly #follow = (outcome: Outcome): void => {
     const { path, log, onHandedOver } = this.#options;
     if (outcome.kind === 'handedOver') {
-      log.debug(`Process ${outcome.pid}, version ${outcome.version}, goes on`);
+      log.debug(`Process ${outcome.pid}, version ${outcome.version}, continues`);
       onHandedOver(outcome.pid);
     } else if (outcome.kind === 'kept') {
-      log.error(`Upgrade failed: ${outcome.why}; carrying on as before`);
+      log.error(`Upgrade failed: ${outcome.why}; continuing as before`);
     } else {
       const called = path.turn(() => path.device.takeBack(path.now));
-      log.error(`Upgrade failed: ${outcome.why}; carrying on, with new sessions (${called} peers)`);
+      log.error(`Upgrade failed: ${outcome.why}; continuing with new sessions (${called} peers)`);
     }
   };
 }

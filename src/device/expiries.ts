@@ -9,7 +9,7 @@ import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
 import { endpointChanged } from './paths.ts';
 import type { Peer } from './peer.ts';
-import { sendInitiation, sendKeepalive, repeatInitiation } from './send.ts';
+import { repeatInitiation, sendInitiation, sendKeepalive } from './send.ts';
 import * as session from './session.ts';
 
 /** Acts on every deadline that is due. */

@@ -312,10 +312,10 @@ export class Floodgate implements Guard {
   }
 
   #shut(rate: number, share: number, allowed: number, now: number): void {
-    const flood = `udp: a flood: ${Math.round(rate)} datagrams a second come to nothing`;
+    const flood = `udp: flood: ${Math.round(rate)} useless datagrams a second`;
     if (this.#machinery === null) {
       if (!this.#hasSaidImpossible) {
-        this.#options.onNote(`${flood}; they cannot be held back in the kernel (${this.#refusal})`);
+        this.#options.onNote(`${flood}; they cannot be filtered in the kernel (${this.#refusal})`);
       }
       this.#hasSaidImpossible = true;
       return;
@@ -340,7 +340,7 @@ export class Floodgate implements Guard {
     // What is turned away does not wake us.
     this.#timer = setInterval(() => this.turned(0, 0, 0, monotonicMs()), PERIOD_MS);
     this.#timer.unref();
-    this.#options.onNote(`${flood}: the kernel turns most of them away until it ebbs`);
+    this.#options.onNote(`${flood}: the kernel filters most of them until it subsides`);
   }
 
   #allow(share: number): void {
@@ -360,7 +360,7 @@ export class Floodgate implements Guard {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#detach();
-    this.#options.onNote('udp: the flood has ebbed');
+    this.#options.onNote('udp: the flood is over');
   }
 
   /** A successor that failed may have left its own there. */

@@ -158,7 +158,7 @@ export function parseAnswer({ type, flags, body }: Message): Answer | null {
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, text: '' };
   let at = 4;
   if (type === NLMSG_ERROR) {
-    // Behind the number stands the request's header, and its body unless that was cut off.
+    // After the number stands the request's header, and its body unless that was cut off.
     if (body.length < 4 + NETLINK_HEADER_BYTES) return { errno, text: '' };
     at += (flags & NLM_F_CAPPED) !== 0 ? NETLINK_HEADER_BYTES : align4(view.getUint32(4, true));
   }

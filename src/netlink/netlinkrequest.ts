@@ -110,7 +110,7 @@ export class MessageWriter {
     return this.attribute(type, inner.#bytes.subarray(NETLINK_HEADER_BYTES, inner.#length));
   }
 
-  /** Text with the zero byte that the kernel wants behind it. */
+  /** Text with the zero byte that the kernel wants after it. */
   text(type: number, value: string): this {
     return this.attribute(type, encoder.encode(`${value}\0`));
   }

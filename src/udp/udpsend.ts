@@ -65,7 +65,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no address to send from',
   EMSGSIZE: 'the datagram is too large',
   EAGAIN: 'the buffer of the socket is full',
-  ENOBUFS: 'the kernel is out of buffer room',
+  ENOBUFS: 'the kernel is out of buffer space',
 };
 
 export interface SendOptions {

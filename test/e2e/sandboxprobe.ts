@@ -38,6 +38,7 @@ export interface Report {
 
 /** Of the tests' files: what belongs to others. */
 export const VICTIM_SOCKET = '/run/wireguard/victim.sock';
+export const VICTIM_OBSERVING = '/run/tswg/victim.observe';
 export const VICTIM_STATES = '/var/lib/tswg/victim';
 /** A datagram socket of a service's, by this variable. */
 const VICTIM_SERVICE = 'TSWG_PROBE_SERVICE';
@@ -129,6 +130,7 @@ function attempts(): Record<string, Attempt> {
     terminal: [ioctl, 0, TIOCSTI, address],
     'another interface': [ioctl, any, SIOCSIFFLAGS, address],
     'another’s socket': [unlink, VICTIM_SOCKET],
+    'another’s observing socket': [unlink, VICTIM_OBSERVING],
     'another’s socket by folder': [unlinkat, AT_FDCWD, VICTIM_SOCKET, 0],
     ...stateAttempts(),
     ...serviceAttempts(),

@@ -8,7 +8,7 @@ import { isMapped, maskAddress } from '../../src/packet/address.ts';
 
 export const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 /** The zero key reads back as none. */
-const keyOrNone = fc.option(
+export const keyOrNone = fc.option(
   key.filter((bytes) => bytes.some((byte) => byte !== 0)),
   { nil: null },
 );

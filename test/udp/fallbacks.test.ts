@@ -220,7 +220,7 @@ describeInNamespace('fallbacks', () => {
   });
 
   it.each([
-    ['ENOBUFS', ENOBUFS, 'the kernel is out of buffer room'],
+    ['ENOBUFS', ENOBUFS, 'the kernel is out of buffer space'],
     ['EPERM', 1, 'a firewall of this machine forbids it'],
     ['ENETUNREACH', 101, 'no route leads there'],
     ['ENOTCONN', 107, 'refused by the system'],

@@ -113,7 +113,7 @@ function remove(name: string, planned: AddressView[], draft: AddressDraft): Addr
   if (address === null && ofFamily.length > 1) {
     const texts = ofFamily.map(formatView).join(', ');
     throw new Refusal(
-      `${word}: ${name} has ${texts}: expected which, as in \`inet ADDRESS -alias\``,
+      `${word}: ${name} has ${texts}: expected one of them, as in \`inet ADDRESS -alias\``,
     );
   }
   const found = planned.findIndex((one) =>

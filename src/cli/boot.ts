@@ -15,7 +15,7 @@ import type { System } from './system.ts';
 export interface Boot {
   readonly system: System;
   readonly service: Service;
-  /** What stands behind `hostname.` in the names of the files, sorted. */
+  /** What follows `hostname.` in the names of the files, sorted. */
   fileNames(): string[];
   pathOf(name: string): string;
   /** Its first `maxBytes`; rejects with a `code` such as ENOENT. */
@@ -30,7 +30,7 @@ export interface Boot {
   note(line: string): void;
 }
 
-/** Whoever manages services, if we are one. */
+/** The service manager, if we are a service. */
 export interface Service {
   readonly isManaged: boolean;
   /** What could be carried out has been. */

@@ -1,5 +1,5 @@
 /**
- * Gathers what is to be shown: the system's links and addresses, and what the daemons behind their
+ * Gathers what is to be shown: the system's links and addresses, and what the daemons at their
  * control sockets say.
  */
 
@@ -79,7 +79,7 @@ async function view(
   let wireguard: WireguardView | null = null;
   const isLost = hasLostDaemon(link, system);
   if (isLost) {
-    // Whoever shows it says so.
+    // The caller that shows it says so.
   } else if (hasSocket) {
     try {
       wireguard = await askDaemon(link, system);

@@ -16,7 +16,7 @@ export interface Link {
   readonly description: string;
   /** IFLA_INFO_KIND, as `tun` or `wireguard`; empty for devices. */
   readonly kind: string;
-  /** A TUN device that outlives whoever serves it. */
+  /** A TUN device that outlives the process that serves it. */
   readonly isPersistent: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The values behind the words: what each may be, and one line that says so when it is not. Pure;
+ * The values after the words: what each may be, and one line that says so when it is not. Pure;
  * knows no order of words.
  */
 
@@ -98,9 +98,10 @@ export function endpointMistake(address: Uint8Array, hasZone: boolean): string |
   const expected = 'expected the address of the peer';
   const bytes = isMapped(address) ? address.subarray(12) : address;
   if (bytes.every((octet) => octet === 0)) return `this means every address: ${expected}`;
-  if (bytes.every((octet) => octet === 0xff)) return `this means every machine: ${expected}`;
-  if (bytes.length === 4 && bytes[0] === 0) return `0.x.x.x is no machine's address: ${expected}`;
-  if (bytes.length === 4 && bytes[0] >= 0xf0) return `240.0.0.0/4 is in nobody's use: ${expected}`;
+  if (bytes.every((octet) => octet === 0xff)) return `this is the broadcast address: ${expected}`;
+  if (bytes.length === 4 && bytes[0] === 0)
+    return `no machine has an address in 0.0.0.0/8: ${expected}`;
+  if (bytes.length === 4 && bytes[0] >= 0xf0) return `240.0.0.0/4 is reserved: ${expected}`;
   const isMulticast = bytes.length === 4 ? (bytes[0] & 0xf0) === 0xe0 : bytes[0] === 0xff;
   if (isMulticast) return `this is a multicast group: ${expected}`;
   const isLinkLocal = bytes.length === 16 && bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80;

@@ -131,7 +131,7 @@ export function removeStale(place: SocketPlace, name: string): void {
     throw systemErrorOf(`open the ${what} ${path}`, 'lstat', error);
   }
   if (!isSocket) {
-    const hint = 'a file that is no socket is in the way';
+    const hint = 'a file that is not a socket has this path';
     throw new SystemError(`open the ${what} ${path}`, 'lstat', EEXIST!, hint);
   }
   if (isServed(place, path)) {

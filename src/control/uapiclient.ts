@@ -91,7 +91,7 @@ function hintOf(error: NodeJS.ErrnoException, path: string): string | undefined 
       return `its daemon is gone, only ${path} is left`;
     case 'EACCES':
     case 'EPERM':
-      return `no access to ${path}; it takes root`;
+      return `no access to ${path}; root is needed`;
     case 'EPIPE':
     case 'ECONNRESET':
       return 'it closed the connection without an answer';

@@ -14,7 +14,7 @@
  *   64 Mi held for all clients together, requests half received and answers not yet read; beyond,
  *   those that have stood still longest are closed
  *   a millisecond a turn of the event loop for all answers together, or one answer if that takes
- *   longer, by turns among the clients, so that packets go on meanwhile
+ *   longer, by turns among the clients, so that packets continue meanwhile
  */
 
 import type { Socket } from 'node:net';
@@ -67,7 +67,7 @@ export interface UapiServer {
   close(): Promise<void>;
   /** Leaves the file, and the socket, to the process that serves it from now on: takes nobody in. */
   leave(): void;
-  /** After `leave`: ends all connections; whoever was answered may read that to its end. */
+  /** After `leave`: ends all connections; a client may still read its answer to the end. */
   finish(): Promise<void>;
 }
 
@@ -75,7 +75,7 @@ const CLIENTS_MAX = 256;
 const IDLE_TIMEOUT_MS = 60_000;
 const HELD_MAX = 64 * 1024 * 1024;
 const TURN_MS = 1;
-/** How long whoever was answered may take to read it when the server ends. */
+/** How long a client may take to read its answer when the server ends. */
 const LAST_READ_MS = 1_000;
 /** What is read away from a client that was refused, so that it learns of the answers before. */
 const IGNORED_MAX = 1024 * 1024;
@@ -286,7 +286,7 @@ class Client {
     return this.#reader.heldCharacters + this.#socket.writableLength;
   }
 
-  /** Answers one request, if the client has read the answers before; true when it can go on. */
+  /** Answers one request, if the client has read the answers before; true when it can continue. */
   answer(): boolean {
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded || socket.writableNeedDrain) return false;

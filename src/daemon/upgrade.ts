@@ -9,6 +9,7 @@ import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
 import { answer, refuseUpgrade } from '../uapi/response.ts';
+import type { Ending } from './ending.ts';
 
 /** How the successor is started. */
 export interface Successor {
@@ -23,11 +24,9 @@ export interface UpgradeOptions {
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
   readonly pack: () => PackedContents;
-  /** The process of this number goes on: from now on nothing may be sent. */
+  readonly ending: Ending;
+  /** The process of this number continues: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
-  /** After that; the answer is on its way to whoever asked, but not there yet. */
-  readonly onDone: () => void;
-  readonly onBug: (error: unknown) => void;
 }
 
 export class Upgrade {
@@ -44,7 +43,7 @@ export class Upgrade {
    * there is no upgrade, and a line in the log.
    */
   open(remains: Remains): void {
-    const { successor, path, pack, log, onBug } = this.#options;
+    const { successor, path, pack, log, ending } = this.#options;
     if (successor === undefined) return;
     try {
       this.#handover = new Handover({
@@ -56,12 +55,12 @@ export class Upgrade {
         },
         onOutcome: this.#follow,
         onStarterGone: this.#miss,
-        onBug,
+        onBug: ending.surface,
       });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       log.error(
-        `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
+        `There will be no upgrade in place, and the control socket will not be removed at the end: ${error.message}`,
       );
     }
   }
@@ -73,12 +72,13 @@ export class Upgrade {
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
   async request(): Promise<string> {
     if (this.#handover === undefined) {
-      return refuseUpgrade('it was started without the means for it');
+      return refuseUpgrade('the daemon was started without a starter');
     }
     const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
-    this.#options.onDone();
+    // The answer is on its way to whoever asked, but not there yet.
+    setImmediate(() => this.#options.ending.endSucceeded());
     return answer(`version=${version}\npid=${pid}\npause_ms=${pauseMs.toFixed(0)}\n`);
   }
 
@@ -96,21 +96,22 @@ export class Upgrade {
     this.#isStarterLost = true;
     this.#options.log.error(
       'The starter, tswgd-starter in `ps`, has ended: no upgrade in place; the control socket does ' +
-        'not follow a renaming, and stays behind at our end. A new start of the daemon brings ' +
+        'not follow a renaming, and is not removed at the end. Start the daemon again to have ' +
         `another starter (${why})`,
     );
   };
 
   readonly #follow = (outcome: Outcome): void => {
-    const { path, log, onHandedOver } = this.#options;
+    const { path, log, ending, onHandedOver } = this.#options;
     if (outcome.kind === 'handedOver') {
-      log.debug(`Process ${outcome.pid}, version ${outcome.version}, goes on`);
+      log.debug(`Process ${outcome.pid}, version ${outcome.version}, continues`);
+      ending.handOver();
       onHandedOver(outcome.pid);
     } else if (outcome.kind === 'kept') {
-      log.error(`Upgrade failed: ${outcome.why}; carrying on as before`);
+      log.error(`Upgrade failed: ${outcome.why}; continuing as before`);
     } else {
       const called = path.turn(() => path.device.takeBack(path.now));
-      log.error(`Upgrade failed: ${outcome.why}; carrying on, with new sessions (${called} peers)`);
+      log.error(`Upgrade failed: ${outcome.why}; continuing with new sessions (${called} peers)`);
     }
   };
 }

@@ -145,7 +145,7 @@ export class Handover {
     const { bytes, fds } = this.#options.pack();
     const isTaken = channel.send(bytes, fds, answerMs);
     bytes.fill(0);
-    if (!isTaken) return { kind: 'kept', why: 'the new program did not take what it was given' };
+    if (!isTaken) return { kind: 'kept', why: 'the new program did not take the state' };
     const answer = channel.receive(answerMs);
     const ready = /^ready (\d+) (\S+)$/.exec(wordOf(answer));
     if (ready === null || !channel.send(encode('go'), [], answerMs)) {
@@ -154,7 +154,7 @@ export class Handover {
     const last = channel.receive(answerMs);
     // Late, it is alive all the same, and has had the word.
     if (wordOf(last) !== 'serving' && last.kind !== 'late') {
-      return { kind: 'lost', why: failureOf(last, 'when it was to begin') };
+      return { kind: 'lost', why: failureOf(last, 'when it had to begin') };
     }
     const [, pid, version] = ready as unknown as [string, string, string];
     return { kind: 'handedOver', pid: Number(pid), version, pauseMs: monotonicMs() - begun };

@@ -169,7 +169,7 @@ export function parseDescriptor(variable: string, text: string | undefined): num
   throw new Error(`${variable}: ${visible(text)}: expected the number of an open file descriptor`);
 }
 
-/** The child's side: how the program in the foreground answers whoever started it. */
+/** The child's side: how the program in the foreground answers the process that started it. */
 export interface Reporter {
   /** Whether somebody started us in the background and waits for the answer. */
   readonly isAwaited: boolean;
@@ -192,7 +192,7 @@ export function takeReporter(env: Record<string, string | undefined>): Reporter 
       closeSync(descriptor);
       return true;
     } catch {
-      // Whoever started us is gone; the daemon works without them.
+      // The process that started us is gone; the daemon works without them.
       return false;
     }
   };

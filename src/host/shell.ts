@@ -25,7 +25,7 @@ export function runShell(
     child.on('exit', (code, signal) => {
       const isLate = timeoutMs > 0 && performance.now() - begun >= timeoutMs;
       if (code === 0) resolve(null);
-      else if (isLate) resolve(`not done after ${timeoutMs / 1000} seconds`);
+      else if (isLate) resolve(`not finished after ${timeoutMs / 1000} seconds`);
       else resolve(code === null ? `ended by ${signal}` : `exit code ${code}`);
     });
   });

@@ -259,13 +259,13 @@ export class Netlink {
 
   /** See writeTunnelIpv4. @throws {SystemError} */
   takeOwnAnswers(index: number): void {
-    this.#change('let our own answers in', writeTunnelIpv4(index));
+    this.#change('set accept_local and send_redirects', writeTunnelIpv4(index));
   }
 
-  /** See writeTunnelIpv6; passes over a link without IPv6. @throws {SystemError} */
+  /** See writeTunnelIpv6; skips a link without IPv6. @throws {SystemError} */
   makeNoAddress(index: number): void {
     const verdict = this.#exchange(writeTunnelIpv6(index), () => {});
-    if (verdict.errno !== EAFNOSUPPORT) refuse('keep the interface without an address', verdict);
+    if (verdict.errno !== EAFNOSUPPORT) refuse('turn off automatic link-local addresses', verdict);
   }
 
   /** The routes over a link, and its IPv6 addresses, to be played back when they are gone. */

@@ -159,7 +159,7 @@ function settle(
 ): Framing {
   const setOffloads = (flags: number): boolean => ioctl(fd, TUNSETOFFLOAD, flags) === 0;
   if (!hasHeader) {
-    // Whoever served the interface before us may have taken super-packets.
+    // The daemon that served the interface before us may have taken super-packets.
     setOffloads(0);
     return { fd, hasHeader, takesTcp: false, takesUdp: false };
   }
@@ -260,7 +260,7 @@ function openError(name: string, error: number): SystemError {
   const isMissing = error === ENOENT || error === ENODEV || error === ENXIO;
   let hint: string | undefined;
   if (isMissing) hint = 'there is no /dev/net/tun; try "modprobe tun"';
-  else if (error === EACCES) hint = 'no access to /dev/net/tun; it takes root';
+  else if (error === EACCES) hint = 'no access to /dev/net/tun; root is needed';
   return new SystemError(`create interface ${name}`, 'open /dev/net/tun', error, hint);
 }
 
@@ -287,7 +287,7 @@ function kindOf(name: string): string {
     case 'wireguard':
       return "the kernel's own WireGuard";
     case 'tun':
-      return 'a TAP device, or a TUN device of several queues,';
+      return 'a TAP device, or a TUN device with several queues,';
     case '':
       return 'a network device of this machine';
     default:

@@ -41,7 +41,7 @@ export const VICTIM_SOCKET = '/run/wireguard/victim.sock';
 export const VICTIM_OBSERVING = '/run/tswg/victim.observe';
 export const VICTIM_STATES = '/var/lib/tswg/victim';
 /** A datagram socket of a service's, by this variable. */
-export const VICTIM_SERVICE = 'TSWG_PROBE_SERVICE';
+const VICTIM_SERVICE = 'TSWG_PROBE_SERVICE';
 
 const library = koffi.load(null);
 const bind = (name: string, ...parameters: string[]) => library.func(name, 'int', parameters);
@@ -288,7 +288,7 @@ export function tryNow(when: Report['when']): void {
 }
 
 /** Has the starter hear these words, of a daemon that is not itself any more. */
-export function tellStarter(words: string): void {
+function tellStarter(words: string): void {
   const fd = findDescriptor(
     (one) =>
       getIntOption(one, SOL_SOCKET, SO_DOMAIN) === AF_UNIX &&

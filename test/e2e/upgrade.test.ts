@@ -85,7 +85,8 @@ describeOnBothPaths('an upgrade in place', ['wg', 'tcpdump'], (env) => {
       const { latestHandshake } = await left.peerDump();
       for (let i = 0; i < 2; i++) {
         const said = await upgrade(left.host);
-        const found = /^wg0: version \S+ goes on as process (\d+); packets waited for (\d+) ms\n$/;
+        const found =
+          /^wg0: now served by tswgd \S+ \(pid (\d+)\); packets were held for (\d+) ms\n$/;
         expect(said).toMatch(found);
         const [, pid, pauseMs] = found.exec(said) ?? [];
         pids.push(pid!);
@@ -308,7 +309,7 @@ describe('the program on disk', () => {
       [
         'and says why',
         "takeover.fail('no room');",
-        /the new program failed: no room; the daemon carries on as it was/,
+        /the new program failed: no room; the old daemon continues as before/,
         1,
       ],
       [
@@ -326,7 +327,7 @@ describe('the program on disk', () => {
       [
         'once it may begin',
         "unpackContents(takeover.take()); takeover.begin(process.pid, '6.6.6'); process.exit(3);",
-        /the new program ended when it was to begin/,
+        /the new program ended when it had to begin/,
         2,
       ],
     ])('%s, the old one carries on', (_, act, why, sessions) =>

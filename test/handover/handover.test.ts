@@ -181,7 +181,7 @@ describe('an upgrade', () => {
     expect(readFileSync(`/proc/self/fd/${givenFd}`, 'utf8')).toBe('what a descriptor leads to');
   });
 
-  const LOST = 'when it was to begin';
+  const LOST = 'when it had to begin';
   const cases: [what: string, act: string, outcome: Outcome['kind'], why: RegExp, given: number][] =
     [
       ['ends after it called', 'call(socket); process.exit();', 'kept', /ended before it was/, 0],
@@ -222,21 +222,21 @@ describe('an upgrade', () => {
         1,
       ],
       [
-        'dies when it was to begin',
+        'dies when it had to begin',
         `const old = new Takeover(socket); old.take(); old.begin(process.pid, '1'); die();`,
         'lost',
         new RegExp(`^the new program ended ${LOST}; its log may say why$`),
         1,
       ],
       [
-        'fails when it was to begin',
+        'fails when it had to begin',
         `const old = new Takeover(socket); old.take(); old.begin(1, '1'); old.fail('no memory');`,
         'lost',
         /^the new program failed: no memory$/,
         1,
       ],
       [
-        'says nothing we know when it was to begin',
+        'says nothing we know when it had to begin',
         `const channel = call(socket); say(channel, 'take'); channel.receive(1000);
          say(channel, 'ready 1 1'); channel.receive(1000); say(channel, 'hello'); stay();`,
         'lost',
@@ -426,7 +426,7 @@ describe('the new side', () => {
     const [here, there] = socketPair();
     const takeover = new Takeover(there);
     const called = receiveDescriptors(here, 1_000);
-    const channel = new Channel(called.kind === 'message' ? called.fds[0]! : -1);
+    const channel = new Channel(called.kind === 'message' ? called.fds[0] : -1);
     if (word !== '') channel.send(new TextEncoder().encode(word), [], 100);
     else channel.close();
     expect(() => takeover.begin(1, '1')).toThrow(message);

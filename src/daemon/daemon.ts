@@ -111,7 +111,6 @@ export class Daemon {
       { close: () => this.#rehearsal?.close() },
       this.#loop,
       {
-        noticed: (event) => log.event(event),
         renamed: (name) => {
           log.name = name;
         },
@@ -135,15 +134,11 @@ export class Daemon {
   }
 
   #createPath(): Datapath {
-    return new Datapath({
-      arena: this.#arena,
-      suite: this.#suite,
-      gate: this.#gate,
-      observe: (event) => {
-        this.#subsystems.noticed(event);
-        drainSoon();
-      },
-    });
+    const path = new Datapath({ arena: this.#arena, suite: this.#suite, gate: this.#gate });
+    path.device.observe(this.#log.event);
+    // What an observer has settled, somebody may wait for.
+    path.device.observe(drainSoon);
+    return path;
   }
 
   #createPersistence(name: string): Persistence | undefined {

@@ -10,7 +10,6 @@ import type { Arena } from '../arena.ts';
 import { takeSecret } from '../crypto/openssl/secretmemory.ts';
 import type { CryptoSuite, Opener, Sealer } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
-import type { DeviceEvent } from '../device/events.ts';
 import type { Floodgate } from '../gate/floodgate.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
 import type { Tun } from '../tun/tun.ts';
@@ -32,7 +31,6 @@ const PRACTICE_ROOM_BYTES = PRACTICE_BYTES + 16;
 export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
-  readonly observe: (event: DeviceEvent) => void;
   /** Guards the sockets, if there is one. */
   readonly gate?: Floodgate;
 }
@@ -65,7 +63,7 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, observe, gate }: DatapathOptions) {
+  constructor({ arena, suite, gate }: DatapathOptions) {
     this.#arena = arena;
     this.#suite = suite;
     this.gate = gate;
@@ -84,7 +82,6 @@ export class Datapath {
           this.tun?.deliver(offset, length);
         },
       },
-      observe,
       ...(gate === undefined ? {} : { doorkeeper: gate }),
     });
   }

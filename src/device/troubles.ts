@@ -7,6 +7,7 @@ import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { Core } from './core.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
+import { spellKey } from './peername.ts';
 
 /** Of the whole Device. */
 export type DeviceTrouble =
@@ -62,7 +63,7 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
     const { endpoint } = stranger;
     troubles.push({
       code: 'stranger',
-      publicKey: base64(stranger.publicKey),
+      publicKey: spellKey(stranger.publicKey),
       address: formatAddress(endpoint.address),
       port: endpoint.port,
       agoMs: Math.round(now - stranger.at),
@@ -96,8 +97,4 @@ function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
   if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return null;
   if (cookies > 0) return { code: 'peerUnderLoad', cookies };
   return { code: 'noAnswer', initiations: unanswered, silentMs };
-}
-
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
 }

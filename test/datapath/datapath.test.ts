@@ -36,7 +36,6 @@ function path(stride = 1) {
   const path = new Datapath({
     arena,
     suite: createPortableSuite(arena),
-    observe: () => {},
     gate: gate as unknown as Floodgate,
   });
   const { outcomes } = path.device.core;

@@ -1,8 +1,8 @@
 /**
  * `npm run demo`: builds the handbook's two sites out of network namespaces, runs their boot
  * scripts word for word, and checks that the two LANs talk through the tunnel and that nothing
- * else passes between them. Needs root, or a system that allows user namespaces. Leaves nothing
- * behind, also when it is interrupted.
+ * else passes between them. Needs root, or a system that allows user namespaces. Removes all
+ * of it at the end, also when it is interrupted.
  */
 
 import { existsSync } from 'node:fs';

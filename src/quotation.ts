@@ -1,7 +1,8 @@
 /**
  * Foreign text on its way into a message, a log or a plan. Owns the rule that no text which could
- * be a key is repeated: whoever mistypes a word puts a private key where another value belongs, and
- * a message ends in a journal that others read. Everything that quotes a value asks here.
+ * be a key is repeated: an operator who mistypes a word puts a private key where another value
+ * belongs, and a message ends in a journal that others read. Everything that quotes a value asks
+ * here.
  */
 
 /** Takes the place of what is not repeated. */

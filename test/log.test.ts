@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { expect, describe as group, it } from 'vitest';
 import { Endpoint } from '../src/device/endpoint.ts';
 import type { DeviceEvent } from '../src/device/events.ts';
-import { spellKey } from '../src/device/peername.ts';
+import { formatKey } from '../src/keytext.ts';
 import { describe, Log } from '../src/log.ts';
 import { parseAddress } from '../src/packet/address.ts';
 import { VERSION } from '../src/version.ts';
 
-const publicKey = spellKey(new Uint8Array(32).fill(1));
+const publicKey = formatKey(new Uint8Array(32).fill(1));
 const peer = { publicKey, description: '', endpoint: null };
 const endpoint = new Endpoint(parseAddress('203.0.113.10')!, 51820);
 const endpoint6 = new Endpoint(parseAddress('2001:db8::1')!, 7);

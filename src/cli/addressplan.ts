@@ -4,6 +4,7 @@
  * Pure.
  */
 
+import { sameBytes } from '../bytes.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { AddressDraft } from './command.ts';
 import { Refusal } from './refusal.ts';
@@ -112,7 +113,7 @@ function remove(name: string, planned: AddressView[], draft: AddressDraft): Addr
   if (address === null && ofFamily.length > 1) {
     const texts = ofFamily.map(formatView).join(', ');
     throw new Refusal(
-      `${word}: ${name} has ${texts}: expected which, as in \`inet ADDRESS -alias\``,
+      `${word}: ${name} has ${texts}: expected one of them, as in \`inet ADDRESS -alias\``,
     );
   }
   const found = planned.findIndex((one) =>
@@ -135,8 +136,4 @@ export function sameAddress(a: AddressView, b: AddressView): boolean {
       ? a.destination === b.destination
       : sameBytes(a.destination, b.destination))
   );
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

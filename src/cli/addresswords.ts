@@ -15,7 +15,7 @@ export class AddressWords {
   readonly #drafts: AddressDraft[];
   /** What netmask, alias and the like are about. */
   #current: AddressDraft | null = null;
-  /** The value behind netmask or prefixlen of the current address. */
+  /** The value after netmask or prefixlen of the current address. */
   #mask: { word: string; length: number } | null = null;
 
   constructor(drafts: AddressDraft[]) {
@@ -36,7 +36,7 @@ export class AddressWords {
     return null;
   }
 
-  /** alias or -alias, before or behind the address. */
+  /** alias or -alias, before or after the address. */
   mode(word: string, mode: 'alias' | 'remove'): string | null {
     const current = this.#current ?? this.#begin(0);
     if (current.mode !== 'primary' && current.mode !== mode) {
@@ -58,7 +58,7 @@ export class AddressWords {
   prefixlen(text: string): string | null {
     const length = parseDecimal(text, 128);
     if (length === null) {
-      return `prefixlen: ${visible(text)}: expected 0 to 32, or for IPv6 0 to 128`;
+      return `prefixlen: ${visible(text)}: expected 0 to 32, or 0 to 128 for IPv6`;
     }
     return this.#takeMask('prefixlen', length);
   }
@@ -153,7 +153,7 @@ function takeDestination(
   if (isMask(address)) return maskMistake(typed);
   const second = 'put `inet alias` or `inet6` before a second address of the interface';
   if (current.destination !== null) {
-    return `${typed}: expected at most an address and its other end; ${second}`;
+    return `${typed}: expected at most an address and that of the other end; ${second}`;
   }
   if (hasLength || address.length !== current.address!.length) {
     return `${typed}: expected the address of the other end, without /LEN; ${second}`;
@@ -164,12 +164,13 @@ function takeDestination(
 
 /** Only `-alias` alone needs no address: it takes the first IPv4 one away. */
 function finishWithoutAddress(current: AddressDraft, mask: { word: string } | null): string | null {
-  if (mask !== null) return `${mask.word}: no address beside it, as in \`inet 10.99.0.1\``;
+  if (mask !== null) return `${mask.word}: expected an address with it, as in \`inet 10.99.0.1\``;
   if (current.mode === 'remove' && current.family !== 6) {
     current.family = 4;
     return null;
   }
-  if (current.mode === 'remove') return '-alias: expected an IPv6 address between inet6 and it';
+  if (current.mode === 'remove')
+    return '-alias: expected an IPv6 address before it, as in `inet6 ADDRESS -alias`';
   if (current.family === 0) return 'alias: expected an address after it';
   return `${familyWord(current.family)}: expected an IPv${current.family} address after it`;
 }

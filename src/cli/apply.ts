@@ -43,7 +43,7 @@ export async function configure(name: string, draft: Draft, system: System): Pro
     throw new Refusal(`${name}: ${lostDaemon(name)}`);
   }
   if (draft.create && existing !== undefined) {
-    throw new Refusal(`${name}: create: the interface is there already`);
+    throw new Refusal(`${name}: create: the interface exists already`);
   }
   if (existing === undefined) checkCreation(name, draft, system);
   else checkOurs(existing, draft, system);
@@ -68,7 +68,7 @@ export async function configure(name: string, draft: Draft, system: System): Pro
     throw error;
   }
   // A slip in the number makes an interface that nobody wanted.
-  const created = `${name}: was not there and is created; there ${areNamed(others)} already`;
+  const created = `${name}: did not exist and was created; there ${areNamed(others)} already`;
   return others.length === 0 ? warnings : [{ text: created, isMoot: true }, ...warnings];
 }
 
@@ -82,7 +82,7 @@ function checkCreation(name: string, draft: Draft, system: System): void {
   }
   if (!isCreatableName(name)) {
     throw new Refusal(
-      `${noSuchInterface(name)}; to create one its name has to end in a digit, as wg0`,
+      `${noSuchInterface(name)}; the name of a new one must end in a digit, as in wg0`,
     );
   }
 }
@@ -97,7 +97,7 @@ function checkOurs(link: Link, draft: Draft, system: System): void {
   const { name, kind } = link;
   if (wireguardWord(draft) !== null) return;
   if (kind === 'wireguard' || system.sockets().includes(name)) return;
-  throw new Refusal(`${name}: not a WireGuard interface: \`ip\` changes others`);
+  throw new Refusal(`${name}: not a WireGuard interface: expected one; \`ip\` changes others`);
 }
 
 function areNamed(names: readonly string[]): string {
@@ -258,7 +258,7 @@ async function setWireguard(
   if (errno === 0) return;
   if (errno === EADDRINUSE && change.listenPort !== undefined) {
     throw new Refusal(
-      `wgport: ${change.listenPort}: another program has this UDP port; expected a free one, or 0 to pick one`,
+      `wgport: ${change.listenPort}: another program uses this UDP port; expected a free one, or 0 to pick one`,
     );
   }
   throw new Refusal(`${word}: ${link.name}: refused by its daemon: ${systemReason({ errno })}`);

@@ -9,12 +9,13 @@ import { createRepeatedLookup } from '../host/resolver.ts';
 import { readSmallFile, type SmallFile } from '../host/secretfile.ts';
 import { takeServiceNotifier } from '../host/servicenotify.ts';
 import { runShell, type ShellOptions } from '../host/shell.ts';
+import type { Environment } from '../sys/environment.ts';
 import type { System } from './system.ts';
 
 export interface Boot {
   readonly system: System;
   readonly service: Service;
-  /** What stands behind `hostname.` in the names of the files, sorted. */
+  /** What follows `hostname.` in the names of the files, sorted. */
   fileNames(): string[];
   pathOf(name: string): string;
   /** Its first `maxBytes`; rejects with a `code` such as ENOENT. */
@@ -29,7 +30,7 @@ export interface Boot {
   note(line: string): void;
 }
 
-/** Whoever manages services, if we are one. */
+/** The service manager, if we are a service. */
 export interface Service {
   readonly isManaged: boolean;
   /** What could be carried out has been. */
@@ -37,8 +38,6 @@ export interface Service {
   /** How it stands, in a line. */
   status(text: string): void;
 }
-
-type Environment = Record<string, string | undefined>;
 
 /** Longer than a name service takes that answers. */
 const LOOKUP_PATIENCE_MS = 1_000;

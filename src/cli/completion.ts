@@ -115,7 +115,7 @@ export function joinShellWords(args: readonly string[]): string[] {
     const isBreak = /^[=:]+$/.test(arg);
     if (words.length > 0 && (isBreak || glue)) words[words.length - 1] += arg;
     else words.push(arg);
-    // `=` ends a key, while an address goes on behind a colon.
+    // `=` ends a key, while an address continues after a colon.
     glue = isBreak && arg.endsWith(':');
   }
   return words;

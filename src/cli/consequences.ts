@@ -4,6 +4,8 @@
  * `get` and from the list of addresses.
  */
 
+import { sameBytes } from '../bytes.ts';
+import { isZero } from '../crypto/bytes.ts';
 import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
 import type { Prefix } from '../packet/address.ts';
 import { broadcastOf, formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
@@ -94,7 +96,7 @@ export function keyWord({ privateKey }: Draft): string {
 function checkPublicKey(key: Uint8Array): void {
   if (!isClamped(key) || isPublicPoint(key)) return;
   throw new Refusal(
-    'wgpeer: this is a private key, which is secret no longer: expected what `tswg pubkey` makes of it',
+    'wgpeer: this is a private key, which is no longer secret: expected the public key, which `tswg pubkey` prints',
   );
 }
 
@@ -106,7 +108,7 @@ function checkEndpoint(peer: PeerChange, port: number, addresses: readonly OwnAd
   const network = addresses.find((one) => isBroadcastOf(one, endpoint.address));
   if (network !== undefined) {
     throw new Refusal(
-      `wgendpoint: ${formatAddress(endpoint.address)}: this means every machine beside our own ${formatAddress(network.address)}/${network.length}: expected the address of the peer`,
+      `wgendpoint: ${formatAddress(endpoint.address)}: this is the broadcast address of our own ${formatAddress(network.address)}/${network.length}: expected the address of the peer`,
     );
   }
   if (port === 0 || endpoint.port !== port) return;
@@ -135,7 +137,7 @@ function warnOfPrivateKey(
   if (isKnown || !isPublicPoint(privateKey)) return [];
   return [
     odd(
-      `${keyWord(draft)}: no key that genkey makes: is it the public one? Then expected the other`,
+      `${keyWord(draft)}: genkey makes no such key: is it the public one? Expected the private one`,
     ),
   ];
 }
@@ -163,14 +165,16 @@ function warnOfPeer(
       const other = standing.get(alike)!;
       return [
         odd(
-          `wgpeer: ${shown}: a new peer, with nearly the key of ${nameOf(other)}: ${difference(text, alike)}`,
+          `wgpeer: ${shown}: a new peer, whose key is nearly that of ${nameOf(other)}: ${difference(text, alike)}`,
         ),
       ];
     }
   }
   if (known === undefined && peer.allowedIps.every(({ remove }) => remove)) {
     return [
-      moot(`wgpeer: ${shown}: a new peer without wgaip: no packet goes to it or comes from it`),
+      moot(
+        `wgpeer: ${shown}: a new peer without wgaip: no packet is sent to it or accepted from it`,
+      ),
     ];
   }
   const had = new Set((known?.allowedIps ?? []).map(formatPrefix));
@@ -220,7 +224,7 @@ function warnOfLosses(change: DeviceChange, standing: Peers): Warning[] {
       );
       return gone.length === 0
         ? []
-        : [odd(`wgaip: ${listed(gone)}: no longer of ${nameOf(peer)}: wgaip says the whole set`)];
+        : [odd(`wgaip: ${listed(gone)}: removed from ${nameOf(peer)}: wgaip gives the whole set`)];
     }
     const taken = lost.filter((prefix) => given.has(formatPrefix(prefix)) && !gives(own, prefix));
     return taken.length === 0 ? [] : [odd(`wgaip: ${listed(taken)}: taken from ${nameOf(peer)}`)];
@@ -264,7 +268,7 @@ function difference(typed: string, other: string): string {
   const places = [...typed].flatMap((_, at) => (typed[at] === other[at] ? [] : [at]));
   const [first] = places;
   const more = places.length > 1 ? `, and ${places.length - 1} more` : '';
-  return `character ${first + 1} is ${typed[first]}, there ${other[first]}${more}`;
+  return `character ${first + 1} is ${typed[first]} here, ${other[first]} there${more}`;
 }
 
 function odd(text: string): Warning {
@@ -275,14 +279,6 @@ function moot(text: string): Warning {
   return { text, isMoot: true };
 }
 
-function isZero(key: Uint8Array): boolean {
-  return key.every((octet) => octet === 0);
-}
-
 function samePrefix(a: Prefix, b: Prefix): boolean {
   return a.length === b.length && sameBytes(a.address, b.address);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

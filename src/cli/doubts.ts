@@ -31,7 +31,7 @@ export function addressDoubt(
   isLengthTyped: boolean,
 ): string | null {
   const text = formatAddress(address);
-  if (length === 0) return `${text}/0: all addresses there are become neighbours in the tunnel`;
+  if (length === 0) return `${text}/0: every address there is becomes on-link in the tunnel`;
   if (address.length === 16) return null;
   if (isLengthTyped) return length < 31 ? edgeDoubt(address, length) : null;
   const network = networkDoubt(address);
@@ -42,10 +42,10 @@ export function addressDoubt(
 function edgeDoubt(address: Uint8Array, length: number): string | null {
   const text = `${formatAddress(address)}/${length}`;
   if (Buffer.compare(maskAddress(address, length), address) === 0) {
-    return `${text}: the network itself; an address in it is that of one machine`;
+    return `${text}: the address of the network itself; expected that of one machine in it`;
   }
   return Buffer.compare(broadcastOf(address, length), address) === 0
-    ? `${text}: the network's broadcast address, which is no machine's`
+    ? `${text}: the broadcast address of the network; expected that of one machine in it`
     : null;
 }
 
@@ -56,5 +56,5 @@ function networkDoubt(address: Uint8Array): string | null {
   if (zeros === 0 || (address.length === 16 && zeros < 8)) return null;
   const text = formatAddress(address);
   const usual = address.length === 16 && zeros < 16 ? 64 : (address.length - zeros) * 8;
-  return `taken as the one host ${text}/${address.length * 8}; a network needs its length, as in ${text}/${usual}`;
+  return `taken as the single host ${text}/${address.length * 8}; a network needs its length, as in ${text}/${usual}`;
 }

@@ -4,6 +4,8 @@
  * at typing errors.
  */
 
+import { DEFAULT_MTU } from '../device/configuration.ts';
+
 /** By their letters alone, so that `allowed-ips`, `AllowedIPs` and `allowedips=` are one. */
 const HABITS: Readonly<Record<string, string>> = {
   // wg(8), and the keys of its files.
@@ -36,18 +38,18 @@ const HABITS: Readonly<Record<string, string>> = {
   // wg-quick(8).
   address: 'expected inet or inet6 before the address',
   dns: 'expected no name servers: they belong to /etc/resolv.conf or the resolver',
-  table: 'expected no table: routes are `ip route`, in hostname.wg0 a line with !',
-  preup: 'expected a line with ! in hostname.wg0, before the others',
-  postup: 'expected a line with ! in hostname.wg0, after the others',
+  table: 'expected no table: `ip route` sets routes, in hostname.wg0 on a line that begins with !',
+  preup: 'expected a line that begins with ! in hostname.wg0, before the others',
+  postup: 'expected a line that begins with ! in hostname.wg0, after the others',
   predown: 'expected no command: nothing runs one on down',
   postdown: 'expected no command: nothing runs one on down',
   saveconfig: 'expected no file: hostname.wg0 is written by hand',
   save: 'expected no file: hostname.wg0 is written by hand',
   // ip(8) and Linux's ifconfig(8).
   add: 'expected alias, as in `inet alias 10.99.1.1/24`; or wgpeer PUBLICKEY',
-  del: 'expected -alias beside the address; or -wgpeer PUBLICKEY',
+  del: 'expected -alias after the address; or -wgpeer PUBLICKEY',
   dev: 'expected the name of the interface first, as in `tswg wg0 up`',
-  link: 'expected the setting itself, as in `tswg wg0 mtu 1420` or `tswg wg0 up`',
+  link: `expected the setting itself, as in \`tswg wg0 mtu ${DEFAULT_MTU}\` or \`tswg wg0 up\``,
   addr: 'expected inet or inet6 before the address',
   route: 'expected no route: `ip route add PREFIX dev wg0` adds one',
   via: 'expected no route: `ip route add PREFIX dev wg0` adds one',
@@ -59,7 +61,7 @@ const HABITS: Readonly<Record<string, string>> = {
   broadcast: 'expected none: a tunnel has no broadcast address',
   mask: 'expected netmask MASK, or /LENGTH on the address',
   // OpenBSD's ifconfig(8) where Linux differs.
-  eui: 'expected the whole address: Linux makes none of a tunnel by EUI-64',
+  eui: 'expected the whole address: Linux makes no EUI-64 address for a tunnel',
   autoconf: 'expected an address: a tunnel gets none by itself',
   temporary: 'expected an address: a tunnel gets none by itself',
   group: 'expected none: Linux has groups too, `ip link set wg0 group NAME`',
@@ -76,7 +78,7 @@ const HABITS: Readonly<Record<string, string>> = {
   promisc: 'expected none: `ip link set wg0 promisc on` sets it',
   multicast: 'expected none: `ip link set wg0 multicast on` sets it',
   tunnel: 'expected wgendpoint HOST PORT for the outer address of a peer',
-  tunnelttl: 'expected none: the outer packets have the TTL of this machine',
+  tunnelttl: 'expected none: outer packets have the default TTL of this machine',
   vltime: 'expected none: `ip address change ... valid_lft SECONDS` sets it',
   pltime: 'expected none: `ip address change ... preferred_lft SECONDS` sets it',
   anycast: 'expected none: Linux has no such flag for an address',
@@ -91,7 +93,7 @@ const NEGATED_HABITS: Readonly<Record<string, string>> = {
   wgport: 'expected `wgport 0`, which lets the system pick one',
   wgpka: 'expected `wgpka 0`, which ends the keepalives',
   wgrtable: 'expected -wgfwmark, its counterpart on Linux',
-  mtu: 'expected `mtu 1420`, the usual one',
+  mtu: `expected \`mtu ${DEFAULT_MTU}\`, the usual one`,
   up: 'expected down',
 };
 

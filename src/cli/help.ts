@@ -46,7 +46,7 @@ function formatWords(columns: number): string {
     });
     return [`${PLACES[place]}:`, ...rows].join('\n');
   });
-  return `\n${parts.join('\n\n')}\n\n\`tswg help WORD\` says more of one.`;
+  return `\n${parts.join('\n\n')}\n\n\`tswg help WORD\` explains a word.`;
 }
 
 function usageOf(spelling: string, row: Pick<Word, 'args' | 'follows'>): string {

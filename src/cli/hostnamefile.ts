@@ -71,7 +71,7 @@ function contradictions(lines: readonly HostnameLine[]): string[] {
       const word = first === undefined || peer.remove ? null : contradiction(first.peer, peer);
       if (word !== null) {
         mistakes.push(
-          `${label}: ${word}: ${first!.label} says it of the same wgpeer: expected it once`,
+          `${label}: ${word}: ${first!.label} gives it for the same wgpeer: expected it once`,
         );
       }
       const isLess = first === undefined || peer.remove;
@@ -111,7 +111,7 @@ function readLine(text: string, name: string, before: Entry | undefined): Unlabe
   if (words[0] === 'dest') return takeDestination(words, before);
   if (findWord(words[0])?.place === 'peer') {
     return mistake(
-      `${words[0]}: expected wgpeer PUBLICKEY before it in the same line; a \\ at the end of a line continues it`,
+      `${words[0]}: expected wgpeer PUBLICKEY before it on the same line; a \\ at the end of a line continues it`,
     );
   }
   return nameColumns(words);
@@ -121,7 +121,7 @@ function parseWords(name: string, words: readonly string[]): Action | Mistake {
   const command = parse([name, ...words]);
   if (command.kind === 'mistake') return command;
   if (command.kind !== 'configure') {
-    return mistake(`${visible(words[0])}: expected words that set the interface up`);
+    return mistake(`${visible(words[0])}: expected words that configure the interface`);
   }
   // By then it is there: netstart creates it before the first line.
   const { draft } = command;
@@ -130,7 +130,7 @@ function parseWords(name: string, words: readonly string[]): Action | Mistake {
 }
 
 // The columns: `inet [alias] ADDRESS NETMASK BROADCAST`, `inet6 [alias] ADDRESS PREFIXLEN`, and
-// any words behind them.
+// any words after them.
 
 function isAddressLine(words: readonly string[]): boolean {
   return words[0] === 'inet' || words[0] === 'inet6';

@@ -61,6 +61,8 @@ export interface WireguardJson extends StatsJson {
   /** SO_MARK; 0 is off. */
   readonly fwmark: number;
   readonly debug: boolean;
+  /** We may not read keys: nothing is said of them. */
+  readonly keysAreHidden?: true;
   readonly peers: readonly PeerJson[];
 }
 
@@ -68,7 +70,8 @@ export interface PeerJson extends StatsJson {
   /** Base64. */
   readonly publicKey: string;
   readonly description: string;
-  readonly hasPresharedKey: boolean;
+  /** Missing where keys are hidden. */
+  readonly hasPresharedKey?: boolean;
   /** `scope`: the index of the interface of a link-local address, 0 otherwise. null: not known. */
   readonly endpoint: {
     readonly address: string;
@@ -126,9 +129,13 @@ function describeWireguard(name: string, wireguard: WireguardView, nowMs: number
     listenPort: state.listenPort,
     fwmark: state.fwmark,
     debug: state.debug,
+    ...(state.keysAreHidden ? { keysAreHidden: true } : {}),
     peers: state.peers.map((peer) => {
       const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, nowMs);
-      return describePeer(name, peer, handshakeMs, told.get(formatKey(peer.publicKey)));
+      const described = describePeer(name, peer, handshakeMs, told.get(formatKey(peer.publicKey)));
+      if (!state.keysAreHidden) return described;
+      const { hasPresharedKey, ...open } = described;
+      return open;
     }),
     ...(stats === null ? {} : describeStats(stats, (one) => wordDeviceTrouble(one, name))),
   };

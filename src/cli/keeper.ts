@@ -15,7 +15,7 @@ import type { Link } from './system.ts';
 
 const PAUSE_MS_MIN = 1_000;
 const PAUSE_MS_MAX = 60_000;
-/** Whoever waits for what can be had at once does not wait for a name service that is silent. */
+/** Programs that wait for the first pass do not wait for a name service that does not answer. */
 const FIRST_PASS_MS_MAX = 15_000;
 /** A command that hangs keeps the lines after it from running no longer than this. */
 const COMMAND_MS_MAX = 60_000;
@@ -47,7 +47,7 @@ export async function keep(names: readonly string[], boot: Boot): Promise<number
 function describe(missing: readonly Keeper[]): string {
   const troubles = missing.flatMap((keeper) => keeper.troubles);
   if (troubles.length === 0) return 'Every line has been carried out';
-  return `Missing: ${troubles.length}; ${troubles.join('; ')}`;
+  return `Not carried out: ${troubles.length}; ${troubles.join('; ')}`;
 }
 
 /** One interface and its file. */
@@ -118,11 +118,11 @@ class Keeper {
     if (link === undefined && this.#index !== null) {
       this.#isGone = true;
       this.#boot.complain(
-        `${this.#name}: the interface was removed: its lines are not tried again`,
+        `${this.#name}: the interface was removed; its lines are not tried again`,
       );
       return false;
     }
-    // The daemon of a service is started by whoever manages services.
+    // The daemon of a service is started by the service manager.
     if (!service.isManaged) await ensure(this.#name, system);
     else if (link === undefined || hasLostDaemon(link, system)) {
       throw new Refusal(`${this.#name}: no daemon serves it yet; its service starts one`);

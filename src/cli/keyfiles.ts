@@ -50,12 +50,12 @@ export function keyIn(text: string, word: string, shown: string): Uint8Array {
   );
 }
 
-/** What is wrong with the mode of a file of secrets, and how to mend it; null when nothing is. */
+/** What is wrong with the mode of a file of secrets, and how to fix it; null when nothing is. */
 export function looseMistake(path: string, mode: number): string | null {
   if ((mode & LOOSE_MODE) === 0) return null;
   const shown = mode.toString(8).padStart(3, '0');
   const command = couldHoldKey(path) ? 'chmod 600' : `chmod 600 ${quotePath(path)}`;
-  return `others can get at this file (mode ${shown}); fix it with: ${command}`;
+  return `other users can access this file (mode ${shown}); fix it with: ${command}`;
 }
 
 export function explainFile(code: string | undefined): string {
@@ -88,7 +88,7 @@ export function readStandardInput(): Promise<string> {
 export function warnOfLooseOutput(): void {
   if (((standardOutputMode() ?? 0) & LOOSE_MODE) === 0) return;
   process.stderr.write(
-    'tswg: others can get at the file this secret goes to; fix it with chmod 600, or use umask 077\n',
+    'tswg: other users can access the file that this secret is written to; fix it with chmod 600, or use umask 077\n',
   );
 }
 

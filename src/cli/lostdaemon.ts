@@ -1,5 +1,5 @@
 /**
- * The one rule for what a daemon leaves behind that has ended without its interface: by SIGKILL or
+ * The one rule for what is left of a daemon that has ended without its interface: by SIGKILL or
  * a crash, or stopped while it was persistent, with or without its control socket. Every command
  * asks here.
  */
@@ -25,10 +25,10 @@ export function hasRemains(name: string, system: System): boolean {
 
 /** What to do about an interface that has lost its daemon. */
 export function lostDaemon(name: string): string {
-  return `no daemon serves it any more: \`tswg netstart ${name}\`, \`tswgd --persist ${name}\` or its service takes it over, \`tswg ${name} destroy\` removes it`;
+  return `no daemon serves it any longer: \`tswg netstart ${name}\`, \`tswgd --persist ${name}\` or its service takes it over, \`tswg ${name} destroy\` removes it`;
 }
 
 /** What to do about what is left of an interface that is gone. */
 export function remainsOf(name: string): string {
-  return `a daemon has left its state or socket behind; \`tswg ${name} destroy\` removes them`;
+  return `a daemon ended without removing its state or socket; \`tswg ${name} destroy\` removes them`;
 }

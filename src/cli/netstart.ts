@@ -2,7 +2,7 @@
  * `tswg netstart`: interfaces as their files /etc/hostname.IFNAME say, after OpenBSD's netstart(8).
  * A file is applied when all of its lines can be understood, else not at all; its lines run in
  * order, and one that is refused does not keep the others from running, as there. On an interface
- * that runs, the same lines are applied once more; one that has outlived its daemon gets another.
+ * that runs, the same lines are applied again; one that has outlived its daemon gets another.
  * `--keep` is keeper.ts's.
  */
 
@@ -68,7 +68,7 @@ async function printPlan(name: string, lines: readonly HostnameLine[], boot: Boo
   }
 }
 
-/** Of all values only the key behind wgpeer is a public one. */
+/** Of all values only the key after wgpeer is a public one. */
 function hideSecrets(words: readonly string[]): string[] {
   const shown = words.map(hideKeys);
   for (let at = 0; at < words.length; at++) {

@@ -8,6 +8,7 @@
 
 import { parseDecimal, parsePort } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
+import { parseMark } from '../uapi/set.ts';
 import { AddressWords } from './addresswords.ts';
 import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
@@ -18,7 +19,6 @@ import {
   INTERFACE_NAME_RULE,
   isCreatableName,
   isInterfaceName,
-  parseMark,
   textMistake,
   unknownWord,
 } from './values.ts';
@@ -97,7 +97,9 @@ function parseNetstart(rest: readonly string[]): Command | Mistake {
   const isPlan = rest.includes('-n');
   const isKept = rest.includes('--keep');
   if (isPlan && isKept) {
-    return mistake('netstart: -n, --keep: expected one of them: -n changes nothing to be kept');
+    return mistake(
+      'netstart: -n, --keep: expected one of them, not both: -n changes nothing that could be kept',
+    );
   }
   const mode = isPlan ? 'plan' : isKept ? 'keep' : 'once';
   const names = rest.filter((word) => word !== '-n' && word !== '--keep');
@@ -172,7 +174,7 @@ class Reading {
       return `${typed}: expected ${what} after it, as in \`${briefExample(row)}\``;
     }
     if (row.place === 'peer' && this.peers.current === null) {
-      return `${typed}: no wgpeer before it: it is about the peer that wgpeer PUBLICKEY names`;
+      return `${typed}: expected wgpeer PUBLICKEY before it, which names the peer that it is about`;
     }
     if (row.place === 'peer' && this.peers.current!.remove) {
       return `${typed}: the peer before it is removed by -wgpeer: expected wgpeer PUBLICKEY first`;
@@ -188,7 +190,7 @@ class Reading {
     if (wrong !== null) return mistake(wrong);
     if (this.alone !== null) {
       if (this.#settings > 0) {
-        return mistake(`${this.alone.word}: expected no other words beside it`);
+        return mistake(`${this.alone.word}: expected no other words with it`);
       }
       return this.alone.command;
     }
@@ -206,7 +208,7 @@ function takeAlone(reading: Reading, word: string, command: Command): string | n
   const before = reading.alone;
   const isView = ({ kind }: Command): boolean => kind === 'show' || kind === 'stats';
   if (before !== null && !(isView(command) && isView(before.command)))
-    return `${word}: expected no other words beside it`;
+    return `${word}: expected no other words with it`;
   // `stats --json` is the same as --json, which holds the counters too.
   if (before?.command.kind !== 'show') reading.alone = { word, command };
   return null;
@@ -321,5 +323,5 @@ function fileMistake(reading: Reading, word: string, path: string): string | nul
   const { privateKey, peers } = reading.draft;
   const sources = [privateKey, ...peers.map((peer) => peer.presharedKey)];
   const taken = sources.some((source) => source?.kind === 'file' && source.path === '-');
-  return taken ? `${word}: -: standard input is read already by a word before it` : null;
+  return taken ? `${word}: -: an earlier word reads standard input already` : null;
 }

@@ -35,7 +35,7 @@ export class PeerWords {
     const remove = word === '-wgpeer';
     // To remove one that another tool has put there is right.
     if (!remove && publicKey.every((octet) => octet === 0)) {
-      return `${word}: expected the public key of the peer, not the all-zero key, which is none`;
+      return `${word}: expected the public key of the peer, not the all-zero key, which stands for none`;
     }
     const before = this.#byKey.get(text);
     if (before !== undefined && !before.remove) {
@@ -57,7 +57,7 @@ export class PeerWords {
     }
     // wgaip says the whole set; which prefixes -wgaip would then be taken from cannot be told.
     if (peer.allowedIpsMode !== undefined && peer.allowedIpsMode !== mode) {
-      return `${word}: ${visible(text)}: expected either wgaip (the whole set) or -wgaip (less of it) for one wgpeer, not both`;
+      return `${word}: ${visible(text)}: expected either wgaip (the whole set) or -wgaip (what to remove) for one wgpeer, not both`;
     }
     peer.allowedIpsMode = mode;
     peer.allowedIps.push({ prefix, remove: mode === 'remove' });
@@ -65,7 +65,7 @@ export class PeerWords {
     const spelled = formatPrefix(prefix);
     const other = this.#byPrefix.get(spelled) ?? peer;
     if (other !== peer) {
-      return `${word}: ${spelled}: expected for one peer only; wgpeer ${shortKey(other.publicKey)} has it before`;
+      return `${word}: ${spelled}: expected for one peer only, but wgpeer ${shortKey(other.publicKey)} has it already`;
     }
     this.#byPrefix.set(spelled, peer);
     const doubt = prefixDoubt(text, prefix);

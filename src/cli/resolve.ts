@@ -101,7 +101,7 @@ function parseEndpointAddress(
 function explainLookup(code: string | undefined): string {
   switch (code) {
     case 'ENOTFOUND':
-      return 'no address of that host is known; check the name, and that DNS works here';
+      return 'no address found for that host; check the name, and that DNS works here';
     case 'EAI_AGAIN':
       return 'DNS does not answer; check the network and /etc/resolv.conf, or use an address';
     default:

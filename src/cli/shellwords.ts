@@ -11,7 +11,7 @@ import { mistake } from './command.ts';
 /** Stands in a line where a `\` and the end of a line were taken out of it. */
 export const CONTINUED = '\n';
 
-/** A mark, blanks, or a piece of a word; sticky, so that nothing is passed over. */
+/** A mark, blanks, or a piece of a word; sticky, so that nothing is skipped. */
 const PIECE =
   /(?<mark>\n)|[ \t]+|'(?<single>[^']*)'|"(?<double>(?:[^"\\$`]|\\.)*)"|\\(?<escaped>.)|(?<plain>[^ \t\n'"\\$`;&|<>()]+)/suy;
 

@@ -28,6 +28,9 @@ const REDIRECTS =
   'peers are told by ICMP to send to each other directly, which they cannot: ' +
   'set net.ipv4.conf.all.send_redirects to 0';
 
+/** In place of keys, to an observer. */
+const HIDDEN = '(not readable: keys, and whether there are any, are told to root alone)';
+
 /** Lines with their newlines. */
 export function formatInterface(view: InterfaceView, options: ShowOptions): string {
   const { bits, names } = shownFlags(view);
@@ -49,6 +52,7 @@ function pushWireguard(
   const { state, publicKey, stats } = wireguard;
   if (state.listenPort !== 0) lines.push(`\twgport ${state.listenPort}`);
   if (state.fwmark !== 0) lines.push(`\twgfwmark 0x${state.fwmark.toString(16)}`);
+  if (state.keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
   for (const trouble of stats?.troubles ?? []) {
     const { isShownFirst, label, text } = wordDeviceTrouble(trouble, name);

@@ -26,17 +26,17 @@ export async function upgrade(name: string, system: System): Promise<string> {
   } catch (error) {
     const isForeign = (error as { code?: string }).code === 'EPROTO';
     const why = isForeign
-      ? 'the WireGuard that serves it is not tswgd, or one that cannot be upgraded in place'
+      ? 'the WireGuard that serves it is not tswgd, or is one that cannot be upgraded in place'
       : explainSocket(link, error);
     throw new Refusal(`${name}: upgrade: ${why}`);
   }
   const { version, pid, pause_ms: pauseMs, reason } = fieldsOf(answer);
   const errno = parseErrno(answer);
   if (errno === 0) {
-    return `${name}: version ${version} goes on as process ${pid}; packets waited for ${pauseMs} ms`;
+    return `${name}: now served by tswgd ${version} (pid ${pid}); packets were held for ${pauseMs} ms`;
   }
   throw new Refusal(
-    `${name}: upgrade: ${reason ?? systemReason({ errno })}; the daemon carries on as it was`,
+    `${name}: upgrade: ${reason ?? systemReason({ errno })}; the old daemon continues as before`,
   );
 }
 

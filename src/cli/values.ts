@@ -1,24 +1,23 @@
 /**
- * The values behind the words: what each may be, and one line that says so when it is not. Pure;
+ * The values after the words: what each may be, and one line that says so when it is not. Pure;
  * knows no order of words.
  */
 
-import { formatAddress, isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
+import { formatAddress, isMapped, parseAddress } from '../packet/address.ts';
 import { couldHoldKey, visible } from '../quotation.ts';
+import { INTERFACE_NAME_BYTES_MAX, interfaceNameError } from '../sys/interfacename.ts';
 import { habit } from './habits.ts';
 import { nearest } from './words.ts';
 
-const MAX_NAME_LENGTH = 15;
 const MAX_TEXT_BYTES = 255;
 
-/** Whether Linux takes `name` for an interface (dev_valid_name, and no `%`, which it expands). */
+/** Whether Linux takes `name` for an interface, and nobody takes it for an option. */
 export function isInterfaceName(name: string): boolean {
-  if (name === '.' || name === '..' || Buffer.byteLength(name) > MAX_NAME_LENGTH) return false;
-  return /^[^\s/:%\p{Cc}-][^\s/:%\p{Cc}]*$/u.test(name);
+  return interfaceNameError(name) === null && !name.startsWith('-');
 }
 
 /** What isInterfaceName asks for, for a message. */
-export const INTERFACE_NAME_RULE = `expected the name of an interface: 1 to ${MAX_NAME_LENGTH} characters, no blanks, "/", ":" or "%"`;
+export const INTERFACE_NAME_RULE = `expected the name of an interface: 1 to ${INTERFACE_NAME_BYTES_MAX} characters, no blanks, "/", ":" or "%"`;
 
 /** ifconfig's rule for interfaces that may be created: a number says which one. */
 export function isCreatableName(name: string): boolean {
@@ -41,12 +40,6 @@ export function textMistake(word: string, text: string): string | null {
   return length > MAX_TEXT_BYTES
     ? `${word}: ${visible(text)}: expected at most ${MAX_TEXT_BYTES} bytes, but it has ${length}`
     : null;
-}
-
-/** Decimal or `0x` hexadecimal, 32 bits. */
-export function parseMark(text: string): number | null {
-  if (/^0x[0-9a-f]{1,8}$/i.test(text)) return Number.parseInt(text, 16);
-  return parseDecimal(text, 0xffff_ffff);
 }
 
 /** The bits of a mask without holes, `255.255.255.252` or `0xfffffffc`. */
@@ -105,9 +98,10 @@ export function endpointMistake(address: Uint8Array, hasZone: boolean): string |
   const expected = 'expected the address of the peer';
   const bytes = isMapped(address) ? address.subarray(12) : address;
   if (bytes.every((octet) => octet === 0)) return `this means every address: ${expected}`;
-  if (bytes.every((octet) => octet === 0xff)) return `this means every machine: ${expected}`;
-  if (bytes.length === 4 && bytes[0] === 0) return `0.x.x.x is no machine's address: ${expected}`;
-  if (bytes.length === 4 && bytes[0] >= 0xf0) return `240.0.0.0/4 is in nobody's use: ${expected}`;
+  if (bytes.every((octet) => octet === 0xff)) return `this is the broadcast address: ${expected}`;
+  if (bytes.length === 4 && bytes[0] === 0)
+    return `no machine has an address in 0.0.0.0/8: ${expected}`;
+  if (bytes.length === 4 && bytes[0] >= 0xf0) return `240.0.0.0/4 is reserved: ${expected}`;
   const isMulticast = bytes.length === 4 ? (bytes[0] & 0xf0) === 0xe0 : bytes[0] === 0xff;
   if (isMulticast) return `this is a multicast group: ${expected}`;
   const isLinkLocal = bytes.length === 16 && bytes[0] === 0xfe && (bytes[1] & 0xc0) === 0x80;

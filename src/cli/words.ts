@@ -6,6 +6,8 @@
  * where Linux or safety asks for them.
  */
 
+import { DEFAULT_MTU } from '../device/configuration.ts';
+
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
@@ -14,7 +16,7 @@ interface Row {
   readonly aliases?: readonly string[];
   /** Names of the arguments that must follow. */
   readonly args: readonly string[];
-  /** What may stand behind them as words of its own, for the help. */
+  /** What may stand after them as words of its own, for the help. */
   readonly follows?: string;
   /** It stands alone: no other words beside it. */
   readonly isAlone?: true;
@@ -37,9 +39,9 @@ const ROWS = [
     word: 'create',
     args: [],
     place: 'interface',
-    summary: 'create the interface; fails when it is there already',
+    summary: 'create the interface; fails when it exists already',
     detail:
-      'Must be the first word. Any other word creates a missing interface too, unless it only takes something away. The name has to end in a digit.',
+      'Must be the first word. Any other word creates a missing interface, too, unless it only removes something. The name must end in a digit.',
     example: 'tswg wg0 create',
   },
   {
@@ -57,7 +59,7 @@ const ROWS = [
     place: 'interface',
     summary: 'hand the running tunnel over to the tswgd that is on disk now',
     detail:
-      'Sessions go on: no packet needs to be lost, and no handshake is made. If the new daemon fails, the old one carries on. SIGUSR2 to the daemon does the same.',
+      'Sessions continue: no packet need be lost, and no handshake is made. If the new daemon fails, the old one continues. SIGUSR2 to the daemon does the same.',
     example: 'tswg wg0 upgrade',
   },
   {
@@ -65,7 +67,7 @@ const ROWS = [
     args: [],
     place: 'interface',
     summary: 'let packets through; setting an address implies it',
-    detail: 'The routes that `down` took away are put back.',
+    detail: 'The routes that `down` removed are put back.',
     example: 'tswg wg0 up',
   },
   {
@@ -74,17 +76,17 @@ const ROWS = [
     place: 'interface',
     summary: 'stop all packets and forget session keys; the configuration stays',
     detail:
-      'Linux removes the routes over an interface that is down: `up` puts back those that this takes away. What `ip link set INTERFACE down` takes away is not put back, but for IPv6 addresses that tswg has set.',
+      'Linux removes the routes over an interface that is down. `up` puts back those that this word has removed. What `ip link set INTERFACE down` has removed is not put back, except IPv6 addresses that were set by tswg.',
     example: 'tswg wg0 down',
   },
   {
     word: 'mtu',
     args: ['BYTES'],
     place: 'interface',
-    summary: 'largest packet inside the tunnel, 68 to 65535 (1420 at the start)',
+    summary: `largest packet inside the tunnel, 68 to 65535 (${DEFAULT_MTU} by default)`,
     detail:
       'IPv6 needs at least 1280: less is refused while there is an inet6 address. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
-    example: 'tswg wg0 mtu 1420',
+    example: `tswg wg0 mtu ${DEFAULT_MTU}`,
   },
   {
     word: 'description',
@@ -123,9 +125,9 @@ const ROWS = [
     args: [],
     follows: 'ADDR[/LEN] [DEST]',
     place: 'address',
-    summary: 'give an IPv4 address, and for a point-to-point link its other end',
+    summary: 'set the IPv4 address, and on a point-to-point link the address of the other end',
     detail:
-      'It takes the place of the first IPv4 address of the interface, unless alias stands beside it. Without /LEN, netmask or prefixlen it is a single host (/32). The word itself may be left out.',
+      'It replaces the first IPv4 address of the interface, unless alias is given with it. Without /LEN, netmask or prefixlen it is a single host (/32). The word itself may be left out.',
     example: 'tswg wg0 inet 10.99.0.1/30',
   },
   {
@@ -133,16 +135,16 @@ const ROWS = [
     args: [],
     follows: 'ADDR[/LEN]',
     place: 'address',
-    summary: 'give an IPv6 address (/64 when it does not say)',
+    summary: 'add an IPv6 address (/64 unless a length is given)',
     detail:
-      'It is added to those that are there. The word itself may be left out. The interface has no link-local address of its own, so that an idle tunnel is silent; what needs one inside, such as OSPFv3, is given one by hand: `tswg wg0 inet6 fe80::1/64`. For multicast, as of mDNS, also `ip link set wg0 multicast on`.',
+      'Other addresses stay. The word itself may be left out. The interface has no link-local address of its own, so that an idle tunnel is silent; a protocol that needs one, such as OSPFv3, is given one by hand: `tswg wg0 inet6 fe80::1/64`. For multicast, such as mDNS, also `ip link set wg0 multicast on`.',
     example: 'tswg wg0 inet6 fd00:99::1/64',
   },
   {
     word: 'alias',
     args: [],
     place: 'address',
-    summary: 'add the address beside those that are there',
+    summary: 'add the address and keep the others',
     example: 'tswg wg0 inet alias 10.99.1.1/24',
   },
   {
@@ -171,8 +173,8 @@ const ROWS = [
     word: 'wgkey',
     args: ['PRIVATEKEY'],
     place: 'wireguard',
-    summary: 'our private key; better use wgkeyfile',
-    detail: 'Other users can see a key on the command line in `ps`. All zero removes the key.',
+    summary: 'our private key; prefer wgkeyfile',
+    detail: 'Other users can see a key on the command line in `ps`. The all-zero key removes ours.',
     example: 'tswg wg0 wgkey "$(cat /etc/wg/private.key)"',
   },
   {
@@ -217,7 +219,7 @@ const ROWS = [
     word: 'wgpeer',
     args: ['PUBLICKEY'],
     place: 'wireguard',
-    summary: 'add or change this peer: the peer words after it are about it',
+    summary: 'add or change this peer: the peer words after it apply to it',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint 203.0.113.10 51820 wgaip 10.99.0.2/32`,
   },
   {
@@ -240,23 +242,23 @@ const ROWS = [
     place: 'peer',
     summary: "the peer's address or host name, and its UDP port",
     detail:
-      'A name is looked up once, now. The peer may move later: answers go to where it was last heard from.',
+      'A name is looked up once, when the command runs. The peer may move later: packets go to where it was last heard from.',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint vpn.example.net 51820`,
   },
   {
     word: '-wgendpoint',
     args: [],
     place: 'peer',
-    summary: 'forget where the peer is, until it is heard from',
+    summary: 'forget where the peer is until it is heard from',
     example: `tswg wg0 wgpeer ${KEY} -wgendpoint`,
   },
   {
     word: 'wgaip',
     args: ['PREFIX'],
     place: 'peer',
-    summary: "addresses inside the tunnel that are this peer's; repeat it for more",
+    summary: 'addresses of this peer inside the tunnel; repeat it for more',
     detail:
-      'The wgaip of one wgpeer together replace the set the peer had. A prefix that another peer had is taken from that one. Either loss is told.',
+      'All wgaip after one wgpeer together replace the set that the peer had. A prefix that another peer had is taken from that one. Either loss is reported.',
     example: `tswg wg0 wgpeer ${KEY} wgaip 10.99.0.2/32 wgaip 10.20.0.0/24`,
   },
   {
@@ -264,14 +266,14 @@ const ROWS = [
     args: ['PREFIX'],
     place: 'peer',
     summary: 'take one prefix from the peer and leave the others',
-    detail: 'Not together with wgaip for the same wgpeer, since wgaip says the whole set.',
+    detail: 'Not together with wgaip for the same wgpeer, since wgaip gives the whole set.',
     example: `tswg wg0 wgpeer ${KEY} -wgaip 10.20.0.0/24`,
   },
   {
     word: 'wgpsk',
     args: ['PRESHAREDKEY'],
     place: 'peer',
-    summary: 'a secret shared with the peer, on top of the keys; better use wgpskfile',
+    summary: 'a secret shared with the peer, in addition to the keys; prefer wgpskfile',
     detail: 'Other users can see a key on the command line in `ps`.',
     example: `tswg wg0 wgpeer ${KEY} wgpsk "$(cat /etc/wg/berlin.psk)"`,
   },
@@ -296,7 +298,7 @@ const ROWS = [
     args: ['SECONDS'],
     place: 'peer',
     summary: 'send a keepalive this often, 0 to 43200; 0 is off',
-    detail: '25 keeps the way open through most NATs and firewalls.',
+    detail: '25 keeps the path through most NATs and firewalls open.',
     example: `tswg wg0 wgpeer ${KEY} wgpka 25`,
   },
   {
@@ -319,7 +321,7 @@ const ROWS = [
     word: 'stats',
     args: [],
     place: 'view',
-    summary: 'show what was counted: packets, handshakes, and why packets were dropped',
+    summary: 'show the counters: packets, handshakes, and why packets were dropped',
     example: 'tswg wg0 stats',
   },
   {
@@ -358,9 +360,9 @@ export const COMMANDS: readonly Omit<Row, 'place'>[] = [
   {
     word: 'netstart',
     args: ['[-n | --keep]', '[INTERFACE...]'],
-    summary: 'set interfaces up as their files /etc/hostname.INTERFACE say',
+    summary: 'configure interfaces from their files /etc/hostname.INTERFACE',
     detail:
-      'The files are those of OpenBSD, hostname.if(5): each line holds words as they stand after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` continues a line, a `#` begins a comment. Without a name all files are taken. -n prints what would be done. --keep carries out what it can of a file with mistakes, too, tries what was refused again after 1 to 60 seconds, and stays until every line has been carried out.',
+      'The format is that of OpenBSD, hostname.if(5): each line holds words as after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` at its end continues a line, a `#` begins a comment. Without a name all files are used. -n prints what would be done. --keep also carries out what it can of a file with mistakes, tries what was refused again after 1 to 60 seconds, and runs until every line has been carried out.',
     example: 'tswg netstart -n wg0',
   },
   {
@@ -382,7 +384,7 @@ export const PLACES: Readonly<Record<Place, string>> = {
   interface: 'The interface',
   address: 'Its addresses',
   wireguard: 'WireGuard',
-  peer: 'The peer named by the wgpeer before',
+  peer: 'The peer named by the last wgpeer',
   view: 'Views',
 };
 

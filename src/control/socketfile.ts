@@ -1,8 +1,8 @@
 /**
  * The file of a daemon's socket, seen from the daemon that serves it: the deletion of the control
- * socket's is how an operator stops a daemon, and when the interface is renamed it gets another name. Owns a descriptor of the
- * file, by which it is told from others that have its name; who may rename and remove it is the
- * starter's (starter.ts).
+ * socket's is how an operator stops a daemon, and when the interface is renamed it gets another
+ * name. Owns a descriptor of the file, by which it is told from others that have its name; who may
+ * rename and remove it is the starter's (starter.ts).
  *
  * All that takes a right is done by the constructor. Later it only looks.
  */
@@ -110,7 +110,7 @@ export class SocketFile {
     return this.#fd >= 0 && isSameFile(this.#fd, socketPath(this.place, name));
   }
 
-  /** Leaves the file to whoever serves it from now on. */
+  /** Leaves the file to the process that serves it from now on. */
   leave(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);

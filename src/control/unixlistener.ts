@@ -1,8 +1,8 @@
 /**
- * Takes in whoever connects to a listening UNIX socket. Node's own server would do, but for the end
- * of descriptors: it then closes connections without a word, or tries the same one again at once and
- * for ever. Here a descriptor is held in reserve for one connection more, and when that is used up,
- * too, an older connection makes room for the next one.
+ * Accepts the clients of a listening UNIX socket. Node's own server would do, except when
+ * descriptors run out: it then closes connections without a word, or tries the same one again at
+ * once and for ever. Here a descriptor is held in reserve for one connection more, and when that is
+ * used up, too, an older connection makes room for the next one.
  */
 
 import { Socket } from 'node:net';
@@ -16,7 +16,7 @@ export interface UnixListenerOptions {
   /** Where it is bound, for messages. */
   readonly path: string;
   readonly onConnection: (socket: Socket) => void;
-  /** Closes a connection for want of descriptors; false when there is none. */
+  /** Closes a connection when descriptors are short; false when there is none. */
   readonly closeOne: () => boolean;
 }
 

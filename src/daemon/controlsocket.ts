@@ -55,7 +55,7 @@ export class ControlSocket implements Subsystem {
       },
       onKept: () =>
         log.error(
-          `The interface is ${this.#wanted} now, its control socket is still ${this.file?.path}`,
+          `The interface is now named ${this.#wanted}; its control socket is still ${this.file?.path}`,
         ),
       ...(fd === undefined ? {} : { fd }),
     });

@@ -4,8 +4,11 @@
  */
 
 import { getHeapStatistics } from 'node:v8';
+import type { Observing } from '../control/observing.ts';
 import { secretMemory, secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
 import type { Datapath } from '../datapath/datapath.ts';
+import type { Interface } from '../datapath/interface.ts';
+import type { Transport } from '../datapath/transport.ts';
 import { counter, gauge, info, type Metric } from '../device/metric.ts';
 import type { Persistence } from '../state/persistence.ts';
 import { VERSION } from '../version.ts';
@@ -15,6 +18,7 @@ import type { Confinement } from './confinement.ts';
 export interface DaemonSubject {
   readonly path: Datapath;
   readonly confinement: Confinement;
+  readonly observing: Observing;
   /** Only of a persistent daemon. */
   readonly persistence: Persistence | undefined;
   /** When the first of all who have followed each other began; monotonic ms. */
@@ -47,7 +51,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
   info(
     'gate',
     'whether the kernel turns strangers away, and what part of their calls passes',
-    gate,
+    ({ path }) => path.guardFact,
   ),
   {
     kind: 'counter',
@@ -55,7 +59,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     unit: 'errors',
     label: 'error',
     help: 'errors of the UDP sockets, by the name of the error (errno(3))',
-    readEach: ({ path }) => path.udp?.errors ?? [],
+    readEach: ({ path }) => errorsOf(path.transport, 'udp'),
   },
   {
     kind: 'counter',
@@ -63,7 +67,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     unit: 'errors',
     label: 'error',
     help: 'errors of the interface, by the name of the error (errno(3))',
-    readEach: ({ path }) => path.tun?.errors ?? [],
+    readEach: ({ path }) => errorsOf(path.interface, 'tun'),
   },
   {
     kind: 'info',
@@ -80,6 +84,11 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     () => secretMemory().ordinaryKeys,
   ),
   info(
+    'observing',
+    'whether the observing socket is there, and who beside root may read from it',
+    ({ observing }) => observing.fact,
+  ),
+  info(
     'state',
     'that the state is kept for a restart; left out without --persist, and while it cannot be saved',
     ({ persistence }) => (persistence?.isSaved ? 'kept for a restart' : null),
@@ -91,12 +100,18 @@ function cpuSeconds(): number {
   return (user + system) / 1_000_000;
 }
 
-function offload({ path: { tun, udp } }: DaemonSubject): string {
-  const tunPart = tun?.isOffloading ? 'interface yes' : 'interface no';
-  if (udp === undefined) return tunPart;
-  return `${tunPart}, udp ${udp.isOffloading ? 'yes' : 'no'}`;
+/** A side of the path of another kind has a row of its own. */
+function errorsOf(
+  side: Interface | Transport | undefined,
+  kind: string,
+): Iterable<readonly [error: string, count: number]> {
+  return side?.kind === kind ? side.errors : [];
 }
 
-function gate({ path }: DaemonSubject): string {
-  return path.gate?.fact ?? 'none';
+function offload({ path }: DaemonSubject): string {
+  const { interface: side, transport } = path;
+  const yesOrNo = (isOffloading = false): string => (isOffloading ? 'yes' : 'no');
+  const inner = `interface ${yesOrNo(side?.isOffloading)}`;
+  if (transport === undefined) return inner;
+  return `${inner}, ${transport.kind} ${yesOrNo(transport.isOffloading)}`;
 }

@@ -6,13 +6,12 @@
 import type { Datapath } from '../datapath/datapath.ts';
 import { wipeKeys } from '../device/configuration.ts';
 import { measure } from '../device/metric.ts';
-import type { Upgrade } from '../handover/upgrade.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
-import { formatState } from '../uapi/get.ts';
+import { formatObservedState, formatState } from '../uapi/get.ts';
 import type { Request } from '../uapi/request.ts';
-import { acceptSet, answer, EAGAIN, EIO, refuseSet } from '../uapi/response.ts';
+import { acceptSet, answer, EAGAIN, EIO, refuseGet, refuseSet } from '../uapi/response.ts';
 import { parseSet } from '../uapi/set.ts';
 import { formatStats, type Stats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
@@ -20,6 +19,7 @@ import type { Ending } from './ending.ts';
 import { DAEMON_METRICS, type DaemonSubject } from './metrics.ts';
 import type { DaemonTrouble } from './troubles.ts';
 import type { Underlay } from './underlay.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface OperatorOptions {
   readonly path: Datapath;
@@ -41,20 +41,37 @@ export class Operator {
     this.#options = options;
   }
 
-  /** Answers a request, in a turn of its own; an upgrade's answer takes as long as that does. */
+  /** Answers a request; an upgrade's answer takes as long as that does. */
   readonly answer = (request: Request): string | Promise<string> => {
     const { path, ending, upgrade } = this.#options;
     // What was asked just before another process took over: it will know.
     if (ending.isSucceeded) return refuseSet(EAGAIN);
-    path.begin();
     try {
       if (request.operation === 'upgrade') return upgrade.request();
-      if (request.operation === 'set') return this.#set(request.lines);
+      if (request.operation === 'set') return path.turn(() => this.#set(request.lines));
+      path.readClock();
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       return this.#get();
     } catch (error) {
       ending.surface(error);
       return refuseSet(EIO);
+    }
+  };
+
+  /** Answers an observer's `get` or `stats`: no key is told. */
+  readonly observe = (request: Request): string => {
+    const { path, ending } = this.#options;
+    if (ending.isSucceeded) return refuseGet(EAGAIN);
+    path.readClock();
+    try {
+      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
+      const state = path.device.state();
+      // Before anything is made of it.
+      wipeKeys(state);
+      return answer(formatObservedState(state, path.device.publicKey(), VERSION));
+    } catch (error) {
+      ending.surface(error);
+      return refuseGet(EIO);
     }
   };
 
@@ -83,10 +100,9 @@ export class Operator {
     }
     path.device.configure(path.now, parsed.ok);
     wipeKeys(parsed.ok);
-    if (path.udp !== undefined) path.device.setListenPort(path.udp.port);
+    underlay.tellPort();
     onChange();
     if (parsed.ok.debug !== undefined) log.isDebugging = parsed.ok.debug;
-    path.end();
     return acceptSet();
   }
 

@@ -5,10 +5,11 @@
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { DEFAULT_MTU } from '../device/configuration.ts';
 import { watchSuspension } from '../host/suspension.ts';
 import type { Log } from '../log.ts';
-import type { Loop } from '../sys/loop.ts';
-import type { Watch } from '../sys/poller.ts';
+import type { ChangingWatch, Loop } from '../sys/loop.ts';
+import type { Interest } from '../sys/watch.ts';
 import {
   type LinkEvents,
   type LinkState,
@@ -22,7 +23,6 @@ import type { EndKind, Subsystem } from './subsystem.ts';
 import { Surroundings } from './surroundings.ts';
 import type { Underlay } from './underlay.ts';
 
-const DEFAULT_MTU = 1420;
 const GONE = 'the interface was deleted';
 
 export interface TunnelInterfaceOptions {
@@ -43,7 +43,9 @@ export class TunnelInterface implements Subsystem {
   readonly #options: TunnelInterfaceOptions;
   #linkEvents: LinkEvents | undefined;
   readonly #monitors: Monitor[] = [];
-  #watch: Watch | undefined;
+  #tun: Tun | undefined;
+  #watch: ChangingWatch | undefined;
+  #isHeld = false;
 
   constructor(options: TunnelInterfaceOptions) {
     this.#options = options;
@@ -65,7 +67,8 @@ export class TunnelInterface implements Subsystem {
       onGone: () => ending.endForGood(GONE),
       ...(fd === undefined ? {} : { fd }),
     });
-    path.tun = opened;
+    this.#tun = opened;
+    path.attachInterface(opened);
     return opened;
   }
 
@@ -73,9 +76,10 @@ export class TunnelInterface implements Subsystem {
   begin(): void {
     const { path, loop, tun, ending, isPersistent } = this.#options;
     const opened = this.#tun;
+    if (opened === undefined) throw new Error('tunnel interface: it is not open');
     const onBug = ending.surface;
     if (isPersistent) opened.setPersistent(true);
-    this.#watch = loop.watch(opened.fd, path.readTun);
+    this.#watch = loop.watch(opened.fd, this.#interest);
     const surroundings = new Surroundings(path, onBug);
     this.#monitors.push(surroundings);
     const { followPlace: onPlace } = surroundings;
@@ -84,10 +88,30 @@ export class TunnelInterface implements Subsystem {
     this.#monitors.push(watchSuspension(tun.onNote, onBug));
   }
 
-  get #tun(): Tun {
-    const { tun } = this.#options.path;
-    if (tun === undefined) throw new Error('tunnel interface: it is not open');
-    return tun;
+  /** Undefined before it is opened. */
+  get tun(): Tun | undefined {
+    return this.#tun;
+  }
+
+  /** Once it is open. */
+  get fd(): number {
+    if (this.#tun === undefined) throw new Error('tunnel interface: it is not open');
+    return this.#tun.fd;
+  }
+
+  setMtu(mtu: number): void {
+    this.#options.path.device.setMtu(mtu);
+    if (this.#tun !== undefined) this.#tun.mtu = mtu;
+  }
+
+  /** While the transport takes no more, packets wait in the interface's queue. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#watch?.change(this.#interest);
+  }
+
+  get #interest(): Interest {
+    return this.#isHeld ? {} : { readable: this.#options.path.readInterface };
   }
 
   readonly #follow = (link: LinkState): void => {
@@ -97,12 +121,11 @@ export class TunnelInterface implements Subsystem {
       return;
     }
     onNamed(link.name);
-    path.begin();
-    path.device.setMtu(link.mtu);
-    if (path.tun !== undefined) path.tun.mtu = link.mtu;
-    if (link.isUp && !path.device.isUp) this.#bringUp();
-    else if (!link.isUp && (path.device.isUp || underlay.trouble !== '')) this.#takeDown();
-    path.end();
+    path.turn(() => {
+      this.setMtu(link.mtu);
+      if (link.isUp && !path.device.isUp) this.#bringUp();
+      else if (!link.isUp && (path.device.isUp || underlay.trouble !== '')) this.#takeDown();
+    });
   };
 
   #bringUp(): void {
@@ -112,7 +135,7 @@ export class TunnelInterface implements Subsystem {
       return;
     }
     path.device.up(path.now);
-    log.debug(`Interface up, listening on UDP port ${path.udp?.port}`);
+    log.debug(`Interface up, listening on UDP port ${path.device.listenPort}`);
   }
 
   #takeDown(): void {
@@ -130,7 +153,8 @@ export class TunnelInterface implements Subsystem {
 
   close(kind: EndKind): void {
     const { path, isPersistent } = this.#options;
-    if (kind === 'forGood' && isPersistent) path.tun?.setPersistent(false);
-    path.tun?.close();
+    if (kind === 'forGood' && isPersistent) this.#tun?.setPersistent(false);
+    path.detachInterface();
+    this.#tun?.close();
   }
 }

@@ -9,6 +9,9 @@ import type { Endpoint } from './endpoint.ts';
 import type { Measured } from './metric.ts';
 import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
 
+/** Of a new interface: a path's usual 1500 less what a WireGuard packet over IPv6 adds, 80. */
+export const DEFAULT_MTU = 1420;
+
 export interface AllowedIpChange {
   readonly prefix: Prefix;
   /** Take the prefix from this peer instead of giving it. */
@@ -71,6 +74,11 @@ export interface DeviceState {
   readonly debug: boolean;
   readonly peers: readonly PeerState[];
 }
+
+/** The names of a state's secret fields: its keys that may be missing. */
+export type Secret<State> = {
+  [Field in keyof State]-?: null | Uint8Array extends State[Field] ? Field : never;
+}[keyof State];
 
 /** What must be known of a peer after a restart, beside its configuration, to go on with it. */
 export interface PeerMemory {

@@ -3,6 +3,7 @@
  * timers.ts, send.ts and receive.ts act on it.
  */
 
+import { formatKey } from '../keytext.ts';
 import { CookieMaker } from '../noise/cookie.ts';
 import type { Handshake } from '../noise/handshake.ts';
 import type { Keypair } from '../noise/keypair.ts';
@@ -10,7 +11,7 @@ import type { AllowedIps } from './allowedips.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { AddressSet } from './ownaddresses.ts';
-import { type PeerName, spellKey } from './peername.ts';
+import type { PeerName } from './peername.ts';
 import { StagedPackets } from './staged.ts';
 
 /** What no `pathsVersion` of a Core is: the peer's path has to be looked at (paths.ts). */
@@ -76,7 +77,7 @@ export class Peer {
     const { description, endpoint } = this;
     let name = this.#name;
     if (name === null || name.endpoint !== endpoint || name.description !== description) {
-      const publicKey = name?.publicKey ?? spellKey(this.publicKey);
+      const publicKey = name?.publicKey ?? formatKey(this.publicKey);
       name = Object.freeze({ publicKey, description, endpoint });
       this.#name = name;
     }
@@ -104,7 +105,7 @@ export class PeerCounts {
 export const STALE_TIMESTAMPS_TOLD = 2;
 
 /** What speaks for the cause when a handshake does not complete; cleared when one does. */
-export class HandshakeTrouble {
+class HandshakeTrouble {
   /** Initiations since the peer last answered, and when the first of them left (monotonic ms). */
   unanswered = 0;
   unansweredSince = 0;

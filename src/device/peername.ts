@@ -11,8 +11,3 @@ export interface PeerName {
   /** Where it is sent to; null when that is not known. */
   readonly endpoint: Endpoint | null;
 }
-
-/** A public key in base64. */
-export function spellKey(publicKey: Uint8Array): string {
-  return btoa(String.fromCharCode(...publicKey));
-}

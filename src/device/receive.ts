@@ -6,6 +6,8 @@
  * Everything here is hostile until it decrypts: whatever is wrong ends in a counted drop.
  */
 
+import { TAG_BYTES } from '../crypto/suite.ts';
+import { formatKey } from '../keytext.ts';
 import {
   COOKIE_REPLY,
   COOKIE_REPLY_RECEIVER,
@@ -18,7 +20,6 @@ import {
   readCounter,
   readReceiverIndex,
   readUint32,
-  TAG_BYTES,
 } from '../noise/messages.ts';
 import { openInitiation } from '../noise/openedinitiation.ts';
 import {
@@ -37,7 +38,6 @@ import type { Endpoint } from './endpoint.ts';
 import { hasOwnSource } from './ownsources.ts';
 import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
-import { spellKey } from './peername.ts';
 import {
   remoteId,
   sendCookieReply,
@@ -123,7 +123,7 @@ function receiveData(
   }
   if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
     peer.sentLastMinuteHandshake = true;
-    sendInitiation(core, now, peer, false);
+    sendInitiation(core, now, peer);
   }
   timers.authenticatedPacketReceived(core, peer, now);
   if (innerLength === 0) {
@@ -245,7 +245,7 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
     core.handshakeQueue.countFutile(now);
     core.stranger = { publicKey: opened.remoteStatic, endpoint, at: now };
     core.drop('unknownPeer', null, endpoint);
-    core.tell({ kind: 'stranger', publicKey: spellKey(opened.remoteStatic), endpoint });
+    core.tell({ kind: 'stranger', publicKey: formatKey(opened.remoteStatic), endpoint });
     return;
   }
   const verdict = peer.handshake.consumeInitiation(opened, now);

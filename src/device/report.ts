@@ -2,10 +2,10 @@
 
 import type { DeviceState, DeviceStats, PeerState } from './configuration.ts';
 import type { Core } from './core.ts';
+import { deviceTroubles, peerTroubles } from './diagnosis.ts';
 import { measure } from './metric.ts';
 import { DEVICE_METRICS, PEER_METRICS } from './metrics.ts';
 import type { Peer } from './peer.ts';
-import { deviceTroubles, peerTroubles } from './troubles.ts';
 
 /** A copy; keys in it are the caller's to wipe. */
 export function state(core: Core): DeviceState {

@@ -9,7 +9,7 @@ export function hostnamePath(name: string): string {
   return `${DIRECTORY}/${PREFIX}${name}`;
 }
 
-/** What stands behind `hostname.` in the names of all files, sorted. @throws NodeJS.ErrnoException */
+/** What follows `hostname.` in the names of all files, sorted. @throws NodeJS.ErrnoException */
 export function hostnameFileNames(): string[] {
   return readdirSync(DIRECTORY)
     .filter((file) => file.startsWith(PREFIX))

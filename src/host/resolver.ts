@@ -14,9 +14,9 @@ export async function lookup(host: string): Promise<string[]> {
 type Lookup = typeof lookup;
 
 /**
- * For whoever tries again later anyway: a name service that is silent, which takes 10 s and more to be
- * found so, holds nobody up for longer than `patienceMs`. Addresses that come later are for the next
- * one who asks; a failure that comes later is what is said when the next question takes as long.
+ * For callers that try again later anyway: a name service that does not answer, which takes 10 s
+ * and more to find out, delays nobody by more than `patienceMs`. Addresses that come later are for
+ * the next caller; a failure that comes later is reported when the next lookup takes as long.
  *
  * @returns a lookup that rejects with EAI_AGAIN when nothing is known yet
  */

@@ -1,7 +1,7 @@
 /**
- * Telling systemd, or whoever speaks its protocol, how far we are: sd_notify(3), for a service of
- * `Type=notify`. The words go as one datagram to the UNIX socket that $NOTIFY_SOCKET names, which
- * Node's own modules cannot send.
+ * Tells systemd, or another manager that speaks its protocol, how far we are: sd_notify(3), for a
+ * service of `Type=notify`. The words go as one datagram to the UNIX socket that $NOTIFY_SOCKET
+ * names, which Node's own modules cannot send.
  */
 
 import { close, connect, ERRNO, errno, Scratch, SystemError, send, socket } from '../sys/libc.ts';
@@ -28,7 +28,7 @@ export interface ServiceNotifier {
   status(text: string): void;
   /** It has begun to end. */
   stopping(): void;
-  /** The process of this number goes on with it. */
+  /** The process of this number continues with it. */
   succeeded(pid: number): void;
 }
 

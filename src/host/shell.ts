@@ -1,8 +1,7 @@
 /** Commands of the operator's own, run as a shell reads them. */
 
 import { spawn } from 'node:child_process';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from '../sys/environment.ts';
 
 export interface ShellOptions {
   /** What the command says goes nowhere, instead of over our streams. */
@@ -26,7 +25,7 @@ export function runShell(
     child.on('exit', (code, signal) => {
       const isLate = timeoutMs > 0 && performance.now() - begun >= timeoutMs;
       if (code === 0) resolve(null);
-      else if (isLate) resolve(`not done after ${timeoutMs / 1000} seconds`);
+      else if (isLate) resolve(`not finished after ${timeoutMs / 1000} seconds`);
       else resolve(code === null ? `ended by ${signal}` : `exit code ${code}`);
     });
   });

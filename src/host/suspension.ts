@@ -1,7 +1,7 @@
 /**
- * Tells when the machine was suspended. The kernel's timers stand still meanwhile, those behind
- * poll(2) and Node's too, so whoever waits for a deadline would go on waiting for as long as before:
- * the telling itself ends the wait, and what is due is found by a clock that went on (clock.ts).
+ * Tells when the machine was suspended. The kernel's timers stand still meanwhile, those of poll(2)
+ * and Node's too, so that a wait for a deadline would take as long as before: the telling itself
+ * ends the wait, and what is due is found by a clock that counts suspension, too (clock.ts).
  */
 
 import { monotonicMs } from '../sys/clock.ts';
@@ -53,7 +53,7 @@ export function watchSuspension(
     suspendedBefore = suspended;
     if (ms < TOLD_SUSPENSION_MS) return;
     onNote(
-      `Resumed after ${Math.round(ms / 1_000)} s of suspend: sessions that expired meanwhile are renewed when there is something to send`,
+      `Resumed after ${Math.round(ms / 1_000)} s of suspension: sessions that expired in it are renewed when there is something to send`,
     );
   };
   const timer = watch(fd, onClockSet, onBug);

@@ -24,6 +24,7 @@ import {
   MSG_TRUNC,
   NETLINK_EXT_ACK,
   NETLINK_GET_STRICT_CHK,
+  NETLINK_ROUTE,
   SO_RCVTIMEO,
   SOCK_CLOEXEC,
   SOCK_RAW,
@@ -83,7 +84,6 @@ import {
 export type { Link, LinkAddress, LocalRoute, Route } from './netlinkmessage.ts';
 export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
 
-const NETLINK_ROUTE = 0;
 /** More than the kernel puts into one datagram (32 KiB), save for hardware with many functions. */
 const BUFFER_BYTES = 128 * 1024;
 const TIMEOUT_SECONDS = 2;
@@ -259,13 +259,13 @@ export class Netlink {
 
   /** See writeTunnelIpv4. @throws {SystemError} */
   takeOwnAnswers(index: number): void {
-    this.#change('let our own answers in', writeTunnelIpv4(index));
+    this.#change('set accept_local and send_redirects', writeTunnelIpv4(index));
   }
 
-  /** See writeTunnelIpv6; passes over a link without IPv6. @throws {SystemError} */
+  /** See writeTunnelIpv6; skips a link without IPv6. @throws {SystemError} */
   makeNoAddress(index: number): void {
     const verdict = this.#exchange(writeTunnelIpv6(index), () => {});
-    if (verdict.errno !== EAFNOSUPPORT) refuse('keep the interface without an address', verdict);
+    if (verdict.errno !== EAFNOSUPPORT) refuse('turn off automatic link-local addresses', verdict);
   }
 
   /** The routes over a link, and its IPv6 addresses, to be played back when they are gone. */

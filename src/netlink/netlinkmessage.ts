@@ -4,11 +4,11 @@
  * left out and nothing is thrown. All integers are in the host's order, little-endian.
  */
 
+import { sameBytes } from '../bytes.ts';
 import { AF_INET, AF_INET6, IFF_UP } from '../sys/linux.ts';
 
-export const NLMSG_ERROR = 2;
-export const NLMSG_DONE = 3;
-export const NLMSG_OVERRUN = 4;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_NEWADDR = 20;
@@ -158,7 +158,7 @@ export function parseAnswer({ type, flags, body }: Message): Answer | null {
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, text: '' };
   let at = 4;
   if (type === NLMSG_ERROR) {
-    // Behind the number stands the request's header, and its body unless that was cut off.
+    // After the number stands the request's header, and its body unless that was cut off.
     if (body.length < 4 + NETLINK_HEADER_BYTES) return { errno, text: '' };
     at += (flags & NLM_F_CAPPED) !== 0 ? NETLINK_HEADER_BYTES : align4(view.getUint32(4, true));
   }
@@ -202,13 +202,13 @@ export function parseNamespaceNumber(body: Uint8Array): number | null {
 export function parseAddress(body: Uint8Array): LinkAddress | null {
   if (body.length < ADDRESS_BYTES) return null;
   const view = viewOf(body);
-  const addressBytes = addressBytesOf(body[0]!);
+  const addressBytes = addressBytesOf(body[0]);
   const attributes = attributesOf(body, ADDRESS_BYTES);
   // IPv4 names our own address IFA_LOCAL and the other end IFA_ADDRESS; IPv6 only does so when
   // the two differ.
   const other = addressOf(attributes.get(IFA_ADDRESS), addressBytes);
   const address = addressOf(attributes.get(IFA_LOCAL), addressBytes) ?? other;
-  const prefixLength = body[1]!;
+  const prefixLength = body[1];
   if (address === null || prefixLength > addressBytes * 8) return null;
   const label = attributes.get(IFA_LABEL);
   const flags = attributes.get(IFA_FLAGS);
@@ -218,8 +218,8 @@ export function parseAddress(body: Uint8Array): LinkAddress | null {
     prefixLength,
     peer: other === null || sameBytes(other, address) ? null : other,
     broadcast: addressOf(attributes.get(IFA_BROADCAST), addressBytes),
-    scope: body[3]!,
-    flags: flags === undefined ? body[2]! : numberOf(flags),
+    scope: body[3],
+    flags: flags === undefined ? body[2] : numberOf(flags),
     label: label === undefined ? '' : textOf(label),
   };
 }
@@ -227,15 +227,15 @@ export function parseAddress(body: Uint8Array): LinkAddress | null {
 /** A route of RTM_NEWROUTE or RTM_DELROUTE. */
 export function parseRoute(body: Uint8Array): Route | null {
   if (body.length < ROUTE_BYTES) return null;
-  const addressBytes = addressBytesOf(body[0]!);
+  const addressBytes = addressBytesOf(body[0]);
   if (addressBytes === 0) return null;
   const attributes = attributesOf(body, ROUTE_BYTES);
   const table = attributes.get(RTA_TABLE);
   return {
-    type: body[7]!,
-    table: table === undefined ? body[4]! : numberOf(table),
+    type: body[7],
+    table: table === undefined ? body[4] : numberOf(table),
     destination: addressOf(attributes.get(RTA_DST), addressBytes),
-    prefixLength: body[1]!,
+    prefixLength: body[1],
     linkIndex: numberOf(attributes.get(RTA_OIF)),
     gateway: addressOf(attributes.get(RTA_GATEWAY), addressBytes),
     preferredSource: addressOf(attributes.get(RTA_PREFSRC), addressBytes),
@@ -322,10 +322,6 @@ function numberOf(value: Uint8Array | undefined): number {
 function textOf(value: Uint8Array): string {
   const end = value.indexOf(0);
   return decoder.decode(end < 0 ? value : value.subarray(0, end));
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

@@ -23,6 +23,7 @@
 
 import { fchownSync, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
+import type { Environment } from '../sys/environment.ts';
 import { errno, errnoName, Scratch } from '../sys/libc.ts';
 import { invoke } from '../sys/syscalls.ts';
 import { nameAllSockets } from '../sys/unixnames.ts';
@@ -59,7 +60,7 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const RLIMIT_CORE = 4;
 
 /**
- * A directory in which the daemon goes on making and replacing files, through a descriptor: it is
+ * A directory in which the daemon continues to make and replace files, through a descriptor: it is
  * given to the user that the daemon becomes, and must be nobody else's to use.
  */
 export interface WritableDirectory {
@@ -76,8 +77,6 @@ export interface SandboxOptions {
   /** Gets a line when the operator has turned all this off. */
   readonly onOff: (line: string) => void;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What `TSWG_SANDBOX` and `TSWG_USER` ask for. */
 export type SandboxPlan = { readonly isOff: true } | { readonly isOff: false; readonly user: User };
@@ -196,9 +195,10 @@ function prepare({ onRefusal }: SandboxOptions): void {
   void process.stderr;
   new Date().getTimezoneOffset();
   const error = stopReadingTerminals();
-  if (error !== 0) onRefusal(`Sandbox: terminal: can still be read (open: ${errnoName(error)})`);
+  if (error !== 0) onRefusal(`Sandbox: the terminal can still be read (open: ${errnoName(error)})`);
   const refusal = nameAllSockets();
-  if (refusal !== 0) onRefusal(`Sandbox: sockets: can be named (bind: ${errnoName(refusal)})`);
+  if (refusal !== 0)
+    onRefusal(`Sandbox: sockets can still be given a name (bind: ${errnoName(refusal)})`);
 }
 
 /** No core file with keys in it, and no debugger but root's with CAP_SYS_PTRACE. */
@@ -223,7 +223,7 @@ function confineToDirectories({ writableDirectories }: SandboxOptions): Confinem
 function describeLandlock(landlock: Confinement): Step {
   if (!landlock.isHeld) return refused(landlock.call, landlock.errno);
   if (landlock.coversAllThreads) return held('all threads');
-  return held(`the main thread (ABI ${landlock.abi} has nothing for the others)`);
+  return held(`the main thread (ABI ${landlock.abi} cannot cover the others)`);
 }
 
 function leaveRoot(
@@ -281,7 +281,7 @@ function filterCalls({ writableDirectories, connected }: SandboxOptions, hasRing
   const error = installFilter(filter);
   if (error !== 0) return refused('seccomp', error);
   if (hasRing) {
-    const text = 'all threads, but not what io_uring is asked for';
+    const text = 'all threads, but not requests through io_uring';
     return { text, gap: { code: 'sandboxRing' } };
   }
   return held('all threads');

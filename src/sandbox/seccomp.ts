@@ -54,7 +54,7 @@ const SPEC_ALLOW = 0x4;
 export interface Instruction {
   readonly operation: number;
   readonly constant: number;
-  /** Instructions to be passed over when a comparison holds, and when it does not. */
+  /** Instructions to be skipped when a comparison holds, and when it does not. */
   readonly ifTrue: number;
   readonly ifFalse: number;
 }

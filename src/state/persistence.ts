@@ -1,9 +1,9 @@
 /**
- * A persistent daemon's life after death: what it leaves behind for its successor, and how the
+ * A persistent daemon's life after death: what it leaves to its successor, and how the
  * successor takes that up. Joins the Device, the state's text (state/savedstate.ts) and its file
  * (state/statekeeper.ts); that the interface stays is the TUN device's.
  *
- * A state belongs to its interface. Where that is gone (the machine was started anew, or somebody
+ * A state belongs to its interface. Where that is gone (the machine was started again, or somebody
  * deleted it while nobody served it), its peers are not brought back: the operator's files may no
  * longer name them.
  */
@@ -59,7 +59,7 @@ export class Persistence {
       wipeKeys(saved.change);
       if (device.recall(saved.memories)) {
         log.error(
-          'The clock is behind the handshakes before the restart: was it set back? Handshakes carry on from their timestamps',
+          'The clock is earlier than the handshakes before the restart: was it set back? Handshakes continue from their timestamps',
         );
       }
     }
@@ -90,7 +90,7 @@ export class Persistence {
   /** Call once the interface is up: the sessions before the restart are followed by new ones. */
   resume(now: number): void {
     const peers = this.#options.device.resume(now);
-    this.#options.log.debug(`Taken over: ${peers} peers had a session and are called`);
+    this.#options.log.debug(`Taken over: ${peers} peers had a session and are sent an initiation`);
   }
 
   /** Call after a change by the operator. */
@@ -107,7 +107,7 @@ export class Persistence {
     }
   };
 
-  /** Where the daemon goes on writing. */
+  /** Where the daemon continues to write. */
   get directory(): WritableDirectory | undefined {
     return this.#keeper.directory;
   }
@@ -134,7 +134,7 @@ export class Persistence {
 
   #read(isTakenOver: boolean): SavedState | null {
     const { log, interfaceIndex } = this.#options;
-    const consequence = isTakenOver ? 'starting without peers' : 'starting anew';
+    const consequence = isTakenOver ? 'starting without peers' : 'starting without a configuration';
     try {
       const file = this.#keeper.open();
       let found = file.read();
@@ -143,7 +143,8 @@ export class Persistence {
         return null;
       }
       const saved = found.kind === 'text' ? parseSavedState(found.text, interfaceIndex) : null;
-      if (saved === null && found.kind === 'text') found = file.refuse('it makes no sense');
+      if (saved === null && found.kind === 'text')
+        found = file.refuse('its contents cannot be parsed');
       if (found.kind === 'refused') {
         log.error(
           `The state ${file.path} is refused, ${found.why}: ${consequence}; it is kept as ${found.keptAs}`,

@@ -166,7 +166,7 @@ export class StateFile {
   }
 
   /**
-   * Reads what a predecessor left behind. What is refused is first put aside, so that the next
+   * Reads what a predecessor left. What is refused is first put aside, so that the next
    * write does not destroy it. Only at the start, since it goes by paths.
    *
    * @throws {SystemError}
@@ -194,7 +194,7 @@ export class StateFile {
     }
   }
 
-  /** For a text whose first line and checksum were right, but which makes no sense. */
+  /** For a text whose first line and checksum were right, but which cannot be parsed. */
   refuse(why: string): Found & { readonly kind: 'refused' } {
     return this.#refuse(why);
   }
@@ -269,7 +269,7 @@ export class StateFile {
     const owners = [process.geteuid?.(), fstatSync(this.#directoryFd).uid];
     if (!owners.includes(status.uid)) return `it belongs to the user with the id ${status.uid}`;
     // A second name may be anywhere, and of a file that is not ours to judge.
-    if (status.nlink > 1) return 'it has another name beside this one';
+    if (status.nlink > 1) return 'it has a second name (a hard link)';
     const mode = status.mode & 0o7777;
     if ((mode & OTHERS) !== 0) return `its mode is 0${mode.toString(8)}, expected 0600`;
     if (status.size > BYTES_MAX) return `it is longer than ${BYTES_MAX} bytes`;
@@ -308,7 +308,7 @@ function openPrivateDirectory(directory: string, owners?: readonly (number | und
   if (isOwned && (mode & OTHERS_MAY_WRITE) === 0) return fd;
   closeSync(fd);
   const why = isOwned
-    ? 'others may write there; `chmod 700` fixes it'
+    ? 'other users may write there; `chmod 700` fixes it'
     : `it belongs to the user with the id ${uid}; \`chown root\` fixes it`;
   throw new SystemError(what, 'fstat', EACCES!, why);
 }
@@ -320,7 +320,7 @@ function headOf(text: string): string {
 function judge(bytes: Buffer): { text: string } | { text?: never; why: string } {
   const end = bytes.indexOf('\n');
   const [, version, checksum] = HEAD.exec(bytes.toString('latin1', 0, Math.max(end, 0))) ?? [];
-  if (version === undefined) return { why: 'it does not begin as a state of tswgd does' };
+  if (version === undefined) return { why: 'it does not begin like a state of tswgd' };
   if (Number(version) !== VERSION) {
     return { why: `it is of version ${version}, and this tswgd reads version ${VERSION}` };
   }

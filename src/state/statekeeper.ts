@@ -89,7 +89,7 @@ export class StateKeeper {
   /** What follows from a folder that could not be opened, and what helps; '' if it could. */
   get remedy(): string {
     if (this.#unopened === undefined || this.#file !== undefined) return '';
-    return `; once that is put right, \`tswg ${this.#name} upgrade\` or a restart begins to save it`;
+    return `; once that is fixed, \`tswg ${this.#name} upgrade\` or a restart begins to save it`;
   }
 
   /** The interface has another name, and so has the folder. */
@@ -168,7 +168,7 @@ export class StateKeeper {
     this.#timer = setTimeout(() => void this.#save(), at - monotonicMs());
   }
 
-  /** One at a time: whoever asks while a save is under way gets one after it. Never rejects. */
+  /** One at a time: a request while a save is under way gets one after it. Never rejects. */
   #save(): Promise<void> {
     this.#dueAt = Number.POSITIVE_INFINITY;
     this.#saving = this.#saving.then(() => this.#saveNow());
@@ -193,7 +193,7 @@ export class StateKeeper {
     }
   }
 
-  /** The tunnel goes on without; the line is said once, not at every attempt. */
+  /** The tunnel continues without; the line is said once, not at every attempt. */
   #fail(error: unknown): void {
     if (!(error instanceof SystemError)) throw error;
     if (error.message !== this.#trouble) this.#options.onNote(error.message);

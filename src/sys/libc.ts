@@ -19,7 +19,6 @@ function bind(name: string, parameters: string[], result = 'int'): (...args: num
 
 export const read = bind('read', ['int', 'uintptr_t', 'size_t'], 'intptr_t');
 export const write = bind('write', ['int', 'uintptr_t', 'size_t'], 'intptr_t');
-export const readv = bind('readv', ['int', 'uintptr_t', 'int'], 'intptr_t');
 export const writev = bind('writev', ['int', 'uintptr_t', 'int'], 'intptr_t');
 export const close = bind('close', ['int']);
 /** Variadic in C; on Linux's ABIs a third word is passed the same way. */
@@ -91,13 +90,13 @@ export function errnoName(number: number): string {
 
 /** What went wrong in words, for the errors an operator meets. */
 const ERRNO_MEANINGS: Readonly<Record<string, string>> = {
-  EPERM: 'not permitted; it takes root (CAP_NET_ADMIN)',
+  EPERM: 'not permitted; root (CAP_NET_ADMIN) is needed',
   EACCES: 'permission denied',
-  ENOENT: 'there is no such thing',
+  ENOENT: 'it does not exist',
   ENODEV: 'there is no such device',
   EBUSY: 'in use by another program',
-  EEXIST: 'exists already',
-  EINVAL: 'the kernel calls it invalid',
+  EEXIST: 'it exists already',
+  EINVAL: 'the kernel refuses it as invalid',
   EADDRINUSE: 'the address is in use by another program',
   EADDRNOTAVAIL: 'the address is not one of this machine',
   EAFNOSUPPORT: 'this kernel lacks the address family',
@@ -107,7 +106,7 @@ const ERRNO_MEANINGS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the disk quota is used up',
   EROFS: 'the file system is read-only',
-  ENOBUFS: 'the kernel is out of buffer room',
+  ENOBUFS: 'the kernel is out of buffer space',
   ENOMEM: 'out of memory',
   EMFILE: 'too many open files in this process',
   ENFILE: 'too many open files on this machine',

@@ -9,6 +9,7 @@
 // Linux's numbers; `node:os` has them too, but that is I/O's to import.
 export const EIO = 5;
 export const EAGAIN = 11;
+export const EACCES = 13;
 export const EINVAL = 22;
 export const EPROTO = 71;
 export const EADDRINUSE = 98;
@@ -44,11 +45,6 @@ export function refuseUpgrade(why: string): string {
 function positive(errno: number): number {
   if (!Number.isInteger(errno) || errno <= 0) throw new Error(`response: errno ${errno}`);
   return errno;
-}
-
-/** Whether the text received so far is a whole answer. */
-export function isWholeAnswer(text: string): boolean {
-  return text.endsWith(END);
 }
 
 /**

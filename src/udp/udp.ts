@@ -4,6 +4,7 @@
  * opens them, udpreceive.ts and udpsend.ts move the datagrams.
  */
 
+import type { Transport } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { detachFilter } from '../gate/bpf.ts';
@@ -12,9 +13,6 @@ import { close, ERRNO, SystemError } from '../sys/libc.ts';
 import { UdpChannel, type UdpChannelOptions } from './udpchannel.ts';
 import type { SendQueue } from './udpsend.ts';
 import { openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
-
-export type { DatagramSink } from './udpreceive.ts';
-export { RECEIVE_ROOM_BYTES } from './udpreceive.ts';
 
 export interface UdpOptions
   extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent'>,
@@ -34,8 +32,14 @@ const PORT_ATTEMPTS = 16;
 
 const { EADDRINUSE, EAFNOSUPPORT } = ERRNO;
 
-export class Udp {
+export class Udp implements Transport {
+  readonly kind = 'udp';
   readonly port: number;
+  /**
+   * Always: what a full socket does not take is waited for a moment, and then counted as
+   * `sendFailed` (see SendQueue.flush), as a slow link's queue would drop it.
+   */
+  readonly isWritable = true;
   /** Error name -> how often; `receive_` before those of receiving. */
   readonly errors = new Map<string, number>();
   readonly sockets: readonly UdpChannel[];
@@ -60,8 +64,8 @@ export class Udp {
     this.#v6 = this.sockets.find(({ family }) => family === 6)?.sending;
   }
 
-  get families(): readonly (4 | 6)[] {
-    return this.sockets.map(({ family }) => family);
+  get inlets(): readonly UdpChannel[] {
+    return this.sockets;
   }
 
   /** Whether every socket still sends segmented runs. */

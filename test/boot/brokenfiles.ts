@@ -116,7 +116,7 @@ async function expectMissing(broken: BrokenFile, { machine }: Site, checks: Chec
     status,
     /tswg-config@wg0[^●]*Active: active \(running\)/,
   );
-  const said = new RegExp(`Status: "Missing: 1; ${broken.trouble.source}`);
+  const said = new RegExp(`Status: "Not carried out: 1; ${broken.trouble.source}`);
   checks.matches('STATUS says why', status, said);
   const told = journal.split('\n').filter((line) => broken.trouble.test(line));
   checks.that('the journal has it in one line', told.length === 1, journal);

@@ -11,7 +11,7 @@ import type { Checks } from './checks.ts';
 import { Pings } from './pings.ts';
 import { BOX, FILE, type Site } from './site.ts';
 
-const LOST = /no daemon serves it any more: .*`tswg wg0 destroy` removes it/;
+const LOST = /no daemon serves it any longer: .*`tswg wg0 destroy` removes it/;
 
 export async function liveThroughADay(site: Site, checks: Checks): Promise<void> {
   const { machine, peer, lines } = site;

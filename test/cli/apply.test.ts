@@ -62,7 +62,7 @@ describe('a missing interface', () => {
   it('is not created under a name without a number', async () => {
     const system = new FakeSystem();
     expect(await run(system, 'office up')).toBe(
-      'office: no such interface; to create one its name has to end in a digit, as wg0',
+      'office: no such interface; the name of a new one must end in a digit, as in wg0',
     );
     expect(system.log).toEqual([]);
   });
@@ -97,7 +97,7 @@ describe('a missing interface', () => {
       system.daemons.get(name)!.refuse = 98;
     };
     expect(await run(system, 'wg0 wgport 53')).toBe(
-      'wgport: 53: another program has this UDP port; expected a free one, or 0 to pick one',
+      'wgport: 53: another program uses this UDP port; expected a free one, or 0 to pick one',
     );
     expect(system.linkList).toEqual([]);
   });
@@ -114,7 +114,7 @@ describe('a missing interface', () => {
 describe('an interface that is there', () => {
   it('is not created again', async () => {
     const system = withDaemon();
-    expect(await run(system, 'wg0 create up')).toBe('wg0: create: the interface is there already');
+    expect(await run(system, 'wg0 create up')).toBe('wg0: create: the interface exists already');
     expect(system.log).toEqual([]);
   });
 
@@ -180,7 +180,7 @@ describe('an interface that is there', () => {
     );
     expect(system.log).toEqual([]);
     expect(await run(system, 'eth0 mtu 1400')).toBe(
-      'eth0: not a WireGuard interface: `ip` changes others',
+      'eth0: not a WireGuard interface: expected one; `ip` changes others',
     );
     expect(system.log).toEqual([]);
   });

@@ -177,7 +177,7 @@ describe('tswg', () => {
 
   it('helps', async () => {
     expect((await printed(() => main(['help', 'up'], {}))).out).toBe(
-      'usage: tswg INTERFACE up\n\nLet packets through; setting an address implies it.\n\nThe routes that `down` took away are put back.\n\nExample:\n  tswg wg0 up\n',
+      'usage: tswg INTERFACE up\n\nLet packets through; setting an address implies it.\n\nThe routes that `down` removed are put back.\n\nExample:\n  tswg wg0 up\n',
     );
     expect((await printed(() => main(['wg0', '--help'], {}))).out).toContain(
       'wgendpoint HOST PORT',

@@ -76,22 +76,22 @@ describe('a mistake', () => {
     ['inet autoconf', 'autoconf: expected an address: a tunnel gets none by itself'],
     ['wgport 70000', 'wgport: 70000: expected 0 to 65535'],
     ['wgpor 7', 'wgpor: unknown word; did you mean wgport?'],
-    ['wgaip 10.0.0.0/8', 'wgaip: expected wgpeer PUBLICKEY before it in the same line; a \\ at'],
+    ['wgaip 10.0.0.0/8', 'wgaip: expected wgpeer PUBLICKEY before it on the same line; a \\ at'],
     ['inet 10.0.0.1 255.0.255.0', 'netmask: 255.0.255.0: expected a mask'],
     ['inet 10.0.0.1/24 10.0.0.2', 'netmask: 10.0.0.2: expected a mask'],
     ['inet 10.0.0.1 255.255.255.0 10.0.0.255', 'inet: 10.0.0.255: expected NONE'],
-    ['inet6 fd00::1 129', 'prefixlen: 129: expected 0 to 32, or for IPv6 0 to 128'],
+    ['inet6 fd00::1 129', 'prefixlen: 129: expected 0 to 32, or 0 to 128 for IPv6'],
     ['inet', 'inet: expected an IPv4 address after it'],
     ['dest 10.0.0.2', 'dest: expected an inet or inet6 line right before it'],
     ['up\ndest 10.0.0.2', 'dest: expected an inet or inet6 line right before it', 2],
     ['inet 10.0.0.1/32\ndest', 'dest: expected one address after it', 2],
     ['inet 10.0.0.1/32\ndest office', 'office: unknown word', 1],
     ['up create', 'create: expected as the first word after the interface'],
-    ['destroy', 'destroy: expected words that set the interface up'],
-    ['upgrade', 'upgrade: expected words that set the interface up'],
-    ['stats', 'stats: expected words that set the interface up'],
-    ['--json', '--json: expected words that set the interface up'],
-    ['-h', '-h: expected words that set the interface up'],
+    ['destroy', 'destroy: expected words that configure the interface'],
+    ['upgrade', 'upgrade: expected words that configure the interface'],
+    ['stats', 'stats: expected words that configure the interface'],
+    ['--json', '--json: expected words that configure the interface'],
+    ['-h', '-h: expected words that configure the interface'],
     [`descr Anna's`, `': expected another ' that ends the text`],
     ['!', '!: expected a command after it'],
     ['up\r', 'expected plain text, without carriage returns'],
@@ -108,7 +108,7 @@ describe('a mistake', () => {
     ['wgpka', 'wgpka 5 wgdescr x', 'wgaip 10.1.0.0/16 wgpka 25'],
   ])('in two lines that say %s of one peer is told', (word, first, second) => {
     expect(read(`wgpeer KEY ${first}\nup\nwgpeer KEY ${second}`)).toEqual([
-      `hostname.wg0:3: ${word}: hostname.wg0:1 says it of the same wgpeer: expected it once`,
+      `hostname.wg0:3: ${word}: hostname.wg0:1 gives it for the same wgpeer: expected it once`,
     ]);
   });
 

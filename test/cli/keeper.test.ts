@@ -5,7 +5,7 @@ import { FRESH_STATE } from './fakesystem.ts';
 const KEY = `${'A'.repeat(42)}E=`;
 const NAME = `wgpeer ${KEY} wgendpoint far.example 7`;
 const UNKNOWN =
-  'wgendpoint: far.example: no address of that host is known; check the name, and that DNS works here';
+  'wgendpoint: far.example: no address found for that host; check the name, and that DNS works here';
 
 /** Runs `netstart --keep wg0`; `events[n]` happens in the pause after the n-th pass. */
 async function keep(boot: FakeBoot, events: (() => void)[], words = 'wg0') {
@@ -59,8 +59,8 @@ describe('netstart --keep', () => {
     ]);
     expect(boot.told).toEqual([
       'ready',
-      `Missing: 2; hostname.wg0:3: ${UNKNOWN}; hostname.wg0:4: !false: exit code 1`,
-      'Missing: 1; hostname.wg0:4: !false: exit code 1',
+      `Not carried out: 2; hostname.wg0:3: ${UNKNOWN}; hostname.wg0:4: !false: exit code 1`,
+      'Not carried out: 1; hostname.wg0:4: !false: exit code 1',
       'Every line has been carried out',
     ]);
   });
@@ -103,7 +103,7 @@ describe('netstart --keep', () => {
     ]);
     expect(boot.complaints).toEqual([
       '/etc/hostname.wg0: there is no such file',
-      '/etc/hostname.wg0: others can get at this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
+      '/etc/hostname.wg0: other users can access this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
     ]);
     expect(boot.system.log).toEqual(['start wg0', 'up']);
   });
@@ -142,7 +142,7 @@ describe('netstart --keep', () => {
     expect(code).toBe(1);
     expect(boot.system.log).toEqual(['start wg0', 'delete link wg0']);
     expect(boot.complaints.at(-1)).toBe(
-      'wg0: the interface was removed: its lines are not tried again',
+      'wg0: the interface was removed; its lines are not tried again',
     );
   });
 

@@ -101,7 +101,7 @@ describe('key files', () => {
     async (mode) => {
       const path = file('loose', KEY, mode);
       await expect(resolve(`wg0 wgkeyfile ${path}`)).rejects.toThrow(
-        `wgkeyfile: ${path}: others can get at this file (mode ${mode.toString(8)}); fix it with: chmod 600 ${path}`,
+        `wgkeyfile: ${path}: other users can access this file (mode ${mode.toString(8)}); fix it with: chmod 600 ${path}`,
       );
     },
   );
@@ -173,7 +173,7 @@ describe('key files', () => {
       system.hosts.set('slow.example.net', 'EAI_AGAIN');
       system.hosts.set('odd.example.net', 'EAI_FAIL');
       await expect(endpoint('none.example.net', system)).rejects.toThrow(
-        'wgendpoint: none.example.net: no address of that host is known; check the name, and that DNS works here',
+        'wgendpoint: none.example.net: no address found for that host; check the name, and that DNS works here',
       );
       await expect(endpoint('slow.example.net', system)).rejects.toThrow(
         'wgendpoint: slow.example.net: DNS does not answer; check the network and /etc/resolv.conf, or use an address',

@@ -7,7 +7,7 @@ import { FakeBoot } from './fakeboot.ts';
 import { FakeSystem } from './fakesystem.ts';
 
 const LOST =
-  'no daemon serves it any more: `tswg netstart wg0`, `tswgd --persist wg0` or its service takes it over, `tswg wg0 destroy` removes it';
+  'no daemon serves it any longer: `tswg netstart wg0`, `tswgd --persist wg0` or its service takes it over, `tswg wg0 destroy` removes it';
 
 /** What is left, by the way in which the daemon ended. */
 const ENDS: [string, (system: FakeSystem) => void][] = [
@@ -86,7 +86,7 @@ describe.each(ENDS)('what is left of an interface that is gone (%s)', (_, leave)
   it('is told, and removed by destroy', async () => {
     const system = remains();
     await expect(gather('wg0', system)).rejects.toThrow(
-      'wg0: no such interface; a daemon has left its state or socket behind; `tswg wg0 destroy` removes them',
+      'wg0: no such interface; a daemon ended without removing its state or socket; `tswg wg0 destroy` removes them',
     );
     await destroy('wg0', system);
     expect(system.log).toEqual(['forget wg0']);

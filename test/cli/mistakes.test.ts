@@ -113,7 +113,7 @@ const ROWS: Row[] = [
   [
     'B5',
     'wg0 wgpeer /etc/wg/b.pub',
-    '!wgpeer: /etc/wg/b.pub: expected a key, not a path: "$(cat PATH)" is what a file holds',
+    '!wgpeer: /etc/wg/b.pub: expected a key, not a path: "$(cat PATH)" gives what the file holds',
   ],
   [
     'B6',
@@ -130,12 +130,12 @@ const ROWS: Row[] = [
   [
     'B8',
     'wg0 wgpeer PRIVATE',
-    '!wgpeer: this is a private key, which is secret no longer: expected what `tswg pubkey` makes of it',
+    '!wgpeer: this is a private key, which is no longer secret: expected the public key, which `tswg pubkey` prints',
   ],
   [
     'B9',
     'wg0 wgpeer ZERO',
-    '!wgpeer: expected the public key of the peer, not the all-zero key, which is none',
+    '!wgpeer: expected the public key of the peer, not the all-zero key, which stands for none',
   ],
   [
     'A8',
@@ -162,7 +162,7 @@ const ROWS: Row[] = [
     'A1',
     'wg0 wgkey A',
     '~wgkey: other users can see this key in `ps`: wgkeyfile reads it from a file',
-    '~wgkey: no key that genkey makes: is it the public one? Then expected the other',
+    '~wgkey: genkey makes no such key: is it the public one? Expected the private one',
   ],
   // An address that belongs to a peer.
   [
@@ -210,18 +210,18 @@ const ROWS: Row[] = [
   [
     'A22',
     'wg0 wgpeer A wgaip 10.99.0.2 wgaip 10.20.0.0/24 wgaip 10.40.8.0',
-    '~wgaip: 10.40.8.0: taken as the one host 10.40.8.0/32; a network needs its length, as in 10.40.8.0/24',
+    '~wgaip: 10.40.8.0: taken as the single host 10.40.8.0/32; a network needs its length, as in 10.40.8.0/24',
   ],
   [
     'A22',
     'wg0 wgpeer A wgaip 10.99.0.2 wgaip 10.20.0.0/24 wgaip fd00:5::',
-    '~wgaip: fd00:5::: taken as the one host fd00:5::/128; a network needs its length, as in fd00:5::/64',
+    '~wgaip: fd00:5::: taken as the single host fd00:5::/128; a network needs its length, as in fd00:5::/64',
   ],
   ['A22', 'wg0 wgpeer A wgaip 10.99.0.2 wgaip 10.20.0.0/24 wgaip 10.40.8.0/32'],
   [
     'A22',
     'wg0 inet alias 10.99.5.0',
-    '~inet: 10.99.5.0: taken as the one host 10.99.5.0/32; a network needs its length, as in 10.99.5.0/24',
+    '~inet: 10.99.5.0: taken as the single host 10.99.5.0/32; a network needs its length, as in 10.99.5.0/24',
   ],
   // Prefixes that move and go.
   [
@@ -232,7 +232,7 @@ const ROWS: Row[] = [
   [
     'A19',
     'wg0 wgpeer A wgaip 10.5.0.0/16 wgpeer B wgaip 10.5.0.0/16',
-    '!wgaip: 10.5.0.0/16: expected for one peer only; wgpeer fE/wdxzl... has it before',
+    '!wgaip: 10.5.0.0/16: expected for one peer only, but wgpeer fE/wdxzl... has it already',
   ],
   [
     'A19',
@@ -245,7 +245,7 @@ const ROWS: Row[] = [
   [
     'A21',
     'wg0 wgpeer A wgaip 10.40.0.0/24',
-    '~wgaip: 10.99.0.2/32, 10.20.0.0/24: no longer of wgpeer fE/wdxzl... (site A): wgaip says the whole set',
+    '~wgaip: 10.99.0.2/32, 10.20.0.0/24: removed from wgpeer fE/wdxzl... (site A): wgaip gives the whole set',
   ],
   ['A21', 'wg0 wgpeer A wgaip 10.99.0.0/30 wgaip 10.20.0.0/16'],
   ['A21', 'wg0 wgpeer A wgaip 10.20.0.0/24 wgaip 10.99.0.2/32 wgaip 10.40.0.0/24'],
@@ -290,7 +290,7 @@ const ROWS: Row[] = [
   [
     'B20',
     'wg0 wgpeer A wgendpoint 255.255.255.255 51820',
-    '!wgendpoint: 255.255.255.255: this means every machine: expected the address of the peer',
+    '!wgendpoint: 255.255.255.255: this is the broadcast address: expected the address of the peer',
   ],
   [
     'B20',
@@ -323,28 +323,28 @@ const ROWS: Row[] = [
   [
     'B20',
     'wg0 wgpeer A wgendpoint 0.1.2.3 51820',
-    "!wgendpoint: 0.1.2.3: 0.x.x.x is no machine's address: expected the address of the peer",
+    '!wgendpoint: 0.1.2.3: no machine has an address in 0.0.0.0/8: expected the address of the peer',
   ],
   [
     'B20',
     'wg0 wgpeer A wgendpoint 240.0.0.1 51820',
-    "!wgendpoint: 240.0.0.1: 240.0.0.0/4 is in nobody's use: expected the address of the peer",
+    '!wgendpoint: 240.0.0.1: 240.0.0.0/4 is reserved: expected the address of the peer',
   ],
   [
     'B20',
     'wg0 wgpeer A wgendpoint 198.51.100.255 4500',
-    '!wgendpoint: 198.51.100.255: this means every machine beside our own 198.51.100.10/24: expected the address of the peer',
+    '!wgendpoint: 198.51.100.255: this is the broadcast address of our own 198.51.100.10/24: expected the address of the peer',
   ],
   ['B20', 'wg0 wgpeer A wgendpoint 198.51.101.255 4500'],
   [
     'B52',
     'netstart -n --keep',
-    '!netstart: -n, --keep: expected one of them: -n changes nothing to be kept',
+    '!netstart: -n, --keep: expected one of them, not both: -n changes nothing that could be kept',
   ],
   [
     'B52',
     'netstart wg0 --keep -n wg1',
-    '!netstart: -n, --keep: expected one of them: -n changes nothing to be kept',
+    '!netstart: -n, --keep: expected one of them, not both: -n changes nothing that could be kept',
   ],
   ['B52', 'netstart -x wg0', '!netstart: -x: unknown option; expected -n or --keep'],
   // A link that is not ours.
@@ -352,24 +352,24 @@ const ROWS: Row[] = [
     (words): Row => [
       'B40',
       `eth0 ${words}`,
-      '!eth0: not a WireGuard interface: `ip` changes others',
+      '!eth0: not a WireGuard interface: expected one; `ip` changes others',
     ],
   ),
   ['B40', 'wg0 delete', '~delete: 10.99.0.1/24: removed, the only IPv4 address of wg0'],
   [
     'B40',
     'wg0 inet alias 10.98.0.1/24 inet -alias',
-    '!-alias: wg0 has 10.99.0.1/24, 10.98.0.1/24: expected which, as in `inet ADDRESS -alias`',
+    '!-alias: wg0 has 10.99.0.1/24, 10.98.0.1/24: expected one of them, as in `inet ADDRESS -alias`',
   ],
   [
     'A22',
     'wg0 inet alias 10.99.5.0/24',
-    '~inet: 10.99.5.0/24: the network itself; an address in it is that of one machine',
+    '~inet: 10.99.5.0/24: the address of the network itself; expected that of one machine in it',
   ],
   [
     'A22',
     'wg0 inet alias 10.99.5.255/24',
-    "~inet: 10.99.5.255/24: the network's broadcast address, which is no machine's",
+    '~inet: 10.99.5.255/24: the broadcast address of the network; expected that of one machine in it',
   ],
   ['A22', 'wg0 inet alias 10.99.5.0/31'],
   // Words of others.
@@ -412,7 +412,7 @@ const ROWS: Row[] = [
   [
     'B30',
     'wg0 inet6 eui64',
-    '!eui64: expected the whole address: Linux makes none of a tunnel by EUI-64',
+    '!eui64: expected the whole address: Linux makes no EUI-64 address for a tunnel',
   ],
   [
     'B30',
@@ -435,12 +435,12 @@ const ROWS: Row[] = [
   [
     'B32',
     'wg0 inet alias 10.5.0.1/0',
-    '~inet: 10.5.0.1/0: all addresses there are become neighbours in the tunnel',
+    '~inet: 10.5.0.1/0: every address there is becomes on-link in the tunnel',
   ],
   [
     'B32',
     'wg0 inet alias 10.5.0.1 netmask 0.0.0.0',
-    '~inet: 10.5.0.1/0: all addresses there are become neighbours in the tunnel',
+    '~inet: 10.5.0.1/0: every address there is becomes on-link in the tunnel',
   ],
   [
     'B34',
@@ -481,8 +481,8 @@ const ROWS: Row[] = [
     'wgpeer A -wgpsk',
     '-wgfwmark',
   ].map((words): Row => ['B38', `wg1 ${words}`, '!wg1: no such interface; there is wg0']),
-  ['B38', 'wg1 wgport 7', '~wg1: was not there and is created; there is wg0 already'],
-  ['B38', 'wg1 mtu 1400', '~wg1: was not there and is created; there is wg0 already'],
+  ['B38', 'wg1 wgport 7', '~wg1: did not exist and was created; there is wg0 already'],
+  ['B38', 'wg1 mtu 1400', '~wg1: did not exist and was created; there is wg0 already'],
   ['B38', 'wg1 create down'],
   ['B38', 'wgx down', '!wgx: no such interface; there is wg0'],
   // What is not there.
@@ -496,18 +496,18 @@ const ROWS: Row[] = [
   [
     'B50',
     'wg0 wgpeer SLIPPED wgpka 25',
-    '~wgpeer: fE/wbxzl...: a new peer, with nearly the key of wgpeer fE/wdxzl... (site A): character 5 is b, there d',
+    '~wgpeer: fE/wbxzl...: a new peer, whose key is nearly that of wgpeer fE/wdxzl... (site A): character 5 is b here, d there',
   ],
   [
     'B50',
     'wg0 wgpeer LATE wgpka 25',
-    '~wgpeer: fE/wdxzl...: a new peer, with nearly the key of wgpeer fE/wdxzl... (site A): character 40 is 7, there S, and 1 more',
+    '~wgpeer: fE/wdxzl...: a new peer, whose key is nearly that of wgpeer fE/wdxzl... (site A): character 40 is 7 here, S there, and 1 more',
   ],
   ['B50', 'wg0 -wgpeer A wgpeer SLIPPED wgaip 10.20.0.0/24'],
   [
     'B50',
     'wg1 create wgpeer A wgpka 25',
-    '~wgpeer: fE/wdxzl...: a new peer without wgaip: no packet goes to it or comes from it',
+    '~wgpeer: fE/wdxzl...: a new peer without wgaip: no packet is sent to it or accepted from it',
   ],
 ];
 

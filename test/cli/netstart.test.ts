@@ -127,7 +127,7 @@ describe('netstart', () => {
     expect(await boot.run()).toBe(1);
     expect(boot.system.log).toEqual(['start wg0', 'set wg0', '! false', 'add 10.0.0.1/24', 'up']);
     expect(boot.complaints).toEqual([
-      'hostname.wg0:2: wgendpoint: nowhere.example: no address of that host is known; check the name, and that DNS works here',
+      'hostname.wg0:2: wgendpoint: nowhere.example: no address found for that host; check the name, and that DNS works here',
       'hostname.wg0:3: !false: exit code 1',
     ]);
   });
@@ -146,7 +146,7 @@ describe('netstart', () => {
     boot.files.set('wg0', { text: `wgpeer ${KEY} wgaip 10.30.0.0/24` });
     expect(await boot.run()).toBe(0);
     expect(boot.complaints.splice(0)).toEqual([
-      'hostname.wg0:1: warning: wgaip: 10.20.0.0/24: no longer of wgpeer AAAAAAAA...: wgaip says the whole set',
+      'hostname.wg0:1: warning: wgaip: 10.20.0.0/24: removed from wgpeer AAAAAAAA...: wgaip gives the whole set',
     ]);
     boot.files.set('wg0', { text: `wgpeer ${OTHER} wgaip 10.30.0.0/24` });
     expect(await boot.run()).toBe(0);
@@ -194,17 +194,17 @@ describe('a file that is not for root alone', () => {
     [
       'others may read',
       { mode: 0o644 },
-      'others can get at this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
+      'other users can access this file (mode 644); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'its group may read',
       { mode: 0o640 },
-      'others can get at this file (mode 640); fix it with: chmod 600 /etc/hostname.wg0',
+      'other users can access this file (mode 640); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'others may write',
       { mode: 0o602 },
-      'others can get at this file (mode 602); fix it with: chmod 600 /etc/hostname.wg0',
+      'other users can access this file (mode 602); fix it with: chmod 600 /etc/hostname.wg0',
     ],
     [
       'is somebody else’s',

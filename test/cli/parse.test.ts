@@ -243,13 +243,16 @@ describe('mistakes', () => {
     ],
     [
       'wg0 wgpeer KEYA wgaip 10.0.0.0/8 -wgaip 10.1.0.0/16',
-      '-wgaip: 10.1.0.0/16: expected either wgaip (the whole set) or -wgaip (less of it) for one wgpeer, not both',
+      '-wgaip: 10.1.0.0/16: expected either wgaip (the whole set) or -wgaip (what to remove) for one wgpeer, not both',
     ],
     [
       'wg0 wgaip 10.0.0.0/8',
-      'wgaip: no wgpeer before it: it is about the peer that wgpeer PUBLICKEY names',
+      'wgaip: expected wgpeer PUBLICKEY before it, which names the peer that it is about',
     ],
-    ['wg0 -wgpsk', '-wgpsk: no wgpeer before it: it is about the peer that wgpeer PUBLICKEY names'],
+    [
+      'wg0 -wgpsk',
+      '-wgpsk: expected wgpeer PUBLICKEY before it, which names the peer that it is about',
+    ],
     [
       'wg0 -wgpeer KEYA wgpka 1',
       'wgpka: the peer before it is removed by -wgpeer: expected wgpeer PUBLICKEY first',
@@ -258,11 +261,11 @@ describe('mistakes', () => {
     [`wg0 wgpeer ${NOT_CANONICAL}`, `wgpeer: ${KEY_EXPECTED}: the last characters are wrong`],
     ['wg0 -wgpeer wgpeer', `-wgpeer: wgpeer: ${KEY_EXPECTED}, but it has 6`],
     ['wg0 wgkey secret', `wgkey: ${KEY_EXPECTED}, but it has 6`],
-    [`wg0 wgkey ${'!'.repeat(44)}`, `wgkey: ${KEY_EXPECTED}, but it has others among them`],
+    [`wg0 wgkey ${'!'.repeat(44)}`, `wgkey: ${KEY_EXPECTED}, but it has other characters, too`],
     ['wg0 wgpeer KEYA wgpsk secret', `wgpsk: ${KEY_EXPECTED}, but it has 6`],
     [
       'wg0 wgkeyfile - wgpeer KEYA wgpskfile -',
-      'wgpskfile: -: standard input is read already by a word before it',
+      'wgpskfile: -: an earlier word reads standard input already',
     ],
     [
       'wg0 wgrtable 7',
@@ -293,17 +296,17 @@ describe('mistakes', () => {
     ],
     ['office create', 'create: office: expected a name that ends in a digit, such as wg0'],
     ['wg0 up create', 'create: expected as the first word after the interface'],
-    ['wg0 destroy up', 'destroy: expected no other words beside it'],
-    ['wg0 up destroy', 'destroy: expected no other words beside it'],
-    ['wg0 stats up', 'stats: expected no other words beside it'],
-    ['wg0 destroy --json', '--json: expected no other words beside it'],
-    ['wg0 upgrade up', 'upgrade: expected no other words beside it'],
-    ['wg0 up upgrade', 'upgrade: expected no other words beside it'],
-    ['wg0 upgrade --json', '--json: expected no other words beside it'],
-    ['wg0 stats upgrade', 'upgrade: expected no other words beside it'],
-    ['wg0 upgrade destroy', 'destroy: expected no other words beside it'],
-    ['wg0 upgrade upgrade', 'upgrade: expected no other words beside it'],
-    ['wg0 create upgrade', 'upgrade: expected no other words beside it'],
+    ['wg0 destroy up', 'destroy: expected no other words with it'],
+    ['wg0 up destroy', 'destroy: expected no other words with it'],
+    ['wg0 stats up', 'stats: expected no other words with it'],
+    ['wg0 destroy --json', '--json: expected no other words with it'],
+    ['wg0 upgrade up', 'upgrade: expected no other words with it'],
+    ['wg0 up upgrade', 'upgrade: expected no other words with it'],
+    ['wg0 upgrade --json', '--json: expected no other words with it'],
+    ['wg0 stats upgrade', 'upgrade: expected no other words with it'],
+    ['wg0 upgrade destroy', 'destroy: expected no other words with it'],
+    ['wg0 upgrade upgrade', 'upgrade: expected no other words with it'],
+    ['wg0 create upgrade', 'upgrade: expected no other words with it'],
     ['upgrade', 'upgrade: expected an interface before it, as in `tswg wg0 upgrade`'],
     [
       'wg0 10.0.0.300/30',
@@ -316,19 +319,22 @@ describe('mistakes', () => {
     ['wg0 inet6 up', 'inet6: expected an IPv6 address after it'],
     ['wg0 inet inet6 fd00::1', 'inet: expected an IPv4 address after it'],
     ['wg0 alias', 'alias: expected an address after it'],
-    ['wg0 inet6 delete', '-alias: expected an IPv6 address between inet6 and it'],
+    [
+      'wg0 inet6 delete',
+      '-alias: expected an IPv6 address before it, as in `inet6 ADDRESS -alias`',
+    ],
     [
       'wg0 10.0.0.1 alias delete',
       'delete: expected either alias or -alias for one address, not both',
     ],
-    ['wg0 netmask 255.255.255.0', 'netmask: no address beside it, as in `inet 10.99.0.1`'],
+    ['wg0 netmask 255.255.255.0', 'netmask: expected an address with it, as in `inet 10.99.0.1`'],
     [
       'wg0 10.0.0.1 netmask 255.0.255.0',
       'netmask: 255.0.255.0: expected a mask such as 255.255.255.0 or 0xffffff00',
     ],
     ['wg0 fd00::1 netmask 255.0.0.0', 'netmask: expected prefixlen for an IPv6 address'],
     ['wg0 10.0.0.1 prefixlen 64', 'prefixlen: 64: expected 0 to 32 for an IPv4 address'],
-    ['wg0 fd00::1 prefixlen 129', 'prefixlen: 129: expected 0 to 32, or for IPv6 0 to 128'],
+    ['wg0 fd00::1 prefixlen 129', 'prefixlen: 129: expected 0 to 32, or 0 to 128 for IPv6'],
     ['wg0 10.0.0.1/24 prefixlen 30', 'prefixlen: 30 bits: the address itself says /24'],
     [
       'wg0 10.0.0.1/24 10.0.1.1/24',
@@ -336,7 +342,7 @@ describe('mistakes', () => {
     ],
     [
       'wg0 10.0.0.1 10.0.0.2 10.0.0.3',
-      '10.0.0.3: expected at most an address and its other end; put `inet alias` or `inet6` before a second address of the interface',
+      '10.0.0.3: expected at most an address and that of the other end; put `inet alias` or `inet6` before a second address of the interface',
     ],
   ];
   it.each(cases)('tswg %s', (line, text) => {

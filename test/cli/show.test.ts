@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gather } from '../../src/cli/gather.ts';
+import { completionFacts, gather } from '../../src/cli/gather.ts';
 import { describeInterface } from '../../src/cli/json.ts';
 import { parseKey } from '../../src/cli/keys.ts';
 import { formatInterface } from '../../src/cli/show.ts';
@@ -397,14 +397,45 @@ describe('gathering', () => {
     expect((await gather('wg2', system)).notes).toEqual([
       "wg2: the kernel's own WireGuard serves it: use `wg show wg2` and `wg set wg2`",
     ]);
-    system.request = async () => {
-      throw Object.assign(new Error('denied'), { code: 'EACCES' });
-    };
+    system.isRoot = false;
     const { views, notes } = await gather('wg0', system);
-    expect(notes).toEqual(['wg0: only root may ask its daemon; try it with sudo']);
+    expect(notes).toEqual([
+      'wg0: only root may ask its daemon, and the group _tswg may observe it; try it with sudo',
+    ]);
     expect(show(views[0])).toBe(
       'wg0: flags=1090<POINTOPOINT,NOARP,MULTICAST> mtu 1420\n\tindex 2\n',
     );
     expect((await gather(null, system)).notes).toEqual([]);
+  });
+
+  it('shows an observer all but the keys, and says that they are hidden', async () => {
+    const system = machine();
+    const state = { ...FRESH_STATE, privateKey: PRIVATE, peers: [FULL_PEER] };
+    system.daemons.get('wg0')!.state = state;
+    const [whole] = (await gather('wg0', system)).views;
+    system.isRoot = false;
+    system.observed.add('wg0');
+    const { views, notes } = await gather('wg0', system);
+    expect(notes).toEqual([]);
+    const hidden = '(not readable: keys, and whether there are any, are told to root alone)';
+    expect(show(views[0])).toBe(
+      show(whole)
+        .replace('\twgpubkey', `\twgkey ${hidden}\n\twgpubkey`)
+        .replace('\t\twgpsk (present)\n', ''),
+    );
+    const described = JSON.parse(JSON.stringify(describeInterface(views[0], NOW_MS)));
+    const expected = JSON.parse(JSON.stringify(describeInterface(whole, NOW_MS)));
+    delete expected.wireguard.peers[0].hasPresharedKey;
+    expected.wireguard.keysAreHidden = true;
+    expect(described).toEqual(expected);
+  });
+
+  it('offers an observer the peers for completion', async () => {
+    const system = machine();
+    system.daemons.get('wg0')!.state = { ...FRESH_STATE, peers: [FULL_PEER] };
+    system.isRoot = false;
+    expect((await completionFacts('wg0', system)).peers).toEqual([]);
+    system.observed.add('wg0');
+    expect((await completionFacts('wg0', system)).peers).toMatchObject([{ key: PEER_TEXT }]);
   });
 });

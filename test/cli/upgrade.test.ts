@@ -20,7 +20,7 @@ describe('tswg wg0 upgrade', () => {
   it('says who goes on and how long packets waited', async () => {
     const system = withDaemon();
     expect(await run(system)).toBe(
-      'wg0: version 0.2.0 goes on as process 4711; packets waited for 12 ms',
+      'wg0: now served by tswgd 0.2.0 (pid 4711); packets were held for 12 ms',
     );
     expect(system.log).toEqual(['upgrade wg0']);
   });
@@ -36,7 +36,7 @@ describe('tswg wg0 upgrade', () => {
     ['that the answer was none', 'version=0.2.0\n\n', 'protocol error (EPROTO)'],
   ])('tells %s, and that all is as before', async (_, answer, reason) => {
     expect(await run(withDaemon(answer))).toBe(
-      `refused: wg0: upgrade: ${reason}; the daemon carries on as it was`,
+      `refused: wg0: upgrade: ${reason}; the old daemon continues as before`,
     );
   });
 
@@ -44,7 +44,7 @@ describe('tswg wg0 upgrade', () => {
     const system = new FakeSystem();
     system.addDaemon('wg0', null);
     expect(await run(system)).toBe(
-      'refused: wg0: upgrade: the WireGuard that serves it is not tswgd, or one that cannot be upgraded in place',
+      'refused: wg0: upgrade: the WireGuard that serves it is not tswgd, or is one that cannot be upgraded in place',
     );
   });
 

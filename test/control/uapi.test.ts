@@ -276,7 +276,7 @@ describe('control socket', () => {
 
   it('leaves a file alone that is no socket', async () => {
     writeFileSync(uapiPath('wg0', directory), 'precious');
-    expect((await errorOf(serve())).message).toContain('a file that is no socket is in the way');
+    expect((await errorOf(serve())).message).toContain('a file that is not a socket has this path');
     expect(lstatSync(uapiPath('wg0', directory)).size).toBe(8);
   });
 

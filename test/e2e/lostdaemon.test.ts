@@ -5,7 +5,7 @@ import { describeInLab, withLab } from '../lab/suite.ts';
 import { waitForControl } from '../lab/tunnel.ts';
 
 const LOST =
-  'no daemon serves it any more: `tswg netstart wg0`, `tswgd --persist wg0` or its service takes it over, `tswg wg0 destroy` removes it';
+  'no daemon serves it any longer: `tswg netstart wg0`, `tswgd --persist wg0` or its service takes it over, `tswg wg0 destroy` removes it';
 const COMMANDS = ['wg0 stats', 'wg0 up', 'wg0 down', 'wg0 mtu 1400', 'wg0 wgport 7', 'wg0 debug'];
 
 /** A persistent interface whose daemon is gone, with its state saved. */
@@ -74,7 +74,7 @@ describeInLab('an interface of ours whose daemon is gone', ['wg'], () => {
       await lose(host, 'SIGTERM', 'ip link delete wg0');
       const told = (await host.sh('tswg wg0')).stderr;
       expect(told).toBe(
-        'tswg: wg0: no such interface; a daemon has left its state or socket behind; `tswg wg0 destroy` removes them\n',
+        'tswg: wg0: no such interface; a daemon ended without removing its state or socket; `tswg wg0 destroy` removes them\n',
       );
       await host.run('tswg', ['wg0', 'destroy']);
       expect(await remains(host)).toBe('');

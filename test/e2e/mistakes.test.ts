@@ -62,7 +62,7 @@ describeInLab('a mistake', ['wg', 'script'], () => {
     const less = await host.sh(`tswg wg0 wgpeer ${peer.publicKey} wgaip 10.30.0.0/24`);
     expect(less).toMatchObject({
       status: 0,
-      stderr: `tswg: warning: wgaip: 10.99.0.2/32, 10.20.0.0/24: no longer of wgpeer ${short(peer.publicKey)}: wgaip says the whole set\n`,
+      stderr: `tswg: warning: wgaip: 10.99.0.2/32, 10.20.0.0/24: removed from wgpeer ${short(peer.publicKey)}: wgaip gives the whole set\n`,
     });
     expect(await host.run('wg', ['show', 'wg0', 'allowed-ips'])).toBe(
       `${peer.publicKey}\t10.30.0.0/24\n`,
@@ -84,7 +84,7 @@ describeInLab('a mistake', ['wg', 'script'], () => {
     const tail = 'expected a TUN device or none (TUNSETIFF: EINVAL)\n';
     for (const [name, what] of [
       ['lo', 'a network device of this machine has this name'],
-      ['wg1', 'a TAP device, or a TUN device of several queues, has this name'],
+      ['wg1', 'a TAP device, or a TUN device with several queues, has this name'],
     ] as const) {
       expect(await host.sh(`tswgd ${name}`)).toMatchObject({
         status: 1,

@@ -157,7 +157,7 @@ describeInLab('the systemd unit', ['setpriv', 'wg'], () => {
         'hostname.wg0:3: wgpotr: unknown word; did you mean wgport?',
       ];
       await waitFor(() => lines.states.length > 1, 'STATUS=');
-      expect(lines.states).toEqual(['READY=1', `STATUS=Missing: 2; ${missing.join('; ')}`]);
+      expect(lines.states).toEqual(['READY=1', `STATUS=Not carried out: 2; ${missing.join('; ')}`]);
       await gateway.writeFile(FILE, `!test -e /run/later\n!echo once\n${text}`);
       await gateway.run('touch', ['/run/later']);
       expect(await keeper.exited).toBe(0);
@@ -260,7 +260,7 @@ describeInLab('netstart', [], () => {
         stdout: '',
         stderr:
           'tswg: hostname.wg0:3: wgport: x: expected 0 to 65535\n' +
-          'tswg: /etc/hostname.wg1: others can get at this file (mode 640); fix it with: chmod 600 /etc/hostname.wg1\n',
+          'tswg: /etc/hostname.wg1: other users can access this file (mode 640); fix it with: chmod 600 /etc/hostname.wg1\n',
       });
       expect(await host.run('ip', ['-brief', 'link'])).not.toContain('wg');
       expect((await host.exec('test', ['-e', '/run/touched'])).status).toBe(1);

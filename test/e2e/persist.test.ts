@@ -294,7 +294,9 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       await pair.persistent.stop('SIGKILL');
       await host.ip('link delete wg0');
       const next = await start(host);
-      expect(next.stderr).toMatch(/wg0\/state is of an interface that is gone: starting anew\n/);
+      expect(next.stderr).toMatch(
+        /wg0\/state is of an interface that is gone: starting without a configuration\n/,
+      );
       expect(await host.run('wg', ['show', 'wg0', 'peers'])).toBe('');
     }));
 
@@ -308,7 +310,7 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       for (const _ of ['with the first timestamp of the future', 'with one after it']) {
         const next = await start(host);
         expect(next.stderr).toMatch(
-          /ERROR: .* The clock is behind the handshakes .*: was it set back\?/,
+          /ERROR: .* The clock is earlier than the handshakes .*: was it set back\?/,
         );
         await firstPing(host, RIGHT);
         const before = state;
@@ -389,9 +391,8 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
       const daemon = await start(host);
       const trouble =
         'keep the state in /var/lib/tswg: the file system is read-only (mkdir: EROFS)';
-      const remedy =
-        '; once that is put right, `tswg wg0 upgrade` or a restart begins to save it\n';
-      expect(daemon.stderr).toContain(`${trouble}: starting anew${remedy}`);
+      const remedy = '; once that is fixed, `tswg wg0 upgrade` or a restart begins to save it\n';
+      expect(daemon.stderr).toContain(`${trouble}: starting without a configuration${remedy}`);
       const setUp = 'wg set wg0 fwmark 7; sleep 1.5; tswg wg0 stats';
       expect((await host.sh(setUp)).stdout).toContain(`state: ${trouble}${remedy}`);
       expect(daemon.stderr.match(/ERROR/g)).toHaveLength(1);

@@ -85,7 +85,8 @@ describeOnBothPaths('an upgrade in place', ['wg', 'tcpdump'], (env) => {
       const { latestHandshake } = await left.peerDump();
       for (let i = 0; i < 2; i++) {
         const said = await upgrade(left.host);
-        const found = /^wg0: version \S+ goes on as process (\d+); packets waited for (\d+) ms\n$/;
+        const found =
+          /^wg0: now served by tswgd \S+ \(pid (\d+)\); packets were held for (\d+) ms\n$/;
         expect(said).toMatch(found);
         const [, pid, pauseMs] = found.exec(said) ?? [];
         pids.push(pid!);
@@ -239,9 +240,9 @@ describe('the program on disk', () => {
   const breakWith = (act: string): void => {
     writeFileSync(
       path.join(broken, 'bin', 'tswgd'),
-      `import { Predecessor } from '${REPOSITORY}/dist/src/handover/succession.js';
-       import { unpackEstate } from '${REPOSITORY}/dist/src/handover/estate.js';
-       const predecessor = new Predecessor(Number(process.env.TSWG_STARTER_FD));
+      `import { Takeover } from '${REPOSITORY}/dist/src/handover/handover.js';
+       import { unpackContents } from '${REPOSITORY}/dist/src/handover/packing.js';
+       const takeover = new Takeover(Number(process.env.TSWG_STARTER_FD));
        ${act}`,
     );
     install(broken);
@@ -307,26 +308,26 @@ describe('the program on disk', () => {
       ['before it asks', 'process.exit(3);', /the new program ended before it was ready/, 1],
       [
         'and says why',
-        "predecessor.fail('no room');",
-        /the new program failed: no room; the daemon carries on as it was/,
+        "takeover.fail('no room');",
+        /the new program failed: no room; the old daemon continues as before/,
         1,
       ],
       [
         'with all in its hands',
-        'predecessor.take(); process.exit(3);',
+        'takeover.take(); process.exit(3);',
         /the new program ended before it was ready/,
         1,
       ],
       [
         'by answering nonsense',
-        "predecessor.take(); predecessor.fail('x'); ",
+        "takeover.take(); takeover.fail('x'); ",
         /the new program failed: x/,
         1,
       ],
       [
         'once it may begin',
-        "unpackEstate(predecessor.take()); predecessor.begin(process.pid, '6.6.6'); process.exit(3);",
-        /the new program ended when it was to begin/,
+        "unpackContents(takeover.take()); takeover.begin(process.pid, '6.6.6'); process.exit(3);",
+        /the new program ended when it had to begin/,
         2,
       ],
     ])('%s, the old one carries on', (_, act, why, sessions) =>

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
 import { wasShutSince } from './gatewatch.ts';
 
-const RATE = '20000 datagrams a second from strangers over IPv4';
+const FLOOD = 'udp: flood: 20000 useless datagrams a second';
 
-const SHUT = `ERROR: (wg0) udp: a flood, ${RATE}: the kernel holds them back until it ebbs\n`;
-const OPENED = 'ERROR: (wg0) udp: the flood over IPv4 has ebbed\n';
-const UNABLE = `ERROR: (wg0) udp: a flood, ${RATE}; without bpf(2) they cannot be held back\n`;
+const SHUT = `ERROR: (wg0) ${FLOOD}: the kernel filters most of them until it subsides\n`;
+const OPENED = 'ERROR: (wg0) udp: the flood is over\n';
+const UNABLE = `ERROR: (wg0) ${FLOOD}; they cannot be filtered in the kernel (bpf: EPERM)\n`;
 const OTHER = 'ERROR: (wg0) udp: the port is in use\n';
 
 it.each([

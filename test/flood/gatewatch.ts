@@ -63,5 +63,5 @@ function floodLines(log: string): string[] {
 
 /** Others tell that it was opened, or that there can be none. */
 function tellsOfShutting(line: string): boolean {
-  return !/\b(cannot|ebbed|open(s|ed)?)\b/.test(line);
+  return !/\b(cannot|is over)\b/.test(line);
 }

@@ -35,7 +35,7 @@ export interface RunningTarget {
 }
 
 /** Something that must hold did not. */
-export class Broken extends Error {}
+class Broken extends Error {}
 
 export function holds(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Broken(what);
@@ -58,10 +58,6 @@ const SHOWN_CHARACTERS = 300;
 
 function shorten(text: string): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
 }
 
 /** An input as it can be given back to `--input`: hex for bytes, JSON for text and words. */

@@ -14,7 +14,7 @@ describe('the priority of a line', () => {
     ['there is no journal', undefined],
     ['standard error was sent elsewhere', `${dev}:${ino + 1n}`],
     ['what names it is of another device', `${dev + 1n}:${ino}`],
-    ['what names it makes no sense', 'journal'],
+    ['what names it is no DEV:INODE', 'journal'],
   ])('does not where %s', (_, stream) => {
     expect(openJournal({ JOURNAL_STREAM: stream })('error')).toBe('');
   });

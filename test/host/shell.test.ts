@@ -11,5 +11,7 @@ it.each([
 
 it('ends a command that hangs', async () => {
   const options = { isSilent: true, timeoutMs: 100 };
-  expect(await runShell('exec sleep 60', process.env, options)).toBe('not done after 0.1 seconds');
+  expect(await runShell('exec sleep 60', process.env, options)).toBe(
+    'not finished after 0.1 seconds',
+  );
 });

@@ -15,7 +15,7 @@ import {
   TFD_TIMER_ABSTIME,
   TFD_TIMER_CANCEL_ON_SET,
 } from '../../src/sys/linux.ts';
-import { Loop } from '../../src/sys/loop.ts';
+import { openLoop } from '../../src/sys/loop.ts';
 import { drainSoon } from '../../src/sys/poller.ts';
 import { sleep } from '../lab/command.ts';
 import { describeInNamespace, eventually, openDescriptors } from '../lab/namespace.ts';
@@ -89,12 +89,12 @@ describe('a suspension', () => {
     machine.suspendedMs += 7_200_000;
     setClock();
     await eventually(() => notes.length === 1, 'the note');
-    expect(notes).toEqual([expect.stringMatching(/^Resumed after 7200 s of suspend: /)]);
+    expect(notes).toEqual([expect.stringMatching(/^Resumed after 7200 s of suspension: /)]);
     machine.suspendedMs += 3_000;
     setClock();
     await eventually(() => notes.length === 2, 'the second note');
     await sleep(20);
-    expect(notes.slice(1)).toEqual([expect.stringMatching(/^Resumed after 3 s of suspend: /)]);
+    expect(notes.slice(1)).toEqual([expect.stringMatching(/^Resumed after 3 s of suspension: /)]);
     monitor.close();
   });
 
@@ -116,7 +116,7 @@ describe('a suspension', () => {
     let isMet = false;
     const late = sleep(30_000);
     const met = new Promise<void>((resolve) => {
-      const loop = new Loop({
+      const options = {
         deadline: () => (isMet ? Number.POSITIVE_INFINITY : due),
         onDeadline: () => {
           isMet = true;
@@ -124,9 +124,9 @@ describe('a suspension', () => {
           resolve();
           drainSoon();
         },
-        onPause: () => {},
         onBug: rethrow,
-      });
+      };
+      const loop = openLoop(options, rethrow);
     });
     const notes: string[] = [];
     const monitor = watchSuspension((note) => notes.push(note), rethrow);

@@ -108,15 +108,15 @@ describe('the state file', () => {
 
   it.each<[what: string, damage: () => void, why: RegExp]>([
     ['cut off', () => truncateSync(path, statSync(path).size - 1), /checksum is wrong/],
-    ['cut off to nothing', () => truncateSync(path, 0), /does not begin as/],
+    ['cut off to nothing', () => truncateSync(path, 0), /does not begin like/],
     ['changed by a bit', () => flipBit(100), /checksum is wrong/],
     ['changed in its checksum', () => flipBit(30), /checksum is wrong|does not begin/],
     ['of another version', () => replace('tswg-state 1', 'tswg-state 2'), /of version 2, and/],
-    ['another program’s', () => writeFileSync(path, 'hello\n'), /does not begin as/],
+    ['another program’s', () => writeFileSync(path, 'hello\n'), /does not begin like/],
     ['readable for others', () => chmodSync(path, 0o644), /mode is 0644, expected 0600/],
     ['a folder', () => inItsPlace(() => mkdirSync(path, 0o700)), /not a regular file/],
     ['a link', () => inItsPlace(() => symlinkSync('nowhere', path)), /a symbolic link/],
-    ['known by another name, too', () => linkSync(path, join(root, 'another')), /another name/],
+    ['known by another name, too', () => linkSync(path, join(root, 'another')), /second name/],
     ...(isRoot ? [foreignOwner()] : []),
   ])('that is %s is refused and kept aside', async (_, damage, why) => {
     await open().write(TEXT);
@@ -142,7 +142,7 @@ describe('the state file', () => {
     mkdirSync(directory, { recursive: true });
     for (const folder of [directory, states]) {
       chmodSync(folder, 0o777);
-      expect(open).toThrow(/others may write there; `chmod 700` fixes it/);
+      expect(open).toThrow(/other users may write there; `chmod 700` fixes it/);
       chmodSync(folder, 0o700);
     }
   });
@@ -150,7 +150,7 @@ describe('the state file', () => {
   it('is not kept where there is no folder to be had, and says so', () => {
     mkdirSync(states);
     writeFileSync(directory, '');
-    expect(open).toThrow(`keep the state in ${directory}: exists already (mkdir: EEXIST)`);
+    expect(open).toThrow(`keep the state in ${directory}: it exists already (mkdir: EEXIST)`);
   });
 });
 
@@ -197,7 +197,7 @@ describe('the state of version 0.1.0, which was in the folder of all', () => {
 
 function flipBit(at: number): void {
   const bytes = readFileSync(path);
-  bytes[at] = bytes[at]! ^ 1;
+  bytes[at] = bytes[at] ^ 1;
   writeFileSync(path, bytes);
 }
 
@@ -312,9 +312,9 @@ describe('the keeper of the state', () => {
     state = 'a';
     keeper.changed();
     await pass(1_000);
-    expect(notes).toEqual([`keep the state in ${directory}: exists already (mkdir: EEXIST)`]);
+    expect(notes).toEqual([`keep the state in ${directory}: it exists already (mkdir: EEXIST)`]);
     expect(keeper.trouble).toEqual({ code: 'stateUnsaved', why: notes[0], isRetried: false });
-    expect(keeper.remedy).toMatch(/^; once that is put right, /);
+    expect(keeper.remedy).toMatch(/^; once that is fixed, /);
     await pass(10_000);
     await pass(10_000);
     expect(rendered).toBe(3);

@@ -4,9 +4,9 @@ import { connect, createServer, type Server } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { interfaceNameError } from '../../src/sys/interfacename.ts';
 import { type Watch, watch } from '../../src/sys/poller.ts';
 import { openTun, type Tun, type TunOptions } from '../../src/tun/tun.ts';
-import { interfaceNameError } from '../../src/tun/tundevice.ts';
 import { openUdp, type Udp } from '../../src/udp/udp.ts';
 import {
   describeInNamespace,
@@ -58,7 +58,7 @@ class Bench {
         expect(offset - HEADROOM_BYTES).toBeGreaterThanOrEqual(end);
         end = offset + length + TAILROOM_BYTES - 15;
         const bytes = this.arena.bytes.slice(offset, offset + length);
-        if (bytes[0]! >> 4 === 4 || bytes[6] !== 58) packets.push(bytes);
+        if (bytes[0] >> 4 === 4 || bytes[6] !== 58) packets.push(bytes);
       }, 64) > 0
     );
     this.arena.reset();
@@ -134,16 +134,26 @@ describeInNamespace('tun', () => {
 
       bench.deliver(...packets.map(swapAddresses));
       const received: [number, number | undefined][] = [];
-      udp.sockets[0]!.receive((offset, length, endpoint) => {
-        expect(
-          endpoint.equals(
-            new Endpoint(there.address, 7, 0, Uint8Array.of(10, 9, 0, 1), endpoint.sourceInterface),
-          ),
-        ).toBe(true);
-        const bytes = arena.bytes.slice(offset, offset + length);
-        expect(new Set(bytes).size).toBeLessThanOrEqual(1);
-        received.push([length, bytes[0]]);
-      }, 100);
+      udp.sockets[0].receive(
+        (offset, length, endpoint) => {
+          expect(
+            endpoint.equals(
+              new Endpoint(
+                there.address,
+                7,
+                0,
+                Uint8Array.of(10, 9, 0, 1),
+                endpoint.sourceInterface,
+              ),
+            ),
+          ).toBe(true);
+          const bytes = arena.bytes.slice(offset, offset + length);
+          expect(new Set(bytes).size).toBeLessThanOrEqual(1);
+          received.push([length, bytes[0]]);
+        },
+        100,
+        0,
+      );
       expect(received).toEqual(sizes.map((size, i) => [size, size === 0 ? undefined : i + 1]));
       expect(bench.events).toEqual([]);
     });
@@ -303,7 +313,7 @@ async function carryStream(offload: boolean, family: 4 | 6): Promise<void> {
   const hash = createHash('sha256');
   let received = 0;
   await new Promise<void>((resolve, reject) => {
-    const client = connect(7777, addresses[1]!);
+    const client = connect(7777, addresses[1]);
     client.on('error', reject);
     client.on('data', (chunk) => {
       hash.update(chunk);

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { formatKey, isZeroKey, parseKey } from '../../src/uapi/key.ts';
+import { formatKey, parseKey } from '../../src/uapi/key.ts';
 import {
   acceptSet,
   answer,
@@ -8,7 +8,6 @@ import {
   EINVAL,
   EIO,
   EPROTO,
-  isWholeAnswer,
   parseErrno,
   refuseGet,
   refuseSet,
@@ -27,8 +26,6 @@ describe('the end of an answer', () => {
     [refuseUpgrade('a\n\nb'), 'reason=a  b\nerrno=5\n\n', 5],
   ])('%j', (text, expected, errno) => {
     expect(text).toBe(expected);
-    expect(isWholeAnswer(text)).toBe(true);
-    expect(isWholeAnswer(text.slice(0, -1))).toBe(false);
     expect(parseErrno(text)).toBe(errno);
   });
 
@@ -56,10 +53,5 @@ describe('keys', () => {
     expect(parseKey(formatKey(key).toUpperCase())).toEqual(key);
     expect(parseKey(`${formatKey(key)}\n`)).toBeNull();
     expect(() => formatKey(new Uint8Array(31))).toThrow('key: 31 bytes');
-  });
-
-  it('of zeros mean none', () => {
-    expect(isZeroKey(new Uint8Array(32))).toBe(true);
-    expect(isZeroKey(new Uint8Array(32).with(31, 1))).toBe(false);
   });
 });

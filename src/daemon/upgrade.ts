@@ -1,14 +1,15 @@
 /**
  * Upgrade in place, as the running daemon sees it: what the operator is answered, what the log
- * says, and what becomes of the Device when a successor fails. The steps are handover/succession.ts'.
+ * says, and what becomes of the Device when a successor fails. The steps are handover/handover.ts'.
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
+import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
 import { answer, refuseUpgrade } from '../uapi/response.ts';
-import type { Remains } from './starter.ts';
-import { type Estate, type Outcome, Succession } from './succession.ts';
+import type { Ending } from './ending.ts';
 
 /** How the successor is started. */
 export interface Successor {
@@ -22,17 +23,15 @@ export interface UpgradeOptions {
   readonly path: Datapath;
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
-  readonly pack: () => Estate;
-  /** The process of this number goes on: from now on nothing may be sent. */
+  readonly pack: () => PackedContents;
+  readonly ending: Ending;
+  /** The process of this number continues: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
-  /** After that; the answer is on its way to whoever asked, but not there yet. */
-  readonly onDone: () => void;
-  readonly onBug: (error: unknown) => void;
 }
 
 export class Upgrade {
   readonly #options: UpgradeOptions;
-  #succession: Succession | undefined;
+  #handover: Handover | undefined;
   #isStarterLost = false;
 
   constructor(options: UpgradeOptions) {
@@ -44,24 +43,24 @@ export class Upgrade {
    * there is no upgrade, and a line in the log.
    */
   open(remains: Remains): void {
-    const { successor, path, pack, log, onBug } = this.#options;
+    const { successor, path, pack, log, ending } = this.#options;
     if (successor === undefined) return;
     try {
-      this.#succession = new Succession({
+      this.#handover = new Handover({
         ...successor,
         remains,
-        bequeath: () => {
-          path.begin();
+        pack: () => {
+          path.readClock();
           return pack();
         },
         onOutcome: this.#follow,
         onStarterGone: this.#miss,
-        onBug,
+        onBug: ending.surface,
       });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       log.error(
-        `There will be no upgrade in place, and the control socket will be left behind: ${error.message}`,
+        `There will be no upgrade in place, and the control socket will not be removed at the end: ${error.message}`,
       );
     }
   }
@@ -72,47 +71,47 @@ export class Upgrade {
 
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
   async request(): Promise<string> {
-    if (this.#succession === undefined) {
-      return refuseUpgrade('it was started without the means for it');
+    if (this.#handover === undefined) {
+      return refuseUpgrade('the daemon was started without a starter');
     }
-    const outcome = await this.#succession.upgrade();
+    const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
-    this.#options.onDone();
+    // The answer is on its way to whoever asked, but not there yet.
+    setImmediate(() => this.#options.ending.endSucceeded());
     return answer(`version=${version}\npid=${pid}\npause_ms=${pauseMs.toFixed(0)}\n`);
   }
 
   /** The interface has another name. */
   rename(): void {
-    this.#succession?.rename();
+    this.#handover?.rename();
   }
 
   /** The last that a daemon does; `notOurs`: another process continues in its place. */
   close(kind: string): void {
-    this.#succession?.close(kind === 'notOurs');
+    this.#handover?.close(kind === 'notOurs');
   }
 
   readonly #miss = (why: string): void => {
     this.#isStarterLost = true;
     this.#options.log.error(
       'The starter, tswgd-starter in `ps`, has ended: no upgrade in place; the control socket does ' +
-        'not follow a renaming, and stays behind at our end. A new start of the daemon brings ' +
+        'not follow a renaming, and is not removed at the end. Start the daemon again to have ' +
         `another starter (${why})`,
     );
   };
 
   readonly #follow = (outcome: Outcome): void => {
-    const { path, log, onHandedOver } = this.#options;
+    const { path, log, ending, onHandedOver } = this.#options;
     if (outcome.kind === 'handedOver') {
-      log.debug(`Process ${outcome.pid}, version ${outcome.version}, goes on`);
+      log.debug(`Process ${outcome.pid}, version ${outcome.version}, continues`);
+      ending.handOver();
       onHandedOver(outcome.pid);
     } else if (outcome.kind === 'kept') {
-      log.error(`Upgrade failed: ${outcome.why}; carrying on as before`);
+      log.error(`Upgrade failed: ${outcome.why}; continuing as before`);
     } else {
-      path.begin();
-      const called = path.device.reclaim(path.now);
-      path.end();
-      log.error(`Upgrade failed: ${outcome.why}; carrying on, with new sessions (${called} peers)`);
+      const called = path.turn(() => path.device.takeBack(path.now));
+      log.error(`Upgrade failed: ${outcome.why}; continuing with new sessions (${called} peers)`);
     }
   };
 }

@@ -22,43 +22,7 @@ export class Daemon {
   /** @throws Error with one line for the operator */
   constructor(options: ProgramOptions) {
     this.#options = options;
-<<<<<<< HEAD
-    const { environment = {}, takeover, held } = options;
-    this.#offload = environment.TSWG_NO_OFFLOAD !== '1';
-    this.#isWarm = environment.TSWG_WARM !== '0';
-    const heldFile = takeover ? openHeldSocketFile(options.name, held?.controlFd) : null;
-    // The interface may have been renamed since the first of all was started.
-    const name = heldFile?.name ?? options.name;
-    this.#log = new Log(name, options.logLevel, options.writeLog, () => new Date());
-    this.ending = new Ending(this.#log, takeover === undefined);
-    this.#control = new ControlSocket(heldFile, {
-      log: this.#log,
-      ending: this.ending,
-      onRenamed: (found) => this.#subsystems.renamed(found),
-    });
-    this.#confinement = new Confinement(options);
-    this.#suite = chooseSuite(this.#arena, cryptoPreference(environment.TSWG_CRYPTO), this.#note);
-    this.#kernels = createKernels(this.#arena);
-    this.#gate = openFloodgate({ onDrop: this.#countDrop, onNote: this.#note });
-    this.#path = this.#createPath();
-    this.#persistence = this.#createPersistence(name);
-    this.#loop = this.#openLoop();
-    this.#underlay = this.#createUnderlay();
-    this.#interface = this.#createInterface();
-    this.#upgrade = this.#createUpgrade();
-    const handle: Operator['observe'] = (request) => this.#operator.observe(request);
-    this.#observing = new Observing({ handle, onNote: this.#note, fileFd: held?.observeFd });
-    this.#operator = this.#createOperator();
-    this.#signals = new Signals({
-      ending: this.ending,
-      stop: options.stop,
-      ofProcess: options.signals ?? false,
-      onUpgrade: () => void this.#upgrade.request(),
-    });
-    this.#subsystems = this.#list();
-=======
     this.#parts = createParts(options);
->>>>>>> w2
   }
 
   get ending(): Ending {

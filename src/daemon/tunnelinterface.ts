@@ -8,7 +8,8 @@ import type { Datapath } from '../datapath/datapath.ts';
 import { DEFAULT_MTU } from '../device/configuration.ts';
 import { watchSuspension } from '../host/suspension.ts';
 import type { Log } from '../log.ts';
-import type { ChangingWatch, Interest, Loop } from '../sys/loop.ts';
+import type { ChangingWatch, Loop } from '../sys/loop.ts';
+import type { Interest } from '../sys/watch.ts';
 import {
   type LinkEvents,
   type LinkState,

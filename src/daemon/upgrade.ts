@@ -104,12 +104,8 @@ export class Upgrade {
   readonly #follow = (outcome: Outcome): void => {
     const { path, log, ending, onHandedOver } = this.#options;
     if (outcome.kind === 'handedOver') {
-<<<<<<< HEAD
-      log.debug(`Process $outcome.pid, version $outcome.version, continues`);
-=======
-      log.debug(`Process $outcome.pid, version $outcome.version, goes on`);
+      log.debug(`Process ${outcome.pid}, version ${outcome.version}, continues`);
       ending.handOver();
->>>>>>> w2
       onHandedOver(outcome.pid);
     } else if (outcome.kind === 'kept') {
       log.error(`Upgrade failed: ${outcome.why}; continuing as before`);

@@ -112,6 +112,7 @@ interface Guarded {
 export class Floodgate implements Guard {
   readonly #options: FloodgateOptions;
   readonly #machinery: Machinery | null;
+  #isClosed = false;
   /** Why there is no machinery. */
   readonly #refusal: string;
   #sockets: Guarded[] = [];
@@ -393,11 +394,13 @@ export class Floodgate implements Guard {
     return (hopeless.reduce((sum, rate) => sum + rate, 0) * HOPELESS_COST_MS) / MS_PER_S;
   }
 
-  /** The sockets are closed by whoever opened them. */
+  /** The sockets are closed by whoever opened them; what is attached to them holds until then. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#sockets = [];
+    if (!this.#isClosed) for (const fd of Object.values(this.#machinery?.filters ?? {})) close(fd);
+    this.#isClosed = true;
   }
 }
 

@@ -9,7 +9,7 @@
  * The wait happens in an immediate, thus never inside another callback.
  *
  * One trap remains the caller's: a promise settled, or a stream written to, in a callback of this
- * file waits for the end of the wait. Whoever needs them calls `drainSoon`.
+ * file waits for the end of the wait. A callback that needs one calls `drainSoon`.
  */
 
 import { monotonicMs } from './clock.ts';

@@ -68,10 +68,6 @@ export class Udp implements Transport {
     return this.sockets;
   }
 
-  get families(): readonly (4 | 6)[] {
-    return this.sockets.map(({ family }) => family);
-  }
-
   /** Whether every socket still sends segmented runs. */
   get isOffloading(): boolean {
     return this.sockets.every(({ sending }) => sending.isSegmenting);

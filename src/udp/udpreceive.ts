@@ -65,7 +65,7 @@ export class ReceiveQueue {
   readonly #names = new Scratch(MAX_MESSAGES * NAME_WORDS * 4);
   readonly #controls = new Scratch(MAX_MESSAGES * CONTROL_WORDS * 4);
   readonly #iovecs = new Scratch(MAX_MESSAGES * IOVEC_WORDS * 4);
-  /** Whether the last `receive` left nothing behind. */
+  /** Whether the last `receive` left nothing unread. */
   isEmpty = true;
   /** How many messages to ask for next. */
   #messages = 8;

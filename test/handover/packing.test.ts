@@ -1,6 +1,6 @@
 /** What a successor makes of what it is handed, by a predecessor that is in other hands. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -9,8 +9,17 @@ import { openUapiSocket } from '../../src/control/uapisocket.ts';
 import { type Contents, encodeContents } from '../../src/handover/contents.ts';
 import { isListeningUnixStream, isUdpSocket } from '../../src/handover/givensocket.ts';
 import { unpackContents } from '../../src/handover/packing.ts';
-import { close, socket, socketPair } from '../../src/sys/libc.ts';
-import { AF_INET, AF_INET6, AF_NETLINK, SOCK_DGRAM, SOCK_RAW } from '../../src/sys/linux.ts';
+import { bindSocket, close, Scratch, socket, socketPair } from '../../src/sys/libc.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_NETLINK,
+  AF_UNIX,
+  SOCK_DGRAM,
+  SOCK_RAW,
+  SOCK_STREAM,
+} from '../../src/sys/linux.ts';
+import { putUnixAddress } from '../../src/sys/unixaddress.ts';
 
 /** In place of the folder that is root's, for every test of this file. */
 const observed = vi.hoisted(() => ({ folder: '' }));
@@ -40,6 +49,15 @@ function keep(fd: number): number {
 
 const control = (name = 'wg0') => keep(openUapiSocket(name, folder));
 const observing = () => keep(openObservingSocket('wg0', null, observingPlace(observed.folder)));
+/** At a place where observing sockets are, but nobody can connect to it. */
+const mute = () => {
+  mkdirSync(observed.folder);
+  const fd = keep(socket(AF_UNIX, SOCK_STREAM, 0));
+  const address = new Scratch(128);
+  const length = putUnixAddress(address, join(observed.folder, 'mute'))!;
+  expect(bindSocket(fd, address.address, length)).toBe(0);
+  return fd;
+};
 const udp = (family = AF_INET) => keep(socket(family, SOCK_DGRAM, 0));
 const pair = () => socketPair().map(keep)[0];
 const netlink = () => keep(socket(AF_NETLINK, SOCK_RAW, 0));
@@ -100,6 +118,12 @@ describe('what is handed over', () => {
     [
       'a pair for observing',
       () => [pair(), control(), udp(), pair()],
+      { observes: true },
+      /socket for observing/,
+    ],
+    [
+      'one that does not listen for observing',
+      () => [pair(), control(), udp(), mute()],
       { observes: true },
       /socket for observing/,
     ],

@@ -101,7 +101,7 @@ describeInNamespace('udp', () => {
 
   it('opens both families on one port that the kernel picks', () => {
     const { udp } = new Station();
-    expect(udp.families).toEqual([4, 6]);
+    expect(udp.sockets.map(({ family }) => family)).toEqual([4, 6]);
     expect(udp.port).toBeGreaterThan(0);
   });
 

@@ -89,12 +89,12 @@ describe('a suspension', () => {
     machine.suspendedMs += 7_200_000;
     setClock();
     await eventually(() => notes.length === 1, 'the note');
-    expect(notes).toEqual([expect.stringMatching(/^Resumed after 7200 s of suspend: /)]);
+    expect(notes).toEqual([expect.stringMatching(/^Resumed after 7200 s of suspension: /)]);
     machine.suspendedMs += 3_000;
     setClock();
     await eventually(() => notes.length === 2, 'the second note');
     await sleep(20);
-    expect(notes.slice(1)).toEqual([expect.stringMatching(/^Resumed after 3 s of suspend: /)]);
+    expect(notes.slice(1)).toEqual([expect.stringMatching(/^Resumed after 3 s of suspension: /)]);
     monitor.close();
   });
 

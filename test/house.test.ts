@@ -16,16 +16,19 @@ const FUNCTION_LINES_MAX = 80;
 /** Room, or file, of `src` -> rooms and files whose values, or types only, it may import. */
 const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'arena.ts': { values: [] },
+  'bytes.ts': { values: [] },
   'version.ts': { values: [] },
   'quotation.ts': { values: [] },
   // The core: bytes and `now` in, bytes out.
   crypto: { values: [] },
   noise: { values: ['crypto'] },
   packet: { values: [] },
+  // A packet's length on the wire, and so the layout of what it is sealed into.
+  'packet/padding.ts': { values: ['packet', 'noise/messages.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
-    values: ['packet/address.ts', 'device/endpoint.ts'],
-    types: ['device/configuration.ts'],
+    values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
+    types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
   // Linux, a room for each of its parts. Of the Device only the plain values: what is named there
@@ -33,34 +36,42 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   sys: { values: [] },
   'crypto/openssl': { values: ['crypto', 'sys'] },
   netlink: { values: ['sys'], types: ['device'] },
-  tun: { values: ['sys', 'netlink', 'packet', 'device/drops.ts'] },
+  tun: {
+    values: ['sys', 'netlink', 'packet', 'device/drops.ts'],
+    types: ['datapath/interface.ts'],
+  },
   gate: {
     // What a message looks like from outside, for the filter before a socket.
     values: ['sys', 'noise/messages.ts', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['device'],
+    types: ['device', 'datapath/guard.ts'],
   },
-  udp: { values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'] },
+  udp: {
+    values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
+    types: ['datapath/transport.ts'],
+  },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },
   host: { values: ['sys'], types: ['tun'] },
-  // What joins them.
-  datapath: {
-    values: ['device', 'crypto/openssl', 'sys'],
-    types: ['crypto', 'gate', 'tun', 'udp'],
-  },
+  // What joins the Device with an interface and a transport, of whatever kind: it owns what these
+  // are (interface.ts, transport.ts, guard.ts), and knows none that is.
+  datapath: { values: ['device', 'crypto/openssl', 'sys'], types: ['crypto'] },
   state: {
-    values: ['sys', 'uapi', 'device/configuration.ts'],
+    values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
-    values: ['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'device'],
-    types: ['control', 'daemon/underlay.ts', 'datapath', 'log.ts', 'udp'],
+    values: [
+      ...['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
+      // Which of two listening sockets is the one that others than root may open.
+      'control/observingsocket.ts',
+    ],
+    types: ['control', 'datapath', 'log.ts', 'udp'],
   },
   daemon: {
     values: [
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
       ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
-      ...['device/configuration.ts', 'device/endpoint.ts'],
+      ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
     ],
     types: ['crypto', 'device'],
   },
@@ -68,16 +79,18 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   cli: {
     values: [
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
-      ...['device/endpoint.ts', 'device/drops.ts'],
+      ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
+      ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
     ],
-    types: ['device'],
+    // Of the daemon, for which troubles there have to be words.
+    types: ['device', 'daemon/troubles.ts'],
   },
   // The daemon's own command line, which is the one that starts it.
   'cli/tswgd.ts': { values: ['cli', 'sys', 'host', 'state', 'handover', 'daemon', 'log.ts'] },
   'index.ts': { values: ['crypto', 'device', 'packet', 'uapi', 'daemon'] },
 };
 /** The ground floor: anybody may stand on it. */
-const GROUND = ['arena.ts', 'quotation.ts', 'version.ts'];
+const GROUND = ['arena.ts', 'bytes.ts', 'quotation.ts', 'version.ts'];
 
 /** Package or module -> where it may be imported. Others of Node's are for the impure rooms. */
 const PACKAGE_PLACES: Record<string, string[]> = {

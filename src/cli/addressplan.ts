@@ -4,6 +4,7 @@
  * Pure.
  */
 
+import { sameBytes } from '../bytes.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { AddressDraft } from './command.ts';
 import { Refusal } from './refusal.ts';
@@ -135,8 +136,4 @@ export function sameAddress(a: AddressView, b: AddressView): boolean {
       ? a.destination === b.destination
       : sameBytes(a.destination, b.destination))
   );
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

@@ -9,6 +9,7 @@ import { createRepeatedLookup } from '../host/resolver.ts';
 import { readSmallFile, type SmallFile } from '../host/secretfile.ts';
 import { takeServiceNotifier } from '../host/servicenotify.ts';
 import { runShell, type ShellOptions } from '../host/shell.ts';
+import type { Environment } from '../sys/environment.ts';
 import type { System } from './system.ts';
 
 export interface Boot {
@@ -37,8 +38,6 @@ export interface Service {
   /** How it stands, in a line. */
   status(text: string): void;
 }
-
-type Environment = Record<string, string | undefined>;
 
 /** Longer than a name service takes that answers. */
 const LOOKUP_PATIENCE_MS = 1_000;

@@ -4,6 +4,8 @@
  * `get` and from the list of addresses.
  */
 
+import { sameBytes } from '../bytes.ts';
+import { isZero } from '../crypto/bytes.ts';
 import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
 import type { Prefix } from '../packet/address.ts';
 import { broadcastOf, formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
@@ -277,14 +279,6 @@ function moot(text: string): Warning {
   return { text, isMoot: true };
 }
 
-function isZero(key: Uint8Array): boolean {
-  return key.every((octet) => octet === 0);
-}
-
 function samePrefix(a: Prefix, b: Prefix): boolean {
   return a.length === b.length && sameBytes(a.address, b.address);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

@@ -107,7 +107,7 @@ function redirects(name: string, { state }: WireguardView, system: System): bool
 }
 
 async function askDaemon(link: Link, system: System): Promise<WireguardView> {
-  const state = parseState(await system.request(link.name, GET), (name) =>
+  const state = parseState(await system.observe(link.name, GET), (name) =>
     system.interfaceIndex(name),
   );
   const publicKey = ownKey(state);
@@ -122,7 +122,7 @@ async function askStats(
   system: System,
 ): Promise<ReportedStats | null> {
   if (state.version === undefined) return null;
-  return parseStats(await system.request(name, 'stats=1\n\n'));
+  return parseStats(await system.observe(name, 'stats=1\n\n'));
 }
 
 /** What completion can offer; what cannot be asked is left out. */
@@ -133,7 +133,7 @@ export async function completionFacts(
   const interfaces = system.sockets();
   if (name === null || !interfaces.includes(name)) return { interfaces, peers: [] };
   try {
-    const state = parseState(await system.request(name, GET));
+    const state = parseState(await system.observe(name, GET));
     const peers = state.peers.map((peer) => ({
       key: formatKey(peer.publicKey),
       description: peer.description,

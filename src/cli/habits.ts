@@ -4,6 +4,8 @@
  * at typing errors.
  */
 
+import { DEFAULT_MTU } from '../device/configuration.ts';
+
 /** By their letters alone, so that `allowed-ips`, `AllowedIPs` and `allowedips=` are one. */
 const HABITS: Readonly<Record<string, string>> = {
   // wg(8), and the keys of its files.
@@ -47,7 +49,7 @@ const HABITS: Readonly<Record<string, string>> = {
   add: 'expected alias, as in `inet alias 10.99.1.1/24`; or wgpeer PUBLICKEY',
   del: 'expected -alias after the address; or -wgpeer PUBLICKEY',
   dev: 'expected the name of the interface first, as in `tswg wg0 up`',
-  link: 'expected the setting itself, as in `tswg wg0 mtu 1420` or `tswg wg0 up`',
+  link: `expected the setting itself, as in \`tswg wg0 mtu ${DEFAULT_MTU}\` or \`tswg wg0 up\``,
   addr: 'expected inet or inet6 before the address',
   route: 'expected no route: `ip route add PREFIX dev wg0` adds one',
   via: 'expected no route: `ip route add PREFIX dev wg0` adds one',
@@ -91,7 +93,7 @@ const NEGATED_HABITS: Readonly<Record<string, string>> = {
   wgport: 'expected `wgport 0`, which lets the system pick one',
   wgpka: 'expected `wgpka 0`, which ends the keepalives',
   wgrtable: 'expected -wgfwmark, its counterpart on Linux',
-  mtu: 'expected `mtu 1420`, the usual one',
+  mtu: `expected \`mtu ${DEFAULT_MTU}\`, the usual one`,
   up: 'expected down',
 };
 

@@ -4,8 +4,8 @@
  */
 
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+import { KEY_BYTES } from '../crypto/suite.ts';
 
-const KEY_BYTES = 32;
 /** Those with a sibling that takes a path. */
 const FILE_WORDS: ReadonlySet<string> = new Set(['wgkey', 'wgpsk']);
 

@@ -3,7 +3,8 @@
  * only shows does not need is loaded when it is used.
  */
 
-import { request } from '../control/uapiclient.ts';
+import { removeStaleObservingSocket } from '../control/observingsocket.ts';
+import { observe, request } from '../control/uapiclient.ts';
 import { isUapiServed, removeStaleSocket, uapiSocketNames } from '../control/uapisocket.ts';
 import { readParameter } from '../host/parameter.ts';
 import { Netlink } from '../netlink/netlink.ts';
@@ -47,9 +48,11 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
     sockets: uapiSocketNames,
     isServed: isUapiServed,
     request: (name, text) => request(name, text),
+    observe: (name, text) => observe(name, text),
     hasState: (name) => hasState(name, stateDirectory(env)),
     forget: async (name) => {
       removeStaleSocket(name);
+      removeStaleObservingSocket(name);
       removeState(name, stateDirectory(env));
       downtime.forget(name);
     },

@@ -135,12 +135,14 @@ async function runShow(
   json: boolean,
   env: Record<string, string | undefined>,
 ): Promise<number> {
-  const [{ gather }, { formatInterface, describeInterface }, { fold }, system] = await Promise.all([
-    import('./gather.ts'),
-    import('./show.ts'),
-    import('./fold.ts'),
-    openSystem(env),
-  ]);
+  const [{ gather }, { describeInterface }, { formatInterface }, { fold }, system] =
+    await Promise.all([
+      import('./gather.ts'),
+      import('./json.ts'),
+      import('./show.ts'),
+      import('./fold.ts'),
+      openSystem(env),
+    ]);
   const { views, named, notes } = await gather(name, system);
   const nowMs = system.now();
   if (json) {

@@ -8,6 +8,7 @@
 
 import { parseDecimal, parsePort } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
+import { parseMark } from '../uapi/set.ts';
 import { AddressWords } from './addresswords.ts';
 import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
@@ -18,7 +19,6 @@ import {
   INTERFACE_NAME_RULE,
   isCreatableName,
   isInterfaceName,
-  parseMark,
   textMistake,
   unknownWord,
 } from './values.ts';

@@ -7,11 +7,11 @@ import type { PeerState } from '../device/configuration.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
 import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
+import { wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 import {
   type AddressView,
   type InterfaceView,
   lastHandshakeMs,
-  type PeerStats,
   shownFlags,
   statsByPeer,
   type WireguardView,
@@ -28,13 +28,8 @@ const REDIRECTS =
   'peers are told by ICMP to send to each other directly, which they cannot: ' +
   'set net.ipv4.conf.all.send_redirects to 0';
 
-/**
- * Of what the daemon says of itself: that the system refused the UDP port of an interface that is
- * up, and that nobody is beside it any more.
- */
-const SHOWN_FACTS: readonly string[] = ['socket', 'starter'];
-/** Of what it says of a peer: what is wrong with it. */
-const SHOWN_PEER_FACTS: readonly string[] = ['route', 'handshake'];
+/** In place of keys, to an observer. */
+const HIDDEN = '(not readable: keys, and whether there are any, are told to root alone)';
 
 /** Lines with their newlines. */
 export function formatInterface(view: InterfaceView, options: ShowOptions): string {
@@ -42,36 +37,41 @@ export function formatInterface(view: InterfaceView, options: ShowOptions): stri
   const lines = [`${view.name}: flags=${bits.toString(16)}<${names.join(',')}> mtu ${view.mtu}`];
   if (view.description !== '') lines.push(`\tdescription: ${printable(view.description)}`);
   lines.push(`\tindex ${view.index}`);
-  if (view.wireguard !== null) pushWireguard(view.wireguard, options, lines);
+  if (view.wireguard !== null) pushWireguard(view.name, view.wireguard, options, lines);
   if (view.sendsRedirects) lines.push(`\tredirects: ${REDIRECTS}`);
   for (const address of view.addresses) lines.push(`\t${formatAddressLine(address, view)}`);
   return lines.map((line) => `${line}\n`).join('');
 }
 
-function pushWireguard(wireguard: WireguardView, options: ShowOptions, lines: string[]): void {
-  const { state, publicKey } = wireguard;
+function pushWireguard(
+  name: string,
+  wireguard: WireguardView,
+  options: ShowOptions,
+  lines: string[],
+): void {
+  const { state, publicKey, stats } = wireguard;
   if (state.listenPort !== 0) lines.push(`\twgport ${state.listenPort}`);
   if (state.fwmark !== 0) lines.push(`\twgfwmark 0x${state.fwmark.toString(16)}`);
+  if (state.keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
-  for (const name of SHOWN_FACTS) {
-    const trouble = wireguard.stats?.facts[name];
-    if (trouble !== undefined) lines.push(`\t${name}: ${printable(trouble)}`);
+  for (const trouble of stats?.troubles ?? []) {
+    const { isShownFirst, label, text } = wordDeviceTrouble(trouble, name);
+    if (isShownFirst) lines.push(`\t${label}: ${text}`);
   }
   if (!options.peers) return;
-  const counted = statsByPeer(wireguard.stats);
+  const told = statsByPeer(stats);
   for (const peer of state.peers) {
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
-    pushPeer(peer, ageMs, counted.get(formatKey(peer.publicKey))?.facts ?? {}, lines);
+    pushPeer(peer, ageMs, lines);
+    for (const trouble of told.get(formatKey(peer.publicKey))?.troubles ?? []) {
+      const { label, text } = wordPeerTrouble(trouble, name);
+      lines.push(`\t\t${label}: ${text}`);
+    }
   }
 }
 
-function pushPeer(
-  peer: PeerState,
-  handshakeAgeMs: number | null,
-  facts: PeerStats['facts'],
-  lines: string[],
-): void {
+function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[]): void {
   lines.push(`\twgpeer ${formatKey(peer.publicKey)}`);
   if (peer.description !== '') lines.push(`\t\twgdescr: ${printable(peer.description)}`);
   if (peer.presharedKey !== null) lines.push('\t\twgpsk (present)');
@@ -88,9 +88,6 @@ function pushPeer(
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
   }
   for (const prefix of peer.allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
-  for (const [name, trouble] of Object.entries(facts)) {
-    if (SHOWN_PEER_FACTS.includes(name)) lines.push(`\t\t${name}: ${printable(trouble)}`);
-  }
 }
 
 function formatAddressLine(one: AddressView, view: InterfaceView): string {
@@ -110,71 +107,4 @@ function formatAddressLine(one: AddressView, view: InterfaceView): string {
 function formatNetmask(length: number): string {
   const mask = length === 0 ? 0 : (0xffff_ffff << (32 - length)) >>> 0;
   return `0x${mask.toString(16).padStart(8, '0')}`;
-}
-
-/** The same as plain values for JSON; the names of wg(8)'s contributed JSON where it has them. */
-export function describeInterface(view: InterfaceView, nowMs: number): Record<string, unknown> {
-  const { names } = shownFlags(view);
-  return {
-    name: view.name,
-    index: view.index,
-    flags: names,
-    mtu: view.mtu,
-    description: view.description,
-    addresses: view.addresses.map((one) => ({
-      family: one.address.length === 4 ? 'inet' : 'inet6',
-      address: formatAddress(one.address),
-      prefixLength: one.length,
-      ...(one.destination === null ? {} : { destination: formatAddress(one.destination) }),
-      ...(one.broadcast === null ? {} : { broadcast: formatAddress(one.broadcast) }),
-    })),
-    ...(view.sendsRedirects ? { sendsRedirects: true } : {}),
-    ...(view.hasLostDaemon ? { hasLostDaemon: true } : {}),
-    ...(view.wireguard === null ? {} : { wireguard: describeWireguard(view.wireguard, nowMs) }),
-  };
-}
-
-function describeWireguard(wireguard: WireguardView, nowMs: number): Record<string, unknown> {
-  const { state, publicKey, stats } = wireguard;
-  const counted = statsByPeer(stats);
-  return {
-    ...(state.version === undefined ? {} : { version: state.version }),
-    publicKey: publicKey === null ? null : formatKey(publicKey),
-    listenPort: state.listenPort,
-    fwmark: state.fwmark,
-    debug: state.debug,
-    peers: state.peers.map((peer) => {
-      const key = formatKey(peer.publicKey);
-      return describePeer(
-        peer,
-        lastHandshakeMs(state, peer.lastHandshakeMs, nowMs),
-        counted.get(key),
-      );
-    }),
-    ...(stats === null ? {} : { facts: stats.facts, counters: stats.counters }),
-  };
-}
-
-function describePeer(
-  peer: PeerState,
-  handshakeMs: number,
-  counted: PeerStats | undefined,
-): Record<string, unknown> {
-  const { endpoint } = peer;
-  return {
-    publicKey: formatKey(peer.publicKey),
-    description: peer.description,
-    hasPresharedKey: peer.presharedKey !== null,
-    endpoint:
-      endpoint === null
-        ? null
-        : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
-    /** Seconds since 1970, as in wg(8); 0 for none. */
-    latestHandshake: Math.floor(handshakeMs / 1000),
-    transferRx: peer.rxBytes,
-    transferTx: peer.txBytes,
-    persistentKeepalive: peer.persistentKeepalive,
-    allowedIps: peer.allowedIps.map(formatPrefix),
-    ...(counted === undefined ? {} : { facts: counted.facts, counters: counted.counters }),
-  };
 }

@@ -1,36 +1,50 @@
 /**
- * What tswgd counted, for people: facts, counters, and the drops with the reason of each. Pure.
+ * What there is to observe of tswgd, for people: facts, troubles in words, counters, and the drops
+ * with the reason of each. What `tswg IF` shows is not told again. Pure.
  */
 
-import type { Counters } from '../device/configuration.ts';
 import { DROP_REASONS } from '../device/drops.ts';
+import type { Measured } from '../device/metric.ts';
+import { DEVICE_METRICS, PEER_METRICS } from '../device/metrics.ts';
 import { printable } from '../quotation.ts';
 import type { ReportedStats } from '../uapi/stats.ts';
 import { formatKey } from './keys.ts';
+import { type Wording, wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 
 const DROP_PREFIX = 'drop_';
+
+/** What `tswg IF` shows already. */
+const SHOWN_BY_GET: ReadonlySet<string> = new Set(
+  [...DEVICE_METRICS, ...PEER_METRICS].filter((one) => one.isOfGet).map(({ name }) => name),
+);
 
 /** Lines with their newlines. */
 export function formatStats(name: string, stats: ReportedStats): string {
   const lines = [`${name}:`];
-  pushPart(stats.facts, stats.counters, '\t', lines);
+  const deviceWords = stats.troubles.map((trouble) => wordDeviceTrouble(trouble, name));
+  pushPart(stats, deviceWords, '\t', lines);
   for (const peer of stats.peers) {
     lines.push(`\twgpeer ${formatKey(peer.publicKey)}`);
-    pushPart(peer.facts, peer.counters, '\t\t', lines);
+    const peerWords = peer.troubles.map((trouble) => wordPeerTrouble(trouble, name));
+    pushPart(peer, peerWords, '\t\t', lines);
   }
   return lines.map((line) => `${line}\n`).join('');
 }
 
 function pushPart(
-  facts: Readonly<Record<string, string>>,
-  counters: Counters,
+  { facts, counters }: Measured,
+  troubles: readonly Wording[],
   indent: string,
   lines: string[],
 ): void {
   for (const [name, text] of Object.entries(facts)) {
+    if (SHOWN_BY_GET.has(name)) continue;
     lines.push(`${indent}${readable(name)}: ${printable(text)}`);
   }
-  const all = Object.entries(counters);
+  for (const { label, text, fact } of troubles) {
+    if (!Object.hasOwn(facts, fact)) lines.push(`${indent}${label}: ${text}`);
+  }
+  const all = Object.entries(counters).filter(([name]) => !SHOWN_BY_GET.has(name));
   const plain = all.filter(([name]) => !name.startsWith(DROP_PREFIX));
   pushTable(
     plain.map(([name, count]) => [String(count), readable(name)]),

@@ -49,9 +49,14 @@ export interface System extends Surroundings {
   isServed(name: string): boolean;
   /** One request on the control socket of `name`; rejects with a `code` such as ECONNREFUSED. */
   request(name: string, text: string): Promise<string>;
+  /**
+   * The same for a request that changes nothing, over the observing socket where only root may open
+   * the other one: the answer has no keys then.
+   */
+  observe(name: string, text: string): Promise<string>;
   /** Whether a persistent daemon of `name` keeps a state, or has left one; false unless root. */
   hasState(name: string): boolean;
-  /** Removes what a daemon of `name` that is gone has left: its control socket and its state. */
+  /** Removes what a daemon of `name` that is gone has left: its sockets and its state. */
   forget(name: string): Promise<void>;
   /** Starts tswgd, with `--persist` if `persists`; resolves once `wg` works. */
   startDaemon(name: string, persists: boolean): Promise<void>;

@@ -4,7 +4,7 @@
  * starts itself once more and waits; only the foreground loads the daemon.
  */
 
-import type { Predecessor } from '../handover/succession.ts';
+import type { Takeover } from '../handover/handover.ts';
 import { openJournal } from '../host/journal.ts';
 import {
   keepsOutput,
@@ -16,8 +16,9 @@ import {
   takeReporter,
   takeStarter,
 } from '../host/launch.ts';
-import type { LogPriority } from '../log.ts';
+import type { LogLevel, LogPriority } from '../log.ts';
 import { visible } from '../quotation.ts';
+import type { Environment } from '../sys/environment.ts';
 import { nameProcess } from '../sys/processname.ts';
 import { VERSION } from '../version.ts';
 import { descriptorLimit } from './refusal.ts';
@@ -34,6 +35,9 @@ With --persist the interface, its addresses and its routes outlive a daemon
 that is killed or stopped, and its state is kept in /var/lib/tswg/INTERFACE:
 started again, the daemon takes both over. Deleting the interface or the control
 socket removes them.
+
+Members of the group _tswg, if there is one, may read what \`tswg INTERFACE\` and
+\`tswg INTERFACE stats\` show, but no key, over /run/tswg/INTERFACE.observe.
 
 SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now
 and hands the running tunnel over to it, sessions and all; if that fails, this
@@ -56,12 +60,12 @@ Environment:
                              openssl or portable
   TSWG_NO_OFFLOAD=1          move packets one by one, without segmentation
                              offloads
+  TSWG_WARM=0                do not keep caches warm: no rehearsal at the start,
+                             no work in the pauses of a session
   TSWG_USER=NAME             become this user once all is open (_tswg, tswg, or
                              else ids that are nobody's)
   TSWG_SANDBOX=off           keep root and every right, for debugging
 `;
-
-export type LogLevel = 'silent' | 'error' | 'debug';
 
 export type DaemonCommand =
   | {
@@ -110,10 +114,8 @@ export function parseLogLevel(text: string | undefined): LogLevel {
   }
 }
 
-type Environment = Record<string, string | undefined>;
-
 /** Resolves to the exit code, in the foreground after the daemon's life. */
-export async function main(argv: readonly string[], env: Environment): Promise<number> {
+export async function main(argv: readonly string[], given: Environment): Promise<number> {
   const command = parseDaemonCommand(argv);
   switch (command.kind) {
     case 'help':
@@ -127,7 +129,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
     case 'run': {
       const { name, foreground, persist } = command;
       // The child in the background is asked the same by its environment, as wg-quick asks us.
-      if (persist) env.TSWG_PERSIST = '1';
+      const env = persist ? { ...given, TSWG_PERSIST: '1' } : given;
       if (foreground || env.WG_PROCESS_FOREGROUND === '1') return runForeground(name, env);
       try {
         await startDaemon(name, env);
@@ -147,7 +149,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
   try {
     // First of all, so that whoever is to be followed hears of what goes wrong from here on.
     const starter = takeStarter(env);
-    const predecessor = await callPredecessor(starter);
+    const takeover = await openTakeover(starter);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
     const { setUpEngine } = await import('../sys/engine.ts');
@@ -166,7 +168,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       writeLog(`error: (${name}) ${note}`, 'error'),
     );
     // Its connection has to be there before a successor gives up the right to it.
-    if (predecessor !== undefined) service.goOn();
+    if (takeover !== undefined) service.goOn();
     const logLevel = parseLogLevel(env.LOG_LEVEL);
     return await runDaemon({
       name,
@@ -186,12 +188,12 @@ async function runForeground(name: string, env: Environment): Promise<number> {
         : {}),
       onReady: () => {
         reporter.ready();
-        if (predecessor === undefined) service.ready();
+        if (takeover === undefined) service.ready();
       },
       onStopping: () => service.stopping(),
       onSucceeded: (pid) => service.succeeded(pid),
       successor,
-      ...(predecessor === undefined ? {} : { predecessor }),
+      ...(takeover === undefined ? {} : { takeover }),
       ...(starter?.held === undefined ? {} : { held: starter.held }),
     });
   } catch (error) {
@@ -203,12 +205,12 @@ async function runForeground(name: string, env: Environment): Promise<number> {
 /** Tells a successor that its predecessors were started in the background. */
 const BEHIND_VARIABLE = 'TSWG_IN_BACKGROUND';
 
-async function callPredecessor(
+async function openTakeover(
   starter: StarterDescriptors | undefined,
-): Promise<Predecessor | undefined> {
+): Promise<Takeover | undefined> {
   if (starter === undefined) return undefined;
-  const { Predecessor } = await import('../handover/succession.ts');
-  return new Predecessor(starter.socketFd);
+  const { Takeover } = await import('../handover/handover.ts');
+  return new Takeover(starter.socketFd);
 }
 
 interface LogOutput {

@@ -3,22 +3,21 @@
  * knows no order of words.
  */
 
-import { formatAddress, isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
+import { formatAddress, isMapped, parseAddress } from '../packet/address.ts';
 import { couldHoldKey, visible } from '../quotation.ts';
+import { INTERFACE_NAME_BYTES_MAX, interfaceNameError } from '../sys/interfacename.ts';
 import { habit } from './habits.ts';
 import { nearest } from './words.ts';
 
-const MAX_NAME_LENGTH = 15;
 const MAX_TEXT_BYTES = 255;
 
-/** Whether Linux takes `name` for an interface (dev_valid_name, and no `%`, which it expands). */
+/** Whether Linux takes `name` for an interface, and nobody takes it for an option. */
 export function isInterfaceName(name: string): boolean {
-  if (name === '.' || name === '..' || Buffer.byteLength(name) > MAX_NAME_LENGTH) return false;
-  return /^[^\s/:%\p{Cc}-][^\s/:%\p{Cc}]*$/u.test(name);
+  return interfaceNameError(name) === null && !name.startsWith('-');
 }
 
 /** What isInterfaceName asks for, for a message. */
-export const INTERFACE_NAME_RULE = `expected the name of an interface: 1 to ${MAX_NAME_LENGTH} characters, no blanks, "/", ":" or "%"`;
+export const INTERFACE_NAME_RULE = `expected the name of an interface: 1 to ${INTERFACE_NAME_BYTES_MAX} characters, no blanks, "/", ":" or "%"`;
 
 /** ifconfig's rule for interfaces that may be created: a number says which one. */
 export function isCreatableName(name: string): boolean {
@@ -41,12 +40,6 @@ export function textMistake(word: string, text: string): string | null {
   return length > MAX_TEXT_BYTES
     ? `${word}: ${visible(text)}: expected at most ${MAX_TEXT_BYTES} bytes, but it has ${length}`
     : null;
-}
-
-/** Decimal or `0x` hexadecimal, 32 bits. */
-export function parseMark(text: string): number | null {
-  if (/^0x[0-9a-f]{1,8}$/i.test(text)) return Number.parseInt(text, 16);
-  return parseDecimal(text, 0xffff_ffff);
 }
 
 /** The bits of a mask without holes, `255.255.255.252` or `0xfffffffc`. */

@@ -4,7 +4,7 @@
  */
 
 import type { ReportedState } from '../uapi/get.ts';
-import type { ReportedStats } from '../uapi/stats.ts';
+import type { ReportedPeer, ReportedStats } from '../uapi/stats.ts';
 import { formatKey } from './keys.ts';
 
 export interface AddressView {
@@ -76,9 +76,7 @@ export function lastHandshakeMs(state: ReportedState, reported: number, nowMs: n
   return nowMs - reported;
 }
 
-export type PeerStats = ReportedStats['peers'][number];
-
-/** Facts and counters of the peers, by their public keys in base64. */
-export function statsByPeer(stats: ReportedStats | null): Map<string, PeerStats> {
+/** What is told of the peers, by their public keys in base64. */
+export function statsByPeer(stats: ReportedStats | null): Map<string, ReportedPeer> {
   return new Map((stats?.peers ?? []).map((peer) => [formatKey(peer.publicKey), peer]));
 }

@@ -6,6 +6,8 @@
  * where Linux or safety asks for them.
  */
 
+import { DEFAULT_MTU } from '../device/configuration.ts';
+
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
@@ -81,10 +83,10 @@ const ROWS = [
     word: 'mtu',
     args: ['BYTES'],
     place: 'interface',
-    summary: 'largest packet inside the tunnel, 68 to 65535 (1420 by default)',
+    summary: `largest packet inside the tunnel, 68 to 65535 (${DEFAULT_MTU} by default)`,
     detail:
       'IPv6 needs at least 1280: less is refused while there is an inet6 address. A WireGuard packet is 60 (IPv4) or 80 (IPv6) bytes larger.',
-    example: 'tswg wg0 mtu 1420',
+    example: `tswg wg0 mtu ${DEFAULT_MTU}`,
   },
   {
     word: 'description',

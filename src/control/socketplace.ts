@@ -60,10 +60,10 @@ export function socketNames({ directory, suffix }: SocketPlace): string[] {
  * A listening socket of mode 0600, in place of one that nobody answers. The descriptor is the
  * caller's: to serve from (see uapiserver.ts), or to hand to the daemon that will.
  *
- * @param bind binds the socket and returns what bind(2) does, for one that is to have another mode
+ * @param bindAs has the socket bound, where it is to have another owner or mode
  * @throws {SystemError} EADDRINUSE when another daemon serves this name, and others
  */
-export function openSocket(place: SocketPlace, name: string, bind = bindPrivately): number {
+export function openSocket(place: SocketPlace, name: string, bindAs = bindPrivately): number {
   const path = socketPath(place, name);
   prepare(place.directory);
   removeStale(place, name);
@@ -75,9 +75,8 @@ export function openSocket(place: SocketPlace, name: string, bind = bindPrivatel
   if (fd < 0) throw new SystemError(what, 'socket', errno());
   try {
     const length = putPath(what, unnamed);
-    if (bind(() => bindSocket(fd, address.address, length)) < 0) {
-      throw new SystemError(what, 'bind', errno());
-    }
+    const error = bindAs(() => (bindSocket(fd, address.address, length) < 0 ? errno() : 0));
+    if (error !== 0) throw new SystemError(what, 'bind', error);
     if (listen(fd, BACKLOG) < 0) throw new SystemError(what, 'listen', errno());
     // Unlike a rename, this refuses to take the place of another daemon's.
     linkSync(unnamed, path);
@@ -85,12 +84,13 @@ export function openSocket(place: SocketPlace, name: string, bind = bindPrivatel
   } catch (error) {
     close(fd);
     if (error instanceof SystemError) throw error;
-    throw systemErrorOf(what, 'link', error);
+    throw systemErrorOf(what, (error as NodeJS.ErrnoException).syscall ?? 'link', error);
   } finally {
     rmSync(unnamed, { force: true });
   }
 }
 
+/** @param bind returns 0, or the error number */
 function bindPrivately(bind: () => number): number {
   const umask = process.umask(PRIVATE_UMASK);
   try {

@@ -1,15 +1,17 @@
 /**
- * Asks a daemon over its control socket. Any user-space WireGuard's, since all speak the same;
- * what is said is the caller's.
+ * Asks a daemon over its control socket, any user-space WireGuard's, since all speak the same; or over
+ * the observing socket, which tswgd has for those who are not root. What is said is the caller's.
  */
 
 import { connect } from 'node:net';
 import { ERRNO, SystemError, systemErrorOf } from '../sys/libc.ts';
+import { observingPlace } from './observingsocket.ts';
+import { socketPath } from './socketplace.ts';
 import { UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
 
 /**
  * How long a daemon may be silent: one with many peers takes a while over a large `set`, and an
- * upgrade that fails as late as it can takes 35 s (succession.ts).
+ * upgrade that fails as late as it can takes 35 s (handover.ts).
  */
 const TIMEOUT_MS = 40_000;
 
@@ -24,7 +26,35 @@ const END = Buffer.from('\n\n');
  * its socket behind, EACCES, ETIMEDOUT, EPROTO when the connection ended without an answer
  */
 export function request(name: string, text: string, directory = UAPI_DIRECTORY): Promise<string> {
-  const path = uapiPath(name, directory);
+  return ask(name, text, uapiPath(name, directory));
+}
+
+/**
+ * The same for a request that changes nothing (`get=1\n\n` or `stats=1\n\n`), over the observing socket
+ * where the control socket is root's and we are not: the answer has no keys then.
+ *
+ * @throws {SystemError} as `request`; EACCES when neither may be opened
+ */
+export async function observe(
+  name: string,
+  text: string,
+  directory = UAPI_DIRECTORY,
+  place = observingPlace(),
+): Promise<string> {
+  try {
+    return await request(name, text, directory);
+  } catch (error) {
+    const { code } = error as SystemError;
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    return ask(name, text, socketPath(place, name)).catch((second: SystemError) => {
+      // Without such a socket, or one for us, the first refusal says what it takes.
+      const isRefused = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM'].includes(second.code);
+      throw isRefused ? error : second;
+    });
+  }
+}
+
+function ask(name: string, text: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let tail = Buffer.alloc(0);

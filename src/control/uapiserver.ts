@@ -1,9 +1,10 @@
 /**
- * Serves the control socket: many clients at once, each with any number of requests, answered one
+ * Serves a daemon's sockets: many clients at once, each with any number of requests, answered one
  * after the other. Owns connections and limits; requests are taken apart by uapi/request.ts and
- * answered by whoever it is given, and the socket's file is socketfile.ts'.
+ * answered by the function it is given, and the socket's file is socketfile.ts'.
  *
- * What a client may ask of us, all of which only root can reach (the socket's mode is 0600):
+ * What the clients of one socket may ask of us (those of the control socket are root, since its
+ * mode is 0600; others get less, see observing.ts):
  *
  *   a line of 4,096 bytes and a request of 16 Mi characters; what is longer, or no request at all,
  *   ends the connection, after the answers to the requests before it
@@ -18,26 +19,44 @@
 
 import type { Socket } from 'node:net';
 import { monotonicMs } from '../sys/clock.ts';
-import { type Request, RequestReader } from '../uapi/request.ts';
+import { type Operation, type Request, RequestReader } from '../uapi/request.ts';
+import { EACCES, refuseSet } from '../uapi/response.ts';
 import { SocketFile, type SocketFileListener } from './socketfile.ts';
 import { controlPlace, openUapiSocket, UAPI_DIRECTORY } from './uapisocket.ts';
 import { UnixListener } from './unixlistener.ts';
 
-export interface UapiServerOptions extends SocketFileListener {
-  /** The interface's name. */
-  readonly name: string;
+export interface ClientOptions {
   /**
    * Answers one request; the client's next one waits for it. May not throw nor reject: what it
    * throws is our own bug and ends the process.
    */
   readonly handle: (request: Request) => string | Promise<string>;
+  /** What may be asked: everything by default. Anything else is refused with EACCES. */
+  readonly permitted?: ReadonlySet<Operation>;
+  /** How many connections there may be at once; 256 by default. */
+  readonly clientsMax?: number;
+  /**
+   * For how many times as long as a turn's answers took nobody is answered after them; 0 by default.
+   */
+  readonly rest?: number;
+  /** How long a connection may stand still; a minute by default. */
+  readonly idleTimeoutMs?: number;
+}
+
+export interface ServerOptions extends ClientOptions, SocketFileListener {
+  /** A listening socket, and its file. Both are the server's from here on. */
+  readonly fd: number;
+  readonly file: SocketFile;
+}
+
+export interface UapiServerOptions extends ClientOptions, SocketFileListener {
+  /** The interface's name. */
+  readonly name: string;
   /** A listening socket at this name's path (WG_UAPI_FD), which the server owns from here on. */
   readonly fd?: number;
   /** The file of that socket, which the server owns from here on, too. */
   readonly file?: SocketFile | undefined;
   readonly directory?: string;
-  /** How long a connection may stand still; a minute by default. */
-  readonly idleTimeoutMs?: number;
 }
 
 export interface UapiServer {
@@ -52,7 +71,7 @@ export interface UapiServer {
   finish(): Promise<void>;
 }
 
-const MAX_CLIENTS = 256;
+const CLIENTS_MAX = 256;
 const IDLE_TIMEOUT_MS = 60_000;
 const HELD_MAX = 64 * 1024 * 1024;
 const TURN_MS = 1;
@@ -66,7 +85,13 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
   const { name, directory = UAPI_DIRECTORY } = options;
   const fd = options.fd ?? openUapiSocket(name, directory);
   const file = options.file ?? new SocketFile(name, controlPlace(directory));
-  const clients = new Clients(options.handle, options.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
+  return serve({ ...options, fd, file });
+}
+
+/** @throws {SystemError} when the descriptor cannot listen */
+export function serve(options: ServerOptions): UapiServer {
+  const { fd, file } = options;
+  const clients = new Clients(options);
   const listener = new UnixListener({
     fd,
     path: file.path,
@@ -98,24 +123,28 @@ export async function serveUapi(options: UapiServerOptions): Promise<UapiServer>
 
 /** All connections, those that have stood still longest first. */
 class Clients {
-  readonly #handle: UapiServerOptions['handle'];
-  readonly #idleTimeoutMs: number;
+  readonly #options: ClientOptions;
+  readonly #clientsMax: number;
+  readonly #rest: number;
   readonly #clients = new Set<Client>();
   /** Those that have a request to be answered. */
   readonly #waiting = new Set<Client>();
   readonly #waitingForAll: (() => void)[] = [];
   #turn: NodeJS.Immediate | undefined;
+  #resting: NodeJS.Timeout | undefined;
 
-  constructor(handle: UapiServerOptions['handle'], idleTimeoutMs: number) {
-    this.#handle = handle;
-    this.#idleTimeoutMs = idleTimeoutMs;
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#clientsMax = options.clientsMax ?? CLIENTS_MAX;
+    this.#rest = options.rest ?? 0;
   }
 
   add(socket: Socket): void {
-    if (this.#clients.size >= MAX_CLIENTS) this.closeStillest();
-    const client = new Client(socket, this.#handle, this);
+    if (this.#clients.size >= this.#clientsMax) this.closeStillest();
+    const client = new Client(socket, this.#options, this);
     this.#clients.add(client);
-    socket.setTimeout(this.#idleTimeoutMs, () => client.close());
+    const idleTimeoutMs = this.#options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
+    socket.setTimeout(idleTimeoutMs, () => client.close());
   }
 
   remove(client: Client): void {
@@ -141,21 +170,37 @@ class Clients {
   /** Call when it has a request that can be answered. */
   wait(client: Client): void {
     this.#waiting.add(client);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#waiting.size === 0 || this.#resting !== undefined) return;
     this.#turn ??= setImmediate(this.#answer);
   }
 
   readonly #answer = (): void => {
     this.#turn = undefined;
-    const end = monotonicMs() + TURN_MS;
+    const begun = monotonicMs();
+    let now = begun;
     do {
       const [client] = this.#waiting;
-      if (client === undefined) return;
+      if (client === undefined) break;
       this.#waiting.delete(client);
       if (client.answer()) this.#waiting.add(client);
-    } while (monotonicMs() < end);
+      now = monotonicMs();
+    } while (now < begun + TURN_MS);
+    if (this.#rest > 0) this.#restFor(this.#rest * (now - begun));
+    if (this.#waiting.size === 0) return;
     this.#relieve();
-    if (this.#waiting.size > 0) this.#turn ??= setImmediate(this.#answer);
+    this.#schedule();
   };
+
+  #restFor(ms: number): void {
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      this.#schedule();
+    }, ms).unref();
+  }
 
   #relieve(): void {
     let held = 0;
@@ -168,13 +213,18 @@ class Clients {
   }
 
   close(): void {
-    clearImmediate(this.#turn);
+    this.#stopAnswering();
     for (const client of this.#clients) client.close();
   }
 
   endAll(): void {
-    clearImmediate(this.#turn);
+    this.#stopAnswering();
     for (const client of this.#clients) client.end(LAST_READ_MS);
+  }
+
+  #stopAnswering(): void {
+    clearImmediate(this.#turn);
+    clearTimeout(this.#resting);
   }
 
   /** Resolves when all connections are closed. */
@@ -189,9 +239,9 @@ class Clients {
 /** One connection. */
 class Client {
   readonly #socket: Socket;
-  readonly #handle: UapiServerOptions['handle'];
+  readonly #handle: ClientOptions['handle'];
   readonly #clients: Clients;
-  readonly #reader = new RequestReader();
+  readonly #reader: RequestReader;
   /** Requests that wait for their turn, or until the client has read the answers before. */
   #waiting: Request[] = [];
   /** Its answer takes time. */
@@ -200,9 +250,10 @@ class Client {
   #isRefused = false;
   #ignoredBytes = 0;
 
-  constructor(socket: Socket, handle: UapiServerOptions['handle'], clients: Clients) {
+  constructor(socket: Socket, { handle, permitted }: ClientOptions, clients: Clients) {
     this.#socket = socket;
     this.#handle = handle;
+    this.#reader = new RequestReader(permitted);
     this.#clients = clients;
     socket.on('data', (chunk) => {
       if (this.#isRefused) {
@@ -241,7 +292,9 @@ class Client {
     if (socket.destroyed || socket.writableEnded || socket.writableNeedDrain) return false;
     const request = this.#waiting.shift();
     if (request === undefined) return false;
-    if (request.operation === 'invalid') {
+    if (request.operation === 'invalid' || request.operation === 'refused') {
+      // Of what may not be asked, `set` is what others than tswg ask: the number is as wg wants it.
+      if (request.operation === 'refused') socket.write(refuseSet(EACCES));
       this.#isRefused = true;
       this.#isEnding = true;
       return this.#goOn();

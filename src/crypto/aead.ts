@@ -8,10 +8,7 @@
  */
 
 import { chacha20poly1305, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
-
-const KEY_BYTES = 32;
-export const TAG_BYTES = 16;
-export const XNONCE_BYTES = 24;
+import { KEY_BYTES, TAG_BYTES } from './suite.ts';
 
 /** A cipher of @noble's, ready for one message. */
 type Cipher = ReturnType<typeof chacha20poly1305>;

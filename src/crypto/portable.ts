@@ -10,11 +10,9 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import type { Arena } from '../arena.ts';
-import { counterNonce, TAG_BYTES, xsealInto } from './aead.ts';
+import { counterNonce, xsealInto } from './aead.ts';
 import { secretBytes, wipe } from './bytes.ts';
-import type { CryptoSuite, Opener, Sealer } from './suite.ts';
-
-const KEY_BYTES = 32;
+import { type CryptoSuite, KEY_BYTES, type Opener, type Sealer, TAG_BYTES } from './suite.ts';
 
 /** Works on packets in `arena`, of which it reserves nothing. */
 export function createPortableSuite(arena: Arena): CryptoSuite {

@@ -6,6 +6,13 @@
  * the same everywhere.
  */
 
+/** A key of any primitive, secret or public, what two of them agree on, and a BLAKE2s hash. */
+export const KEY_BYTES = 32;
+/** The authenticator that ends everything sealed (RFC 8439). */
+export const TAG_BYTES = 16;
+/** XChaCha20-Poly1305's nonce, which may be random. */
+export const XNONCE_BYTES = 24;
+
 /** Seals packets of the arena in place with one key. Owns its copy of the key until `wipe`. */
 export interface Sealer {
   /**

@@ -3,19 +3,24 @@
  * operator's, entered when all is open, if at all. What it takes away is sandbox/sandbox.ts'.
  */
 
-import { secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
+import { secretMemory } from '../crypto/openssl/secretmemory.ts';
 import {
   enterSandbox,
+  NO_SANDBOX,
   planSandbox,
+  type Sandbox,
   type SandboxOptions,
   type SandboxPlan,
 } from '../sandbox/sandbox.ts';
 import type { DaemonOptions } from './options.ts';
 import type { Subsystem } from './subsystem.ts';
+import type { DaemonTrouble } from './troubles.ts';
+
+const NOT_ASKED_FOR = 'off (the program that runs the daemon has not asked for it)';
 
 export class Confinement implements Subsystem {
   readonly #plan: SandboxPlan | undefined;
-  #facts: Readonly<Record<string, string>> = {};
+  #sandbox: Sandbox = NO_SANDBOX;
 
   /** @throws Error with one line for the operator */
   constructor({ name, sandbox, environment }: DaemonOptions) {
@@ -24,13 +29,20 @@ export class Confinement implements Subsystem {
 
   /** Gives up every right that is not needed any more; before anything comes from the network. */
   enter(options: SandboxOptions): void {
-    this.#facts =
+    this.#sandbox =
       this.#plan === undefined
-        ? { sandbox: 'off (the program that runs the daemon has not asked for it)' }
+        ? { steps: new Map([['', NOT_ASKED_FOR]]), gaps: [] }
         : enterSandbox(this.#plan, options);
   }
 
-  facts(): Readonly<Record<string, string>> {
-    return { ...this.#facts, sandbox_key_memory: secretMemoryFact() };
+  /** How it stands with each step of the sandbox, by its name; that there is none, by the empty one. */
+  get steps(): ReadonlyMap<string, string> {
+    return this.#sandbox.steps;
+  }
+
+  troubles(): DaemonTrouble[] {
+    const { refusal, ordinaryKeys } = secretMemory();
+    if (refusal === '' && ordinaryKeys === 0) return [...this.#sandbox.gaps];
+    return [...this.#sandbox.gaps, { code: 'keysSwappable', error: refusal, keys: ordinaryKeys }];
   }
 }

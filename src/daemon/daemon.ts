@@ -7,14 +7,20 @@
  */
 
 import { Arena } from '../arena.ts';
+import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile } from '../control/socketfile.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
 import { type Floodgate, openFloodgate } from '../gate/floodgate.ts';
-import { type Inherited, packEstate, unpackEstate, useEstate } from '../handover/estate.ts';
-import { Upgrade } from '../handover/upgrade.ts';
+import type { PackedContents } from '../handover/handover.ts';
+import {
+  packContents,
+  type UnpackedContents,
+  unpackContents,
+  useContents,
+} from '../handover/packing.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
@@ -22,8 +28,9 @@ import { createKernels } from '../packet/kernels/fastest.ts';
 import type { Kernels } from '../packet/kernels/kernels.ts';
 import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
-import { Loop } from '../sys/loop.ts';
+import { type Loop, openLoop } from '../sys/loop.ts';
 import { drainSoon } from '../sys/poller.ts';
+import type { BoundSockets } from '../udp/udp.ts';
 import { VERSION } from '../version.ts';
 import { Confinement } from './confinement.ts';
 import { ControlSocket } from './controlsocket.ts';
@@ -35,6 +42,7 @@ import { Signals } from './signals.ts';
 import { Subsystems } from './subsystem.ts';
 import { TunnelInterface } from './tunnelinterface.ts';
 import { Underlay } from './underlay.ts';
+import { Upgrade } from './upgrade.ts';
 
 /** Room for the largest batch of either side and for what the Device adds to it. */
 const ARENA_BYTES = 6 * 1024 * 1024;
@@ -43,6 +51,7 @@ export class Daemon {
   readonly ending: Ending;
   readonly #options: ProgramOptions;
   readonly #offload: boolean;
+  readonly #isWarm: boolean;
   /** Of the first of all who have followed each other. */
   #startedAt = monotonicMs();
   readonly #log: Log;
@@ -57,6 +66,7 @@ export class Daemon {
   readonly #persistence: Persistence | undefined;
   readonly #confinement: Confinement;
   readonly #control: ControlSocket;
+  readonly #observing: Observing;
   readonly #operator: Operator;
   readonly #upgrade: Upgrade;
   readonly #signals: Signals;
@@ -66,13 +76,14 @@ export class Daemon {
   /** @throws Error with one line for the operator */
   constructor(options: ProgramOptions) {
     this.#options = options;
-    const { environment = {}, predecessor, held } = options;
+    const { environment = {}, takeover, held } = options;
     this.#offload = environment.TSWG_NO_OFFLOAD !== '1';
-    const heldFile = predecessor ? openHeldSocketFile(options.name, held?.controlFd) : null;
+    this.#isWarm = environment.TSWG_WARM !== '0';
+    const heldFile = takeover ? openHeldSocketFile(options.name, held?.controlFd) : null;
     // The interface may have been renamed since the first of all was started.
     const name = heldFile?.name ?? options.name;
     this.#log = new Log(name, options.logLevel, options.writeLog, () => new Date());
-    this.ending = new Ending(this.#log, predecessor === undefined);
+    this.ending = new Ending(this.#log, takeover === undefined);
     this.#control = new ControlSocket(heldFile, {
       log: this.#log,
       ending: this.ending,
@@ -84,16 +95,13 @@ export class Daemon {
     this.#gate = openFloodgate({ onDrop: this.#countDrop, onNote: this.#note });
     this.#path = this.#createPath();
     this.#persistence = this.#createPersistence(name);
-    this.#loop = new Loop({
-      deadline: () => this.#path.device.nextTimeout(),
-      onDeadline: this.#path.handleTimeout,
-      onPause: this.#path.stayWarm,
-      onBug: this.ending.surface,
-    });
+    this.#loop = this.#openLoop();
     this.#underlay = this.#createUnderlay();
     this.#interface = this.#createInterface();
     this.#upgrade = this.#createUpgrade();
     this.#operator = this.#createOperator();
+    const [handle, onNote] = [this.#operator.observe, this.#note];
+    this.#observing = new Observing({ handle, onNote, fileFd: held?.observeFd });
     this.#signals = new Signals({
       ending: this.ending,
       stop: options.stop,
@@ -117,10 +125,12 @@ export class Daemon {
         },
       },
       this.#confinement,
+      this.#observing,
       this.#control,
       ...(this.#persistence === undefined ? [] : [this.#persistence]),
       {
-        facts: () => (underlay.trouble === '' ? {} : { socket: underlay.trouble }),
+        troubles: () =>
+          underlay.trouble === '' ? [] : [{ code: 'noSocket', why: underlay.trouble }],
         stop: () => underlay.close(),
       },
       { stop: () => this.#gate.close() },
@@ -133,11 +143,23 @@ export class Daemon {
     ]);
   }
 
+  #openLoop(): Loop {
+    const options = {
+      deadline: () => this.#path.device.nextTimeout(),
+      onDeadline: this.#path.handleTimeout,
+      onPause: this.#path.stayWarm,
+      onBug: this.ending.surface,
+    };
+    return openLoop(options, (line) => this.#log.debug(line));
+  }
+
   #createPath(): Datapath {
     return new Datapath({
       arena: this.#arena,
       suite: this.#suite,
-      gate: this.#gate,
+      guard: this.#gate,
+      warm: this.#isWarm,
+      onHold: (isHeld) => this.#interface.hold(isHeld),
       observe: (event) => {
         this.#subsystems.noticed(event);
         drainSoon();
@@ -164,7 +186,9 @@ export class Daemon {
       isPersistent: this.#persistence !== undefined,
       tun: { kernels: this.#kernels, ...this.#ways() },
       onNamed: (name) => {
-        if (this.#control.follow(name)) this.#upgrade.rename();
+        if (!this.#control.follow(name)) return;
+        this.#observing.follow(name);
+        this.#upgrade.rename();
       },
     });
   }
@@ -180,7 +204,7 @@ export class Daemon {
       successor: this.#options.successor,
       path: this.#path,
       log: this.#log,
-      pack: () => packEstate(this.#path, this.#control.server, this.#path.now - this.#startedAt),
+      pack: () => this.#pack(),
       onHandedOver: (pid) => {
         this.ending.handOver();
         this.#subsystems.stop(this.ending.kind);
@@ -191,12 +215,26 @@ export class Daemon {
     });
   }
 
+  #pack(): PackedContents {
+    const { tun } = this.#interface;
+    if (tun === undefined) throw new Error('daemon: no interface is open');
+    const belongings = {
+      ...{ tunFd: tun.fd, uapi: this.#control.server },
+      ...{ udp: this.#underlay.bound, observeFd: this.#observing.fd },
+    };
+    return packContents(this.#path, belongings, this.#path.now - this.#startedAt);
+  }
+
   #createOperator(): Operator {
     return new Operator({
       ...{ path: this.#path, underlay: this.#underlay, log: this.#log },
       ...{ ending: this.ending, upgrade: this.#upgrade },
-      startedAt: () => this.#startedAt,
-      facts: () => this.#subsystems.facts(),
+      subject: {
+        ...{ path: this.#path, confinement: this.#confinement, persistence: this.#persistence },
+        observing: this.#observing,
+        startedAt: () => this.#startedAt,
+      },
+      troubles: () => this.#subsystems.troubles(),
       onChange: () => this.#subsystems.changed(),
     });
   }
@@ -204,6 +242,7 @@ export class Daemon {
   /** What of a successor's opening takes a right. @throws {SystemError} */
   prepareTakingOver(): void {
     this.#persistence?.open();
+    this.#observing.open(this.#control.file?.name ?? this.#options.name);
     this.#interface.prepare();
   }
 
@@ -214,9 +253,10 @@ export class Daemon {
     if (file === undefined) return;
     this.#upgrade.open({
       name: file.name,
-      index: held?.interfaceIndex ?? numberInSysfs(this.#path.tun?.name ?? file.name),
+      index: held?.interfaceIndex ?? numberInSysfs(this.#interface.tun?.name ?? file.name),
       socketDirectory: file.place.directory,
       controlFd: file.fd,
+      observing: this.#observing.remains,
       stateDirectory,
       log: lastLog,
     });
@@ -231,7 +271,8 @@ export class Daemon {
         drainSoon();
       };
       const moved = (): number => this.#path.moved;
-      const options = { arena, suite, kernels, loop, offload: this.#offload, moved, onEnd };
+      const [offload, warm] = [this.#offload, this.#isWarm];
+      const options = { arena, suite, kernels, loop, offload, warm, moved, onEnd };
       this.#rehearsal = openRehearsal(options, (line) => this.#log.debug(line));
     });
   }
@@ -254,34 +295,38 @@ export class Daemon {
    * @throws {SystemError} or Error with one line for the operator
    */
   async open(): Promise<void> {
-    const { predecessor } = this.#options;
-    const inherited = predecessor && unpackEstate(predecessor.take());
-    const { tunFd, uapiFd } = inherited ?? this.#options;
+    const { takeover } = this.#options;
+    const given = takeover && unpackContents(takeover.take());
+    const { tunFd, uapiFd } = given ?? this.#options;
     const tun = this.#interface.open(this.#options.name, tunFd);
     await this.#control.open(tun.name, uapiFd, this.#operator.answer);
-    if (inherited !== undefined) this.#inherit(inherited);
-    predecessor?.begin(process.pid, VERSION);
+    if (given === undefined) this.#observing.open(tun.name);
+    this.#observing.serve(given?.observeFd);
+    if (given !== undefined) this.#takeOver(given);
+    takeover?.begin(process.pid, VERSION);
     this.ending.takeOver();
-    if (inherited !== undefined) this.#persistence?.carryOn();
+    if (given !== undefined) this.#persistence?.carryOn();
     else this.#persistence?.restore(this.#path.now, tun.isTakenOver);
     this.#interface.begin();
-    if (this.#path.device.isUp && inherited === undefined) this.#resume();
+    if (this.#path.device.isUp && given === undefined) this.#resume();
     this.#signals.open();
-    predecessor?.serve();
+    takeover?.serve();
     this.#log.debug(`Started, version ${VERSION}`);
   }
 
-  #inherit(inherited: Inherited): void {
-    this.#startedAt = monotonicMs() - inherited.bequest.uptimeMs;
-    useEstate(inherited, this.#path, this.#underlay, interfaceIndex);
+  #takeOver(given: UnpackedContents): void {
+    this.#startedAt = monotonicMs() - given.contents.uptimeMs;
+    const successors = {
+      setMtu: (mtu: number) => this.#interface.setMtu(mtu),
+      adopt: (udp: BoundSockets) => this.#underlay.adopt(udp),
+    };
+    useContents(given, this.#path, successors, interfaceIndex);
     this.#log.isDebugging = this.#path.device.isDebugging;
   }
 
   /** The interface was taken over and is up: the sessions of before are followed by new ones. */
   #resume(): void {
-    this.#path.begin();
-    this.#persistence?.resume(this.#path.now);
-    this.#path.end();
+    this.#path.turn(() => this.#persistence?.resume(this.#path.now));
   }
 
   /** Closes all that is open and erases every key; to whom the rest falls is the ending's kind. */

@@ -17,13 +17,13 @@ export async function runDaemon(options: ProgramOptions): Promise<number> {
   let daemon: Daemon | undefined;
   try {
     daemon = new Daemon(options);
-    if (options.predecessor === undefined) await begin(daemon, options);
+    if (options.takeover === undefined) await begin(daemon, options);
     else await takeOver(daemon, options);
     const code = await daemon.ending.finished;
     if (!daemon.ending.isSucceeded) options.onStopping?.();
     return code;
   } catch (error) {
-    options.predecessor?.fail((error as Error).message);
+    options.takeover?.fail((error as Error).message);
     throw error;
   } finally {
     await daemon?.close();

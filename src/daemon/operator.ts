@@ -3,20 +3,23 @@
  * know. Joins the Device, its sockets, its state and what uapi/ makes of all that.
  */
 
-import { type Datapath, pathFacts } from '../datapath/datapath.ts';
-import { type DeviceStats, wipeKeys } from '../device/configuration.ts';
-import type { Upgrade } from '../handover/upgrade.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import { wipeKeys } from '../device/configuration.ts';
+import { measure } from '../device/metric.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
-import { formatState } from '../uapi/get.ts';
+import { formatObservedState, formatState } from '../uapi/get.ts';
 import type { Request } from '../uapi/request.ts';
-import { acceptSet, answer, EAGAIN, EIO, refuseSet } from '../uapi/response.ts';
+import { acceptSet, answer, EAGAIN, EIO, refuseGet, refuseSet } from '../uapi/response.ts';
 import { parseSet } from '../uapi/set.ts';
-import { formatStats } from '../uapi/stats.ts';
+import { formatStats, type Stats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
 import type { Ending } from './ending.ts';
+import { DAEMON_METRICS, type DaemonSubject } from './metrics.ts';
+import type { DaemonTrouble } from './troubles.ts';
 import type { Underlay } from './underlay.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface OperatorOptions {
   readonly path: Datapath;
@@ -24,10 +27,9 @@ export interface OperatorOptions {
   readonly log: Log;
   readonly ending: Ending;
   readonly upgrade: Upgrade;
-  /** When the first of all who have followed each other began; monotonic ms. */
-  readonly startedAt: () => number;
-  /** What every part of the daemon has to show. */
-  readonly facts: () => Readonly<Record<string, string>>;
+  /** What there is to observe beside the Device, and what is wrong with any part. */
+  readonly subject: DaemonSubject;
+  readonly troubles: () => readonly DaemonTrouble[];
   /** The operator has changed the configuration. */
   readonly onChange: () => void;
 }
@@ -39,20 +41,37 @@ export class Operator {
     this.#options = options;
   }
 
-  /** Answers a request, in a turn of its own; an upgrade's answer takes as long as that does. */
+  /** Answers a request; an upgrade's answer takes as long as that does. */
   readonly answer = (request: Request): string | Promise<string> => {
     const { path, ending, upgrade } = this.#options;
     // What was asked just before another process took over: it will know.
     if (ending.isSucceeded) return refuseSet(EAGAIN);
-    path.begin();
     try {
       if (request.operation === 'upgrade') return upgrade.request();
-      if (request.operation === 'set') return this.#set(request.lines);
+      if (request.operation === 'set') return path.turn(() => this.#set(request.lines));
+      path.readClock();
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       return this.#get();
     } catch (error) {
       ending.surface(error);
       return refuseSet(EIO);
+    }
+  };
+
+  /** Answers an observer's `get` or `stats`: no key is told. */
+  readonly observe = (request: Request): string => {
+    const { path, ending } = this.#options;
+    if (ending.isSucceeded) return refuseGet(EAGAIN);
+    path.readClock();
+    try {
+      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
+      const state = path.device.state();
+      // Before anything is made of it.
+      wipeKeys(state);
+      return answer(formatObservedState(state, path.device.publicKey(), VERSION));
+    } catch (error) {
+      ending.surface(error);
+      return refuseGet(EIO);
     }
   };
 
@@ -81,25 +100,21 @@ export class Operator {
     }
     path.device.configure(path.now, parsed.ok);
     wipeKeys(parsed.ok);
-    if (path.udp !== undefined) path.device.setListenPort(path.udp.port);
+    underlay.tellPort();
     onChange();
     if (parsed.ok.debug !== undefined) log.isDebugging = parsed.ok.debug;
-    path.end();
     return acceptSet();
   }
 
-  #stats(): DeviceStats {
-    const { path, startedAt } = this.#options;
-    const { device, now } = path;
-    const stats = device.stats(now);
-    const facts = {
-      version: VERSION,
-      pid: String(process.pid),
-      uptime_seconds: String(Math.floor((now - startedAt()) / 1_000)),
-      ...stats.facts,
-      ...pathFacts(path),
-      ...this.#options.facts(),
+  #stats(): Stats {
+    const { path, subject, troubles } = this.#options;
+    const own = measure(DAEMON_METRICS, subject);
+    const stats = path.device.stats(path.now);
+    return {
+      facts: { ...own.facts, ...stats.facts },
+      counters: { ...own.counters, ...stats.counters },
+      troubles: [...stats.troubles, ...troubles()],
+      peers: stats.peers,
     };
-    return { ...stats, facts };
   }
 }

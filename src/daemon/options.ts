@@ -3,10 +3,11 @@
  * else.
  */
 
+import type { Takeover } from '../handover/handover.ts';
 import type { Remains } from '../handover/starter.ts';
-import type { Predecessor } from '../handover/succession.ts';
-import type { Successor } from '../handover/upgrade.ts';
+import type { Held } from '../host/launch.ts';
 import type { LogLevel, LogPriority } from '../log.ts';
+import type { Successor } from './upgrade.ts';
 
 export interface DaemonOptions {
   /** The interface's name. */
@@ -30,8 +31,8 @@ export interface DaemonOptions {
   /** A listening UNIX socket that is open already (WG_UAPI_FD). */
   readonly uapiFd?: number;
   /**
-   * The variables TSWG_CRYPTO, TSWG_NO_OFFLOAD, TSWG_USER and TSWG_SANDBOX, which `tswgd --help`
-   * explains. None of them by default: the process's own environment is never read.
+   * The variables TSWG_CRYPTO, TSWG_NO_OFFLOAD, TSWG_WARM, TSWG_USER and TSWG_SANDBOX, which
+   * `tswgd --help` explains. None of them by default: the process's own environment is never read.
    */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /**
@@ -50,10 +51,10 @@ export interface DaemonOptions {
 
 /** What only a program can be told that starts its own successor and confines itself. */
 export interface ProgramOptions extends DaemonOptions {
-  /** The daemon that we are to follow, while it runs. */
-  readonly predecessor?: Predecessor;
+  /** Our end of the handover from the daemon that we are to follow. */
+  readonly takeover?: Takeover;
   /** What its starter holds for us; without it, it was of a version that holds nothing. */
-  readonly held?: { readonly controlFd: number; readonly interfaceIndex: number };
+  readonly held?: Held;
   /** How our own successor is started; without it there is no upgrade in place. */
   readonly successor?: Successor;
   /** Where the starter writes the last one, if the daemon cannot; see Remains. */

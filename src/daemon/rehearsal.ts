@@ -48,6 +48,8 @@ export interface RehearsalOptions {
   readonly kernels: Kernels;
   readonly loop: Loop;
   readonly offload: boolean;
+  /** Whether there is to be one, and the real path stays warm; there is, unless this is false. */
+  readonly warm?: boolean;
   /** Packets that the real path has moved: once they are many it needs no rehearsal. */
   readonly moved?: () => number;
   /** Called when it is over, to its end or not. */
@@ -102,7 +104,7 @@ export class Rehearsal {
 
   readonly #endPause = (): void => {
     const [left, right] = this.#ends;
-    for (const end of this.#ends) end.path.stayWarm();
+    for (const end of this.#ends) end.path.stayWarm?.();
     const pauses = this.#roundTrips / ROUND_TRIPS_TOGETHER;
     if (pauses % PAUSES_A_SESSION === 1) this.#meet();
     left.send(right, this.#roundTrips);
@@ -126,19 +128,23 @@ export class Rehearsal {
   }
 }
 
-/** Where there can be none the start is slower, no more: `onRefusal` gets a line for the log. */
+/**
+ * Undefined, and at its end at once, where it is not wanted or not possible: the start is slower
+ * then, no more, and `onRefusal` gets a line for the log.
+ */
 export function openRehearsal(
   options: RehearsalOptions,
   onRefusal: (line: string) => void,
 ): Rehearsal | undefined {
   try {
-    return new Rehearsal(options);
+    if (options.warm !== false) return new Rehearsal(options);
+    onRefusal('No rehearsal of the packet path: it was switched off');
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     onRefusal(`No rehearsal of the packet path: ${error.message}`);
-    options.onEnd?.();
-    return undefined;
   }
+  options.onEnd?.();
+  return undefined;
 }
 
 /**
@@ -173,6 +179,7 @@ function openNetwork({ arena, offload }: RehearsalOptions): readonly [Udp, Udp] 
 
 class End {
   readonly path: Datapath;
+  readonly #tun: Tun;
   readonly #udp: Udp;
   readonly #publicKey: Uint8Array;
   readonly #addresses: readonly [v4: Uint8Array, v6: Uint8Array];
@@ -194,16 +201,21 @@ class End {
     const [tunFd, farSide] = socketPair();
     this.#farSide = farSide;
     const device = { fd: tunFd, name: NAME, isTakenOver: false, hasHeader: true };
-    this.path.tun = new Tun(
+    this.#tun = new Tun(
       { ...device, takesTcp: true, takesUdp: true },
       { ...QUIET, mtu: MTU, arena, kernels, offload: true },
     );
-    this.path.udp = udp;
+    this.path.attachInterface(this.#tun);
+    this.path.attachTransport(udp);
     this.#watches = [
-      loop.watch(tunFd, this.path.readTun),
-      ...udp.sockets.map((socket) => loop.watch(socket.fd, () => this.path.readUdp(socket))),
-      loop.watch(farSide, () => {
-        if (read(farSide, this.#frame.address, this.#frame.bytes.length) > 0) onPacket();
+      loop.watch(tunFd, { readable: this.path.readInterface }),
+      ...udp.sockets.map((socket) =>
+        loop.watch(socket.fd, { readable: () => this.path.receive(socket) }),
+      ),
+      loop.watch(farSide, {
+        readable: () => {
+          if (read(farSide, this.#frame.address, this.#frame.bytes.length) > 0) onPacket();
+        },
       }),
     ];
     const privateKey = new Uint8Array(32);
@@ -256,7 +268,7 @@ class End {
     for (const watch of this.#watches) watch.close();
     this.path.close();
     this.#udp.close();
-    this.path.tun?.close();
+    this.#tun.close();
     close(this.#farSide);
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import type { DeviceEvent } from '../device/events.ts';
+import type { DaemonTrouble } from './troubles.ts';
 
 /**
  * What the daemon's end means to the interface, the control socket and the state:
@@ -17,8 +18,8 @@ import type { DeviceEvent } from '../device/events.ts';
 export type EndKind = 'stopped' | 'forGood' | 'byBug' | 'notOurs';
 
 export interface Subsystem {
-  /** What `stats` shows of it: names and values. */
-  facts?(): Readonly<Record<string, string>>;
+  /** What is wrong with it; what else there is to know of it are rows of metrics.ts. */
+  troubles?(): readonly DaemonTrouble[];
   /** Something rare happened to the Device, within the turn in which it did. */
   noticed?(event: DeviceEvent): void;
   /** The operator has changed the configuration. */
@@ -37,13 +38,13 @@ export interface Subsystem {
 export class Subsystems {
   readonly #all: readonly Subsystem[];
 
-  /** @param all in the order in which they end; facts are shown in the same order */
+  /** @param all in the order in which they end; troubles are shown in the same order */
   constructor(all: readonly Subsystem[]) {
     this.#all = all;
   }
 
-  facts(): Readonly<Record<string, string>> {
-    return Object.assign({}, ...this.#all.map((one) => one.facts?.()));
+  troubles(): DaemonTrouble[] {
+    return this.#all.flatMap((one) => one.troubles?.() ?? []);
   }
 
   noticed(event: DeviceEvent): void {

@@ -1,5 +1,5 @@
 /**
- * What the machine around the tunnel is like, told to the Device and the sockets: where the
+ * What the machine around the tunnel is like, told to the Device and the transport: where the
  * interface is, which addresses are our own, and that what was learnt of routes may not hold any
  * more. The kernel's side of it is tun/linkmonitor.ts and netlink/ownaddresses.ts.
  */
@@ -38,19 +38,19 @@ export class Surroundings implements Monitor {
 
   /** The interface is in another place; see `watchLink`, which tells of the first one at once. */
   readonly followPlace = ({ index, isHome }: Place): void => {
-    this.#path.link = isHome ? index : 0;
+    this.#path.setLink(isHome ? index : 0);
     this.#follow();
   };
 
   /** Routes, rules, addresses or links changed: paths are looked up again when they are next used. */
   readonly #follow = (): void => {
-    const { device, link } = this.#path;
-    this.#path.begin();
-    this.#path.udp?.forgetPaths(device.endpoints());
-    device.pathsChanged(this.#path.now);
-    const addresses = gatherOwnAddresses(this.#netlink, link, this.#localRoutes.get());
-    if (addresses !== null) device.setOwnAddresses(addresses);
-    this.#path.end();
+    this.#path.turn(() => {
+      const { device, link, now, transport } = this.#path;
+      transport?.forgetPaths?.(device.endpoints());
+      device.pathsChanged(now);
+      const addresses = gatherOwnAddresses(this.#netlink, link, this.#localRoutes.get());
+      if (addresses !== null) device.setOwnAddresses(addresses);
+    });
   };
 
   close(): void {

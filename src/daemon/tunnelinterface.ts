@@ -5,10 +5,10 @@
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { DEFAULT_MTU } from '../device/configuration.ts';
 import { watchSuspension } from '../host/suspension.ts';
 import type { Log } from '../log.ts';
-import type { Loop } from '../sys/loop.ts';
-import type { Watch } from '../sys/poller.ts';
+import type { ChangingWatch, Loop } from '../sys/loop.ts';
 import {
   type LinkEvents,
   type LinkState,
@@ -22,7 +22,6 @@ import type { EndKind, Subsystem } from './subsystem.ts';
 import { Surroundings } from './surroundings.ts';
 import type { Underlay } from './underlay.ts';
 
-const DEFAULT_MTU = 1420;
 const GONE = 'the interface was deleted';
 
 export interface TunnelInterfaceOptions {
@@ -43,7 +42,8 @@ export class TunnelInterface implements Subsystem {
   readonly #options: TunnelInterfaceOptions;
   #linkEvents: LinkEvents | undefined;
   readonly #monitors: Monitor[] = [];
-  #watch: Watch | undefined;
+  #tun: Tun | undefined;
+  #watch: ChangingWatch | undefined;
 
   constructor(options: TunnelInterfaceOptions) {
     this.#options = options;
@@ -65,7 +65,8 @@ export class TunnelInterface implements Subsystem {
       onGone: () => ending.endForGood(GONE),
       ...(fd === undefined ? {} : { fd }),
     });
-    path.tun = opened;
+    this.#tun = opened;
+    path.attachInterface(opened);
     return opened;
   }
 
@@ -73,9 +74,10 @@ export class TunnelInterface implements Subsystem {
   begin(): void {
     const { path, loop, tun, ending, isPersistent } = this.#options;
     const opened = this.#tun;
+    if (opened === undefined) throw new Error('tunnel interface: it is not open');
     const onBug = ending.surface;
     if (isPersistent) opened.setPersistent(true);
-    this.#watch = loop.watch(opened.fd, path.readTun);
+    this.#watch = loop.watch(opened.fd, { readable: path.readInterface });
     const surroundings = new Surroundings(path, onBug);
     this.#monitors.push(surroundings);
     const { followPlace: onPlace } = surroundings;
@@ -84,10 +86,20 @@ export class TunnelInterface implements Subsystem {
     this.#monitors.push(watchSuspension(tun.onNote, onBug));
   }
 
-  get #tun(): Tun {
-    const { tun } = this.#options.path;
-    if (tun === undefined) throw new Error('tunnel interface: it is not open');
-    return tun;
+  /** Undefined before it is opened. */
+  get tun(): Tun | undefined {
+    return this.#tun;
+  }
+
+  setMtu(mtu: number): void {
+    this.#options.path.device.setMtu(mtu);
+    if (this.#tun !== undefined) this.#tun.mtu = mtu;
+  }
+
+  /** While the transport takes no more, packets wait in the interface's queue. */
+  hold(isHeld: boolean): void {
+    const readable = this.#options.path.readInterface;
+    this.#watch?.change(isHeld ? {} : { readable });
   }
 
   readonly #follow = (link: LinkState): void => {
@@ -97,12 +109,11 @@ export class TunnelInterface implements Subsystem {
       return;
     }
     onNamed(link.name);
-    path.begin();
-    path.device.setMtu(link.mtu);
-    if (path.tun !== undefined) path.tun.mtu = link.mtu;
-    if (link.isUp && !path.device.isUp) this.#bringUp();
-    else if (!link.isUp && (path.device.isUp || underlay.trouble !== '')) this.#takeDown();
-    path.end();
+    path.turn(() => {
+      this.setMtu(link.mtu);
+      if (link.isUp && !path.device.isUp) this.#bringUp();
+      else if (!link.isUp && (path.device.isUp || underlay.trouble !== '')) this.#takeDown();
+    });
   };
 
   #bringUp(): void {
@@ -112,7 +123,7 @@ export class TunnelInterface implements Subsystem {
       return;
     }
     path.device.up(path.now);
-    log.debug(`Interface up, listening on UDP port ${path.udp?.port}`);
+    log.debug(`Interface up, listening on UDP port ${path.device.listenPort}`);
   }
 
   #takeDown(): void {
@@ -130,7 +141,8 @@ export class TunnelInterface implements Subsystem {
 
   close(kind: EndKind): void {
     const { path, isPersistent } = this.#options;
-    if (kind === 'forGood' && isPersistent) path.tun?.setPersistent(false);
-    path.tun?.close();
+    if (kind === 'forGood' && isPersistent) this.#tun?.setPersistent(false);
+    path.detachInterface();
+    this.#tun?.close();
   }
 }

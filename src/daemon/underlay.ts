@@ -27,6 +27,7 @@ export class Underlay {
   /** Why there is no socket although the interface is up; '' when all is well. */
   trouble = '';
   readonly #options: UnderlayOptions;
+  #udp: Udp | undefined;
   #watches: readonly Watch[] = [];
 
   constructor(options: UnderlayOptions) {
@@ -46,7 +47,12 @@ export class Underlay {
     }
   }
 
-  /** Goes on with the sockets of a predecessor. */
+  /** The sockets there are. */
+  get bound(): BoundSockets | undefined {
+    return this.#udp;
+  }
+
+  /** Continues with the sockets of a predecessor. */
   adopt(bound: BoundSockets): void {
     const { fwmark } = this.#options.path.device;
     this.#use(adoptUdp(bound, this.#udpOptions(bound.port, fwmark)));
@@ -59,7 +65,8 @@ export class Underlay {
    */
   apply(change: DeviceChange, now: number): void {
     const { path } = this.#options;
-    const { device, udp } = path;
+    const { device } = path;
+    const udp = this.#udp;
     const port = change.listenPort ?? device.listenPort;
     const fwmark = change.fwmark ?? device.fwmark;
     if (!device.isUp && this.trouble === '') {
@@ -73,13 +80,19 @@ export class Underlay {
     }
   }
 
+  /** Tells the Device which port is bound: after it was configured, maybe with any port. */
+  tellPort(): void {
+    if (this.#udp !== undefined) this.#options.path.device.setListenPort(this.#udp.port);
+  }
+
   /** The interface is down, or all ends. */
   close(): void {
     for (const watch of this.#watches) watch.close();
     this.#watches = [];
     this.#options.gate.guard([]);
-    this.#options.path.udp?.close();
-    this.#options.path.udp = undefined;
+    this.#options.path.detachTransport();
+    this.#udp?.close();
+    this.#udp = undefined;
     this.trouble = '';
   }
 
@@ -91,10 +104,13 @@ export class Underlay {
   #use(udp: Udp): void {
     const { path, loop } = this.#options;
     this.close();
-    path.udp = udp;
+    this.#udp = udp;
+    path.attachTransport(udp);
     this.#options.gate.guard(udp.sockets);
-    this.#watches = udp.sockets.map((socket) => loop.watch(socket.fd, () => path.readUdp(socket)));
-    path.device.setListenPort(udp.port);
+    this.#watches = udp.sockets.map((socket) =>
+      loop.watch(socket.fd, { readable: () => path.receive(socket) }),
+    );
+    this.tellPort();
   }
 
   #tryPort(port: number, fwmark: number): void {
@@ -104,7 +120,7 @@ export class Underlay {
   }
 
   #udpOptions(port: number, fwmark: number): UdpOptions {
-    const { arena, offload, onDrop, onNote } = this.#options;
-    return { arena, port, fwmark, offload, onDrop, onNote };
+    const { arena, gate, offload, onDrop, onNote } = this.#options;
+    return { arena, gate, port, fwmark, offload, onDrop, onNote };
   }
 }

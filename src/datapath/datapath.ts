@@ -1,59 +1,63 @@
 /**
- * The path of packets: joins a Device to an interface and its sockets, and owns the turn.
+ * The path of packets: joins a Device to an interface and a transport, and owns the turn.
  *
- * A turn begins when a descriptor is readable, a deadline is due or the operator asks for
- * something. It reads the clock once, gives the Device a bounded number of packets, flushes what
- * the Device put out, and takes the arena back.
+ * A turn begins when something can be read, a deadline is due or somebody asks for something. It
+ * reads the clock once, gives the Device a bounded number of packets, flushes what the Device put
+ * out, and takes the arena back. Turns follow each other and never lie in each other; what happens
+ * in one has its `now`. What kind of interface and transport there is, is not known here.
  */
 
 import type { Arena } from '../arena.ts';
 import { takeSecret } from '../crypto/openssl/secretmemory.ts';
-import type { CryptoSuite, Opener, Sealer } from '../crypto/suite.ts';
+import type { CryptoSuite } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
 import type { DeviceEvent } from '../device/events.ts';
-import type { Floodgate } from '../gate/floodgate.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
-import type { Tun } from '../tun/tun.ts';
-import type { DatagramSink, Udp } from '../udp/udp.ts';
-import type { UdpChannel } from '../udp/udpchannel.ts';
+import type { Guard } from './guard.ts';
+import type { Interface } from './interface.ts';
+import type { DatagramSink, Inlet, Transport } from './transport.ts';
+import { Warming } from './warming.ts';
 
-/** Packets a turn takes from one descriptor before the others have theirs. */
-const TUN_BUDGET = 256;
-const UDP_BUDGET = 256;
+/** Packets a turn takes from the interface or an inlet before the others have theirs. */
+const INTERFACE_BUDGET = 256;
+const INLET_BUDGET = 256;
 
 /** What a handshake message costs, in packets: a genuine one, and one that is refused. */
 const HANDSHAKE_WEIGHT = 30;
 const REFUSAL_WEIGHT = 3;
 
-/** As much as a small packet has, and its authenticator. */
-const PRACTICE_BYTES = 96;
-const PRACTICE_ROOM_BYTES = PRACTICE_BYTES + 16;
-
 export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
   readonly observe: (event: DeviceEvent) => void;
-  /** Guards the sockets, if there is one. */
-  readonly gate?: Floodgate;
+  /** Holds strangers back before the transport, if somebody does. */
+  readonly guard?: Guard;
+  /** Whether caches are kept warm in pauses (warming.ts); they are, unless this is false. */
+  readonly warm?: boolean;
+  /**
+   * Told at a turn's end when the transport takes no more, and when it does again: meanwhile the
+   * interface is not read, and watching it would be in vain.
+   */
+  readonly onHold?: (isHeld: boolean) => void;
 }
 
 export class Datapath {
   readonly device: Device;
-  tun: Tun | undefined;
-  udp: Udp | undefined;
-  /** The interface's index in the network where the sockets are; 0 when it is in another one. */
-  link = 0;
-  /** Monotonic ms of this turn. */
-  now = monotonicMs();
+  /** For the pauses of a session; undefined when caches are not to be kept warm. */
+  readonly stayWarm: (() => void) | undefined;
   readonly #arena: Arena;
-  readonly #suite: CryptoSuite;
-  readonly gate: Floodgate | undefined;
-  /** Keys for `stayWarm`, and how often they were used. */
-  #practice: { readonly sealer: Sealer; readonly opener: Opener; counter: number } | undefined;
-  /** Packets and datagrams read so far. */
-  moved = 0;
+  readonly #guard: Guard | undefined;
+  readonly #onHold: (isHeld: boolean) => void;
+  readonly #warming: Warming | undefined;
+  #interface: Interface | undefined;
+  #transport: Transport | undefined;
+  #link = 0;
+  #now = monotonicMs();
+  #isInTurn = false;
+  #isHeld = false;
+  #moved = 0;
   #turns = 0;
-  /** For how many turns this one tells the gate its cost; 0 for none. */
+  /** For how many turns this one tells the guard its cost; 0 for none. */
   #stride = 0;
   /** What this thread had computed when the turn began, if it tells. */
   #threadMsAtBegin = 0;
@@ -65,157 +69,222 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, observe, gate }: DatapathOptions) {
+  constructor({ arena, suite, observe, guard, warm = true, onHold }: DatapathOptions) {
     this.#arena = arena;
-    this.#suite = suite;
-    this.gate = gate;
+    this.#guard = guard;
+    this.#onHold = onHold ?? (() => {});
     this.device = new Device({
       arena,
       suite,
       random,
       wallClock: wallClockMs,
       takeSecret,
-      leadsInside: (endpoint) => this.link !== 0 && this.udp?.outgoingLink(endpoint) === this.link,
+      leadsInside: (endpoint) =>
+        this.#link !== 0 && this.#transport?.outgoingLink?.(endpoint) === this.#link,
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
-          this.udp?.transmit(offset, length, endpoint, trafficClass),
+          this.#transport?.transmit(offset, length, endpoint, trafficClass),
         deliver: (offset, length) => {
           this.#hasDelivered = true;
-          this.tun?.deliver(offset, length);
+          this.#interface?.deliver(offset, length);
         },
       },
       observe,
-      ...(gate === undefined ? {} : { doorkeeper: gate }),
+      ...(guard === undefined ? {} : { doorkeeper: guard }),
     });
+    this.#warming = warm ? new Warming({ arena, suite, readAll: this.#readAll }) : undefined;
+    this.stayWarm = this.#warming?.stayWarm;
   }
 
-  readonly readTun = (): void => {
-    this.begin();
-    const packets = this.tun?.read(this.#sendPacket, TUN_BUDGET) ?? 0;
-    this.moved += packets;
-    this.#work += packets;
-    this.end();
+  // What it joins.
+
+  get interface(): Interface | undefined {
+    return this.#interface;
+  }
+
+  get transport(): Transport | undefined {
+    return this.#transport;
+  }
+
+  /** The interface's owner opens and closes it. */
+  attachInterface(side: Interface): void {
+    if (this.#interface !== undefined) throw new Error('datapath: there is an interface');
+    this.#interface = side;
+  }
+
+  /** Packets for it are lost from now on; those of the batch too. */
+  detachInterface(): void {
+    this.#interface = undefined;
+  }
+
+  /** The transport's owner opens, watches and closes it. */
+  attachTransport(transport: Transport): void {
+    if (this.#transport !== undefined) throw new Error('datapath: there is a transport');
+    this.#transport = transport;
+  }
+
+  /** Datagrams for it are lost from now on; those of the batch too. */
+  detachTransport(): void {
+    this.#transport = undefined;
+  }
+
+  /** The interface's index in the network where the transport is; 0 when it is in another one. */
+  get link(): number {
+    return this.#link;
+  }
+
+  setLink(index: number): void {
+    this.#link = index;
+  }
+
+  /** How the guard stands, for `stats`. */
+  get guardFact(): string {
+    return this.#guard?.fact ?? 'none';
+  }
+
+  // Turns.
+
+  /** Monotonic ms of this turn, or of the last one. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Packets and datagrams read so far. */
+  get moved(): number {
+    return this.#moved;
+  }
+
+  readonly readInterface = (): void => {
+    this.#begin();
+    try {
+      if (this.#interface !== undefined && this.#transport?.isWritable !== false) {
+        const packets = this.#interface.read(this.#sendPacket, INTERFACE_BUDGET);
+        this.#moved += packets;
+        this.#work += packets;
+      }
+      this.#end();
+    } finally {
+      this.#isInTurn = false;
+    }
   };
 
-  readUdp(socket: UdpChannel): void {
-    this.begin();
+  /** @param inlet one of the attached transport's */
+  receive(inlet: Inlet): void {
+    this.#begin();
     this.#hasDelivered = false;
-    const { outcomes } = this.device;
-    const openedBefore = outcomes.opened;
-    const handed = socket.receive(this.#receiveDatagram, UDP_BUDGET);
-    this.moved += handed;
-    const opened = outcomes.opened - openedBefore;
-    this.#work += opened;
-    this.#strangers += handed - opened;
-    this.gate?.wasRead(socket.family, socket.isEmpty, this.now);
-    this.end();
+    try {
+      const { outcomes } = this.device;
+      const openedBefore = outcomes.opened;
+      const handed = inlet.receive(this.#receiveDatagram, INLET_BUDGET, this.#now);
+      this.#moved += handed;
+      const opened = outcomes.opened - openedBefore;
+      this.#work += opened;
+      this.#strangers += handed - opened;
+      this.#end();
+    } finally {
+      this.#isInTurn = false;
+    }
     // The kernel answers within the write: an echo's reply or an ACK waits on the interface now,
     // and need not wait until the descriptors have been polled again.
-    if (this.#hasDelivered) this.readTun();
+    if (this.#hasDelivered) this.readInterface();
   }
 
-  /** For the Device's deadlines, and for handshakes that wait their turn. */
+  /** For the Device's deadlines, for handshakes that wait their turn, and to look around. */
   readonly handleTimeout = (): void => {
-    this.begin();
-    this.end();
+    this.#begin();
+    try {
+      this.#end();
+    } finally {
+      this.#isInTurn = false;
+    }
   };
 
   /**
-   * Goes the ways of a packet in vain. A packet that comes some milliseconds after the last one
-   * then finds code and data of its way in the processor's caches (measured: a quarter of an idle
-   * ping's round trip). What came meanwhile is handled as ever.
+   * A turn of the caller's own making, for what puts something out: `body` asks of the Device what
+   * it likes, at `now`. After a body that throws nothing is flushed.
    */
-  readonly stayWarm = (): void => {
-    this.readTun();
-    for (const socket of this.udp?.sockets ?? []) this.readUdp(socket);
-    this.#practice ??= createPractice(this.#suite);
-    const { sealer, opener } = this.#practice;
-    const counter = this.#practice.counter++;
-    const offset = this.#arena.allocate(PRACTICE_ROOM_BYTES);
-    sealer.seal(offset, PRACTICE_BYTES, counter);
-    opener.open(offset, PRACTICE_BYTES, counter);
-    this.#arena.reset();
-  };
-
-  /** Erases every key. The interface and the sockets are closed by whoever opened them. */
-  close(): void {
-    this.device.close();
-    this.#practice?.sealer.wipe();
-    this.#practice?.opener.wipe();
-    this.#practice = undefined;
+  turn<T>(body: () => T): T {
+    this.#begin();
+    try {
+      const result = body();
+      this.#end();
+      return result;
+    } finally {
+      this.#isInTurn = false;
+    }
   }
 
-  /** Begins a turn of the caller's own making, which `end` ends. */
-  begin(): void {
-    this.now = monotonicMs();
+  /** Brings `now` up to date without a turn, for what puts nothing out. Returns it. */
+  readClock(): number {
+    if (this.#isInTurn) throw new Error('datapath: a turn has one time');
+    this.#now = monotonicMs();
+    return this.#now;
+  }
+
+  /** Erases every key. The interface and the transport are closed by whoever opened them. */
+  close(): void {
+    this.device.close();
+    this.#warming?.close();
+  }
+
+  readonly #readAll = (): void => {
+    this.readInterface();
+    for (const inlet of this.#transport?.inlets ?? []) this.receive(inlet);
+  };
+
+  #begin(): void {
+    if (this.#isInTurn) throw new Error('datapath: a turn within a turn');
+    this.#isInTurn = true;
+    this.#now = monotonicMs();
     this.#work = 0;
     this.#strangers = 0;
     this.#nuisance = 0;
-    const stride = this.gate?.turnsASample ?? 0;
+    const stride = this.#guard?.turnsASample ?? 0;
     this.#stride = stride > 0 && this.#turns++ % stride === 0 ? stride : 0;
     if (this.#stride > 0) this.#threadMsAtBegin = threadMs();
   }
 
-  end(): void {
-    if (this.gate?.isPressed) this.device.press(this.now);
+  #end(): void {
+    if (this.#guard?.isPressed) this.device.press(this.#now);
     if (this.device.queuedHandshakes > 0) this.#judgeHandshakes();
-    else if (this.device.nextTimeout() <= this.now) this.device.handleTimeout(this.now);
-    this.udp?.flush();
-    this.tun?.flush();
+    else if (this.device.nextTimeout() <= this.#now) this.device.handleTimeout(this.#now);
+    this.#transport?.flush();
+    this.#interface?.flush();
     this.#arena.reset();
-    if (this.gate !== undefined) this.#account(this.gate);
+    if (this.#guard !== undefined) this.#account(this.#guard);
+    const isHeld = this.#transport?.isWritable === false;
+    if (isHeld !== this.#isHeld) {
+      this.#isHeld = isHeld;
+      this.#onHold(isHeld);
+    }
   }
 
   /** Handshakes take their turns. */
   #judgeHandshakes(): void {
     const { outcomes } = this.device;
     const { judged, accepted } = outcomes;
-    this.device.handleTimeout(this.now);
+    this.device.handleTimeout(this.#now);
     const genuine = outcomes.accepted - accepted;
     this.#work += genuine * HANDSHAKE_WEIGHT;
     // They have been counted as strangers when they were read.
     this.#nuisance += (outcomes.judged - judged - genuine) * REFUSAL_WEIGHT;
   }
 
-  /** Tells the gate what of the turn's cost strangers have to answer for. */
-  #account(gate: Floodgate): void {
+  /** Tells the guard what of the turn's cost strangers have to answer for. */
+  #account(guard: Guard): void {
     const nuisance = this.#strangers + this.#nuisance;
     const all = nuisance + this.#work;
     if (all === 0 || this.#stride === 0) {
-      gate.turned(this.#strangers, 0, 0, this.now);
+      guard.turned(this.#strangers, 0, 0, this.#now);
       return;
     }
     const cost = (threadMs() - this.#threadMsAtBegin) * this.#stride;
-    gate.turned(this.#strangers, cost * (nuisance / all), cost, this.now);
+    guard.turned(this.#strangers, cost * (nuisance / all), cost, this.#now);
   }
 
   readonly #sendPacket = (offset: number, length: number): void =>
-    this.device.sendPacket(this.now, offset, length);
+    this.device.sendPacket(this.#now, offset, length);
 
   readonly #receiveDatagram: DatagramSink = (offset, length, endpoint, trafficClass) =>
-    this.device.receiveDatagram(this.now, offset, length, endpoint, trafficClass);
-}
-
-function createPractice(suite: CryptoSuite): { sealer: Sealer; opener: Opener; counter: number } {
-  const key = new Uint8Array(32);
-  random(key);
-  const practice = { sealer: suite.createSealer(key), opener: suite.createOpener(key), counter: 0 };
-  key.fill(0);
-  return practice;
-}
-
-/** How the path stands, for `stats`: its offloads, and what the system refused. */
-export function pathFacts({ tun, udp, gate }: Datapath): Record<string, string> {
-  const facts = { offload: offloadFact(tun, udp), gate: gate?.fact ?? 'none' };
-  const errors = [
-    ...[...(udp?.errors ?? [])].map(([error, count]) => [`udp_${error}`, String(count)]),
-    ...[...(tun?.errors ?? [])].map(([error, count]) => [`tun_${error}`, String(count)]),
-  ];
-  return { ...facts, ...Object.fromEntries(errors) };
-}
-
-function offloadFact(tun: Tun | undefined, udp: Udp | undefined): string {
-  const tunPart = tun?.isOffloading ? 'interface yes' : 'interface no';
-  if (udp === undefined) return tunPart;
-  return `${tunPart}, udp ${udp.isOffloading ? 'yes' : 'no'}`;
+    this.device.receiveDatagram(this.#now, offset, length, endpoint, trafficClass);
 }

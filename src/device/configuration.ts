@@ -6,6 +6,11 @@
 import { wipe } from '../crypto/bytes.ts';
 import type { Prefix } from '../packet/address.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Measured } from './metric.ts';
+import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
+
+/** Of a new interface: a path's usual 1500 less what a WireGuard packet over IPv6 adds, 80. */
+export const DEFAULT_MTU = 1420;
 
 export interface AllowedIpChange {
   readonly prefix: Prefix;
@@ -81,18 +86,19 @@ export interface PeerMemory {
   readonly receivedTimestamp: Uint8Array;
 }
 
-/** Named counters in the order they are shown; values are plain counts. */
-export type Counters = Readonly<Record<string, number>>;
+/** What there is to observe at one moment: what the tables of metrics.ts say, and the troubles. */
+export interface DeviceStats extends Measured {
+  /** None when all is well. */
+  readonly troubles: readonly DeviceTrouble[];
+  /** In the order in which they were added. */
+  readonly peers: readonly PeerStats[];
+}
 
-export interface DeviceStats {
-  /** Short facts about the running daemon, for example `crypto: openssl`. */
-  readonly facts: Readonly<Record<string, string>>;
-  readonly counters: Counters;
-  readonly peers: readonly {
-    readonly publicKey: Uint8Array;
-    readonly facts: Readonly<Record<string, string>>;
-    readonly counters: Counters;
-  }[];
+export interface PeerStats extends Measured {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** None when all is well. */
+  readonly troubles: readonly PeerTrouble[];
 }
 
 /** Erases the keys in a change that was carried out, or in a state that was told: nobody else's. */

@@ -5,9 +5,9 @@
  */
 
 import { equalConstantTime, isZero, wipe } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import { Handshake } from '../noise/handshake.ts';
 import type { Identity } from '../noise/identity.ts';
-import { KEY_BYTES } from '../noise/messages.ts';
 import type { DeviceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';

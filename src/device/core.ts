@@ -15,6 +15,7 @@ import { CookieChecker } from '../noise/cookie.ts';
 import type { Identity } from '../noise/identity.ts';
 import { Allowance } from './allowance.ts';
 import { AllowedIps } from './allowedips.ts';
+import { DEFAULT_MTU } from './configuration.ts';
 import { DeadlineTable } from './deadlines.ts';
 import { type Doorkeeper, NO_DOORKEEPER } from './doorkeeper.ts';
 import { type DropReason, Drops } from './drops.ts';
@@ -112,7 +113,7 @@ export class Core {
   identity: Identity | null = null;
   isUp = false;
   isDebugging = false;
-  mtu = 1420;
+  mtu = DEFAULT_MTU;
   listenPort = 0;
   fwmark = 0;
   ownAddresses: OwnAddresses = NO_OWN_ADDRESSES;

@@ -12,13 +12,13 @@
  *   nextTimeout       when to call handleTimeout next
  */
 
-import { bequeath, type DeviceBequest, inherit, reclaim } from './bequest.ts';
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions, type Outcomes } from './core.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
+import { type DeviceHandover, handOver, takeBack, takeOver } from './handover.ts';
 import { memories, recall, resume } from './memory.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
@@ -161,6 +161,11 @@ export class Device {
     for (const { endpoint } of this.core.peers.values()) if (endpoint !== null) yield endpoint;
   }
 
+  /** A copy of the interface's own public key; null when it has no key. */
+  publicKey(): Uint8Array | null {
+    return this.core.identity?.publicKey.slice() ?? null;
+  }
+
   /** A copy of what `get` shows; the keys in it are the caller's to wipe. */
   state(): DeviceState {
     return state(this.core);
@@ -184,22 +189,22 @@ export class Device {
     return resume(this.core, now);
   }
 
-  /** All that a successor in another process needs to `inherit`, to go on unnoticed. Copies. */
-  bequeath(now: number): DeviceBequest {
-    return bequeath(this.core, now);
+  /** All that a successor in another process needs to `takeOver` and continue unnoticed. Copies. */
+  handOver(now: number): DeviceHandover {
+    return handOver(this.core, now);
   }
 
   /**
-   * Goes on where a predecessor stopped: after `configure` with all but the keys, instead of `recall`
-   * and `up`. Erases the bequest's keys.
+   * Continues where a predecessor stopped: after `configure` with all but the keys, instead of `recall`
+   * and `up`. Erases the handover's keys.
    */
-  inherit(bequest: DeviceBequest, remembered: readonly PeerMemory[]): void {
-    inherit(this.core, bequest, remembered);
+  takeOver(handover: DeviceHandover, remembered: readonly PeerMemory[]): void {
+    takeOver(this.core, handover, remembered);
   }
 
-  /** After a `bequeath` to a successor that then failed: goes on, but with none of the sessions. */
-  reclaim(now: number): number {
-    return reclaim(this.core, now);
+  /** After a `handOver` to a successor that then failed: continues, but with none of the sessions. */
+  takeBack(now: number): number {
+    return takeBack(this.core, now);
   }
 
   stats(now: number): DeviceStats {

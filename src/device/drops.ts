@@ -61,10 +61,10 @@ export class Drops {
     return this.#counts[reason];
   }
 
-  /** The reasons that occurred, in the order of DROP_REASONS, as `drop_<reason>`. */
-  entries(): [name: string, count: number][] {
+  /** The reasons that occurred, in the order of DROP_REASONS. */
+  entries(): [reason: DropReason, packets: number][] {
     return DROP_REASON_NAMES.filter((name) => this.#counts[name] > 0).map((name) => [
-      `drop_${name}`,
+      name,
       this.#counts[name],
     ]);
   }

@@ -3,6 +3,7 @@
  * (2.1) with the sticky source address. A plain value: sockets and their structures are io's.
  */
 
+import { sameBytes } from '../bytes.ts';
 import { formatAddress } from '../packet/address.ts';
 
 export class Endpoint {
@@ -68,10 +69,4 @@ export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.family === 4) return `${address}:${endpoint.port}`;
   const scope = endpoint.scope === 0 ? '' : `%${endpoint.scope}`;
   return `[${address}${scope}]:${endpoint.port}`;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -5,8 +5,7 @@
  */
 
 import { INITIATIONS_PER_SECOND, REJECT_AFTER_TIME_MS } from '../noise/constants.ts';
-import { TIMESTAMP_BYTES } from '../noise/messages.ts';
-import { addSeconds, compareTimestamps, writeTimestamp } from '../noise/tai64n.ts';
+import { addSeconds, compareTimestamps, TIMESTAMP_BYTES, writeTimestamp } from '../noise/tai64n.ts';
 import type { PeerMemory } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';

@@ -6,6 +6,7 @@
  * Everything here is hostile until it decrypts: whatever is wrong ends in a counted drop.
  */
 
+import { TAG_BYTES } from '../crypto/suite.ts';
 import {
   COOKIE_REPLY,
   COOKIE_REPLY_RECEIVER,
@@ -18,7 +19,6 @@ import {
   readCounter,
   readReceiverIndex,
   readUint32,
-  TAG_BYTES,
 } from '../noise/messages.ts';
 import { openInitiation } from '../noise/openedinitiation.ts';
 import {

@@ -5,6 +5,7 @@
  */
 
 import { HEADROOM_BYTES, TAILROOM_BYTES } from '../arena.ts';
+import { TAG_BYTES } from '../crypto/suite.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import type { Keypair } from '../noise/keypair.ts';
 import {
@@ -12,7 +13,6 @@ import {
   DATA_HEADER_BYTES,
   INITIATION_BYTES,
   RESPONSE_BYTES,
-  TAG_BYTES,
   writeDataHeader,
 } from '../noise/messages.ts';
 import { createUnreachable, ICMP_ANSWER_BYTES_MAX } from '../packet/icmp.ts';

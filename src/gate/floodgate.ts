@@ -11,7 +11,7 @@
  * options of its own sockets.
  */
 
-import type { Doorkeeper } from '../device/doorkeeper.ts';
+import type { Guard } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { monotonicMs, random } from '../sys/clock.ts';
@@ -109,7 +109,7 @@ interface Guarded {
   drops: number;
 }
 
-export class Floodgate implements Doorkeeper {
+export class Floodgate implements Guard {
   readonly #options: FloodgateOptions;
   readonly #machinery: Machinery | null;
   /** Why there is no machinery. */

@@ -4,19 +4,20 @@
  * starts a shell that waits for its words:
  *
  *   start    start the daemon's successor
- *   rename   the interface has another name: the control socket and the state's folder get it, too
+ *   rename   the interface has another name: its sockets and the state's folder get it, too
  *   left     the daemon ends, and its successor goes on: nothing is left to do
  *   end      the daemon ends, and has said why
  *
- * At the socket's end, however it came, the daemon is no more: the shell removes the control socket,
- * and the state's folder if nothing is in it, and where there was no last word it writes the line that the daemon could not write. It lives on
- * that socket alone; signals, such as those of a service manager to all processes of a service, are
- * the daemon's to answer.
+ * At the socket's end, however it came, the daemon is no more: the shell removes the daemon's
+ * sockets (the control socket last, since that is what others look for), and the state's folder if
+ * nothing is in it, and where there was no last word it writes the line that the daemon could not
+ * write. It lives on that socket alone; signals, such as those of a service manager to all processes
+ * of a service, are the daemon's to answer.
  *
  * The daemon may be in other hands. So words have no operands; what they act upon was fixed before
  * anything was read from the network: the program and its environment, the interface's number, and
- * the control socket, of which the shell holds a descriptor, so that no other file can have its
- * inode. Programs are started one after the other, with pauses, and a limited number of them.
+ * the sockets' files, of which the shell holds descriptors, so that no other file can have their
+ * inodes. Programs are started one after the other, with pauses, and a limited number of them.
  *
  * Over the same socket the new program sends its end of a channel to the daemon.
  */
@@ -25,8 +26,10 @@ import { spawn } from 'node:child_process';
 import {
   CONTROL_FD_VARIABLE,
   INTERFACE_INDEX_VARIABLE,
+  OBSERVE_FD_VARIABLE,
   STARTER_FD_VARIABLE,
 } from '../host/launch.ts';
+import type { Environment } from '../sys/environment.ts';
 import {
   close,
   errno,
@@ -47,16 +50,18 @@ const SHELL = '/bin/sh';
 /** Out of the environment, so that a list of processes shows what it is and not all of it. */
 const SHELL_COMMAND = `script=$TSWG_STARTER; unset TSWG_STARTER; eval "$script"`;
 /**
- * Descriptors of the shell's: 3 the daemon's socket, 4 the control socket (O_PATH), 5 the log.
+ * Descriptors of the shell's: 3 the daemon's socket, 4 the control socket (O_PATH), 5 the log, 6 the
+ * observing socket (O_PATH), whose name is the other's unless another file was in the way.
  * Nothing of it may need a right that the service of examples/ lacks, or a shell that is not POSIX;
  * `-ef` is in that standard since 2024, and was in every shell before. A name that ends as the files
  * of others do could make a folder of one: version 0.1.0 kept the state of wg0 as wg0.state.
  */
-const SCRIPT = `name=$1 index=$2 sockets=$3 states=$4 tag=$5 remaining=$6
-shift 6
+const SCRIPT = `name=$1 index=$2 sockets=$3 states=$4 tag=$5 observed=$6 observers=$7 remaining=$8
+shift 8
 child= last=
 trap '' HUP INT QUIT TERM PIPE
 is_ours() { [ "$sockets/$1.sock" -ef /proc/self/fd/4 ]; }
+is_observed() { [ "$observers" ] && [ "$observers/$1.observe" -ef /proc/self/fd/6 ]; }
 start() {
   [ "$remaining" -gt 0 ] || return
   remaining=$((remaining - 1))
@@ -73,6 +78,10 @@ follow() {
     [ ! "$states" ] || [ ! -e "$states/$new" ] || return
     ln -T "$sockets/$name.sock" "$sockets/$new.sock" || return
     rm -f "$sockets/$name.sock"
+    if is_observed "$observed" && ln -T "$observers/$observed.observe" "$observers/$new.observe"; then
+      rm -f "$observers/$observed.observe"
+      observed=$new
+    fi
     [ ! "$states" ] || mv -T "$states/$name" "$states/$new"
     name=$new
     return
@@ -86,6 +95,7 @@ while read -r word <&3; do
   esac
 done
 [ "$last" != left ] || exit 0
+if is_observed "$observed"; then rm -f "$observers/$observed.observe"; fi
 if is_ours "$name"; then rm -f "$sockets/$name.sock"; fi
 [ ! "$states" ] || rmdir "$states/$name" 2>/dev/null
 [ "$last" ] || printf '%s\\n' "\${tag}ERROR: ($name) $(date -u '+%Y/%m/%d %H:%M:%S') \
@@ -94,11 +104,11 @@ Process $PPID has ended without a word: it was killed, or the engine has crashed
 const SOCKET_FD = 3;
 /** As which it gives the control socket. */
 const CONTROL_FD = 4;
+/** And the observing socket. */
+const OBSERVE_FD = 6;
 /** Programs that one daemon may have started, all but the last in vain. */
 const STARTS_MAX = 50;
 const SEND_TIMEOUT_MS = 1_000;
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What outlives the daemon by a moment, for the shell to clear up. */
 export interface Remains {
@@ -108,6 +118,10 @@ export interface Remains {
   /** The folder with control sockets, and a descriptor of ours (O_PATH), which stays the caller's. */
   readonly socketDirectory: string;
   readonly controlFd: number;
+  /** The same of the observing socket, which may have kept an older name of the interface's. */
+  readonly observing?:
+    | { readonly name: string; readonly directory: string; readonly fd: number }
+    | undefined;
   /** The folder with the states of all interfaces, for one whose daemon is persistent. */
   readonly stateDirectory: string | undefined;
   /** Where the log's lines go, and what comes before each; undefined for a log that is silent. */
@@ -199,7 +213,11 @@ export class Starter {
 
 function spawnShell({ command, env, remains }: StarterOptions, socketFd: number) {
   const { name = '', index = 0, socketDirectory = '', stateDirectory = '', log } = remains ?? {};
-  const held = [name, `${index}`, socketDirectory, stateDirectory, log?.tag ?? ''];
+  const observing = remains?.observing;
+  const held = [
+    ...[name, `${index}`, socketDirectory, stateDirectory, log?.tag ?? ''],
+    ...[observing?.name ?? '', observing?.directory ?? ''],
+  ];
   return spawn(
     SHELL,
     ['-c', SHELL_COMMAND, 'tswgd-starter', ...held, `${STARTS_MAX}`, ...command],
@@ -212,10 +230,12 @@ function spawnShell({ command, env, remains }: StarterOptions, socketFd: number)
         ...(remains === undefined
           ? {}
           : { [CONTROL_FD_VARIABLE]: `${CONTROL_FD}`, [INTERFACE_INDEX_VARIABLE]: `${index}` }),
+        ...(observing === undefined ? {} : { [OBSERVE_FD_VARIABLE]: `${OBSERVE_FD}` }),
       },
       stdio: [
         ...(['ignore', 'inherit', 'inherit', socketFd] as const),
         ...[remains?.controlFd ?? ('ignore' as const), log?.fd ?? ('ignore' as const)],
+        observing?.fd ?? ('ignore' as const),
       ],
     },
   );

@@ -9,6 +9,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { visible } from '../quotation.ts';
+import type { Environment } from '../sys/environment.ts';
 
 /** Names the descriptor over which the child reports. */
 const READY_FD_VARIABLE = 'TSWG_READY_FD';
@@ -16,10 +17,12 @@ const READY_FD_VARIABLE = 'TSWG_READY_FD';
 export const STARTER_FD_VARIABLE = 'TSWG_STARTER_FD';
 /** the control socket's file, */
 export const CONTROL_FD_VARIABLE = 'TSWG_CONTROL_FD';
+/** the observing socket's, if there is one, */
+export const OBSERVE_FD_VARIABLE = 'TSWG_OBSERVE_FD';
 /** and the interface's number. */
 export const INTERFACE_INDEX_VARIABLE = 'TSWG_INTERFACE_INDEX';
 /** Of a daemon's environment, what its successor and the shell that starts it are to have, too. */
-const SUCCESSION_VARIABLES =
+const HANDOVER_VARIABLES =
   /^(TSWG_\w+|WG_\w+|LOG_LEVEL|NOTIFY_SOCKET|STATE_DIRECTORY|JOURNAL_STREAM|INVOCATION_ID|PATH|TZ)$/;
 /** Of those, what is this process's alone. */
 const OWN_VARIABLES = ['WG_TUN_FD', 'WG_UAPI_FD'];
@@ -32,11 +35,9 @@ const START_TIMEOUT_MS = 20_000;
 /** The package's folder, seen from the sources and from dist. */
 function packageRoot(): string {
   const here = dirname(fileURLToPath(import.meta.url));
-  const levels = here.endsWith(join('dist', 'src', 'io')) ? '../../..' : '../..';
+  const levels = here.endsWith(join('dist', 'src', 'host')) ? '../../..' : '../..';
   return join(here, levels);
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The daemon's program. */
 export const DAEMON_PROGRAM = join(packageRoot(), 'bin', 'tswgd');
@@ -65,7 +66,7 @@ export function successorCommand(name: string, calledBy = process.argv[1]): read
 /** For the same reason, a fixed list: neither NODE_OPTIONS nor LD_PRELOAD, nor what comes to be. */
 export function successorEnvironment(env: Environment): Record<string, string | undefined> {
   const given = Object.entries(env).filter(
-    ([name]) => SUCCESSION_VARIABLES.test(name) && !OWN_VARIABLES.includes(name),
+    ([name]) => HANDOVER_VARIABLES.test(name) && !OWN_VARIABLES.includes(name),
   );
   return { ...Object.fromEntries(given), LC_ALL: 'C', WG_PROCESS_FOREGROUND: '1' };
 }
@@ -199,19 +200,28 @@ export function takeReporter(env: Record<string, string | undefined>): Reporter 
   };
 }
 
+/** What a starter holds of the daemon that it is beside; files are descriptors of such (O_PATH). */
+export interface Held {
+  readonly controlFd: number;
+  /** Undefined if there is none, or the starter is of a version that knows of none. */
+  readonly observeFd: number | undefined;
+  readonly interfaceIndex: number;
+}
+
 export interface StarterDescriptors {
   readonly socketFd: number;
   /** Undefined if the starter is of a version that holds nothing else. */
-  readonly held: { readonly controlFd: number; readonly interfaceIndex: number } | undefined;
+  readonly held: Held | undefined;
 }
 
 /** Takes what the starter gives out of `env`; undefined for a program that is nobody's successor. */
 export function takeStarter(
   env: Record<string, string | undefined>,
 ): StarterDescriptors | undefined {
-  const [socketFd, controlFd, interfaceIndex] = [
+  const [socketFd, controlFd, observeFd, interfaceIndex] = [
     STARTER_FD_VARIABLE,
     CONTROL_FD_VARIABLE,
+    OBSERVE_FD_VARIABLE,
     INTERFACE_INDEX_VARIABLE,
   ].map((variable) => {
     const number = parseDescriptor(variable, env[variable]);
@@ -220,5 +230,5 @@ export function takeStarter(
   });
   if (socketFd === undefined) return undefined;
   const isHeld = controlFd !== undefined && interfaceIndex !== undefined;
-  return { socketFd, held: isHeld ? { controlFd, interfaceIndex } : undefined };
+  return { socketFd, held: isHeld ? { controlFd, observeFd, interfaceIndex } : undefined };
 }

@@ -1,8 +1,7 @@
 /** Commands of the operator's own, run as a shell reads them. */
 
 import { spawn } from 'node:child_process';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from '../sys/environment.ts';
 
 export interface ShellOptions {
   /** What the command says goes nowhere, instead of over our streams. */

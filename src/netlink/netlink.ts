@@ -24,6 +24,7 @@ import {
   MSG_TRUNC,
   NETLINK_EXT_ACK,
   NETLINK_GET_STRICT_CHK,
+  NETLINK_ROUTE,
   SO_RCVTIMEO,
   SOCK_CLOEXEC,
   SOCK_RAW,
@@ -83,7 +84,6 @@ import {
 export type { Link, LinkAddress, LocalRoute, Route } from './netlinkmessage.ts';
 export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
 
-const NETLINK_ROUTE = 0;
 /** More than the kernel puts into one datagram (32 KiB), save for hardware with many functions. */
 const BUFFER_BYTES = 128 * 1024;
 const TIMEOUT_SECONDS = 2;

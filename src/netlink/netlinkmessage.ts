@@ -4,6 +4,7 @@
  * left out and nothing is thrown. All integers are in the host's order, little-endian.
  */
 
+import { sameBytes } from '../bytes.ts';
 import { AF_INET, AF_INET6, IFF_UP } from '../sys/linux.ts';
 
 export const NLMSG_ERROR = 2;
@@ -322,10 +323,6 @@ function numberOf(value: Uint8Array | undefined): number {
 function textOf(value: Uint8Array): string {
   const end = value.indexOf(0);
   return decoder.decode(end < 0 ? value : value.subarray(0, end));
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

@@ -8,16 +8,14 @@
 import { xopenAead, xsealInto } from '../crypto/aead.ts';
 import { hash, MacKey, mac, macInto } from '../crypto/blake2s.ts';
 import { secretBytes, wipe } from '../crypto/bytes.ts';
-import type { CryptoSuite } from '../crypto/suite.ts';
+import { type CryptoSuite, KEY_BYTES, XNONCE_BYTES } from '../crypto/suite.ts';
 import { COOKIE_REFRESH_TIME_MS, COOKIE_SECRET_LATENCY_MS } from './constants.ts';
 import {
-  COOKIE_NONCE_BYTES,
   COOKIE_REPLY,
   COOKIE_REPLY_COOKIE,
   COOKIE_REPLY_NONCE,
   COOKIE_REPLY_RECEIVER,
   INITIATION_SENDER,
-  KEY_BYTES,
   MAC_BYTES,
   MAC1_FROM_END,
   MAC2_FROM_END,
@@ -56,7 +54,7 @@ export class CookieChecker {
   readonly #newSecret = secretBytes(KEY_BYTES);
   readonly #expected = new Uint8Array(MAC_BYTES);
   readonly #mac1 = new Uint8Array(MAC_BYTES);
-  readonly #nonce = new Uint8Array(COOKIE_NONCE_BYTES);
+  readonly #nonce = new Uint8Array(XNONCE_BYTES);
 
   /**
    * `random` fills an array from a cryptographically secure source. `suite` seals the replies; by
@@ -113,7 +111,7 @@ export class CookieChecker {
     writeUint32(out, 0, COOKIE_REPLY);
     // Initiations and responses carry their sender's index in the same place.
     writeUint32(out, COOKIE_REPLY_RECEIVER, readUint32(message, INITIATION_SENDER));
-    for (let i = 0; i < COOKIE_NONCE_BYTES; i++) out[COOKIE_REPLY_NONCE + i] = nonce[i];
+    for (let i = 0; i < XNONCE_BYTES; i++) out[COOKIE_REPLY_NONCE + i] = nonce[i];
     this.#xseal(out, COOKIE_REPLY_COOKIE, this.#sealingKey, nonce, this.#cookie, this.#mac1);
     wipe(this.#cookie);
   }

@@ -27,7 +27,7 @@ import {
   secretBytes,
   wipe,
 } from '../crypto/bytes.ts';
-import type { CryptoSuite } from '../crypto/suite.ts';
+import { type CryptoSuite, KEY_BYTES } from '../crypto/suite.ts';
 import { INITIATIONS_PER_SECOND } from './constants.ts';
 import type { Identity } from './identity.ts';
 import {
@@ -36,7 +36,6 @@ import {
   INITIATION_SENDER,
   INITIATION_STATIC,
   INITIATION_TIMESTAMP,
-  KEY_BYTES,
   RESPONSE,
   RESPONSE_EPHEMERAL,
   RESPONSE_MAC1,
@@ -44,11 +43,10 @@ import {
   RESPONSE_RECEIVER,
   RESPONSE_SENDER,
   readUint32,
-  TIMESTAMP_BYTES,
   writeUint32,
 } from './messages.ts';
 import type { OpenedInitiation } from './openedinitiation.ts';
-import { compareTimestamps, keepLaterThan, writeTimestamp } from './tai64n.ts';
+import { compareTimestamps, keepLaterThan, TIMESTAMP_BYTES, writeTimestamp } from './tai64n.ts';
 import { agree, Transcript } from './transcript.ts';
 
 /** Fills the array from a cryptographically secure source. */

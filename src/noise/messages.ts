@@ -10,6 +10,8 @@
  * The type is one byte and three zero ones; all integers are little-endian.
  */
 
+import { TAG_BYTES } from '../crypto/suite.ts';
+
 /** Kinds that `classify` tells apart; the last four are the type on the wire. */
 export const MALFORMED = 0;
 export const INITIATION = 1;
@@ -24,21 +26,14 @@ export type MessageKind =
   | typeof COOKIE_REPLY
   | typeof DATA;
 
-/** A public key, a chaining key, a hash. */
-export const KEY_BYTES = 32;
-/** The authenticator behind everything encrypted (RFC 8439). */
-export const TAG_BYTES = 16;
 /** mac1, mac2, and the cookie. */
 export const MAC_BYTES = 16;
-export const TIMESTAMP_BYTES = 12;
-/** XChaCha20-Poly1305's nonce. */
-export const COOKIE_NONCE_BYTES = 24;
 
 export const INITIATION_BYTES = 148;
 export const RESPONSE_BYTES = 92;
 export const COOKIE_REPLY_BYTES = 64;
 export const DATA_HEADER_BYTES = 16;
-/** An empty data packet: a keepalive. */
+/** An empty data packet, a keepalive, which is also what sealing adds to a padded packet. */
 export const DATA_MIN_BYTES = DATA_HEADER_BYTES + TAG_BYTES;
 
 export const INITIATION_SENDER = 4;

@@ -4,7 +4,8 @@
  */
 
 import { INITIATIONS_PER_SECOND } from './constants.ts';
-import { TIMESTAMP_BYTES } from './messages.ts';
+
+export const TIMESTAMP_BYTES = 12;
 
 /** TAI64 counts from 2^62, and TAI was 10 s ahead of UTC in 1970. Leap seconds are passed over. */
 const TAI64_EPOCH_HIGH = 2 ** 30;

@@ -8,8 +8,7 @@
 import { openAead, sealAead } from '../crypto/aead.ts';
 import { hash, hashInto, kdf1, kdf2, kdf3 } from '../crypto/blake2s.ts';
 import { secretBytes, wipe } from '../crypto/bytes.ts';
-import type { CryptoSuite } from '../crypto/suite.ts';
-import { KEY_BYTES } from './messages.ts';
+import { type CryptoSuite, KEY_BYTES } from '../crypto/suite.ts';
 
 const encoder = new TextEncoder();
 const EMPTY = new Uint8Array(0);

@@ -17,6 +17,7 @@ import {
   IPV6_HEADER_BYTES,
   IPV6_PAYLOAD_LENGTH_OFFSET,
   IPV6_SOURCE_OFFSET,
+  PACKET_BYTES_MAX,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
 } from './ip.ts';
@@ -55,7 +56,6 @@ import {
 
 /** Flows that are merged at the same time; one more closes another. */
 const FLOWS_MAX = 32;
-const PACKET_BYTES_MAX = 65_535;
 const IOVEC_BYTES = 16;
 const NONE = -1;
 const UDP_LENGTH_OFFSET = 4;

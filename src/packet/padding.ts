@@ -3,11 +3,9 @@
  * packets out for sealing and whoever seals them, so that both agree on every byte.
  */
 
+import { DATA_MIN_BYTES } from '../noise/messages.ts';
+
 const PADDING_MULTIPLE = 16;
-/** What a data message adds in front: type, receiver index, counter (whitepaper 5.4.6). */
-const MESSAGE_HEADER_BYTES = 16;
-/** What it adds behind: the authenticator. */
-const MESSAGE_TAG_BYTES = 16;
 
 /**
  * The length in bytes to which a packet of `length` is padded with zeros: a multiple of 16, but
@@ -22,5 +20,5 @@ export function paddedLength(length: number, mtu: number): number {
 
 /** The distance between equally long packets of which the sealed messages lie without a gap. */
 export function messageStride(length: number, mtu: number): number {
-  return MESSAGE_HEADER_BYTES + paddedLength(length, mtu) + MESSAGE_TAG_BYTES;
+  return DATA_MIN_BYTES + paddedLength(length, mtu);
 }

@@ -18,11 +18,12 @@
  * descriptor, and Landlock by their path. What needs root at the end, such as removing the control
  * socket, is the starter's (starter.ts).
  *
- * A step that the system refuses is no error: it is noted, and `facts` says what does not hold.
+ * A step that the system refuses is no error: it is noted, and `gaps` says what does not hold.
  */
 
 import { fchownSync, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
+import type { Environment } from '../sys/environment.ts';
 import { errno, errnoName, Scratch } from '../sys/libc.ts';
 import { invoke } from '../sys/syscalls.ts';
 import { nameAllSockets } from '../sys/unixnames.ts';
@@ -33,6 +34,7 @@ import {
   limitCapabilities,
   type User,
 } from './capabilities.ts';
+import type { SandboxGap } from './gap.ts';
 import { type Confinement, confine, MAKE_REG, REMOVE_FILE, WRITE_FILE } from './landlock.ts';
 import { permittedCalls } from './permittedcalls.ts';
 import { createFilter, installFilter } from './seccomp.ts';
@@ -75,8 +77,6 @@ export interface SandboxOptions {
   /** Gets a line when the operator has turned all this off. */
   readonly onOff: (line: string) => void;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What `TSWG_SANDBOX` and `TSWG_USER` ask for. */
 export type SandboxPlan = { readonly isOff: true } | { readonly isOff: false; readonly user: User };
@@ -128,24 +128,35 @@ function readLines(path: string): string[] {
   }
 }
 
+/** What came of it. */
+export interface Sandbox {
+  /** How it stands with each step, by its name. */
+  readonly steps: ReadonlyMap<string, string>;
+  /** What does not hold. */
+  readonly gaps: readonly SandboxGap[];
+}
+
+/** Before it is entered. */
+export const NO_SANDBOX: Sandbox = { steps: new Map(), gaps: [] };
+
 /**
  * Takes all of it away, in this turn of the event loop. What is opened by path, or loaded, must be
- * by now; and nothing from the network should have been read. Returns the facts for `stats`.
+ * by now; and nothing from the network should have been read.
  */
-export function enterSandbox(
-  plan: SandboxPlan,
-  options: SandboxOptions,
-): Readonly<Record<string, string>> {
+export function enterSandbox(plan: SandboxPlan, options: SandboxOptions): Sandbox {
   if (plan.isOff) {
     options.onOff('TSWG_SANDBOX=off: the daemon keeps root and every right; for debugging only');
-    return { sandbox: 'off (TSWG_SANDBOX=off)' };
+    return { steps: new Map([['', 'off (TSWG_SANDBOX=off)']]), gaps: [{ code: 'sandboxOff' }] };
   }
   prepare(options);
   const hasRing = hasIoUring();
-  const facts: Record<string, string> = {};
-  const account = (name: string, { holds, text }: Step): void => {
-    facts[`sandbox_${name}`] = text;
-    if (!holds) options.onRefusal(`Sandbox: ${name.replaceAll('_', ' ')}: ${text}`);
+  const steps = new Map<string, string>();
+  const gaps: SandboxGap[] = [];
+  const account = (name: string, { text, gap }: Step): void => {
+    steps.set(name, text);
+    if (gap === null) return;
+    gaps.push(gap.code === 'sandboxRefused' ? { ...gap, step: name } : gap);
+    options.onRefusal(`Sandbox: ${name.replaceAll('_', ' ')}: ${text}`);
   };
   const noNewPrivileges = invoke('prctl', PR_SET_NO_NEW_PRIVS, 1) === 0;
   account('no_new_privs', noNewPrivileges ? held('yes') : refused('prctl', errno()));
@@ -157,18 +168,21 @@ export function enterSandbox(
   // Another user may be dumpable again (fs.suid_dumpable).
   account('dump', forbidDumps());
   account('seccomp', filterCalls(options, hasRing));
-  return facts;
+  return { steps, gaps };
 }
 
 interface Step {
-  readonly holds: boolean;
   readonly text: string;
+  /** null when it holds. The name of the step is filled in later. */
+  readonly gap: SandboxGap | null;
 }
 
-const held = (text: string): Step => ({ holds: true, text });
+const held = (text: string): Step => ({ text, gap: null });
 
-function refused(call: string, error: number, consequence = ''): Step {
-  return { holds: false, text: `no (${call}: ${errnoName(error)})${consequence}` };
+function refused(call: string, number: number, consequence = ''): Step {
+  const error = errnoName(number);
+  const gap: SandboxGap = { code: 'sandboxRefused', step: '', call, error };
+  return { text: `no (${call}: ${error})${consequence}`, gap };
 }
 
 /**
@@ -222,17 +236,15 @@ function leaveRoot(
   if (!isRoot) user = held(`${process.getuid?.()}, as started`);
   else if (wanted.uid === 0) {
     give(writableDirectories, ROOT);
-    user = { holds: false, text: 'root, as TSWG_USER asks' };
+    user = { text: 'root, as TSWG_USER asks', gap: { code: 'sandboxRoot' } };
   } else user = becomeOther(wanted, writableDirectories);
   const hasLeft = isRoot && process.getuid?.() !== 0;
   const kept = limitCapabilities(NEEDED);
   if (kept === null) return { user, capabilities: refused('capset', errno()) };
   const others = hasLeft ? 'other threads none' : 'other threads as started';
   const list = kept.length === 0 ? 'none' : kept.join(' ');
-  return {
-    user,
-    capabilities: { holds: hasLeft || !isRoot, text: `${list} in the main thread; ${others}` },
-  };
+  const gap: SandboxGap | null = hasLeft || !isRoot ? null : { code: 'sandboxThreads' };
+  return { user, capabilities: { text: `${list} in the main thread; ${others}`, gap } };
 }
 
 /** The directories become the user's, who could not write to them otherwise; or all stays root's. */
@@ -262,10 +274,16 @@ function filterCalls({ writableDirectories, connected }: SandboxOptions, hasRing
   const directories = writableDirectories.map(({ fd }) => fd);
   const circumstances = { pid: process.pid, directories, connected, hasRing };
   const filter = createFilter(permittedCalls(circumstances));
-  if (filter === null) return { holds: false, text: `no (none for ${process.arch})` };
+  if (filter === null) {
+    const gap: SandboxGap = { code: 'sandboxProcessor', processor: process.arch };
+    return { text: `no (none for ${process.arch})`, gap };
+  }
   const error = installFilter(filter);
   if (error !== 0) return refused('seccomp', error);
-  if (hasRing) return { holds: false, text: 'all threads, but not requests through io_uring' };
+  if (hasRing) {
+    const text = 'all threads, but not requests through io_uring';
+    return { text, gap: { code: 'sandboxRing' } };
+  }
   return held('all threads');
 }
 

@@ -16,7 +16,7 @@ import type { WritableDirectory } from '../sandbox/sandbox.ts';
 import { SystemError } from '../sys/libc.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import { formatSavedState, parseSavedState, type SavedState } from './savedstate.ts';
-import { StateKeeper } from './statekeeper.ts';
+import { StateKeeper, type StateTrouble } from './statekeeper.ts';
 
 export interface PersistenceOptions {
   /** The interface's name. */
@@ -112,9 +112,14 @@ export class Persistence {
     return this.#keeper.directory;
   }
 
-  /** How it stands, for `stats`. */
-  facts(): Readonly<Record<string, string>> {
-    return { state: this.#keeper.fact };
+  /** That the state is saved, or soon will be. */
+  get isSaved(): boolean {
+    return this.#keeper.trouble === null;
+  }
+
+  troubles(): StateTrouble[] {
+    const { trouble } = this.#keeper;
+    return trouble === null ? [] : [trouble];
   }
 
   /**

@@ -7,9 +7,11 @@
  * Keys and TAI64N timestamps in hexadecimal digits. Where the text is kept is somebody else's.
  */
 
+import { KEY_BYTES } from '../crypto/suite.ts';
 import type { DeviceChange, DeviceState, PeerMemory, PeerState } from '../device/configuration.ts';
+import { TIMESTAMP_BYTES } from '../noise/tai64n.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
-import { formatHex, formatKey, KEY_BYTES, parseHex } from '../uapi/key.ts';
+import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 import { parseSet, writeSet } from '../uapi/set.ts';
 
 export interface SavedState {
@@ -20,7 +22,6 @@ export interface SavedState {
 const SET = 'set=1\n';
 /** How a `set` ends: an empty line. */
 const SET_END = '\n\n';
-const TIMESTAMP_BYTES = 12;
 const MEMORY = /^handshake=(\S+) (\d{1,16}) (\S+) (\S+)$/;
 
 export function formatSavedState(state: DeviceState, memories: readonly PeerMemory[]): string {

@@ -20,6 +20,16 @@ export interface StateKeeperOptions {
   readonly onNote: (note: string) => void;
 }
 
+/**
+ * The state is not saved. `why`: one line of plain words. `isRetried`: it is tried again; otherwise
+ * only the next daemon can.
+ */
+export type StateTrouble = {
+  readonly code: 'stateUnsaved';
+  readonly why: string;
+  readonly isRetried: boolean;
+};
+
 const SOON_MS = 1_000;
 /** A peer that moves about moves often. */
 const MOVED_MS = 5_000;
@@ -108,9 +118,10 @@ export class StateKeeper {
     return this.#file?.directory;
   }
 
-  /** How it stands, for `stats`. */
-  get fact(): string {
-    return this.#trouble === '' ? 'kept for a restart' : `${this.#trouble}${this.remedy}`;
+  /** null when all is well. */
+  get trouble(): StateTrouble | null {
+    if (this.#trouble === '') return null;
+    return { code: 'stateUnsaved', why: this.#trouble, isRetried: this.remedy === '' };
   }
 
   /** Saves what is to be saved, and is done. */

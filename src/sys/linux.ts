@@ -16,6 +16,7 @@ export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x80000;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_ERRQUEUE = 0x2000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SCM_RIGHTS = 1;
 
@@ -52,6 +53,7 @@ export const IPV6_TCLASS = 67;
 export const IPV6_PMTUDISC_DONT = 0;
 
 export const SOL_NETLINK = 270;
+export const NETLINK_ROUTE = 0;
 export const NETLINK_LISTEN_ALL_NSID = 8;
 export const NETLINK_EXT_ACK = 11;
 export const NETLINK_GET_STRICT_CHK = 12;

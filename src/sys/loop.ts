@@ -12,29 +12,21 @@
  * file waits for the end of the wait. Whoever needs them calls `drainSoon`.
  */
 
-import koffi from 'koffi';
 import { monotonicMs } from './clock.ts';
+import { isFaulty } from './errorqueue.ts';
 import { close, errno, eventfd, poll, read, Scratch, SystemError, write } from './libc.ts';
-import { EFD_CLOEXEC, EFD_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLNVAL } from './linux.ts';
-import { type Watch, watch } from './poller.ts';
+import { Libuv, MissingFunction } from './libuv.ts';
+import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN, POLLOUT } from './linux.ts';
+import { PlainLoop } from './plainloop.ts';
+import { watch } from './poller.ts';
+import type { ChangingWatch, Interest, Loop, LoopOptions, Watch } from './watch.ts';
 
-export interface LoopOptions {
-  /** When `onDeadline` is due: ms on monotonicMs' clock; asked before every wait. */
-  readonly deadline: () => number;
-  readonly onDeadline: () => void;
-  /**
-   * Called every millisecond of a pause: of the time after a descriptor was readable in which the
-   * next packet of a call or a session would come. Whoever uses it keeps caches warm.
-   */
-  readonly onPause: () => void;
-  /** Gets whatever a callback throws, at once; the loop goes on unless it is closed. */
-  readonly onBug: (error: unknown) => void;
-}
+export type { ChangingWatch, Interest, Loop, LoopOptions } from './watch.ts';
 
 interface Source {
   readonly fd: number;
-  readonly onReadable: () => void;
-  /** How long it will rest after one more error that reading does not clear. */
+  interest: Interest;
+  /** How long it will rest after one more error that nobody clears. */
   restMs: number;
   isResting: boolean;
 }
@@ -43,7 +35,7 @@ interface Source {
 const PAUSE_MS = 25;
 const PAUSE_STEP_MS = 1;
 
-/** How long a descriptor rests after the second error in a row, doubled up to the most. */
+/** How long a descriptor rests at the second fault in a row, doubled up to the most. */
 const FIRST_REST_MS = 10;
 const LONGEST_REST_MS = 1_000;
 
@@ -53,9 +45,23 @@ const EVENTS_OFFSET = 4;
 const REVENTS_OFFSET = 6;
 const MAX_SOURCES = 15;
 
-export class Loop {
+/**
+ * Where Node.js lacks what our own wait takes, the loop is Node's own: every packet is somewhat
+ * later, and `onPlain` gets a line for the log.
+ */
+export function openLoop(options: LoopOptions, onPlain: (line: string) => void): Loop {
+  try {
+    return new BlockingLoop(options, new Libuv());
+  } catch (error) {
+    if (!(error instanceof MissingFunction)) throw error;
+    onPlain(`Packets wait in Node's own event loop: ${error.message}`);
+    return new PlainLoop(options);
+  }
+}
+
+class BlockingLoop implements Loop {
   readonly #options: LoopOptions;
-  readonly #libuv = new Libuv();
+  readonly #libuv: Libuv;
   readonly #pollfds = new Scratch((MAX_SOURCES + 1) * POLLFD_BYTES);
   /** Replaced by every change, so that a round notices one. */
   #sources: readonly Source[] = [];
@@ -68,41 +74,56 @@ export class Loop {
   #isClosed = false;
 
   /** Starts at once: the first callbacks come in the next turn of Node's event loop. */
-  constructor(options: LoopOptions) {
+  constructor(options: LoopOptions, libuv: Libuv) {
     this.#options = options;
-    this.#change([]);
+    this.#libuv = libuv;
+    this.#layOut([]);
     this.#doorbell = new Doorbell(options.onBug);
     this.#leave();
   }
 
-  /**
-   * Calls `onReadable` as long as `fd`, which must be non-blocking, can be read or has an error.
-   * Close the watch before the descriptor; inside a callback is fine.
-   */
-  watch(fd: number, onReadable: () => void): Watch {
+  watch(fd: number, interest: Interest): ChangingWatch {
     if (this.#sources.length === MAX_SOURCES) throw new Error(`loop: over ${MAX_SOURCES} watches`);
-    const source = { fd, onReadable, restMs: 0, isResting: false };
-    this.#change([...this.#sources, source]);
-    return { close: () => this.#change(this.#sources.filter((other) => other !== source)) };
+    const source = { fd, interest, restMs: 0, isResting: false };
+    this.#layOut([...this.#sources, source]);
+    return {
+      close: () => this.#layOut(this.#sources.filter((other) => other !== source)),
+      change: (next) => {
+        source.interest = next;
+        this.#putSource(source);
+      },
+    };
   }
 
-  /** Nothing is called any more. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#change([]);
+    this.#layOut([]);
     this.#doorbell.close();
   }
 
-  /** Lays out the pollfds; the last is libuv's. The kernel passes over negative descriptors. */
-  #change(sources: readonly Source[]): void {
+  /** Lays out the pollfds; the last is libuv's. */
+  #layOut(sources: readonly Source[]): void {
     this.#sources = sources;
+    for (const source of sources) this.#putSource(source);
+    this.#putPollfd(sources.length, this.#libuv.fd, POLLIN);
+  }
+
+  /** The kernel skips negative descriptors, and reports errors of all others unasked. */
+  #putSource(source: Source): void {
+    const index = this.#sources.indexOf(source);
+    if (index < 0) return;
+    const { fd, interest, isResting } = source;
+    const events =
+      (interest.readable === undefined ? 0 : POLLIN) |
+      (interest.writable === undefined ? 0 : POLLOUT);
+    this.#putPollfd(index, isResting || events === 0 ? -1 : fd, events);
+  }
+
+  #putPollfd(index: number, fd: number, events: number): void {
     const { view } = this.#pollfds;
-    const fds = sources.map(({ fd, isResting }) => (isResting ? -1 : fd));
-    for (const [i, fd] of [...fds, this.#libuv.fd].entries()) {
-      view.setInt32(i * POLLFD_BYTES, fd, true);
-      view.setInt16(i * POLLFD_BYTES + EVENTS_OFFSET, POLLIN, true);
-    }
+    view.setInt32(index * POLLFD_BYTES, fd, true);
+    view.setInt16(index * POLLFD_BYTES + EVENTS_OFFSET, events, true);
   }
 
   /**
@@ -136,12 +157,13 @@ export class Loop {
       const now = monotonicMs();
       const libuvMs = this.#libuv.timeoutMs(now);
       if (libuvMs <= 0) return;
+      const { onPause } = this.#options;
       const pauseEndsAt = this.#pauseEndsAt;
-      const isPause = now < pauseEndsAt;
+      const isPause = onPause !== undefined && now < pauseEndsAt;
       const longestMs = isPause ? PAUSE_STEP_MS : libuvMs;
       if (this.#round(Math.min(libuvMs, longestMs, this.#options.deadline() - now))) return;
       const wasInVain = this.#pauseEndsAt === pauseEndsAt;
-      if (isPause && wasInVain && !this.#call(this.#options.onPause)) return;
+      if (isPause && wasInVain && !this.#call(onPause)) return;
     }
   }
 
@@ -158,16 +180,32 @@ export class Loop {
         const found = this.#foundAt(i);
         if (found === 0) continue;
         hasRead = true;
-        if (!this.#call(sources[i]!.onReadable)) goesOn = false;
+        const source = sources[i]!;
+        if (!this.#serve(source, found)) goesOn = false;
         if (this.#sources !== sources) break;
-        if ((found & POLLIN) !== 0) sources[i]!.restMs = 0;
-        else if ((found & (POLLERR | POLLHUP | POLLNVAL)) !== 0) this.#rest(sources[i]!);
+        if ((found & (POLLIN | POLLOUT)) !== 0) source.restMs = 0;
+        else this.#settle(source);
       }
     }
     const now = monotonicMs();
     if (hasRead) this.#pauseEndsAt = now + PAUSE_MS;
     if (this.#options.deadline() <= now && !this.#call(this.#options.onDeadline)) goesOn = false;
     return !goesOn;
+  }
+
+  /** Calls those whom the events concern; an error concerns both. False when one of them threw. */
+  #serve(source: Source, found: number): boolean {
+    const sources = this.#sources;
+    const isError = (found & (POLLIN | POLLOUT)) === 0;
+    let isFine = true;
+    const { readable } = source.interest;
+    if (readable !== undefined && (isError || (found & POLLIN) !== 0))
+      isFine = this.#call(readable);
+    // The reader may have closed the watch, or changed it.
+    const { writable } = source.interest;
+    if (writable === undefined || this.#sources !== sources) return isFine;
+    if (isError || (found & POLLOUT) !== 0) return this.#call(writable) && isFine;
+    return isFine;
   }
 
   /** The events of a pollfd. Only after a poll that found something: otherwise they are old. */
@@ -188,28 +226,25 @@ export class Loop {
   }
 
   /**
-   * Reading clears a single error, such as an ICMP message, so the first one costs no rest. While
-   * it stays, the descriptor rests ever longer, so that the loop does not spin on it.
+   * After an error without data. One that was cleared, or lay in the error queue, is past; the first
+   * fault costs no rest, since it may be another error that came meanwhile. While faults follow each
+   * other, the descriptor rests ever longer, so that the loop does not spin on it.
    */
-  #rest(source: Source): void {
+  #settle(source: Source): void {
     const ms = source.restMs;
-    source.restMs = Math.min(LONGEST_REST_MS, ms * 2 || FIRST_REST_MS);
-    if (ms === 0) return;
+    source.restMs = isFaulty(source.fd) ? Math.min(LONGEST_REST_MS, ms * 2 || FIRST_REST_MS) : 0;
+    if (source.restMs === 0 || ms === 0) return;
     source.isResting = true;
-    this.#change([...this.#sources]);
+    this.#putSource(source);
     setTimeout(() => {
       source.isResting = false;
-      this.#change([...this.#sources]);
+      this.#putSource(source);
     }, ms).unref();
   }
 }
 
 /** poll(2) takes an int; a wait that ends early is followed by another. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
-
-// uv_metrics_t
-const METRICS_BYTES = 128;
-const METRICS_EVENTS_OFFSET = 8;
 
 /** An event descriptor that libuv watches: rung, it ends libuv's wait. */
 class Doorbell {
@@ -231,50 +266,5 @@ class Doorbell {
   close(): void {
     this.#watch.close();
     close(this.#fd);
-  }
-}
-
-/** The event loop of this thread, as its public C interface shows it (docs.libuv.org, uv_loop_t). */
-class Libuv {
-  /** Readable when a descriptor that libuv watches is ready. */
-  readonly fd: number;
-  readonly #loop: bigint;
-  readonly #uvUpdateTime: (loop: bigint) => void;
-  readonly #backendTimeout: (loop: bigint) => number;
-  readonly #metricsInfo: (loop: bigint, metrics: number) => number;
-  readonly #metrics = new Scratch(METRICS_BYTES);
-  #updatedAt = 0;
-
-  constructor() {
-    const node = koffi.load(null);
-    const out = new Scratch(8);
-    const find = node.func('napi_get_uv_event_loop', 'int', ['uintptr_t', 'uintptr_t']);
-    find(koffi.node.env, out.address);
-    this.#loop = out.view.getBigUint64(0, true);
-    this.fd = node.func('uv_backend_fd', 'int', ['uintptr_t'])(this.#loop);
-    this.#uvUpdateTime = node.func('uv_update_time', 'void', ['uintptr_t']);
-    this.#backendTimeout = node.func('uv_backend_timeout', 'int', ['uintptr_t']);
-    this.#metricsInfo = node.func('uv_metrics_info', 'int', ['uintptr_t', 'uintptr_t']);
-  }
-
-  /** Brings libuv's notion of now up to date, against which `timeoutMs` reckons. */
-  updateTime(): void {
-    this.#uvUpdateTime(this.#loop);
-    this.#updatedAt = monotonicMs();
-  }
-
-  /**
-   * How long libuv itself would wait: not above 0 when a callback is due, infinite without one.
-   * A timer that was set since `updateTime` may seem to be due early, never late.
-   */
-  timeoutMs(now: number): number {
-    const ms = this.#backendTimeout(this.#loop);
-    return ms < 0 ? Number.POSITIVE_INFINITY : ms - (now - this.#updatedAt);
-  }
-
-  /** How many events of descriptors libuv has handled, ever. */
-  events(): number {
-    this.#metricsInfo(this.#loop, this.#metrics.address);
-    return this.#metrics.view.getUint32(METRICS_EVENTS_OFFSET, true);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Tells when a descriptor can be read, through Node's own event loop. It hides the traps of the
+ * Tells when a descriptor is ready, through Node's own event loop. It hides the traps of the
  * binding underneath: a poll handle that nothing references is collected as garbage and polling
  * stops without a word; an exception thrown in its callback is reported late and stalls the loop;
  * and libuv stops a handle at the first POLLERR.
@@ -9,58 +9,86 @@
  */
 
 import koffi, { type node } from 'koffi';
+import { isFaulty } from './errorqueue.ts';
+import type { ChangingWatch, Interest, Watch } from './watch.ts';
 
-export interface Watch {
-  /** Stops watching; safe to call twice, and inside the callback. The descriptor stays open. */
-  close(): void;
-}
+export type { Watch } from './watch.ts';
 
-/** How long polling rests after the second error in a row, doubled with each one up to the most. */
+/** How long polling rests after the second fault in a row, doubled with each one up to the most. */
 const FIRST_REST_MS = 10;
 const LONGEST_REST_MS = 1000;
 
 /** What keeps the handles alive. */
 const watches = new Set<FdWatch>();
 
-class FdWatch implements Watch {
-  readonly #onReadable: () => void;
+class FdWatch implements ChangingWatch {
+  readonly #fd: number;
   readonly #onBug: (error: unknown) => void;
   readonly #handle: node.PollHandle;
+  #interest: Interest;
   #restMs = 0;
   #resting: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(fd: number, onReadable: () => void, onBug: (error: unknown) => void) {
-    this.#onReadable = onReadable;
+  constructor(fd: number, interest: Interest, onBug: (error: unknown) => void) {
+    this.#fd = fd;
+    this.#interest = interest;
     this.#onBug = onBug;
-    this.#handle = koffi.node.poll(fd, this.#polled);
+    this.#handle = koffi.node.poll(fd, optionsOf(interest), this.#polled as () => void);
     if (this.#handle === null) throw new Error(`poll: descriptor ${fd} cannot be watched`);
     watches.add(this);
   }
 
-  /** libuv's status (0 or a negative error), then its events; the binding's types lack the first. */
-  readonly #polled = (status: unknown): void => {
+  change(interest: Interest): void {
     if (this.#isClosed) return;
-    try {
-      // An error is the reader's to find and to clear: its next system call returns it.
-      this.#onReadable();
-    } catch (error) {
-      report(this.#onBug, error);
-    }
-    if (typeof status === 'number' && status < 0) this.#rest();
+    this.#interest = interest;
+    // One that rests begins with it.
+    if (this.#resting === undefined) this.#start();
+  }
+
+  /** Without anything to wait for libuv stops the handle. */
+  #start(): void {
+    this.#handle.start(optionsOf(this.#interest), this.#polled as () => void);
+  }
+
+  /** libuv's status (0 or a negative error), then its events; the binding's types lack the first. */
+  readonly #polled = (status: number, events: node.PollEvents): void => {
+    if (this.#isClosed) return;
+    const isError = status < 0;
+    // An error is the reader's to find and to clear: its next system call returns it.
+    if (isError || events.readable) this.#call('readable');
+    if (isError || events.writable) this.#call('writable');
+    if (isError) this.#restart();
     else this.#restMs = 0;
   };
 
-  /**
-   * libuv has stopped the handle. It goes on at once after a single error, such as an ICMP
-   * message, and ever later while the error stays, so that the loop does not spin on it.
-   */
-  #rest(): void {
+  #call(event: keyof Interest): void {
+    // The one before may have closed the watch, or changed it.
     if (this.#isClosed) return;
-    this.#resting = setTimeout(() => {
-      if (!this.#isClosed) this.#handle.start(this.#polled as () => void);
-    }, this.#restMs);
-    this.#restMs = Math.min(LONGEST_REST_MS, this.#restMs * 2 || FIRST_REST_MS);
+    try {
+      this.#interest[event]?.();
+    } catch (error) {
+      report(this.#onBug, error);
+    }
+  }
+
+  /**
+   * libuv has stopped the handle. It starts again at once after an error that was cleared, or lay in
+   * an error queue, and ever later while faults follow each other, so that the loop does not spin.
+   */
+  #restart(): void {
+    if (this.#isClosed) return;
+    // A callback that changed the watch has started it.
+    this.#handle.stop();
+    const ms = this.#restMs;
+    this.#restMs = isFaulty(this.#fd) ? Math.min(LONGEST_REST_MS, ms * 2 || FIRST_REST_MS) : 0;
+    this.#resting = setTimeout(
+      () => {
+        this.#resting = undefined;
+        if (!this.#isClosed) this.#start();
+      },
+      this.#restMs === 0 ? 0 : ms,
+    );
   }
 
   close(): void {
@@ -76,13 +104,26 @@ class FdWatch implements Watch {
  * Calls `onReadable` in every turn of the event loop in which `fd` can be read or has an error,
  * until the watch is closed. Close it before closing the descriptor. Makes `fd` non-blocking.
  *
- * @param onBug gets whatever `onReadable` throws, at once; the watch goes on unless it is closed
+ * @param onBug gets whatever `onReadable` throws, at once; the watch continues unless it is closed
  */
 export function watch(fd: number, onReadable: () => void, onBug: (error: unknown) => void): Watch {
-  return new FdWatch(fd, onReadable, onBug);
+  return new FdWatch(fd, { readable: onReadable }, onBug);
 }
 
-/** Call in a watch's callback after settling a promise, so that whoever awaits it goes on. */
+/** The same for what is named in `interest`, which can be changed. */
+export function watchFor(
+  fd: number,
+  interest: Interest,
+  onBug: (error: unknown) => void,
+): ChangingWatch {
+  return new FdWatch(fd, interest, onBug);
+}
+
+function optionsOf({ readable, writable }: Interest): node.PollOptions {
+  return { readable: readable !== undefined, writable: writable !== undefined };
+}
+
+/** Call in a watch's callback after settling a promise, so that what awaits it continues. */
 export function drainSoon(): void {
   setImmediate(() => {});
 }

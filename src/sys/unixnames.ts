@@ -27,6 +27,16 @@ function isNameless(fd: number): boolean {
   return length === FAMILY_BYTES && scratch.view.getUint16(0, true) === AF_UNIX;
 }
 
+/** The path that a UNIX socket is bound to; '' for one that is bound to none. */
+export function unixSocketPath(fd: number): string {
+  scratch.bytes.fill(0, 0, ADDRESS_BYTES);
+  scratch.view.setUint32(LENGTH_AT, ADDRESS_BYTES, true);
+  if (getsockname(fd, scratch.address, scratch.address + LENGTH_AT) < 0) return '';
+  if (scratch.view.getUint16(0, true) !== AF_UNIX) return '';
+  const path = scratch.bytes.subarray(FAMILY_BYTES, ADDRESS_BYTES);
+  return new TextDecoder().decode(path.subarray(0, path.indexOf(0)));
+}
+
 /** Gives a UNIX socket without a name one. Returns 0, or the error number. */
 export function nameSocket(fd: number): number {
   scratch.view.setUint16(0, AF_UNIX, true);

@@ -27,6 +27,7 @@ import {
 import {
   AF_NETLINK,
   NETLINK_LISTEN_ALL_NSID,
+  NETLINK_ROUTE,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_RAW,
@@ -80,7 +81,6 @@ export function openLinkEvents(): LinkEvents {
   return { fd, deafness: setIntOption(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, 1) };
 }
 
-const NETLINK_ROUTE = 0;
 // Multicast groups, as bits of sockaddr_nl.
 const LINK_EVENTS = 0x1;
 const ADDRESS_EVENTS = 0x10 | 0x100;

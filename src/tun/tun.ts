@@ -5,8 +5,10 @@
  */
 
 import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES, TURN_RESERVE_BYTES } from '../arena.ts';
+import type { Interface, PacketSink } from '../datapath/interface.ts';
 import type { DropReason } from '../device/drops.ts';
 import { Coalescer } from '../packet/coalesce.ts';
+import { PACKET_BYTES_MAX } from '../packet/ip.ts';
 import { createKernels } from '../packet/kernels/fastest.ts';
 import type { Kernels } from '../packet/kernels/kernels.ts';
 import { Segmenter } from '../packet/segment.ts';
@@ -33,15 +35,6 @@ export interface TunOptions extends TunDeviceOptions {
   readonly onGone: () => void;
 }
 
-/**
- * Takes one IP packet: `length` bytes of the arena at `offset`, until the turn's end.
- * HEADROOM_BYTES before it and TAILROOM_BYTES after it are free. The offset is a multiple of 16,
- * except for the packets of a super-packet whose stride is not (an MTU that is no multiple of 16).
- */
-export type PacketSink = (offset: number, length: number) => void;
-
-/** The longest IP packet, super-packets included. */
-const PACKET_BYTES_MAX = 65_535;
 const FRAME_ROOM_BYTES = HEADROOM_BYTES + PACKET_BYTES_MAX + TAILROOM_BYTES;
 /**
  * What must be free in the arena before a read. A super-packet of tiny segments grows severalfold
@@ -53,7 +46,8 @@ const BATCH_PACKETS = 1024;
 
 const { EAGAIN, EINTR, EBADFD, EIO } = ERRNO;
 
-export class Tun {
+export class Tun implements Interface {
+  readonly kind = 'tun';
   readonly fd: number;
   readonly name: string;
   /** The MTU by which packets are laid out for padding; keep it the Device's. */

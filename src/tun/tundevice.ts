@@ -4,6 +4,8 @@
  */
 
 import { Netlink } from '../netlink/netlink.ts';
+import { VIRTIO_HEADER_BYTES } from '../packet/virtio.ts';
+import { interfaceNameError } from '../sys/interfacename.ts';
 import {
   close,
   ERRNO,
@@ -70,7 +72,6 @@ export interface TunDevice {
   readonly takesUdp: boolean;
 }
 
-const VIRTIO_HEADER_BYTES = 10;
 /** RFC 8200 5: the kernel keeps no IPv6 on a link of less. */
 const IPV6_MTU_MIN = 1280;
 const TCP_OFFLOADS = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
@@ -80,22 +81,6 @@ const { EBUSY, EINVAL, ENOENT, ENODEV, ENXIO, EACCES, ENOTTY, EBADF, EBADFD } = 
 
 // struct ifreq: the name, then a union of which only the first word is used here.
 const request = new Scratch(128);
-
-/**
- * What is wrong with an interface name, or null: 1 to 15 bytes, and none that the kernel refuses
- * or, like `%`, takes for a pattern.
- */
-export function interfaceNameError(name: string): string | null {
-  const length = new TextEncoder().encode(name).length;
-  if (length === 0 || length >= IFNAMSIZ) return 'expected 1 to 15 bytes';
-  if (name === '.' || name === '..') return 'expected a name other than . and ..';
-  for (const character of name) {
-    if (/[/:%\s\p{Cc}]/u.test(character)) {
-      return `expected a name without ${JSON.stringify(character)}`;
-    }
-  }
-  return null;
-}
 
 /** @throws {SystemError} in one line for an operator; nothing is left open then */
 export function openTunDevice(options: TunDeviceOptions): TunDevice {

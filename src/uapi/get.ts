@@ -2,38 +2,64 @@
  * DeviceState <-> the text that answers a `get`.
  *
  * Owns the order of the lines (wireguard-go's) and what other implementations do differently. wg(8)
- * passes over keys it does not know, so ours (`tswg_version`, `debug`, `description`) may stand
- * between the others.
+ * skips keys it does not know, so ours (`tswg_version`, `debug`, `description`) may stand between the
+ * others.
  */
 
+import { isZero } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import type { DeviceState, PeerState } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
 import type { Prefix } from '../packet/address.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
 import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
-import { formatKey, isZeroKey, KEY_BYTES, parseKey } from './key.ts';
+import { formatKey, parseKey } from './key.ts';
 import { parseErrno } from './response.ts';
 
 const NO_KEY = formatKey(new Uint8Array(KEY_BYTES));
+/** Only to observers. */
+const HIDDEN_KEYS = 'tswg_keys_hidden';
+const OWN_KEY = 'tswg_public_key';
 
 /** The body of the answer, for response.ts to end. `version`: of this program, one word. */
 export function formatState(state: DeviceState, version: string): string {
   const lines: string[] = [];
   if (state.privateKey !== null) lines.push(`private_key=${formatKey(state.privateKey)}`);
+  pushSettings(state, version, lines);
+  for (const peer of state.peers) {
+    const { presharedKey } = peer;
+    const secret = presharedKey === null ? NO_KEY : formatKey(presharedKey);
+    pushPeer(peer, [`preshared_key=${secret}`], lines);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/**
+ * The same for an observer, who is told no key but public ones. `publicKey`: the interface's own, by
+ * which its other end knows it; null when there is none.
+ */
+export function formatObservedState(
+  state: DeviceState,
+  publicKey: Uint8Array | null,
+  version: string,
+): string {
+  const lines = [`${HIDDEN_KEYS}=true`];
+  if (publicKey !== null) lines.push(`${OWN_KEY}=${formatKey(publicKey)}`);
+  pushSettings(state, version, lines);
+  for (const peer of state.peers) pushPeer(peer, [], lines);
+  return `${lines.join('\n')}\n`;
+}
+
+function pushSettings(state: DeviceState, version: string, lines: string[]): void {
   lines.push(`listen_port=${state.listenPort}`);
   if (state.fwmark !== 0) lines.push(`fwmark=${state.fwmark}`);
   lines.push(`tswg_version=${version}`);
   if (state.debug) lines.push('debug=true');
-  for (const peer of state.peers) formatPeer(peer, lines);
-  return `${lines.join('\n')}\n`;
 }
 
-function formatPeer(peer: PeerState, lines: string[]): void {
-  lines.push(
-    `public_key=${formatKey(peer.publicKey)}`,
-    `preshared_key=${peer.presharedKey === null ? NO_KEY : formatKey(peer.presharedKey)}`,
-    'protocol_version=1',
-  );
+/** `secrets`: the lines with its keys, which wireguard-go has after the name. */
+function pushPeer(peer: PeerState, secrets: readonly string[], lines: string[]): void {
+  lines.push(`public_key=${formatKey(peer.publicKey)}`, ...secrets, 'protocol_version=1');
   // wg(8) gives up on an empty endpoint.
   if (peer.endpoint !== null) lines.push(`endpoint=${formatEndpoint(peer.endpoint)}`);
   lines.push(
@@ -53,8 +79,10 @@ export interface ReportedState extends DeviceState {
   readonly errno: number;
   /** Only of this program. */
   readonly version?: string;
-  /** boringtun tells its public key and keeps the private one to itself. */
+  /** What boringtun, and tswg's observing socket, tell in place of the private key. */
   readonly publicKey?: Uint8Array;
+  /** Whether there is a private key, and preshared ones, is not told here. */
+  readonly keysAreHidden?: boolean;
   /**
    * boringtun's `last_handshake_time` is the time since the handshake: `lastHandshakeMs` is then
    * an age in ms, and 0 still means none.
@@ -125,6 +153,14 @@ function readDeviceKey(state: StateDraft, key: string, value: string): void {
       state.handshakesAreAges = true;
       break;
     }
+    case OWN_KEY: {
+      const publicKey = parseKeyOrNone(value);
+      if (publicKey !== null) state.publicKey = publicKey;
+      break;
+    }
+    case HIDDEN_KEYS:
+      state.keysAreHidden = value === 'true';
+      break;
     case 'listen_port':
       state.listenPort = parsePort(value) ?? 0;
       break;
@@ -182,7 +218,7 @@ function readPeerKey(
 /** null also for the zero key, by which the UAPI means none. */
 function parseKeyOrNone(value: string): Uint8Array | null {
   const key = parseKey(value);
-  return key === null || isZeroKey(key) ? null : key;
+  return key === null || isZero(key) ? null : key;
 }
 
 /** 64-bit counters; beyond 2^53 they lose their last digits. */

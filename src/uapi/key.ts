@@ -1,6 +1,6 @@
 /** Keys as the UAPI spells them: 32 bytes in 64 hexadecimal digits. Knows nothing of Base64. */
 
-export const KEY_BYTES = 32;
+import { KEY_BYTES } from '../crypto/suite.ts';
 
 const DIGITS = /^[0-9a-fA-F]*$/;
 const OCTETS = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
@@ -29,9 +29,4 @@ export function formatHex(bytes: Uint8Array): string {
   let text = '';
   for (const octet of bytes) text += OCTETS[octet];
   return text;
-}
-
-/** The UAPI's way to say "no key". */
-export function isZeroKey(key: Uint8Array): boolean {
-  return key.every((octet) => octet === 0);
 }

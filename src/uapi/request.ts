@@ -7,8 +7,11 @@
 export type Operation = 'get' | 'set' | 'stats' | 'upgrade';
 
 export interface Request {
-  /** `invalid`: no request of ours, or one beyond the limits. Close the connection. */
-  readonly operation: Operation | 'invalid';
+  /**
+   * `invalid`: no request of ours, or one beyond the limits; `refused`: one that may not be made on
+   * this connection. Close it after either.
+   */
+  readonly operation: Operation | 'invalid' | 'refused';
   /** The lines after the first, without their newlines. Only `set` has any. */
   readonly lines: readonly string[];
 }
@@ -20,6 +23,9 @@ export const REQUEST_CHARACTERS_MAX = 16 * 1024 * 1024;
 /** What even an empty line costs in memory, so that the limit bounds that too. */
 const LINE_CHARACTERS_MIN = 16;
 
+/** Those that change nothing. */
+export const READING: ReadonlySet<Operation> = new Set(['get', 'stats']);
+
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
   ['get=1', 'get'],
   ['set=1', 'set'],
@@ -28,6 +34,7 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
 ]);
 
 const INVALID: Request = { operation: 'invalid', lines: [] };
+const REFUSED: Request = { operation: 'refused', lines: [] };
 const encoder = new TextEncoder();
 
 export class RequestReader {
@@ -42,6 +49,12 @@ export class RequestReader {
   #pieces: string[] = [];
   #characters = 0;
   #broken = false;
+  readonly #permitted: ReadonlySet<Operation>;
+
+  /** @param permitted what may be asked here; nothing is kept of a request for anything else */
+  constructor(permitted: ReadonlySet<Operation> = new Set(OPERATIONS.values())) {
+    this.#permitted = permitted;
+  }
 
   /** What is kept of a request that is not whole yet. */
   get heldCharacters(): number {
@@ -50,7 +63,8 @@ export class RequestReader {
 
   /**
    * Takes the next bytes of the stream (only read) and returns the requests that they complete.
-   * After an `invalid` one, which is always the last, the reader takes nothing more.
+   * After one that is `invalid` or `refused`, which is always the last, the reader takes nothing
+   * more.
    */
   push(chunk: Uint8Array | string): Request[] {
     const requests: Request[] = [];
@@ -66,6 +80,7 @@ export class RequestReader {
       if (this.#operation === null) {
         this.#operation = OPERATIONS.get(text.slice(start, end)) ?? null;
         if (this.#operation === null) return this.#refuse(requests);
+        if (!this.#permitted.has(this.#operation)) return this.#refuse(requests, REFUSED);
         bodyStart = end + 1;
       } else if (end === start) {
         requests.push(this.#complete(text.slice(bodyStart, start)));
@@ -97,12 +112,12 @@ export class RequestReader {
     return { operation, lines: body === '' ? [] : body.slice(0, -1).split('\n') };
   }
 
-  #refuse(requests: Request[]): Request[] {
+  #refuse(requests: Request[], last = INVALID): Request[] {
     this.#broken = true;
     this.#partialLine = '';
     this.#pieces = [];
     this.#characters = 0;
-    requests.push(INVALID);
+    requests.push(last);
     return requests;
   }
 }

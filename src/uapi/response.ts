@@ -9,6 +9,7 @@
 // Linux's numbers; `node:os` has them too, but that is I/O's to import.
 export const EIO = 5;
 export const EAGAIN = 11;
+export const EACCES = 13;
 export const EINVAL = 22;
 export const EPROTO = 71;
 export const EADDRINUSE = 98;

@@ -155,7 +155,8 @@ function quote(name: string, value?: string): string {
   return KEY_NAME.test(name) ? `${visible(first)} ${HIDDEN}` : visible(name);
 }
 
-function parseMark(value: string): number | null {
+/** Decimal or `0x` hexadecimal, 32 bits. */
+export function parseMark(value: string): number | null {
   if (/^0[xX][0-9a-fA-F]{1,8}$/.test(value)) return Number(value);
   return parseDecimal(value, 0xffff_ffff);
 }

@@ -1,18 +1,40 @@
 /**
- * DeviceStats <-> the text that answers our own `stats=1`: counters as `name=count`, facts as
- * `fact_name=text`, and `public_key=` beginning each peer. Names are the Device's to choose.
+ * What there is to observe <-> the text that answers our own `stats=1`, of the device first, then
+ * of each peer, which begins with its `public_key=`:
+ *
+ *   fact_NAME=TEXT            an info
+ *   trouble=CODE NAME=VALUE   what is wrong; as many values as it has, each after a blank: a decimal
+ *                             number, true, false, or a string as in JSON
+ *   NAME=COUNT                a counter or a gauge
+ *
+ * Names and codes are the Device's and the daemon's to choose. A reader skips what it cannot make
+ * sense of, so that each side may be of another version.
  */
 
-import type { DeviceStats } from '../device/configuration.ts';
+import type { Measured } from '../device/metric.ts';
 import { formatKey, parseKey } from './key.ts';
 import { parseErrno } from './response.ts';
 
 const FACT_PREFIX = 'fact_';
 const PEER_KEY = 'public_key';
+const TROUBLE_KEY = 'trouble';
 const ERRNO_KEY = 'errno';
 
-/** The body of the answer, for response.ts to end. */
-export function formatStats(stats: DeviceStats): string {
+export type TroubleValue = number | string | boolean;
+
+/** What is told of the device, or of one peer. The numbers in it are finite. */
+interface Part extends Measured {
+  readonly troubles: readonly (Readonly<Record<string, TroubleValue>> & {
+    readonly code: string;
+  })[];
+}
+
+export interface Stats extends Part {
+  readonly peers: readonly (Part & { readonly publicKey: Uint8Array })[];
+}
+
+/** The body of the answer, for response.ts to end. Throws on a name that cannot be told: our bug. */
+export function formatStats(stats: Stats): string {
   const lines: string[] = [];
   formatPart(stats, lines);
   for (const peer of stats.peers) {
@@ -22,31 +44,60 @@ export function formatStats(stats: DeviceStats): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-type Part = Pick<DeviceStats, 'facts' | 'counters'>;
-
 function formatPart(part: Part, lines: string[]): void {
   for (const [name, text] of Object.entries(part.facts)) {
     if (!isName(name) || text.includes('\n')) throw new Error(`stats: fact ${name}`);
     lines.push(`${FACT_PREFIX}${name}=${text}`);
   }
+  for (const { code, ...values } of part.troubles) {
+    const words = Object.entries(values).map(([name, value]) => {
+      const isSound = CODE.test(name) && (typeof value !== 'number' || Number.isFinite(value));
+      if (!isSound) throw new Error(`stats: trouble ${code}: ${name}`);
+      return ` ${name}=${typeof value === 'string' ? JSON.stringify(value) : value}`;
+    });
+    if (!CODE.test(code)) throw new Error(`stats: trouble ${code}`);
+    lines.push(`${TROUBLE_KEY}=${code}${words.join('')}`);
+  }
   for (const [name, count] of Object.entries(part.counters)) {
-    const isTaken = name.startsWith(FACT_PREFIX) || name === PEER_KEY || name === ERRNO_KEY;
+    const isTaken = name.startsWith(FACT_PREFIX) || RESERVED.includes(name);
     if (!isName(name) || isTaken) throw new Error(`stats: counter ${name}`);
     lines.push(`${name}=${count}`);
   }
 }
 
+const RESERVED: readonly string[] = [PEER_KEY, TROUBLE_KEY, ERRNO_KEY];
+/** Of a trouble, and of its values. */
+const CODE = /^[a-z][a-zA-Z0-9]*$/;
+
 function isName(text: string): boolean {
   return /^\w+$/.test(text);
 }
 
-/** What a daemon counted, and how the request ended. */
-export interface ReportedStats extends DeviceStats {
-  /** Positive, 0 for success; EPROTO when the answer is cut short before it. */
-  readonly errno: number;
+/** A trouble as a daemon tells of it, which may be one of another version, or no daemon of ours. */
+export interface ReportedTrouble {
+  /** Of letters and digits only, as are the names of the values. */
+  readonly code: string;
+  /** Numbers are finite; strings are foreign text. */
+  readonly values: Readonly<Record<string, TroubleValue>>;
 }
 
-/** Reads a whole answer to `stats`. Lines that make no sense are passed over; never throws. */
+interface ReportedPart extends Measured {
+  readonly troubles: readonly ReportedTrouble[];
+}
+
+/** What a daemon observed, and how the request ended. */
+export interface ReportedStats extends ReportedPart {
+  /** Positive, 0 for success; EPROTO when the answer is cut short before it. */
+  readonly errno: number;
+  readonly peers: readonly ReportedPeer[];
+}
+
+export interface ReportedPeer extends ReportedPart {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/** Reads a whole answer to `stats`. Lines that make no sense are skipped; never throws. */
 export function parseStats(text: string): ReportedStats {
   const device = newPart();
   const peers: (PartDraft & { publicKey: Uint8Array })[] = [];
@@ -62,6 +113,9 @@ export function parseStats(text: string): ReportedStats {
       const publicKey = parseKey(value);
       part = newPart();
       if (publicKey !== null) peers.push({ publicKey, ...part });
+    } else if (name === TROUBLE_KEY) {
+      const trouble = parseTrouble(value);
+      if (trouble !== null) part.troubles.push(trouble);
     } else if (name.startsWith(FACT_PREFIX)) {
       part.facts.set(name.slice(FACT_PREFIX.length), value);
     } else if (name !== ERRNO_KEY && /^\d{1,20}$/.test(value)) {
@@ -75,16 +129,43 @@ export function parseStats(text: string): ReportedStats {
   };
 }
 
+/** One value and the blank before it. */
+const VALUE =
+  / (?<name>[a-z][a-zA-Z0-9]*)=(?<value>"(?:[^"\\]|\\.)*"|-?\d{1,20}(?:\.\d{1,20})?|true|false)(?= |$)/y;
+
+/** null when the code is none. What follows something that makes no sense is not read. */
+function parseTrouble(text: string): ReportedTrouble | null {
+  const [code = ''] = text.split(' ', 1);
+  if (!CODE.test(code)) return null;
+  const values = new Map<string, TroubleValue>();
+  VALUE.lastIndex = code.length;
+  for (let found = VALUE.exec(text); found !== null; found = VALUE.exec(text)) {
+    const { name = '', value = '' } = found.groups!;
+    try {
+      values.set(name, JSON.parse(value));
+    } catch {
+      // A string with an escape that is none, or a number that begins with a zero.
+      break;
+    }
+  }
+  return { code, values: Object.fromEntries(values) };
+}
+
 interface PartDraft {
   readonly facts: Map<string, string>;
   readonly counters: Map<string, number>;
+  readonly troubles: ReportedTrouble[];
 }
 
 function newPart(): PartDraft {
-  return { facts: new Map(), counters: new Map() };
+  return { facts: new Map(), counters: new Map(), troubles: [] };
 }
 
 // By way of maps, so that a name such as `__proto__` is a name like any other.
-function finish(part: PartDraft): Part {
-  return { facts: Object.fromEntries(part.facts), counters: Object.fromEntries(part.counters) };
+function finish(part: PartDraft): ReportedPart {
+  return {
+    facts: Object.fromEntries(part.facts),
+    counters: Object.fromEntries(part.counters),
+    troubles: part.troubles,
+  };
 }

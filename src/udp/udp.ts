@@ -4,6 +4,7 @@
  * opens them, udpreceive.ts and udpsend.ts move the datagrams.
  */
 
+import type { Transport } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { detachFilter } from '../gate/bpf.ts';
@@ -13,7 +14,6 @@ import { UdpChannel, type UdpChannelOptions } from './udpchannel.ts';
 import type { SendQueue } from './udpsend.ts';
 import { openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
 
-export type { DatagramSink } from './udpreceive.ts';
 export { RECEIVE_ROOM_BYTES } from './udpreceive.ts';
 
 export interface UdpOptions
@@ -34,8 +34,14 @@ const PORT_ATTEMPTS = 16;
 
 const { EADDRINUSE, EAFNOSUPPORT } = ERRNO;
 
-export class Udp {
+export class Udp implements Transport {
+  readonly kind = 'udp';
   readonly port: number;
+  /**
+   * Always: what a full socket does not take is waited for a moment, and then counted as
+   * `sendFailed` (see SendQueue.flush), as a slow link's queue would drop it.
+   */
+  readonly isWritable = true;
   /** Error name -> how often; `receive_` before those of receiving. */
   readonly errors = new Map<string, number>();
   readonly sockets: readonly UdpChannel[];
@@ -58,6 +64,10 @@ export class Udp {
     this.sockets = sockets.map(({ family, fd }) => new UdpChannel(family, fd, common));
     this.#v4 = this.sockets.find(({ family }) => family === 4)?.sending;
     this.#v6 = this.sockets.find(({ family }) => family === 6)?.sending;
+  }
+
+  get inlets(): readonly UdpChannel[] {
+    return this.sockets;
   }
 
   get families(): readonly (4 | 6)[] {

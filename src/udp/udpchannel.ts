@@ -4,10 +4,12 @@
  */
 
 import type { Arena } from '../arena.ts';
+import type { DatagramSink, Inlet } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
+import type { Floodgate } from '../gate/floodgate.ts';
 import { close, getIntOption, setIntOption } from '../sys/libc.ts';
 import { SOL_UDP, UDP_GRO, UDP_SEGMENT } from '../sys/linux.ts';
-import { type DatagramSink, ReceiveQueue } from './udpreceive.ts';
+import { ReceiveQueue } from './udpreceive.ts';
 import { type SendOptions, SendQueue } from './udpsend.ts';
 
 export interface UdpChannelOptions extends Pick<SendOptions, 'errors' | 'isSourceCurrent'> {
@@ -18,18 +20,22 @@ export interface UdpChannelOptions extends Pick<SendOptions, 'errors' | 'isSourc
   readonly onDrop: (reason: DropReason, packets: number) => void;
   /** Gets one line for the log when something works less well than asked. */
   readonly onNote: (note: string) => void;
+  /** Told after each read whether it left anything behind. */
+  readonly gate?: Pick<Floodgate, 'wasRead'>;
 }
 
-export class UdpChannel {
+export class UdpChannel implements Inlet {
   readonly family: 4 | 6;
   readonly fd: number;
   readonly sending: SendQueue;
   readonly #receiving: ReceiveQueue;
+  readonly #gate: UdpChannelOptions['gate'];
 
   /** Takes over a bound socket. */
   constructor(family: 4 | 6, fd: number, options: UdpChannelOptions) {
     this.family = family;
     this.fd = fd;
+    this.#gate = options.gate;
     const { arena, onDrop, onNote, offload, errors, isSourceCurrent } = options;
     // UDP_SEGMENT can be asked for wherever the kernel knows it (4.18); UDP_GRO came with 5.0.
     const segmentation = offload && getIntOption(fd, SOL_UDP, UDP_SEGMENT) !== undefined;
@@ -45,13 +51,10 @@ export class UdpChannel {
   }
 
   /** See ReceiveQueue.receive. */
-  receive(sink: DatagramSink, budget: number): number {
-    return this.#receiving.receive(sink, budget);
-  }
-
-  /** Whether the last `receive` left nothing behind. */
-  get isEmpty(): boolean {
-    return this.#receiving.isEmpty;
+  receive(sink: DatagramSink, budget: number, now: number): number {
+    const handed = this.#receiving.receive(sink, budget);
+    this.#gate?.wasRead(this.family, this.#receiving.isEmpty, now);
+    return handed;
   }
 
   close(): void {

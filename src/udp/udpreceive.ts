@@ -5,8 +5,8 @@
  */
 
 import { type Arena, TURN_RESERVE_BYTES } from '../arena.ts';
+import type { DatagramSink } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
-import type { Endpoint } from '../device/endpoint.ts';
 import { addressOf, ERRNO, errno, errnoName, putAddress, recvmmsg, Scratch } from '../sys/libc.ts';
 import {
   IP_PKTINFO,
@@ -21,17 +21,6 @@ import {
   UDP_GRO,
 } from '../sys/linux.ts';
 import { EndpointCache } from './endpointcache.ts';
-
-/**
- * Takes one datagram: `length` bytes of the arena at `offset`, which stay there until the turn's
- * end. `endpoint` is the same object whenever remote and local address are the same.
- */
-export type DatagramSink = (
-  offset: number,
-  length: number,
-  endpoint: Endpoint,
-  trafficClass: number,
-) => void;
 
 const MAX_MESSAGES = 32;
 /**
@@ -124,7 +113,7 @@ export class ReceiveQueue {
           this.isEmpty = true;
           break;
         }
-        // An ICMP error that waited on the socket; the datagrams behind it are still there.
+        // An ICMP error that waited on the socket; the datagrams after it are still there.
         this.#countError(-got);
         errors++;
         continue;

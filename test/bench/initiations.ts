@@ -6,10 +6,10 @@
 import { randomFillSync } from 'node:crypto';
 import { Arena } from '../../src/arena.ts';
 import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
-import type { CryptoSuite } from '../../src/crypto/suite.ts';
+import { type CryptoSuite, KEY_BYTES } from '../../src/crypto/suite.ts';
 import { CookieMaker } from '../../src/noise/cookie.ts';
 import { Handshake } from '../../src/noise/handshake.ts';
-import { INITIATION_BYTES, KEY_BYTES } from '../../src/noise/messages.ts';
+import { INITIATION_BYTES } from '../../src/noise/messages.ts';
 
 /** wireguard-go and tswg take 50 initiations a second from each peer: these are enough of them. */
 const INITIATORS = 1_000;

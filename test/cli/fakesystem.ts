@@ -3,12 +3,13 @@
  * command line can tell. Every change is written down, and any step can be told to fail.
  */
 
+import { publicKeyOf } from '../../src/cli/keys.ts';
 import type { Link, LinkAddress, System } from '../../src/cli/system.ts';
 import type { AddressView } from '../../src/cli/view.ts';
 import type { DeviceChange, DeviceState, PeerState } from '../../src/device/configuration.ts';
 import type { Prefix } from '../../src/packet/address.ts';
 import { formatAddress, formatPrefix } from '../../src/packet/address.ts';
-import { formatState } from '../../src/uapi/get.ts';
+import { formatObservedState, formatState } from '../../src/uapi/get.ts';
 import { acceptSet, answer, refuseSet } from '../../src/uapi/response.ts';
 import { parseSet } from '../../src/uapi/set.ts';
 
@@ -52,6 +53,8 @@ export class FakeSystem implements System {
     string,
     { state: DeviceState; version: string | null; refuse?: number; upgrade?: string }
   >();
+  /** Names of those whose observing socket the operator may open who is not root. */
+  readonly observed = new Set<string>();
   /** Sockets without a daemon behind them. */
   readonly staleSockets = new Set<string>();
   /** Names of states that persistent daemons keep, or have left behind. */
@@ -159,6 +162,7 @@ export class FakeSystem implements System {
       const code = this.staleSockets.has(name) ? 'ECONNREFUSED' : 'ENOENT';
       throw Object.assign(new Error(code), { code });
     }
+    if (!this.isRoot) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
     if (text === 'get=1\n\n') {
       const body = formatState(daemon.state, daemon.version ?? 'none');
       return answer(daemon.version === null ? body.replace(/^tswg_version.*\n/m, '') : body);
@@ -177,6 +181,18 @@ export class FakeSystem implements System {
     this.changes.push(parsed.ok);
     daemon.state = changed(daemon.state, parsed.ok);
     return acceptSet();
+  }
+
+  /** The interface's public key is told in place of the private one, as far as a test needs it. */
+  async observe(name: string, text: string): Promise<string> {
+    const daemon = this.daemons.get(name);
+    if (this.isRoot || daemon === undefined || !this.observed.has(name)) {
+      return this.request(name, text);
+    }
+    if (text === 'stats=1\n\n') return answer('');
+    const { state, version } = daemon;
+    const publicKey = state.privateKey === null ? null : publicKeyOf(state.privateKey);
+    return answer(formatObservedState(state, publicKey, version ?? 'none'));
   }
 
   isServed(name: string): boolean {

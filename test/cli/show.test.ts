@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { gather } from '../../src/cli/gather.ts';
+import { completionFacts, gather } from '../../src/cli/gather.ts';
+import { describeInterface } from '../../src/cli/json.ts';
 import { parseKey } from '../../src/cli/keys.ts';
-import { describeInterface, formatInterface } from '../../src/cli/show.ts';
+import { formatInterface } from '../../src/cli/show.ts';
 import { formatStats } from '../../src/cli/stats.ts';
 import type { InterfaceView } from '../../src/cli/view.ts';
 import type { PeerState } from '../../src/device/configuration.ts';
@@ -55,7 +56,7 @@ function reported(fields: Partial<ReportedState> = {}): ReportedState {
 }
 
 function stats(fields: Partial<ReportedStats> = {}): ReportedStats {
-  return { errno: 0, facts: {}, counters: {}, peers: [], ...fields };
+  return { errno: 0, facts: {}, counters: {}, troubles: [], peers: [], ...fields };
 }
 
 function view(fields: Partial<InterfaceView> = {}): InterfaceView {
@@ -150,17 +151,24 @@ describe('an interface is shown as ifconfig shows it', () => {
   });
 
   it('with what is wrong', () => {
-    const handshake = "no answer: 7 initiations in 35 seconds; check the peer's firewall";
     const shown = view({
       wireguard: wireguard(
         reported({ listenPort: 0, peers: [peer()] }),
         stats({
-          facts: { socket: 'open UDP port 53: in use' },
+          facts: { crypto: 'openssl' },
+          troubles: [
+            { code: 'noSocket', values: { why: 'open UDP port 53: in use' } },
+            { code: 'underLoad', values: {} },
+          ],
           peers: [
             {
               publicKey: peer().publicKey,
-              facts: { route: 'into itself', handshake, another: 'not so wrong' },
+              facts: {},
               counters: {},
+              troubles: [
+                { code: 'routingLoop', values: {} },
+                { code: 'noAnswer', values: { initiations: 7, silentMs: 35_499 } },
+              ],
             },
           ],
         }),
@@ -174,8 +182,10 @@ describe('an interface is shown as ifconfig shows it', () => {
         '\tsocket: open UDP port 53: in use\n' +
         `\twgpeer ${PEER_TEXT}\n` +
         '\t\ttx: 0, rx: 0\n' +
-        '\t\troute: into itself\n' +
-        `\t\thandshake: ${handshake}\n` +
+        '\t\troute: wgendpoint is routed into this interface, so that nothing can be sent: ' +
+        'check `ip route get` for it\n' +
+        '\t\thandshake: no answer to 7 initiations in 35 seconds: check wgendpoint, ' +
+        'the firewalls on the way, and that the peer has our wgpubkey\n' +
         '\tredirects: peers are told by ICMP to send to each other directly, which they cannot: ' +
         'set net.ipv4.conf.all.send_redirects to 0\n',
     );
@@ -212,7 +222,15 @@ describe('JSON', () => {
   const counted = stats({
     facts: { crypto: 'openssl' },
     counters: { drop_noPeer: 1 },
-    peers: [{ publicKey: FULL_PEER.publicKey, facts: {}, counters: { roams: 2 } }],
+    troubles: [{ code: 'underLoad', values: {} }],
+    peers: [
+      {
+        publicKey: FULL_PEER.publicKey,
+        facts: {},
+        counters: { roams: 2 },
+        troubles: [{ code: 'noAnswer', values: { initiations: 5, silentMs: 25_000 } }],
+      },
+    ],
   });
   const shown = view({
     addresses: [address('10.99.0.1', 30), address('10.1.0.1', 32, '10.1.0.2', '10.1.0.3')],
@@ -244,6 +262,7 @@ describe('JSON', () => {
         debug: false,
         facts: { crypto: 'openssl' },
         counters: { drop_noPeer: 1 },
+        troubles: [{ code: 'underLoad', values: {}, text: 'under load: handshakes need a cookie' }],
         peers: [
           {
             publicKey: PEER_TEXT,
@@ -257,6 +276,13 @@ describe('JSON', () => {
             allowedIps: ['10.0.0.2/32', 'fd00::/64'],
             facts: {},
             counters: { roams: 2 },
+            troubles: [
+              {
+                code: 'noAnswer',
+                values: { initiations: 5, silentMs: 25_000 },
+                text: expect.stringMatching(/^no answer to 5 initiations in 25 seconds: /),
+              },
+            ],
           },
         ],
       },
@@ -277,22 +303,34 @@ describe('JSON', () => {
 describe('stats', () => {
   it('explain each reason for which packets were dropped', () => {
     const counted = stats({
-      facts: { crypto: 'openssl', uptime_seconds: '90' },
+      facts: { crypto: 'openssl', uptime_seconds: '90', sandbox: 'off (TSWG_SANDBOX=off)' },
+      troubles: [
+        { code: 'noPrivateKey', values: {} },
+        { code: 'sandboxOff', values: {} },
+      ],
       counters: { handshakesSent: 7, rx_packets: 12_345, drop_noPeer: 3, drop_badPacket: 12 },
       peers: [
-        { publicKey: FULL_PEER.publicKey, facts: {}, counters: { roams: 0, drop_brandNew: 1 } },
+        {
+          publicKey: FULL_PEER.publicKey,
+          facts: { endpoint: '203.0.113.10:51820' },
+          counters: { bytes_sent: 9, roams: 0, drop_brandNew: 1 },
+          troubles: [{ code: 'noPrivateKey', values: {} }],
+        },
       ],
     });
     expect(formatStats('wg0', counted)).toBe(
       'wg0:\n' +
         '\tcrypto: openssl\n' +
         '\tuptime seconds: 90\n' +
+        '\tsandbox: off (TSWG_SANDBOX=off)\n' +
+        '\tkey: no private key is set: no handshake can begin\n' +
         '\t    7  handshakes sent\n' +
         '\t12345  rx packets\n' +
         '\tdropped packets:\n' +
         '\t\t 3  noPeer     packet from the interface to an address that no peer is allowed\n' +
         '\t\t12  badPacket  data packet that does not decrypt\n' +
         `\twgpeer ${PEER_TEXT}\n` +
+        '\t\thandshake: no private key is set on this side\n' +
         '\t\t0  roams\n' +
         '\t\tdropped packets:\n' +
         '\t\t\t1  brandNew  a reason that this tswg does not know\n',
@@ -359,14 +397,45 @@ describe('gathering', () => {
     expect((await gather('wg2', system)).notes).toEqual([
       "wg2: the kernel's own WireGuard serves it: use `wg show wg2` and `wg set wg2`",
     ]);
-    system.request = async () => {
-      throw Object.assign(new Error('denied'), { code: 'EACCES' });
-    };
+    system.isRoot = false;
     const { views, notes } = await gather('wg0', system);
-    expect(notes).toEqual(['wg0: only root may ask its daemon; try it with sudo']);
+    expect(notes).toEqual([
+      'wg0: only root may ask its daemon, and the group _tswg may observe it; try it with sudo',
+    ]);
     expect(show(views[0])).toBe(
       'wg0: flags=1090<POINTOPOINT,NOARP,MULTICAST> mtu 1420\n\tindex 2\n',
     );
     expect((await gather(null, system)).notes).toEqual([]);
+  });
+
+  it('shows an observer all but the keys, and says that they are hidden', async () => {
+    const system = machine();
+    const state = { ...FRESH_STATE, privateKey: PRIVATE, peers: [FULL_PEER] };
+    system.daemons.get('wg0')!.state = state;
+    const [whole] = (await gather('wg0', system)).views;
+    system.isRoot = false;
+    system.observed.add('wg0');
+    const { views, notes } = await gather('wg0', system);
+    expect(notes).toEqual([]);
+    const hidden = '(not readable: keys, and whether there are any, are told to root alone)';
+    expect(show(views[0])).toBe(
+      show(whole)
+        .replace('\twgpubkey', `\twgkey ${hidden}\n\twgpubkey`)
+        .replace('\t\twgpsk (present)\n', ''),
+    );
+    const described = JSON.parse(JSON.stringify(describeInterface(views[0], NOW_MS)));
+    const expected = JSON.parse(JSON.stringify(describeInterface(whole, NOW_MS)));
+    delete expected.wireguard.peers[0].hasPresharedKey;
+    expected.wireguard.keysAreHidden = true;
+    expect(described).toEqual(expected);
+  });
+
+  it('offers an observer the peers for completion', async () => {
+    const system = machine();
+    system.daemons.get('wg0')!.state = { ...FRESH_STATE, peers: [FULL_PEER] };
+    system.isRoot = false;
+    expect((await completionFacts('wg0', system)).peers).toEqual([]);
+    system.observed.add('wg0');
+    expect((await completionFacts('wg0', system)).peers).toMatchObject([{ key: PEER_TEXT }]);
   });
 });

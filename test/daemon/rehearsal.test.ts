@@ -3,9 +3,9 @@ import { expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { liveCiphers } from '../../src/crypto/openssl/ciphers.ts';
 import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
-import { Rehearsal } from '../../src/daemon/rehearsal.ts';
+import { openRehearsal, Rehearsal } from '../../src/daemon/rehearsal.ts';
 import { createKernels } from '../../src/packet/kernels/fastest.ts';
-import { Loop } from '../../src/sys/loop.ts';
+import { openLoop } from '../../src/sys/loop.ts';
 import { describeInNamespace, eventually } from '../lab/namespace.ts';
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -28,23 +28,21 @@ function setUp(moved: () => number = () => 0) {
       };
     },
   };
-  const loop = new Loop({
-    deadline: () => Number.POSITIVE_INFINITY,
-    onDeadline: () => {},
-    onPause: () => {},
-    onBug: (error) => {
-      throw error;
-    },
-  });
+  const rethrow = (error: unknown): void => {
+    throw error;
+  };
+  const never = { deadline: () => Number.POSITIVE_INFINITY, onDeadline: () => {} };
+  const loop = openLoop({ ...never, onBug: rethrow }, rethrow);
   const kernels = createKernels(arena);
   const before = { ciphers: liveCiphers(), descriptors: openDescriptors() };
-  const rehearsal = new Rehearsal({ arena, suite: counting, kernels, loop, offload: true, moved });
+  const options = { arena, suite: counting, kernels, loop, offload: true, moved };
+  const rehearsal = new Rehearsal(options);
   const expectNothingLeft = (): void => {
     expect(liveCiphers()).toBe(before.ciphers);
     expect(openDescriptors()).toBe(before.descriptors);
     loop.close();
   };
-  return { rehearsal, opened: () => opened, expectNothingLeft };
+  return { options, rehearsal, opened: () => opened, expectNothingLeft };
 }
 
 describeInNamespace('rehearsal', () => {
@@ -70,6 +68,17 @@ describeInNamespace('rehearsal', () => {
     await eventually(() => opened() > 100, 'some packets');
     rehearsal.close();
     rehearsal.close();
+    expectNothingLeft();
+  });
+
+  it('is none where it is switched off: over at once, with a word of it', () => {
+    const { options, rehearsal, expectNothingLeft } = setUp();
+    rehearsal.close();
+    const said: string[] = [];
+    let ends = 0;
+    const off = { ...options, warm: false, onEnd: () => ends++ };
+    const none = openRehearsal(off, (line) => said.push(line));
+    expect([none, ends, said]).toEqual([undefined, 1, ['No rehearsal: it was switched off']]);
     expectNothingLeft();
   });
 });

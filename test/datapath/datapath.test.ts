@@ -1,12 +1,14 @@
-/** What the path tells the gate of each turn: who came, and what part of the cost they answer for. */
+/**
+ * The turn: what its guard is told of it, that turns never lie in each other, and what becomes of
+ * packets while the transport takes no more.
+ */
 
 import { expect, it, vi } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import { Datapath } from '../../src/datapath/datapath.ts';
-import type { Floodgate } from '../../src/gate/floodgate.ts';
-import type { DatagramSink } from '../../src/udp/udp.ts';
-import type { UdpChannel } from '../../src/udp/udpchannel.ts';
+import type { DatagramSink } from '../../src/datapath/transport.ts';
+import { NO_DOORKEEPER } from '../../src/device/doorkeeper.ts';
 
 const clock = vi.hoisted(() => ({ now: 0, threadMs: 0 }));
 vi.mock('../../src/sys/clock.ts', async (importOriginal) => ({
@@ -21,14 +23,14 @@ interface Turn {
   readonly turnMs: number;
 }
 
-/** A path on which turns take 8 ms, and a gate that has one in `stride` of them timed. */
+/** A path on which turns take 8 ms, and a guard that has one in `stride` of them timed. */
 function path(stride = 1) {
   const turns: Turn[] = [];
-  const reads: unknown[] = [];
-  const gate = {
+  const guard = {
+    ...NO_DOORKEEPER,
     turnsASample: stride,
     isPressed: false,
-    wasRead: (...read: unknown[]) => reads.push(read),
+    fact: 'a test',
     turned: (strangers: number, strangersMs: number, turnMs: number) =>
       turns.push({ strangers, strangersMs, turnMs }),
   };
@@ -37,17 +39,17 @@ function path(stride = 1) {
     arena,
     suite: createPortableSuite(arena),
     observe: () => {},
-    gate: gate as unknown as Floodgate,
+    guard,
   });
   const { outcomes } = path.device.core;
   /** `opened` of the datagrams that were read are a session's. */
-  const read = (handed: number, opened: number, isEmpty = true): void => {
+  const read = (handed: number, opened: number): void => {
     const receive = (_: DatagramSink): number => {
       outcomes.opened += opened;
       clock.threadMs += 8;
       return handed;
     };
-    path.readUdp({ family: 6, isEmpty, receive } as unknown as UdpChannel);
+    path.receive({ receive });
   };
   /** So many handshakes wait, and have their turn. */
   const judge = (judged: number, accepted: number): void => {
@@ -59,7 +61,7 @@ function path(stride = 1) {
     });
     path.handleTimeout();
   };
-  return { path, gate, turns, reads, read, judge };
+  return { path, guard, turns, read, judge };
 }
 
 it('a datagram that no session opened is a stranger’s, and answers for its part of the turn', () => {
@@ -84,7 +86,7 @@ it('a turn that is timed stands for those that are not', () => {
   expect(turns).toEqual([timed, untimed, untimed, untimed, timed, untimed, untimed, untimed]);
 });
 
-it('none is timed while the gate does not want to know', () => {
+it('none is timed while the guard does not want to know', () => {
   const { read, turns } = path(0);
   read(10, 5);
   expect(turns).toEqual([{ strangers: 5, strangersMs: 0, turnMs: 0 }]);
@@ -104,22 +106,11 @@ it('a handshake that is refused answers for its part, and has been counted when 
   expect(strangersMs).toBeLessThan(8);
 });
 
-it('the gate hears whether a read left anything behind', () => {
-  const { read, reads } = path();
-  clock.now = 77;
-  read(10, 5, false);
-  read(10, 5);
-  expect(reads).toEqual([
-    [6, false, 77],
-    [6, true, 77],
-  ]);
-});
-
-it('the Device asks for cookies while the gate holds calls back', () => {
-  const { path: one, gate } = path();
+it('the Device asks for cookies while the guard holds calls back', () => {
+  const { path: one, guard } = path();
   one.handleTimeout();
   expect(one.device.core.handshakeQueue.isUnderLoad(clock.now)).toBe(false);
-  gate.isPressed = true;
+  guard.isPressed = true;
   one.handleTimeout();
   expect(one.device.core.handshakeQueue.isUnderLoad(clock.now)).toBe(true);
 });

@@ -114,7 +114,9 @@ describe('a peer that forgot its timestamps and whose clock was set back by a ye
     expect(lines).toEqual([
       expect.stringMatching(/Refused its initiations from 192\.0\.2\.2:51820.*clock set back\?$/),
     ]);
-    expect(a.device.stats(world.now).peers[0]!.facts.handshake).toMatch(/was its clock set back\?/);
+    expect(a.device.stats(world.now).peers[0]!.troubles).toEqual([
+      { code: 'staleTimestamps', initiations: initiations.length },
+    ]);
   });
 
   it('is reached as soon as we have something to send, and then answers', () => {
@@ -126,7 +128,7 @@ describe('a peer that forgot its timestamps and whose clock was set back by a ye
     world.run(SECOND);
     expect(again.delivered).toHaveLength(1);
     expect(a.delivered.at(-1)![23]).toBe(8);
-    expect(a.device.stats(world.now).peers[0]!.facts).toEqual({});
+    expect(a.device.stats(world.now).peers[0]!.troubles).toEqual([]);
     // One that was doubled by the network is not worth a line.
     world.inject(again, a, again.sent(INITIATION).at(-1)!.bytes);
     world.run(SECOND);

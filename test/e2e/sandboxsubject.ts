@@ -13,7 +13,7 @@
 
 import { main } from '../../src/cli/tswgd.ts';
 import { Channel } from '../../src/handover/channel.ts';
-import { Predecessor } from '../../src/handover/succession.ts';
+import { Takeover } from '../../src/handover/handover.ts';
 import { type Instruction, installFilter } from '../../src/sandbox/seccomp.ts';
 import { ERRNO } from '../../src/sys/libc.ts';
 import { type CallName, callNumber } from '../../src/sys/syscalls.ts';
@@ -33,7 +33,7 @@ function refuse(call: CallName): void {
   if (error !== 0) throw new Error(`${call} cannot be refused: ${error}`);
 }
 
-/** What goes over the channel is a bequest with this name in it. */
+/** What goes over the channel is contents with this name in it. */
 function lieAboutSocket(name: string): void {
   const send = Channel.prototype.send;
   Channel.prototype.send = function (bytes, fds, timeoutMs) {
@@ -52,9 +52,9 @@ function lieAboutSocket(name: string): void {
 }
 
 function tryBefore(method: 'take' | 'begin', when: 'before it takes' | 'before it goes'): void {
-  const original = Predecessor.prototype[method] as (...args: unknown[]) => unknown;
-  Object.assign(Predecessor.prototype, {
-    [method]: function (this: Predecessor, ...args: unknown[]) {
+  const original = Takeover.prototype[method] as (...args: unknown[]) => unknown;
+  Object.assign(Takeover.prototype, {
+    [method]: function (this: Takeover, ...args: unknown[]) {
       tryNow(when);
       return original.apply(this, args);
     },

@@ -240,9 +240,9 @@ describe('the program on disk', () => {
   const breakWith = (act: string): void => {
     writeFileSync(
       path.join(broken, 'bin', 'tswgd'),
-      `import { Predecessor } from '${REPOSITORY}/dist/src/handover/succession.js';
-       import { unpackEstate } from '${REPOSITORY}/dist/src/handover/estate.js';
-       const predecessor = new Predecessor(Number(process.env.TSWG_STARTER_FD));
+      `import { Takeover } from '${REPOSITORY}/dist/src/handover/handover.js';
+       import { unpackContents } from '${REPOSITORY}/dist/src/handover/packing.js';
+       const takeover = new Takeover(Number(process.env.TSWG_STARTER_FD));
        ${act}`,
     );
     install(broken);
@@ -292,11 +292,11 @@ describe('the program on disk', () => {
         const version = await fact(host, 'version');
         const { latestHandshake } = await pair.left.peerDump();
         install(next);
-        expect(await upgrade(host)).toContain(`version ${NEXT_VERSION} goes on`);
+        expect(await upgrade(host)).toContain(`now served by tswgd ${NEXT_VERSION} `);
         expect(await fact(host, 'version')).toBe(NEXT_VERSION);
         expect((await ping(host, RIGHT)).received).toBe(1);
         install(REPOSITORY);
-        expect(await upgrade(host)).toContain(`version ${version} goes on`);
+        expect(await upgrade(host)).toContain(`now served by tswgd ${version} `);
         expect(await fact(host, 'version')).toBe(version);
         expect((await ping(host, RIGHT)).received).toBe(1);
         expect((await pair.left.peerDump()).latestHandshake).toBe(latestHandshake);
@@ -308,25 +308,25 @@ describe('the program on disk', () => {
       ['before it asks', 'process.exit(3);', /the new program ended before it was ready/, 1],
       [
         'and says why',
-        "predecessor.fail('no room');",
+        "takeover.fail('no room');",
         /the new program failed: no room; the old daemon continues as before/,
         1,
       ],
       [
         'with all in its hands',
-        'predecessor.take(); process.exit(3);',
+        'takeover.take(); process.exit(3);',
         /the new program ended before it was ready/,
         1,
       ],
       [
         'by answering nonsense',
-        "predecessor.take(); predecessor.fail('x'); ",
+        "takeover.take(); takeover.fail('x'); ",
         /the new program failed: x/,
         1,
       ],
       [
         'once it may begin',
-        "unpackEstate(predecessor.take()); predecessor.begin(process.pid, '6.6.6'); process.exit(3);",
+        "unpackContents(takeover.take()); takeover.begin(process.pid, '6.6.6'); process.exit(3);",
         /the new program ended when it had to begin/,
         2,
       ],

@@ -60,10 +60,6 @@ function shorten(text: string): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;
 }
 
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
-}
-
 /** An input as it can be given back to `--input`: hex for bytes, JSON for text and words. */
 export function formatInput(input: Input): string {
   return input instanceof Uint8Array ? Buffer.from(input).toString('hex') : JSON.stringify(input);

@@ -84,7 +84,7 @@ function send(from: string, bytes: Uint8Array, { count = 1, sender = others[0]! 
 function receive(): number {
   let count = 0;
   for (const socket of victim.sockets) {
-    while (socket.receive(() => count++, Number.POSITIVE_INFINITY) > 0) arena.reset();
+    while (socket.receive(() => count++, Number.POSITIVE_INFINITY, 0) > 0) arena.reset();
   }
   return count;
 }

@@ -15,7 +15,7 @@ import {
   TFD_TIMER_ABSTIME,
   TFD_TIMER_CANCEL_ON_SET,
 } from '../../src/sys/linux.ts';
-import { Loop } from '../../src/sys/loop.ts';
+import { openLoop } from '../../src/sys/loop.ts';
 import { drainSoon } from '../../src/sys/poller.ts';
 import { sleep } from '../lab/command.ts';
 import { describeInNamespace, eventually, openDescriptors } from '../lab/namespace.ts';
@@ -116,7 +116,7 @@ describe('a suspension', () => {
     let isMet = false;
     const late = sleep(30_000);
     const met = new Promise<void>((resolve) => {
-      const loop = new Loop({
+      const options = {
         deadline: () => (isMet ? Number.POSITIVE_INFINITY : due),
         onDeadline: () => {
           isMet = true;
@@ -124,9 +124,9 @@ describe('a suspension', () => {
           resolve();
           drainSoon();
         },
-        onPause: () => {},
         onBug: rethrow,
-      });
+      };
+      const loop = openLoop(options, rethrow);
     });
     const notes: string[] = [];
     const monitor = watchSuspension((note) => notes.push(note), rethrow);

@@ -5,6 +5,7 @@
  */
 
 import { describe, expect, it, vi } from 'vitest';
+import { TAG_BYTES } from '../../src/crypto/suite.ts';
 import { CookieChecker, CookieMaker } from '../../src/noise/cookie.ts';
 import type { Handshake } from '../../src/noise/handshake.ts';
 import type { Identity } from '../../src/noise/identity.ts';
@@ -14,7 +15,6 @@ import {
   RESPONSE_BYTES,
   readCounter,
   readReceiverIndex,
-  TAG_BYTES,
 } from '../../src/noise/messages.ts';
 import { openInitiation } from '../../src/noise/openedinitiation.ts';
 import { CAPTURED, type CapturedHandshake } from './captured.ts';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { KEY_BYTES, TAG_BYTES, XNONCE_BYTES } from '../../src/crypto/suite.ts';
 import * as messages from '../../src/noise/messages.ts';
 import {
   COOKIE_REPLY,
@@ -13,6 +14,7 @@ import {
   writeDataHeader,
   writeUint32,
 } from '../../src/noise/messages.ts';
+import { TIMESTAMP_BYTES } from '../../src/noise/tai64n.ts';
 import { hex, seeded, unhex } from './parties.ts';
 
 function datagram(type: number, length: number): Uint8Array {
@@ -92,20 +94,20 @@ it('the fields of every message follow each other without a gap', () => {
   expect([m.DATA_HEADER_BYTES, m.DATA_MIN_BYTES]).toEqual([16, 32]);
   expect(m.INITIATION_SENDER).toBe(4);
   expect(m.INITIATION_EPHEMERAL).toBe(m.INITIATION_SENDER + 4);
-  expect(m.INITIATION_STATIC).toBe(m.INITIATION_EPHEMERAL + m.KEY_BYTES);
-  expect(m.INITIATION_TIMESTAMP).toBe(m.INITIATION_STATIC + m.KEY_BYTES + m.TAG_BYTES);
-  expect(m.INITIATION_MAC1).toBe(m.INITIATION_TIMESTAMP + m.TIMESTAMP_BYTES + m.TAG_BYTES);
+  expect(m.INITIATION_STATIC).toBe(m.INITIATION_EPHEMERAL + KEY_BYTES);
+  expect(m.INITIATION_TIMESTAMP).toBe(m.INITIATION_STATIC + KEY_BYTES + TAG_BYTES);
+  expect(m.INITIATION_MAC1).toBe(m.INITIATION_TIMESTAMP + TIMESTAMP_BYTES + TAG_BYTES);
   expect(m.INITIATION_BYTES).toBe(m.INITIATION_MAC1 + 2 * m.MAC_BYTES);
   expect(m.RESPONSE_SENDER).toBe(4);
   expect(m.RESPONSE_RECEIVER).toBe(m.RESPONSE_SENDER + 4);
   expect(m.RESPONSE_EPHEMERAL).toBe(m.RESPONSE_RECEIVER + 4);
-  expect(m.RESPONSE_NOTHING).toBe(m.RESPONSE_EPHEMERAL + m.KEY_BYTES);
-  expect(m.RESPONSE_MAC1).toBe(m.RESPONSE_NOTHING + m.TAG_BYTES);
+  expect(m.RESPONSE_NOTHING).toBe(m.RESPONSE_EPHEMERAL + KEY_BYTES);
+  expect(m.RESPONSE_MAC1).toBe(m.RESPONSE_NOTHING + TAG_BYTES);
   expect(m.RESPONSE_BYTES).toBe(m.RESPONSE_MAC1 + 2 * m.MAC_BYTES);
   expect(m.COOKIE_REPLY_RECEIVER).toBe(4);
   expect(m.COOKIE_REPLY_NONCE).toBe(m.COOKIE_REPLY_RECEIVER + 4);
-  expect(m.COOKIE_REPLY_COOKIE).toBe(m.COOKIE_REPLY_NONCE + m.COOKIE_NONCE_BYTES);
-  expect(m.COOKIE_REPLY_BYTES).toBe(m.COOKIE_REPLY_COOKIE + m.MAC_BYTES + m.TAG_BYTES);
+  expect(m.COOKIE_REPLY_COOKIE).toBe(m.COOKIE_REPLY_NONCE + XNONCE_BYTES);
+  expect(m.COOKIE_REPLY_BYTES).toBe(m.COOKIE_REPLY_COOKIE + m.MAC_BYTES + TAG_BYTES);
   expect(m.DATA_RECEIVER).toBe(4);
   expect(m.DATA_COUNTER).toBe(m.DATA_RECEIVER + 4);
   expect(m.DATA_HEADER_BYTES).toBe(m.DATA_COUNTER + 8);

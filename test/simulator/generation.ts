@@ -1,6 +1,6 @@
 /**
  * One process of a site: a Device, its books, and the sessions that it has the keys of. A site goes
- * through many: each start begins one, and so does each upgrade in place (succession.ts). Clocks,
+ * through many: each start begins one, and so does each upgrade in place (handover.ts). Clocks,
  * keys and configuration are the site's.
  */
 
@@ -28,7 +28,7 @@ export class Generation implements KeyOwner {
   /** Sessions whose keys are not yet erased, and the newest of each peer. */
   readonly sessions = new Set<AuditedSession>();
   readonly newest = new Map<Peer, AuditedSession>();
-  isInheriting = false;
+  isTakingOver = false;
   readonly #site: Site;
   /** Derived in this turn. */
   readonly #fresh: AuditedSession[] = [];
@@ -63,7 +63,7 @@ export class Generation implements KeyOwner {
     this.#watchDeadlines();
   }
 
-  /** What was derived in the turn, or inherited, has to come to an end. */
+  /** What was derived in the turn, or taken over, has to come to an end. */
   endTurn(): void {
     this.#reasons.opened = null;
     for (const session of this.#fresh.splice(0)) if (!session.isWiped) this.#follow(session);
@@ -105,7 +105,7 @@ export class Generation implements KeyOwner {
 
   #follow(session: AuditedSession): void {
     const { peer, history } = session;
-    // Inherited ones come in the order of their places, which is that of their ages.
+    // Those taken over come in the order of their places, which is that of their ages.
     this.newest.set(peer, session);
     const left = history.derivedAt + KEY_LIFE_MS - this.now();
     const check = () => {

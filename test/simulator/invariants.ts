@@ -18,8 +18,7 @@ import {
   REKEY_TIMEOUT_MS,
 } from '../../src/noise/constants.ts';
 import type { Keypair } from '../../src/noise/keypair.ts';
-import { TIMESTAMP_BYTES } from '../../src/noise/messages.ts';
-import { compareTimestamps, writeTimestamp } from '../../src/noise/tai64n.ts';
+import { compareTimestamps, TIMESTAMP_BYTES, writeTimestamp } from '../../src/noise/tai64n.ts';
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../../src/packet/ip.ts';
 import { formatSavedState } from '../../src/state/savedstate.ts';
 import type { Generation } from './generation.ts';
@@ -169,32 +168,32 @@ export function checkReason(site: Site, peer: Peer, { expiring, opened }: Reason
 const CARRIED = ['attempts', 'needsAnotherKeepalive', 'sentLastMinuteHandshake'] as const;
 
 /**
- * Upgrade in place: whoever inherits is what its predecessor was, to the operator and to the peers;
- * nothing but a handshake under way is begun anew. `bequeathedAt`: monotonic ms.
+ * Upgrade in place: the successor is what its predecessor was, to the operator and to the peers;
+ * nothing but a handshake under way is begun anew. `handedOverAt`: monotonic ms.
  */
-export function checkInheritance(
+export function checkTakeover(
   site: Site,
   old: Generation,
-  heir: Generation,
-  bequeathedAt: number,
+  successor: Generation,
+  handedOverAt: number,
 ): void {
   const before = describe(site, old.device);
-  const after = describe(site, heir.device);
+  const after = describe(site, successor.device);
   for (let i = 0; i < Math.max(before.length, after.length); i++)
     hold('nothingForgotten', after[i] === before[i], () => {
       return `${site.name} shows ${after[i]} after an upgrade, and ${before[i]} before`;
     });
-  const inherited = new Set([...heir.sessions].map(({ history }) => history));
-  const isWhole = [...old.sessions].every(({ history }) => inherited.has(history));
-  hold('nothingForgotten', isWhole && inherited.size === old.sessions.size, () => {
-    return `${site.name} has ${inherited.size} sessions after an upgrade, and ${old.sessions.size} before`;
+  const taken = new Set([...successor.sessions].map(({ history }) => history));
+  const isWhole = [...old.sessions].every(({ history }) => taken.has(history));
+  hold('nothingForgotten', isWhole && taken.size === old.sessions.size, () => {
+    return `${site.name} has ${taken.size} sessions after an upgrade, and ${old.sessions.size} before`;
   });
   for (const [key, peer] of old.device.core.peers) {
     const { deadlines } = old.device.core;
     const isCalling =
       peer.handshake.state === 'createdInitiation' &&
       deadlines.isArmed(peer.row, DEADLINE.retransmitHandshake);
-    const own = heir.device.core.peers.get(key)!;
+    const own = successor.device.core.peers.get(key)!;
     for (const name of isCalling ? CARRIED : ([...CARRIED, 'lastInitiationAt'] as const))
       hold('nothingForgotten', own[name] === peer[name], () => {
         return `${site.name} has ${name} ${own[name]} of a peer after an upgrade, not ${peer[name]}`;
@@ -205,10 +204,10 @@ export function checkInheritance(
       });
     for (const column of Object.values(DEADLINE)) {
       const isCall = isCalling && column === DEADLINE.retransmitHandshake;
-      const due = isCall ? bequeathedAt : deadlines.time(peer.row, column);
-      const time = heir.device.core.deadlines.time(own.row, column);
+      const due = isCall ? handedOverAt : deadlines.time(peer.row, column);
+      const time = successor.device.core.deadlines.time(own.row, column);
       hold('nothingForgotten', time === due, () => {
-        return `${site.name}: ${DEADLINE_NAMES[column]} is due in ${time - bequeathedAt} ms after an upgrade, not in ${due - bequeathedAt}`;
+        return `${site.name}: ${DEADLINE_NAMES[column]} is due in ${time - handedOverAt} ms after an upgrade, not in ${due - handedOverAt}`;
       });
     }
   }
@@ -228,12 +227,12 @@ function isSameSession(a: Keypair | null, b: Keypair | null): boolean {
  * they have ended is shown by nonceUsedOnce: the successor's counters count. And whom the successor
  * has called does not take the calls that follow for old ones (whitepaper 5.1).
  */
-export function checkReclaimed(site: Site, heir: Generation, called: readonly Peer[]): void {
+export function checkTakenBack(site: Site, successor: Generation, called: readonly Peer[]): void {
   const { peers } = site.device!.core;
   const present = new Uint8Array(TIMESTAMP_BYTES);
   // Known to fall short: a clock that is behind for the successor, and no more for who goes on.
   writeTimestamp(present, site.wallClock() + 1_000);
-  for (const [key, { handshake }] of heir.device.core.peers) {
+  for (const [key, { handshake }] of successor.device.core.peers) {
     const { sentTimestamp } = peers.get(key)!.handshake;
     const isLater =
       compareTimestamps(sentTimestamp, handshake.sentTimestamp) >= 0 ||
@@ -254,7 +253,7 @@ export function checkReclaimed(site: Site, heir: Generation, called: readonly Pe
 /** A line for all that an operator can ask for, and that an upgrade leaves as it is. */
 function describe(site: Site, device: Device): string[] {
   const { counters, peers } = device.stats(site.now());
-  // The queue of handshakes is not inherited: whoever sent them will send them again.
+  // The queue of handshakes is not handed over: whoever sent them will send them again.
   const all = [{ ...counters, handshakes_waiting: 0 }, ...peers.map((peer) => peer.counters)];
   const named = all.flatMap((some, i) =>
     Object.entries(some).map(([name, count]) => `${name}=${count} (${i})`),

@@ -83,7 +83,7 @@ export class Ledger {
   }
 
   /**
-   * The books of a Device that has inherited go on where its predecessor's stopped. What was in the
+   * The books of a Device that has taken over go on where its predecessor's stopped. What was in the
    * queue of handshakes is lost: whoever sent it will send it again.
    */
   continue(predecessor: Ledger): void {

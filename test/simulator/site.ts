@@ -14,12 +14,12 @@ import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { parsePrefix } from '../../src/packet/address.ts';
 import { Generation } from './generation.ts';
+import { takeBack } from './handover.ts';
 import { checkKeysGone, checkTurn } from './invariants.ts';
 import type { Input, Ledger } from './ledger.ts';
 import type { Flight } from './network.ts';
 import type { Random } from './random.ts';
 import type { SitePlan } from './scenario.ts';
-import { reclaim } from './succession.ts';
 import type { AuditedSession, KeyRegistry } from './suite.ts';
 import { type Address, type Packet, prefixText, type Template, type Traffic } from './traffic.ts';
 
@@ -209,7 +209,7 @@ export class Site {
     if (input === 'configuration') {
       // The operator's word is for whoever lives on.
       this.#endPause();
-      reclaim(this);
+      takeBack(this);
     }
     const { generation } = this;
     if (generation === null || (this.isPaused && input === 'timeout')) return;

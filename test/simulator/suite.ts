@@ -53,7 +53,7 @@ function isLess(a: Uint8Array, b: Uint8Array): boolean {
 export interface KeyOwner {
   readonly name: string;
   /** The keys it is given are those of its predecessor in another process. */
-  readonly isInheriting: boolean;
+  readonly isTakingOver: boolean;
   /** Monotonic ms of the site. */
   now(): number;
   /** Whose session has this sealer or opener; asked once for each session. */
@@ -66,7 +66,7 @@ export interface KeyOwner {
 }
 
 /**
- * What is true of a session in whichever process it is: a successor that inherits it, and a
+ * What is true of a session in whichever process it is: a successor that takes it over, and a
  * predecessor that goes on after all, are held to what either has done under its keys.
  */
 export class SessionHistory {
@@ -94,19 +94,19 @@ export class KeyRegistry {
 
   /**
    * Call when a site got a key to seal with: no other site and no other session may have it. Only
-   * who inherits has one that was there before, and goes on with its history.
+   * who takes over has one that was there before, and continues with its history.
    */
   registerSealer(key: Uint8Array, owner: KeyOwner): SessionHistory {
     const name = keyName(key);
     const known = this.#sealers.get(name);
-    if (owner.isInheriting && known?.site === owner.name) return known;
+    if (owner.isTakingOver && known?.site === owner.name) return known;
     hold('nonceUsedOnce', known === undefined, () =>
       known?.site === owner.name
         ? `${owner.name} was given a key to send under that it had before`
         : `${owner.name} sends under a key under which ${known?.site} sends, too`,
     );
-    hold('nothingForgotten', !owner.isInheriting, () => {
-      return `${owner.name} inherits a session that its predecessor never had`;
+    hold('nothingForgotten', !owner.isTakingOver, () => {
+      return `${owner.name} takes over a session that its predecessor never had`;
     });
     const history = new SessionHistory(owner.name, owner.now());
     this.#sealers.set(name, history);
@@ -170,7 +170,7 @@ export function createAuditedSuite(
       begun = null;
       session.opener = new AuditedOpener(session, base.createOpener(key));
       // The initiator derives second: the other side sends under this key already.
-      if (!owner.isInheriting) session.history.isResponder = registry.sealerOf(key) === undefined;
+      if (!owner.isTakingOver) session.history.isResponder = registry.sealerOf(key) === undefined;
       owner.derived(session);
       return session.opener;
     },

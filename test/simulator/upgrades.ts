@@ -1,14 +1,14 @@
 /**
  * The troubles with upgrades in place: at which moments a site is upgraded, how often in a row, and
- * what a successor does before it fails. How a Device takes over from another is succession.ts's.
+ * what a successor does before it fails. How a Device takes over from another is handover.ts's.
  */
 
 import type { Peer } from '../../src/device/peer.ts';
 import { REJECT_AFTER_TIME_MS, REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
+import { takeBack, upgrade, upgradeForAWhile, upgradeInVain } from './handover.ts';
 import type { Random } from './random.ts';
 import type { Trouble } from './scenario.ts';
 import type { Site } from './site.ts';
-import { reclaim, upgrade, upgradeForAWhile, upgradeInVain } from './succession.ts';
 import { createTemplate } from './traffic.ts';
 import type { Stage } from './troubles.ts';
 
@@ -100,6 +100,6 @@ function failLater(stage: Stage, site: Site, random: Random, lifeMs: number): vo
     });
   }
   stage.later(lifeMs, () => {
-    if (isAlive()) reclaim(site);
+    if (isAlive()) takeBack(site);
   });
 }

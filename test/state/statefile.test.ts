@@ -255,7 +255,7 @@ describe('the keeper of the state', () => {
     await pass(100);
     await vi.waitFor(() => expect(saved()).toBe('c'));
     expect(rendered).toBe(1);
-    expect(keeper.fact).toBe('kept for a restart');
+    expect(keeper.trouble).toBeNull();
   });
 
   it('saves what changes by itself a minute later, or along with a change', async () => {
@@ -313,7 +313,8 @@ describe('the keeper of the state', () => {
     keeper.changed();
     await pass(1_000);
     expect(notes).toEqual([`keep the state in ${directory}: it exists already (mkdir: EEXIST)`]);
-    expect(keeper.fact).toMatch(/^keep the state in .* it exists already .*; once that is fixed, /);
+    expect(keeper.trouble).toEqual({ code: 'stateUnsaved', why: notes[0], isRetried: false });
+    expect(keeper.remedy).toMatch(/^; once that is fixed, /);
     await pass(10_000);
     await pass(10_000);
     expect(rendered).toBe(3);
@@ -323,7 +324,7 @@ describe('the keeper of the state', () => {
     await vi.waitFor(() => expect(saved()).toBe('a'));
     // The file is there a moment before that has been made to last.
     await vi.waitFor(() => expect(notes[1]).toBe('The state is saved again'));
-    expect(keeper.fact).toBe('kept for a restart');
+    expect(keeper.trouble).toBeNull();
   });
 
   it('removes the file at the end of the interface', async () => {

@@ -2,16 +2,32 @@ import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { monotonicMs } from '../../src/sys/clock.ts';
 import { close, read, Scratch, socketPair, write } from '../../src/sys/libc.ts';
-import { Loop, type LoopOptions } from '../../src/sys/loop.ts';
+import { type Loop, type LoopOptions, openLoop } from '../../src/sys/loop.ts';
 import { drainSoon } from '../../src/sys/poller.ts';
 import { HANG_MS } from '../lab/command.ts';
 import { eventually } from '../lab/namespace.ts';
+import { RefusedSocket } from './refused.ts';
 
-/** What the kernel was asked for. */
+/** What the kernel was asked for, and the function that Node.js does not export, if any. */
 const kernel = vi.hoisted(() => ({ waitsMs: [] as number[] }));
+const node = vi.hoisted(() => ({ lacks: '' }));
+
+vi.mock('koffi', async (importOriginal) => {
+  const { default: koffi } = await importOriginal<typeof import('koffi')>();
+  const load = (...words: Parameters<typeof koffi.load>) => {
+    const library = koffi.load(...words);
+    const func = (...signature: Parameters<typeof library.func>) => {
+      const name = String(signature[0]);
+      if (name === node.lacks) throw new Error(`Cannot find function '${name}' in shared library`);
+      return library.func(...signature);
+    };
+    return { func };
+  };
+  return { default: { ...koffi, load } };
+});
 
 vi.mock('../../src/sys/libc.ts', async (importOriginal) => {
   const libc = await importOriginal<typeof import('../../src/sys/libc.ts')>();
@@ -46,17 +62,20 @@ const CLIENT = `
 
 const loops: Loop[] = [];
 const fds: number[] = [];
+const plain: string[] = [];
 
 function startLoop(options: Partial<LoopOptions> = {}): Loop {
-  const loop = new Loop({
-    deadline: () => Number.POSITIVE_INFINITY,
-    onDeadline: () => {},
-    onPause: () => {},
-    onBug: (error) => {
-      throw error;
+  const loop = openLoop(
+    {
+      deadline: () => Number.POSITIVE_INFINITY,
+      onDeadline: () => {},
+      onBug: (error) => {
+        throw error;
+      },
+      ...options,
     },
-    ...options,
-  });
+    (line) => plain.push(line),
+  );
   loops.push(loop);
   return loop;
 }
@@ -68,15 +87,24 @@ function openPair(): readonly [near: number, far: number] {
 }
 
 afterEach(() => {
+  node.lacks = '';
+  plain.splice(0);
   for (const loop of loops.splice(0)) loop.close();
   for (const fd of fds.splice(0)) close(fd);
 });
 
-describe('loop', () => {
+describe.each([
+  ['of our own', ''],
+  ["of Node's, without uv_metrics_info", 'uv_metrics_info'],
+])('loop %s', (_, lacks) => {
+  beforeEach(() => {
+    node.lacks = lacks;
+  });
+
   it('calls as long as there is something to read, and not after the watch is closed', async () => {
     const [near, far] = openPair();
     let calls = 0;
-    const watch = startLoop().watch(near, () => ++calls >= 3 && drain(near));
+    const watch = startLoop().watch(near, { readable: () => ++calls >= 3 && drain(near) });
     poke(far);
     await eventually(() => calls === 3, 'three calls');
     await sleep(20);
@@ -95,7 +123,7 @@ describe('loop', () => {
       waits++;
       return Number.POSITIVE_INFINITY;
     };
-    startLoop({ deadline }).watch(near, () => {});
+    startLoop({ deadline }).watch(near, { readable: () => {} });
     await sleep(50);
     const before = waits;
     await sleep(400);
@@ -124,32 +152,6 @@ describe('loop', () => {
     for (const [i, time] of times.entries()) expect(time).toBeGreaterThanOrEqual(30 * (i + 1));
   });
 
-  it('calls every millisecond of a pause after something was read, and not when it is idle', async () => {
-    const [near, far] = openPair();
-    let pauses = 0;
-    let reads = 0;
-    let pokes = 0;
-    const loop = startLoop({ onPause: () => pauses++ });
-    loop.watch(near, () => {
-      drain(near);
-      reads++;
-    });
-    await sleep(30);
-    expect(pauses).toBe(0);
-    // One pause has up to 25 of them; a busy machine may let all of it pass at once.
-    while (pauses <= 8) {
-      const before = pauses;
-      poke(far);
-      pokes++;
-      await eventually(() => reads === pokes, 'what was sent');
-      await sleep(60);
-      expect(pauses - before).toBeLessThan(30);
-    }
-    const before = pauses;
-    await sleep(30);
-    expect(pauses).toBe(before);
-  });
-
   it('takes a deadline that a callback brought forward', async () => {
     const [near, far] = openPair();
     let deadline = Number.POSITIVE_INFINITY;
@@ -161,9 +163,11 @@ describe('loop', () => {
         deadline = Number.POSITIVE_INFINITY;
       },
     });
-    loop.watch(near, () => {
-      drain(near);
-      deadline = monotonicMs() + 10;
+    loop.watch(near, {
+      readable: () => {
+        drain(near);
+        deadline = monotonicMs() + 10;
+      },
     });
     await sleep(20);
     poke(far);
@@ -174,9 +178,11 @@ describe('loop', () => {
     const [near, far] = openPair();
     let calls = 0;
     const loop = startLoop({ deadline: () => Number.NEGATIVE_INFINITY });
-    loop.watch(near, () => {
-      drain(near);
-      calls++;
+    loop.watch(near, {
+      readable: () => {
+        drain(near);
+        calls++;
+      },
     });
     for (let i = 0; i < 5; i++) {
       poke(far);
@@ -214,10 +220,12 @@ describe('loop', () => {
     const [near, far] = openPair();
     let calls = 0;
     const loop = startLoop();
-    loop.watch(busy, () => {});
-    loop.watch(near, () => {
-      drain(near);
-      calls++;
+    loop.watch(busy, { readable: () => {} });
+    loop.watch(near, {
+      readable: () => {
+        drain(near);
+        calls++;
+      },
     });
     poke(busyFar);
     for (let i = 0; i < 5; i++) {
@@ -227,13 +235,90 @@ describe('loop', () => {
     await eventually(() => calls === 5, 'all that was sent');
   });
 
-  it('hands exceptions over and goes on', async () => {
+  it('calls while there is room to write, as long as that is asked for', async () => {
+    const [near, far] = openPair();
+    let calls = 0;
+    let reads = 0;
+    const readable = (): void => {
+      drain(near);
+      reads++;
+    };
+    const writable = (): void => {
+      calls++;
+      watch.change({ readable });
+    };
+    while (write(near, scratch.address, 64) > 0);
+    const watch = startLoop().watch(near, { readable, writable });
+    await sleep(20);
+    expect(calls).toBe(0);
+    while (drain(far) > 0);
+    await eventually(() => calls === 1, 'room');
+    poke(far);
+    await eventually(() => reads === 1, 'what was sent');
+    expect(calls).toBe(1);
+    watch.change({ writable });
+    await eventually(() => calls === 2, 'room, asked for again');
+    watch.change({});
+    poke(far);
+    await sleep(20);
+    expect(reads).toBe(1);
+    watch.change({ readable });
+    await eventually(() => reads === 2, 'what was sent, once it is asked for again');
+    watch.close();
+    watch.change({ readable, writable });
+    await sleep(20);
+    expect(calls).toBe(2);
+  });
+
+  it('a reader that closes its watch hears no more of it, not even that there is room', async () => {
+    const [near, far] = openPair();
+    let calls = 0;
+    const readable = (): void => {
+      calls++;
+      watch.close();
+    };
+    const writable = (): void => {
+      if (calls > 0) calls++;
+    };
+    const watch = startLoop().watch(near, { readable, writable });
+    poke(far);
+    await eventually(() => calls > 0, 'what was sent');
+    await sleep(20);
+    expect(calls).toBe(1);
+  });
+
+  it('an error queue that its reader leaves costs neither rest nor data', async () => {
+    const refused = new RefusedSocket(true);
+    const results: number[] = [];
+    const watch = startLoop().watch(refused.fd, {
+      readable: () => results.push(drain(refused.fd)),
+    });
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    for (let round = 1; round <= 8; round++) {
+      refused.provoke();
+      await eventually(() => results.length === round, 'an error');
+    }
+    await sleep(20);
+    refused.receive(7);
+    await eventually(() => results.length > 8, 'a datagram');
+    expect(results).toEqual([...new Array(8).fill(-1), 7]);
+    // A rest is a timer of 10 ms and more, the deadline of Node's loop one of a second.
+    const rests = timers.mock.calls.filter(([, ms = 0]) => ms >= 10 && ms < 1_000);
+    expect(rests).toEqual([]);
+    timers.mockRestore();
+    watch.close();
+    refused.close();
+  });
+
+  it('hands exceptions over and continues', async () => {
     const [near, far] = openPair();
     const bugs: unknown[] = [];
     let calls = 0;
-    startLoop({ onBug: (error) => bugs.push(error) }).watch(near, () => {
-      drain(near);
-      if (++calls === 1) throw new Error('planted');
+    startLoop({ onBug: (error) => bugs.push(error) }).watch(near, {
+      readable: () => {
+        drain(near);
+        if (++calls === 1) throw new Error('planted');
+      },
     });
     poke(far);
     await eventually(() => bugs.length === 1, 'the exception');
@@ -242,39 +327,21 @@ describe('loop', () => {
     expect(bugs).toEqual([new Error('planted')]);
   });
 
-  it('calls ever less while an error stays, and the others as before', async () => {
-    const [near, far] = openPair();
-    const [other, otherFar] = openPair();
-    let errors = 0;
-    let calls = 0;
-    const loop = startLoop();
-    loop.watch(near, () => errors++);
-    loop.watch(other, () => {
-      drain(other);
-      calls++;
-    });
-    // No POLLIN comes of a SEQPACKET socket's end that was closed for good, but a closed number.
-    close(fds.splice(fds.indexOf(near), 1)[0]!);
-    close(fds.splice(fds.indexOf(far), 1)[0]!);
-    await sleep(100);
-    await eventually(() => errors > 1, 'errors');
-    expect(errors).toBeLessThan(10);
-    poke(otherFar);
-    await eventually(() => calls === 1, 'the other descriptor');
-  });
-
   it('can be closed, and its watches too, inside a callback', async () => {
     const [near, far] = openPair();
     const [other, otherFar] = openPair();
     let calls = 0;
     const loop = startLoop();
-    const watch = loop.watch(near, () => {
-      calls++;
-      watch.close();
-      loop.watch(other, () => {
+    const watch = loop.watch(near, {
+      readable: () => {
         calls++;
-        loop.close();
-      });
+        watch.close();
+        const readable = (): void => {
+          calls++;
+          loop.close();
+        };
+        loop.watch(other, { readable });
+      },
     });
     poke(far);
     poke(otherFar);
@@ -287,10 +354,12 @@ describe('loop', () => {
     const [near, far] = openPair();
     const loop = startLoop();
     const promise = new Promise<void>((resolve) => {
-      loop.watch(near, () => {
-        drain(near);
-        resolve();
-        drainSoon();
+      loop.watch(near, {
+        readable: () => {
+          drain(near);
+          resolve();
+          drainSoon();
+        },
       });
     });
     await sleep(20);
@@ -299,3 +368,93 @@ describe('loop', () => {
     await promise;
   });
 });
+
+describe('loop of our own', () => {
+  it('calls every millisecond of a pause after something was read, and not when it is idle', async () => {
+    const [near, far] = openPair();
+    let pauses = 0;
+    let reads = 0;
+    let pokes = 0;
+    const loop = startLoop({ onPause: () => pauses++ });
+    loop.watch(near, {
+      readable: () => {
+        drain(near);
+        reads++;
+      },
+    });
+    await sleep(30);
+    expect(pauses).toBe(0);
+    // One pause has up to 25 of them; a busy machine may let all of it pass at once.
+    while (pauses <= 8) {
+      const before = pauses;
+      poke(far);
+      pokes++;
+      await eventually(() => reads === pokes, 'what was sent');
+      await sleep(60);
+      expect(pauses - before).toBeLessThan(30);
+    }
+    const before = pauses;
+    await sleep(30);
+    expect(pauses).toBe(before);
+  });
+
+  it('calls ever less while an error stays, and the others as before', async () => {
+    const [near, far] = openPair();
+    const [other, otherFar] = openPair();
+    let errors = 0;
+    let calls = 0;
+    const loop = startLoop();
+    loop.watch(near, { readable: () => errors++ });
+    loop.watch(other, {
+      readable: () => {
+        drain(other);
+        calls++;
+      },
+    });
+    // No POLLIN comes of a SEQPACKET socket's end that was closed for good, but a closed number.
+    close(fds.splice(fds.indexOf(near), 1)[0]!);
+    close(fds.splice(fds.indexOf(far), 1)[0]!);
+    await sleep(100);
+    await eventually(() => errors > 1, 'errors');
+    expect(errors).toBeLessThan(10);
+    poke(otherFar);
+    await eventually(() => calls === 1, 'the other descriptor');
+  });
+
+  it('waits as ever in a pause that nobody wants to use', async () => {
+    const [near, far] = openPair();
+    let reads = 0;
+    startLoop().watch(near, {
+      readable: () => {
+        drain(near);
+        reads++;
+      },
+    });
+    await sleep(20);
+    kernel.waitsMs = [];
+    poke(far);
+    await eventually(() => reads === 1, 'what was sent');
+    await sleep(20);
+    // In a pause it would wait for 1 ms at a time.
+    expect(kernel.waitsMs.filter((ms) => ms > 1)).not.toEqual([]);
+    expect(kernel.waitsMs.filter((ms) => ms === 1).length).toBeLessThan(5);
+  });
+});
+
+it.each(['uv_metrics_info', 'uv_backend_fd', 'napi_get_uv_event_loop'])(
+  'a Node.js without %s is told in one line, and has a loop all the same',
+  async (name) => {
+    node.lacks = name;
+    const [near, far] = openPair();
+    let calls = 0;
+    startLoop().watch(near, {
+      readable: () => {
+        drain(near);
+        calls++;
+      },
+    });
+    expect(plain).toEqual([`Packets wait in Node's own event loop: this Node.js has no ${name}`]);
+    poke(far);
+    await eventually(() => calls === 1, 'what was sent');
+  },
+);

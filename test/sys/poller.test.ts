@@ -5,19 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  bindSocket,
-  close,
-  connect,
-  getsockname,
-  read,
-  Scratch,
-  send,
-  socket,
-} from '../../src/sys/libc.ts';
-import { drainSoon, watch } from '../../src/sys/poller.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { close, read, Scratch, send, socketPair } from '../../src/sys/libc.ts';
+import { drainSoon, watch, watchFor } from '../../src/sys/poller.ts';
 import { eventually } from '../lab/namespace.ts';
+import { RefusedSocket } from './refused.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tswg-poller-'));
 let pipes = 0;
@@ -110,42 +102,63 @@ describe('poller', () => {
     handle.close();
   });
 
-  it('goes on after an error on the descriptor', async () => {
-    // A connected UDP socket is told by ICMP that nobody listens at the other end.
-    const [AF_INET, SOCK_DGRAM, loopback] = [2, 2, 0x0100007f];
-    const sockets = [socket(AF_INET, SOCK_DGRAM, 0), socket(AF_INET, SOCK_DGRAM, 0)] as const;
-    const [near, far] = sockets;
-    const portOf = (fd: number) => {
-      scratch.words[4] = 16;
-      getsockname(fd, scratch.address, scratch.address + 16);
-      return scratch.view.getUint16(2);
-    };
-    const putAddress = (port: number) => {
-      scratch.words.set([AF_INET, loopback, 0, 0]);
-      scratch.view.setUint16(2, port);
-      return scratch.address;
-    };
-    expect(bindSocket(near, putAddress(0), 16)).toBe(0);
-    const nearPort = portOf(near);
-    expect(bindSocket(far, putAddress(0), 16)).toBe(0);
-    const farPort = portOf(far);
-    close(far);
-    expect(connect(near, putAddress(farPort), 16)).toBe(0);
+  it.each([
+    ['waits on the socket', false],
+    ['lies in the error queue', true],
+  ])('calls for every error that %s, and for what comes after', async (_, hasQueue) => {
+    const refused = new RefusedSocket(hasQueue);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
     const results: number[] = [];
-    const handle = watch(near, () => results.push(drain(near)), noBug);
-    for (let round = 1; round <= 3; round++) {
-      expect(send(near, scratch.address, 1, 0)).toBe(1);
+    const handle = watch(refused.fd, () => results.push(drain(refused.fd)), noBug);
+    for (let round = 1; round <= 8; round++) {
+      refused.provoke();
       await eventually(() => results.length === round, 'an error');
     }
-    const again = socket(AF_INET, SOCK_DGRAM, 0);
-    expect(bindSocket(again, putAddress(farPort), 16)).toBe(0);
-    expect(connect(again, putAddress(nearPort), 16)).toBe(0);
-    expect(send(again, scratch.address, 7, 0)).toBe(7);
-    await eventually(() => results.length === 4, 'a datagram');
-    expect(results).toEqual([-1, -1, -1, 7]);
+    await sleep(20);
+    refused.receive(7);
+    await eventually(() => results.length > 8, 'a datagram');
+    expect(results).toEqual([...new Array(8).fill(-1), 7]);
+    // Errors that follow each other are not one that stays: it never rests, which it does by a timer.
+    expect(timers.mock.calls.filter(([, ms = 0]) => ms >= 10)).toEqual([]);
+    timers.mockRestore();
+    handle.close();
+    refused.close();
+  });
+
+  it('leaves the error queue to the reader first', async () => {
+    const refused = new RefusedSocket(true);
+    let taken = 0;
+    const reader = (): void => {
+      while (refused.takeRefusal()) taken++;
+      drain(refused.fd);
+    };
+    const handle = watch(refused.fd, reader, noBug);
+    refused.provoke();
+    await eventually(() => taken === 1, 'the refusal');
+    handle.close();
+    refused.close();
+  });
+
+  it('calls while there is room to write, as long as that is asked for', async () => {
+    const [near, far] = socketPair();
+    let calls = 0;
+    const writable = (): void => {
+      calls++;
+      handle.change({});
+    };
+    while (send(near, scratch.address, 4096, 0) > 0);
+    const handle = watchFor(near, { writable }, noBug);
+    await sleep(20);
+    expect(calls).toBe(0);
+    while (drain(far) > 0);
+    await eventually(() => calls === 1, 'room');
+    await sleep(20);
+    expect(calls).toBe(1);
+    handle.change({ writable });
+    await eventually(() => calls === 2, 'room, asked for again');
     handle.close();
     close(near);
-    close(again);
+    close(far);
   });
 
   it('can be closed inside its callback', async () => {

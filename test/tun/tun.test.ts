@@ -4,9 +4,9 @@ import { connect, createServer, type Server } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { interfaceNameError } from '../../src/sys/interfacename.ts';
 import { type Watch, watch } from '../../src/sys/poller.ts';
 import { openTun, type Tun, type TunOptions } from '../../src/tun/tun.ts';
-import { interfaceNameError } from '../../src/tun/tundevice.ts';
 import { openUdp, type Udp } from '../../src/udp/udp.ts';
 import {
   describeInNamespace,
@@ -134,16 +134,26 @@ describeInNamespace('tun', () => {
 
       bench.deliver(...packets.map(swapAddresses));
       const received: [number, number | undefined][] = [];
-      udp.sockets[0]!.receive((offset, length, endpoint) => {
-        expect(
-          endpoint.equals(
-            new Endpoint(there.address, 7, 0, Uint8Array.of(10, 9, 0, 1), endpoint.sourceInterface),
-          ),
-        ).toBe(true);
-        const bytes = arena.bytes.slice(offset, offset + length);
-        expect(new Set(bytes).size).toBeLessThanOrEqual(1);
-        received.push([length, bytes[0]]);
-      }, 100);
+      udp.sockets[0]!.receive(
+        (offset, length, endpoint) => {
+          expect(
+            endpoint.equals(
+              new Endpoint(
+                there.address,
+                7,
+                0,
+                Uint8Array.of(10, 9, 0, 1),
+                endpoint.sourceInterface,
+              ),
+            ),
+          ).toBe(true);
+          const bytes = arena.bytes.slice(offset, offset + length);
+          expect(new Set(bytes).size).toBeLessThanOrEqual(1);
+          received.push([length, bytes[0]]);
+        },
+        100,
+        0,
+      );
       expect(received).toEqual(sizes.map((size, i) => [size, size === 0 ? undefined : i + 1]));
       expect(bench.events).toEqual([]);
     });

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { formatKey, isZeroKey, parseKey } from '../../src/uapi/key.ts';
+import { formatKey, parseKey } from '../../src/uapi/key.ts';
 import {
   acceptSet,
   answer,
@@ -56,10 +56,5 @@ describe('keys', () => {
     expect(parseKey(formatKey(key).toUpperCase())).toEqual(key);
     expect(parseKey(`${formatKey(key)}\n`)).toBeNull();
     expect(() => formatKey(new Uint8Array(31))).toThrow('key: 31 bytes');
-  });
-
-  it('of zeros mean none', () => {
-    expect(isZeroKey(new Uint8Array(32))).toBe(true);
-    expect(isZeroKey(new Uint8Array(32).with(31, 1))).toBe(false);
   });
 });

@@ -100,10 +100,14 @@ function sendRun(udp: Udp, to: Endpoint, count: number): void {
 function receiveAll(udp: Udp): number[] {
   const received: number[] = [];
   for (const socket of udp.sockets) {
-    socket.receive((offset, length) => {
-      expect(length).toBe(100);
-      received.push(arena.bytes[offset]!);
-    }, 1000);
+    socket.receive(
+      (offset, length) => {
+        expect(length).toBe(100);
+        received.push(arena.bytes[offset]!);
+      },
+      1000,
+      0,
+    );
   }
   arena.reset();
   return received;

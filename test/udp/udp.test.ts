@@ -4,7 +4,7 @@ import { Arena, TURN_RESERVE_BYTES } from '../../src/arena.ts';
 import type { DropReason } from '../../src/device/drops.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { ERRNO, SystemError } from '../../src/sys/libc.ts';
-import { openUdp, type Udp } from '../../src/udp/udp.ts';
+import { openUdp, type Udp, type UdpOptions } from '../../src/udp/udp.ts';
 import {
   describeInNamespace,
   enterNamespace,
@@ -27,8 +27,8 @@ class Station {
   readonly notes: string[] = [];
   readonly udp: Udp;
 
-  constructor(options: { port?: number; offload?: boolean; fwmark?: number } = {}) {
-    const { port = 0, offload = true, fwmark = 0 } = options;
+  constructor(options: Partial<Pick<UdpOptions, 'port' | 'offload' | 'fwmark' | 'gate'>> = {}) {
+    const { port = 0, offload = true, fwmark = 0, gate } = options;
     this.udp = openUdp({
       arena: this.arena,
       port,
@@ -36,6 +36,7 @@ class Station {
       offload,
       onDrop: (reason, packets) => this.drops.push([reason, packets]),
       onNote: (note) => this.notes.push(note),
+      ...(gate === undefined ? {} : { gate }),
     });
     stations.push(this);
   }
@@ -59,10 +60,14 @@ class Station {
     const received: Received[] = [];
     for (const socket of this.udp.sockets) {
       for (;;) {
-        const count = socket.receive((offset, length, endpoint, trafficClass) => {
-          const bytes = this.arena.bytes.slice(offset, offset + length);
-          received.push({ bytes, endpoint, trafficClass, offset });
-        }, budget);
+        const count = socket.receive(
+          (offset, length, endpoint, trafficClass) => {
+            const bytes = this.arena.bytes.slice(offset, offset + length);
+            received.push({ bytes, endpoint, trafficClass, offset });
+          },
+          budget,
+          0,
+        );
         this.arena.reset();
         if (count === 0) break;
       }
@@ -337,12 +342,30 @@ describeInNamespace('udp', () => {
     const seen: number[] = [];
     const sink = (offset: number) => seen.push(b.arena.bytes[offset]!);
     const [socket] = b.udp.sockets;
-    expect(socket!.receive(sink, 10)).toBe(10);
+    expect(socket!.receive(sink, 10, 0)).toBe(10);
     const held = b.arena.allocate(b.arena.available - 1000);
-    expect(socket!.receive(sink, 100)).toBe(0);
+    expect(socket!.receive(sink, 100, 0)).toBe(0);
     b.arena.shrink(held, 0);
-    expect(socket!.receive(sink, 100)).toBe(90);
+    expect(socket!.receive(sink, 100, 0)).toBe(90);
     expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => datagram(1, i)[0]));
+  });
+
+  it('tells the gate after each read whether it left anything behind', () => {
+    const reads: unknown[] = [];
+    const gate = { wasRead: (...read: unknown[]) => void reads.push(read) };
+    const a = new Station({ offload: false });
+    const b = new Station({ offload: false, gate });
+    for (let i = 0; i < 3; i++) a.put(datagram(32, i), v4(b.udp.port));
+    a.udp.flush();
+    const [v4Socket, v6Socket] = b.udp.sockets;
+    v4Socket!.receive(() => {}, 2, 77);
+    v4Socket!.receive(() => {}, 2, 78);
+    v6Socket!.receive(() => {}, 2, 79);
+    expect(reads).toEqual([
+      [4, false, 77],
+      [4, true, 78],
+      [6, true, 79],
+    ]);
   });
 
   it('leaves room for what comes of a turn full of datagrams', () => {
@@ -354,7 +377,7 @@ describeInNamespace('udp', () => {
     const sink = () => {
       least = Math.min(least, b.arena.available);
     };
-    expect(b.udp.sockets[0]!.receive(sink, 250)).toBeGreaterThan(50);
+    expect(b.udp.sockets[0]!.receive(sink, 250, 0)).toBeGreaterThan(50);
     expect(least).toBeGreaterThanOrEqual(TURN_RESERVE_BYTES);
     expect(least).toBeLessThan(2 * TURN_RESERVE_BYTES);
   });
@@ -365,11 +388,15 @@ describeInNamespace('udp', () => {
     for (let i = 0; i < 20; i++) a.put(datagram(100 + i, i), v4(b.udp.port));
     a.udp.flush();
     const taken: [number, number][] = [];
-    b.udp.sockets[0]!.receive((offset, length) => {
-      taken.push([offset, offset + length]);
-      const own = b.arena.allocate(64);
-      taken.push([own, own + 64]);
-    }, 100);
+    b.udp.sockets[0]!.receive(
+      (offset, length) => {
+        taken.push([offset, offset + length]);
+        const own = b.arena.allocate(64);
+        taken.push([own, own + 64]);
+      },
+      100,
+      0,
+    );
     taken.sort(([p], [q]) => p - q);
     for (let i = 1; i < taken.length; i++)
       expect(taken[i]![0]).toBeGreaterThanOrEqual(taken[i - 1]![1]);

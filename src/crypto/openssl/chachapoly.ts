@@ -13,7 +13,7 @@
 import type { Arena } from '../../arena.ts';
 import { addressOf, Scratch } from '../../sys/libc.ts';
 import { wipe } from '../bytes.ts';
-import type { Opener, Sealer } from '../suite.ts';
+import { KEY_BYTES, type Opener, type Sealer, TAG_BYTES } from '../suite.ts';
 import {
   bindAll,
   type Call,
@@ -21,8 +21,6 @@ import {
   checkKey,
   checkPacket,
   countCiphers,
-  KEY_BYTES,
-  TAG_BYTES,
   usedAfterWipe,
 } from './ciphers.ts';
 import { takeSecret } from './secretmemory.ts';

@@ -4,10 +4,7 @@
  */
 
 import koffi from 'koffi';
-import type { CryptoSuite } from '../suite.ts';
-
-export const KEY_BYTES = 32;
-export const TAG_BYTES = 16;
+import { type CryptoSuite, KEY_BYTES, TAG_BYTES } from '../suite.ts';
 
 export type Ciphers = Pick<CryptoSuite, 'createSealer' | 'createOpener'>;
 export type X25519 = Pick<CryptoSuite, 'sharedSecret' | 'publicKey'>;

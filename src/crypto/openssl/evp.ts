@@ -11,7 +11,7 @@
 import type { Arena } from '../../arena.ts';
 import { addressOf, putAddress, Scratch } from '../../sys/libc.ts';
 import { wipe } from '../bytes.ts';
-import type { Opener, Sealer } from '../suite.ts';
+import { KEY_BYTES, type Opener, type Sealer, TAG_BYTES } from '../suite.ts';
 import {
   bindAll,
   type Call,
@@ -19,8 +19,6 @@ import {
   checkKey,
   checkPacket,
   countCiphers,
-  KEY_BYTES,
-  TAG_BYTES,
   usedAfterWipe,
   type X25519,
 } from './ciphers.ts';

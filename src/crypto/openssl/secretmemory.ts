@@ -51,14 +51,33 @@ export class Secret implements SecretPlace {
 
 /** The pieces of the block that nobody has. */
 let free: Secret[] | undefined;
-let fact = '';
+let lockedBytes = 0;
+let refusal = '';
 /** Pieces of ordinary memory that somebody has. */
 let unlocked = 0;
 
-/** How it stands at this moment, for `stats`. */
-export function secretMemoryFact(): string {
+export interface SecretMemory {
+  /** Of the block; 0 when the system refused to lock it. */
+  readonly lockedBytes: number;
+  /** The name of the error with which it refused that, or the empty string. */
+  readonly refusal: string;
+  /** Pieces that somebody has for want of room in the block. */
+  readonly ordinaryKeys: number;
+}
+
+/** How it stands at this moment. */
+export function secretMemory(): SecretMemory {
   free ??= openBlock();
-  return unlocked === 0 ? fact : `${fact}; full, and ${unlocked} keys are in ordinary memory`;
+  return { lockedBytes, refusal, ordinaryKeys: unlocked };
+}
+
+/** The same in words, for `stats`. */
+export function secretMemoryFact(): string {
+  const { lockedBytes, refusal, ordinaryKeys } = secretMemory();
+  const fact = refusal === '' ? `locked (${lockedBytes >> 10} KiB)` : `no (mlock: ${refusal})`;
+  return ordinaryKeys === 0
+    ? fact
+    : `${fact}; full, and ${ordinaryKeys} keys are in ordinary memory`;
 }
 
 /** A piece, which is the caller's until its `release`. */
@@ -77,8 +96,8 @@ function openBlock(): Secret[] {
   const start = Number(koffi.address(buffer));
   const skipped = PAGE_BYTES - (start % PAGE_BYTES);
   const length = buffer.byteLength - PAGE_BYTES - skipped;
-  const isLocked = mlock(start + skipped, length) === 0;
-  fact = isLocked ? `locked (${length >> 10} KiB)` : `no (mlock: ${errnoName(errno())})`;
+  if (mlock(start + skipped, length) === 0) lockedBytes = length;
+  else refusal = errnoName(errno());
   return Array.from({ length: Math.floor(length / SECRET_BYTES) }, (_, i) => {
     const offset = skipped + i * SECRET_BYTES;
     return new Secret(buffer, offset, start + offset, true);

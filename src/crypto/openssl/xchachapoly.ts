@@ -9,11 +9,16 @@
  */
 
 import { Scratch } from '../../sys/libc.ts';
-import { type CryptoSuite, XSEAL_AAD_BYTES_MAX, XSEAL_BYTES_MAX } from '../suite.ts';
+import {
+  type CryptoSuite,
+  TAG_BYTES,
+  XNONCE_BYTES,
+  XSEAL_AAD_BYTES_MAX,
+  XSEAL_BYTES_MAX,
+} from '../suite.ts';
 import { bindChaChaPoly } from './chachapoly.ts';
-import { checkKey, TAG_BYTES } from './ciphers.ts';
+import { checkKey } from './ciphers.ts';
 
-const XNONCE_BYTES = 24;
 const CHACHA_BLOCK_BYTES = 64;
 
 // Offsets in the work memory, which is zero between calls; the Poly1305 state follows. Block 0 of the

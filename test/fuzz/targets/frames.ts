@@ -8,6 +8,7 @@
  */
 
 import { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../../src/arena.ts';
+import { sameBytes } from '../../../src/bytes.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import { Device } from '../../../src/device/device.ts';
 import type { DropReason } from '../../../src/device/drops.ts';
@@ -23,7 +24,7 @@ import { VIRTIO_HEADER_BYTES } from '../../../src/packet/virtio.ts';
 import { seeded } from '../../noise/parties.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes, mutateInPlace } from '../mutator.ts';
-import { holds, holdsEqual, type RunningTarget, sameBytes, type Target } from '../target.ts';
+import { holds, holdsEqual, type RunningTarget, type Target } from '../target.ts';
 import { FRAMES } from './packetseeds.ts';
 import { Rejoiner } from './rejoiner.ts';
 

@@ -10,9 +10,10 @@
  */
 
 import { Arena } from '../../../src/arena.ts';
+import { sameBytes } from '../../../src/bytes.ts';
 import { createOpensslSuite } from '../../../src/crypto/openssl/openssl.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
-import type { CryptoSuite } from '../../../src/crypto/suite.ts';
+import { type CryptoSuite, TAG_BYTES } from '../../../src/crypto/suite.ts';
 import { Endpoint } from '../../../src/device/endpoint.ts';
 import { MAX_QUEUED_HANDSHAKES } from '../../../src/device/handshakequeue.ts';
 import { remoteId } from '../../../src/device/send.ts';
@@ -23,7 +24,6 @@ import {
   DATA_HEADER_BYTES,
   INITIATION_BYTES,
   RESPONSE_BYTES,
-  TAG_BYTES,
   writeDataHeader,
 } from '../../../src/noise/messages.ts';
 import { A_TO_B, ipv4, ipv6 } from '../../device/world.ts';
@@ -31,7 +31,7 @@ import { CAPTURED } from '../../noise/captured.ts';
 import { seeded, unhex } from '../../noise/parties.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateBytes, mutateInPlace } from '../mutator.ts';
-import { holds, type Input, type RunningTarget, sameBytes, type Target } from '../target.ts';
+import { holds, type Input, type RunningTarget, type Target } from '../target.ts';
 import { endBetween, tallyEnds, total } from './ends.ts';
 import { type Clock, connect, Party } from './party.ts';
 

@@ -4,7 +4,9 @@
  */
 
 import { Arena, HEADROOM_BYTES } from '../../../src/arena.ts';
+import { sameBytes } from '../../../src/bytes.ts';
 import { Coalescer } from '../../../src/packet/coalesce.ts';
+import { PACKET_BYTES_MAX } from '../../../src/packet/ip.ts';
 import { createKernels } from '../../../src/packet/kernels/fastest.ts';
 import { createPortableKernels } from '../../../src/packet/kernels/portable.ts';
 import {
@@ -15,12 +17,11 @@ import {
 } from '../../../src/packet/kernels/record.ts';
 import { Segmenter } from '../../../src/packet/segment.ts';
 import { GSO_SEGMENTS_MAX, VIRTIO_HEADER_BYTES } from '../../../src/packet/virtio.ts';
-import { holds, sameBytes } from '../target.ts';
+import { holds } from '../target.ts';
 
 export const REJOINED_PACKETS_MAX = 256;
 const ARENA_BYTES = 1 << 21;
 const IOVEC_BYTES = 16;
-const PACKET_BYTES_MAX = 65_535;
 /** An address as high as a process may have; what is behind it is the arena's offset. */
 const ADDRESS = 0x7fff_ffff_0000n;
 

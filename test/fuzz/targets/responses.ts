@@ -3,14 +3,19 @@
  * them for the terminal: nothing of a secret, and no character that would steer it.
  */
 
+import { describeInterface } from '../../../src/cli/json.ts';
 import { formatKey } from '../../../src/cli/keys.ts';
-import { describeInterface, formatInterface } from '../../../src/cli/show.ts';
+import { formatInterface } from '../../../src/cli/show.ts';
 import { formatStats } from '../../../src/cli/stats.ts';
 import type { AddressView, InterfaceView } from '../../../src/cli/view.ts';
 import { parseAddress } from '../../../src/packet/address.ts';
 import { formatState, parseState, type ReportedState } from '../../../src/uapi/get.ts';
 import { answer, EPROTO, isWholeAnswer } from '../../../src/uapi/response.ts';
-import { parseStats } from '../../../src/uapi/stats.ts';
+import {
+  parseStats,
+  type ReportedStats,
+  formatStats as tellStats,
+} from '../../../src/uapi/stats.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateText } from '../mutator.ts';
 import { holds, holdsEqual, type RunningTarget, type Target } from '../target.ts';
@@ -34,6 +39,9 @@ const CORPUS = [
   `fact_crypto=openssl\nfact_socket=port 51820 is taken\npeers=2\nallowed_ips=3\ndrop_badMac1=7\n` +
     `drop_unheardOf=1\npublic_key=${KEY_A}\nfact_handshake=no answer to 7 initiations\n` +
     'packets_received=12\ndrop_replayedPacket=1\nerrno=0\n\n',
+  'fact_crypto=openssl\ntrouble=noSocket why="open UDP port 53: \\"in use\\""\ntrouble=underLoad\n' +
+    `trouble=brandNew isNew=true atMs=-1.5\npublic_key=${KEY_A}\nfact_endpoint=192.0.2.1:7\n` +
+    'trouble=noAnswer initiations=5 silentMs=25000\nbytes_sent=9\nerrno=0\n\n',
 ];
 const ADDRESSES: readonly AddressView[] = [
   ...['10.99.0.1', 'fe80::1'].map((text) => parseAddress(text)!),
@@ -54,6 +62,7 @@ class Responses implements RunningTarget {
     holds(state.errno === stats.errno && state.errno >= 0, 'an errno that is none');
     const counts = [stats, ...stats.peers].flatMap(({ counters }) => Object.values(counters));
     holds(counts.every(Number.isFinite), 'a counter that is no number');
+    this.#tellsAgain(stats);
     const publicKey = state.publicKey ?? null;
     const view: InterfaceView = {
       ...{ name: 'wg0', index: 4, flags: 0x1091, mtu: 1420, addresses: ADDRESSES },
@@ -71,6 +80,20 @@ class Responses implements RunningTarget {
     if (isOurs(state)) this.#formatsBack(state);
     if (state.errno !== 0) return state.errno === EPROTO ? 'cut short' : 'refused';
     return `${Math.min(state.peers.length, 9)} peers, ${Math.min(stats.peers.length, 9)} counted`;
+  }
+
+  /** Troubles that were read, told again and read again, are the same. */
+  #tellsAgain({ troubles }: ReportedStats): void {
+    const flat = troubles
+      .filter(({ values }) => !('code' in values))
+      .map(({ code, values }) => ({ code, ...values }));
+    const told = tellStats({ facts: {}, counters: {}, troubles: flat, peers: [] });
+    const again = parseStats(answer(told)).troubles;
+    holdsEqual(
+      again.map(({ code, values }) => ({ code, ...values })),
+      flat,
+      'a trouble',
+    );
   }
 
   /** What was read, said again and read again, is the same. */
@@ -110,6 +133,9 @@ function showsSecret(state: ReportedState, text: string): boolean {
 
 export const responses: Target = {
   name: 'responses',
-  sources: ['uapi/get', 'uapi/stats', 'uapi/response', 'uapi/endpoint', 'cli/show', 'cli/stats'],
+  sources: [
+    ...['uapi/get', 'uapi/stats', 'uapi/response', 'uapi/endpoint'],
+    ...['cli/show', 'cli/json', 'cli/stats', 'cli/troubles'],
+  ],
   create: () => new Responses(),
 };

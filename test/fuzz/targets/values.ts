@@ -5,6 +5,7 @@
  */
 
 import { isIPv4, isIPv6 } from 'node:net';
+import { sameBytes } from '../../../src/bytes.ts';
 import { keyIn } from '../../../src/cli/keyfiles.ts';
 import {
   formatKey as formatBase64Key,
@@ -16,7 +17,6 @@ import {
   hostMistake,
   isCreatableName,
   isInterfaceName,
-  parseMark,
   parseNetmask,
   textMistake,
 } from '../../../src/cli/values.ts';
@@ -32,9 +32,10 @@ import {
 import { visible } from '../../../src/quotation.ts';
 import { parseEndpoint } from '../../../src/uapi/endpoint.ts';
 import { formatKey, parseKey } from '../../../src/uapi/key.ts';
+import { parseMark } from '../../../src/uapi/set.ts';
 import type { Dice } from '../../packet/trains.ts';
 import { mutateToken } from '../mutator.ts';
-import { holds, holdsEqual, type RunningTarget, sameBytes, type Target } from '../target.ts';
+import { holds, holdsEqual, type RunningTarget, type Target } from '../target.ts';
 
 const CORPUS = [
   ...['203.0.113.10', '0.0.0.0', '255.255.255.255', '2001:db8::1', '::', '::1', 'fe80::1%eth0'],

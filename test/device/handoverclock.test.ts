@@ -17,7 +17,7 @@ import {
   replace,
   SECOND,
   setPeer,
-} from './heirs.ts';
+} from './successors.ts';
 import { A_TO_B, B_TO_A, pair, type Site } from './world.ts';
 
 describe('timers', () => {
@@ -100,12 +100,12 @@ describe('timers', () => {
     const { world, a, b } = connected();
     b.send(B_TO_A());
     world.run(20);
-    const bequest = a.device.bequeath(world.now);
-    const saved = inAnotherProcess(a, bequest);
+    const handover = a.device.handOver(world.now);
+    const saved = inAnotherProcess(a, handover);
     const successor = replace(world, a);
     world.now += 30 * SECOND;
     successor.configure(saved.change);
-    successor.device.inherit(saved.inherited, saved.memories);
+    successor.device.takeOver(saved.received, saved.memories);
     expect(successor.sent(DATA)).toEqual([]);
     expect(successor.device.nextTimeout()).toBeLessThanOrEqual(world.now);
     world.run(0);

@@ -5,16 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openUapiSocket } from '../../src/control/uapisocket.ts';
-import { type Bequest, encodeBequest } from '../../src/handover/bequest.ts';
-import { unpackEstate } from '../../src/handover/estate.ts';
-import { isListeningUnixStream, isUdpSocket } from '../../src/handover/inheritedsocket.ts';
+import { type Contents, encodeContents } from '../../src/handover/contents.ts';
+import { isListeningUnixStream, isUdpSocket } from '../../src/handover/givensocket.ts';
+import { unpackContents } from '../../src/handover/packing.ts';
 import { close, socket, socketPair } from '../../src/sys/libc.ts';
 import { AF_INET, AF_INET6, AF_NETLINK, SOCK_DGRAM, SOCK_RAW } from '../../src/sys/linux.ts';
 
 let folder: string;
 let fds: number[];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'tswg-inheritance-'));
+  folder = mkdtempSync(join(tmpdir(), 'tswg-packing-'));
   fds = [];
 });
 afterEach(() => {
@@ -32,8 +32,8 @@ const udp = (family = AF_INET) => keep(socket(family, SOCK_DGRAM, 0));
 const pair = () => socketPair().map(keep)[0]!;
 const netlink = () => keep(socket(AF_NETLINK, SOCK_RAW, 0));
 
-function bequest(changes: Partial<Bequest> = {}): Uint8Array {
-  return encodeBequest({
+function contents(changes: Partial<Contents> = {}): Uint8Array {
+  return encodeContents({
     state: '',
     device: {
       ...{ at: 0, privateKey: null, isUp: true, mtu: 1420, drops: {}, counts: {}, peers: [] },
@@ -42,20 +42,21 @@ function bequest(changes: Partial<Bequest> = {}): Uint8Array {
     socketName: '../../../etc/passwd',
     udpFamilies: [4],
     udpPort: 51820,
+    observes: false,
     ...changes,
   });
 }
 
-describe('an estate', () => {
+describe('what is handed over', () => {
   it('is taken with descriptors that are what they should be', () => {
     const given = [pair(), control(), udp()];
-    const { udp: taken, ...rest } = unpackEstate({ bytes: bequest(), fds: given });
+    const { udp: taken, ...rest } = unpackContents({ bytes: contents(), fds: given });
     expect(rest).toMatchObject({ tunFd: given[0], uapiFd: given[1] });
     expect(taken).toEqual({ port: 51820, sockets: [{ family: 4, fd: given[2] }] });
   });
 
-  const cases: [string, () => number[], Partial<Bequest>, RegExp][] = [
-    ['no control socket', () => [pair()], {}, /a state of a known version/],
+  const cases: [string, () => number[], Partial<Contents>, RegExp][] = [
+    ['no control socket', () => [pair()], {}, /contents/],
     ['a pair for control', () => [pair(), pair(), udp()], {}, /a listening UNIX socket/],
     ['netlink for control', () => [pair(), netlink(), udp()], {}, /a listening UNIX socket/],
     ['no UDP socket', () => [pair(), control()], {}, /a socket for each family/],
@@ -71,7 +72,7 @@ describe('an estate', () => {
   ];
   it.each(cases)('is refused with %s', (_, open, changes, expected) => {
     const given = open();
-    expect(() => unpackEstate({ bytes: bequest(changes), fds: given })).toThrow(expected);
+    expect(() => unpackContents({ bytes: contents(changes), fds: given })).toThrow(expected);
   });
 });
 

@@ -1,7 +1,7 @@
 /**
- * A daemon's bequest as bytes, for its successor in another process: JSON, and behind it all keys
- * and the replay windows in the JSON's order, so that no key becomes a string, which could not be
- * erased.
+ * What a daemon hands over, as bytes for its successor in another process: JSON, and after it all
+ * keys and the replay windows in the JSON's order, so that no key becomes a string, which could not
+ * be erased.
  *
  *   4 bytes   length of the JSON, little-endian
  *             the JSON, in UTF-8
@@ -9,33 +9,36 @@
  *             per peer: the preshared key, if there is one;
  *             per session of it: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
  *
- * The successor may be of another version, later or earlier. So a field that is not known is passed
- * over and one that is missing has a harmless value; `BEQUEST_FORMAT` changes only if that cannot be.
+ * The successor may be of another version, later or earlier. So a field that is not known is ignored,
+ * and one that is missing has a harmless value; `CONTENTS_FORMAT` changes only if that cannot be.
  * The predecessor may be in other hands: a number that cannot be has that harmless value, too.
  */
 
 import { copySecret } from '../crypto/bytes.ts';
-import {
-  type DeviceBequest,
-  type PeerBequest,
-  SESSION_KEY_BYTES,
-  SESSION_SEEN_BYTES,
-  type SessionBequest,
-} from '../device/bequest.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
+import { DEFAULT_MTU } from '../device/configuration.ts';
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
-import { formatHex, formatKey, KEY_BYTES, parseHex } from '../uapi/key.ts';
+import {
+  type DeviceHandover,
+  type PeerHandover,
+  SESSION_KEY_BYTES,
+  SESSION_PLACES,
+  SESSION_SEEN_BYTES,
+  type SessionHandover,
+} from '../device/handover.ts';
+import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 
-const BEQUEST_FORMAT = 2;
+const CONTENTS_FORMAT = 2;
 const PORT_MAX = 0xffff;
 const MTU_MAX = 0xffff;
 const INDEX_MAX = 0xffff_ffff;
 const LENGTH_BYTES = 4;
-const PLACES: readonly string[] = ['previous', 'current', 'next'];
 
-export interface Bequest {
+/** All that is handed over, but for the descriptors. */
+export interface Contents {
   /** Configuration without keys, and memories: see savedstate.ts. */
   readonly state: string;
-  readonly device: DeviceBequest;
+  readonly device: DeviceHandover;
   /** How long all of it has been running, over all processes. */
   readonly uptimeMs: number;
   /** Under which name the control socket is served: that of the interface when it began. */
@@ -43,18 +46,20 @@ export interface Bequest {
   /** Of the descriptors that go with it, which are UDP sockets, by family; and their port. */
   readonly udpFamilies: readonly (4 | 6)[];
   readonly udpPort: number;
+  /** Whether the last descriptor is that of the observing socket. */
+  readonly observes: boolean;
 }
 
 /** New bytes, with keys in them that are the caller's to wipe. */
-export function encodeBequest(bequest: Bequest): Uint8Array {
-  const { privateKey, peers } = bequest.device;
+export function encodeContents(contents: Contents): Uint8Array {
+  const { privateKey, peers } = contents.device;
   const secrets = [privateKey, ...peers.flatMap(secretsOf)].filter((secret) => secret !== null);
   const json = new TextEncoder().encode(
     JSON.stringify({
-      format: BEQUEST_FORMAT,
-      ...bequest,
+      format: CONTENTS_FORMAT,
+      ...contents,
       device: {
-        ...bequest.device,
+        ...contents.device,
         privateKey: privateKey !== null,
         peers: peers.map(describePeer),
       },
@@ -72,12 +77,12 @@ export function encodeBequest(bequest: Bequest): Uint8Array {
   return bytes;
 }
 
-function secretsOf({ presharedKey, sessions }: PeerBequest): (Uint8Array | null)[] {
+function secretsOf({ presharedKey, sessions }: PeerHandover): (Uint8Array | null)[] {
   return [presharedKey, ...sessions.flatMap(({ keys, seen }) => [keys, seen])];
 }
 
 /** As JSON has it: no bytes, and Infinity, which becomes null there, left out. */
-function describePeer(peer: PeerBequest): object {
+function describePeer(peer: PeerHandover): object {
   const { publicKey, presharedKey, sessions, staged, source, deadlines } = peer;
   return {
     ...peer,
@@ -92,14 +97,14 @@ function describePeer(peer: PeerBequest): object {
   };
 }
 
-/** Null when it is not what encodeBequest of some version writes. The keys in it are copies. */
-export function decodeBequest(bytes: Uint8Array): Bequest | null {
+/** Null when it is not what encodeContents of some version writes. The keys in it are copies. */
+export function decodeContents(bytes: Uint8Array): Contents | null {
   if (bytes.length < LENGTH_BYTES) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const end = LENGTH_BYTES + view.getUint32(0, true);
   if (end > bytes.length) return null;
   const read = readJson(bytes.subarray(LENGTH_BYTES, end));
-  if (read === null || read.number('format', 0) !== BEQUEST_FORMAT) return null;
+  if (read === null || read.number('format', 0) !== CONTENTS_FORMAT) return null;
   const device = read.child('device');
   const secrets = new Secrets(bytes.subarray(end));
   const privateKey = device.flag('privateKey') ? secrets.take(KEY_BYTES) : null;
@@ -111,7 +116,7 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
       at: device.number('at', 0),
       privateKey,
       isUp: device.flag('isUp'),
-      mtu: device.integer('mtu', 1420, MTU_MAX),
+      mtu: device.integer('mtu', DEFAULT_MTU, MTU_MAX),
       drops: device.numbers('drops'),
       counts: device.numbers('counts'),
       peers,
@@ -120,10 +125,11 @@ export function decodeBequest(bytes: Uint8Array): Bequest | null {
     socketName: read.text('socketName'),
     udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
     udpPort: read.integer('udpPort', 0, PORT_MAX),
+    observes: read.flag('observes'),
   };
 }
 
-function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
+function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
   const publicKey = parseHex(peer.text('publicKey'), KEY_BYTES);
   // Also of a peer that makes no sense, so that those of the next are found.
   const presharedKey = peer.flag('presharedKey') ? secrets.take(KEY_BYTES) : null;
@@ -159,26 +165,29 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerBequest[] {
 }
 
 /** A session of which anything is missing is none: a new handshake takes its place. */
-function decodeSession(session: Reader, secrets: Secrets): SessionBequest[] {
+function decodeSession(session: Reader, secrets: Secrets): SessionHandover[] {
   const keys = secrets.take(SESSION_KEY_BYTES);
   const seen = secrets.take(SESSION_SEEN_BYTES);
   const place = session.text('place');
   const numbers = session.numbers('');
   const { localIndex, remoteIndex, ageMs, sendCounter, greatest } = numbers;
-  if (!PLACES.includes(place)) return [];
+  if (!isPlace(place)) return [];
   if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
   if (sendCounter === undefined || greatest === undefined) return [];
   if (!isCount(localIndex, INDEX_MAX) || !isCount(remoteIndex, INDEX_MAX)) return [];
   if (ageMs < 0 || !isCount(sendCounter) || !isCount(greatest + 1)) return [];
   return [
     {
-      place: place as SessionBequest['place'],
-      ...{ localIndex, remoteIndex, ageMs, sendCounter, greatest },
+      ...{ place, localIndex, remoteIndex, ageMs, sendCounter, greatest },
       isInitiator: session.flag('isInitiator'),
       keys,
       seen,
     },
   ];
+}
+
+function isPlace(text: string): text is SessionHandover['place'] {
+  return SESSION_PLACES.some((place) => place === text);
 }
 
 /** What stands behind the JSON, piece by piece. */

@@ -1,9 +1,9 @@
 /** One Device in the place of another, by way of what is handed from process to process. */
 
 import { expect } from 'vitest';
-import type { DeviceBequest } from '../../src/device/bequest.ts';
 import type { PeerChange } from '../../src/device/configuration.ts';
-import { decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
+import type { DeviceHandover } from '../../src/device/handover.ts';
+import { decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { formatAddress } from '../../src/packet/address.ts';
 import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
 import { A_TO_B, type Datagram, pair, type Site, type World } from './world.ts';
@@ -22,15 +22,15 @@ export function connected(seed = 1) {
 }
 
 /** What goes from one process to the other, there and back. */
-export function inAnotherProcess(site: Site, bequest: DeviceBequest) {
+export function inAnotherProcess(site: Site, handover: DeviceHandover) {
   const { device } = site;
-  const bytes = encodeBequest({
+  const bytes = encodeContents({
     state: formatKeylessState(device.state(), device.memories()),
-    device: bequest,
-    ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0 },
+    device: handover,
+    ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0, observes: false },
   });
-  const { state, device: inherited } = decodeBequest(bytes)!;
-  return { ...parseSavedState(state)!, inherited };
+  const { state, device: received } = decodeContents(bytes)!;
+  return { ...parseSavedState(state)!, received };
 }
 
 /** A site with another Device, down and without peers, in the place of this one. */
@@ -42,16 +42,16 @@ export function replace(world: World, site: Site): Site {
   return successor;
 }
 
-/** Hands over from `site` to the one returned; `change` is what the bequest becomes on the way. */
+/** Hands over from `site` to the one returned; `change` is what the handover becomes on the way. */
 export function handOver(
   world: World,
   site: Site,
-  change: (bequest: DeviceBequest) => DeviceBequest = (same) => same,
+  change: (handover: DeviceHandover) => DeviceHandover = (same) => same,
 ): Site {
-  const saved = inAnotherProcess(site, change(site.device.bequeath(world.now)));
+  const saved = inAnotherProcess(site, change(site.device.handOver(world.now)));
   const successor = replace(world, site);
   successor.configure(saved.change);
-  successor.device.inherit(saved.inherited, saved.memories);
+  successor.device.takeOver(saved.received, saved.memories);
   return successor;
 }
 

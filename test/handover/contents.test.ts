@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  type PeerBequest,
-  SESSION_KEY_BYTES,
-  SESSION_SEEN_BYTES,
-  type SessionBequest,
-} from '../../src/device/bequest.ts';
 import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
 import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
-import { type Bequest, decodeBequest, encodeBequest } from '../../src/handover/bequest.ts';
+import {
+  type PeerHandover,
+  SESSION_KEY_BYTES,
+  SESSION_SEEN_BYTES,
+  type SessionHandover,
+} from '../../src/device/handover.ts';
+import { type Contents, decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { key } from '../uapi/arbitraries.ts';
 
 const count = fc.nat(Number.MAX_SAFE_INTEGER);
@@ -16,7 +16,7 @@ const ms = fc.double({ min: 0, max: 1e12, noNaN: true }).map(plusZero);
 const index = fc.integer({ min: 1, max: 0xffff_ffff });
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
-const session: fc.Arbitrary<SessionBequest> = fc.record({
+const session: fc.Arbitrary<SessionHandover> = fc.record({
   place: fc.constantFrom('previous', 'current', 'next'),
   localIndex: index,
   remoteIndex: index,
@@ -31,7 +31,7 @@ const session: fc.Arbitrary<SessionBequest> = fc.record({
     .map((places) => places.reduce((all, at) => all.with(at, 0xa5), new Uint8Array(1024))),
 });
 
-const peer: fc.Arbitrary<PeerBequest> = fc.record({
+const peer: fc.Arbitrary<PeerHandover> = fc.record({
   publicKey: key,
   presharedKey: fc.option(key, { nil: null }),
   sessions: fc.array(session, { maxLength: 3 }),
@@ -53,7 +53,7 @@ const peer: fc.Arbitrary<PeerBequest> = fc.record({
   counts: fc.dictionary(fc.constantFrom('rekeys', 'roams'), count),
 });
 
-const bequest: fc.Arbitrary<Bequest> = fc.record({
+const contents: fc.Arbitrary<Contents> = fc.record({
   state: fc.string({ unit: 'grapheme' }),
   device: fc.record({
     at: ms,
@@ -68,6 +68,7 @@ const bequest: fc.Arbitrary<Bequest> = fc.record({
   socketName: fc.string(),
   udpFamilies: fc.subarray([4, 6]),
   udpPort: fc.nat(65_535),
+  observes: fc.boolean(),
 });
 
 /** JSON has no -0. */
@@ -80,7 +81,7 @@ function plain<T>(value: T): T {
   return structuredClone(value);
 }
 
-/** The JSON and the secrets of an encoded bequest. */
+/** The JSON and the secrets of encoded contents. */
 function split(encoded: Uint8Array): { json: string; secrets: Uint8Array } {
   const end = 4 + new DataView(encoded.buffer).getUint32(0, true);
   return { json: new TextDecoder().decode(encoded.subarray(4, end)), secrets: encoded.slice(end) };
@@ -98,15 +99,15 @@ function join(json: unknown, secrets: Uint8Array): Uint8Array {
 // biome-ignore lint/suspicious/noExplicitAny: JSON of another version has any form.
 type Json = any;
 
-/** A bequest of one peer with two sessions, the second of which has keys of 2s. */
-function example(): Bequest {
-  const one: SessionBequest = {
+/** Contents of one peer with two sessions, the second of which has keys of 2s. */
+function example(): Contents {
+  const one: SessionHandover = {
     ...{ place: 'current', localIndex: 7, remoteIndex: 8, isInitiator: true, ageMs: 1_000.5 },
     ...{ sendCounter: 12, greatest: 9 },
     keys: new Uint8Array(SESSION_KEY_BYTES).fill(1),
     seen: new Uint8Array(SESSION_SEEN_BYTES).fill(0x11),
   };
-  const two: SessionBequest = {
+  const two: SessionHandover = {
     ...{ ...one, place: 'previous', localIndex: 9 },
     keys: new Uint8Array(SESSION_KEY_BYTES).fill(2),
     seen: new Uint8Array(SESSION_SEEN_BYTES).fill(0x22),
@@ -128,23 +129,23 @@ function example(): Bequest {
         },
       ],
     },
-    ...{ uptimeMs: 77, socketName: 'wg0', udpFamilies: [4, 6], udpPort: 51_820 },
+    ...{ uptimeMs: 77, socketName: 'wg0', udpFamilies: [4, 6], udpPort: 51_820, observes: true },
   };
 }
 
 /** The example as read back after `change` on its JSON. */
-function rewritten(change: (json: Json) => void): Bequest | null {
-  const { json, secrets } = split(encodeBequest(example()));
+function rewritten(change: (json: Json) => void): Contents | null {
+  const { json, secrets } = split(encodeContents(example()));
   const value = JSON.parse(json);
   change(value);
-  return decodeBequest(join(value, secrets));
+  return decodeContents(join(value, secrets));
 }
 
-describe('a bequest', () => {
+describe('contents', () => {
   it('reads back as it was written', () => {
     fc.assert(
-      fc.property(bequest, (some) => {
-        expect(decodeBequest(encodeBequest(some))).toStrictEqual(plain(some));
+      fc.property(contents, (some) => {
+        expect(decodeContents(encodeContents(some))).toStrictEqual(plain(some));
       }),
     );
   });
@@ -153,16 +154,16 @@ describe('a bequest', () => {
     const { device, ...rest } = example();
     const [one] = device.peers;
     const deadlines = { newHandshake: 15, sendKeepalive: Number.POSITIVE_INFINITY };
-    const encoded = encodeBequest({
+    const encoded = encodeContents({
       ...rest,
       device: { ...device, peers: [{ ...one!, deadlines }] },
     });
-    expect(decodeBequest(encoded)!.device.peers[0]!.deadlines).toEqual({ newHandshake: 15 });
+    expect(decodeContents(encoded)!.device.peers[0]!.deadlines).toEqual({ newHandshake: 15 });
   });
 
   it('has no key in its text', () => {
     fc.assert(
-      fc.property(bequest, key, (some, secret) => {
+      fc.property(contents, key, (some, secret) => {
         // Keys that occur nowhere else by chance.
         fc.pre(secret.some((byte) => byte !== 0));
         const all = some.device.peers.flatMap(({ sessions }) => sessions);
@@ -171,7 +172,7 @@ describe('a bequest', () => {
           'privateKey' in one ? one.privateKey : one.presharedKey,
         );
         for (const one of others) one?.set(secret);
-        const { json, secrets } = split(encodeBequest(some));
+        const { json, secrets } = split(encodeContents(some));
         const text = JSON.parse(json);
         const words = JSON.stringify(text.device);
         for (const encoding of ['hex', 'base64', 'latin1'] as const) {
@@ -188,20 +189,20 @@ describe('a bequest', () => {
   });
 
   it('has keys of its own, which outlive the bytes that they came from', () => {
-    const encoded = encodeBequest(example());
-    const decoded = decodeBequest(encoded)!;
+    const encoded = encodeContents(example());
+    const decoded = decodeContents(encoded)!;
     encoded.fill(0);
     expect(decoded).toEqual(example());
   });
 });
 
-describe('bytes that are no bequest', () => {
-  const whole = encodeBequest(example());
+describe('bytes that are no contents', () => {
+  const whole = encodeContents(example());
 
   /** Whole JSON, and nothing behind it. */
   function lengthened(): Uint8Array {
     const encoded = join({ format: 2, device: {} }, new Uint8Array());
-    expect(decodeBequest(encoded)).not.toBeNull();
+    expect(decodeContents(encoded)).not.toBeNull();
     encoded[0]!++;
     return encoded;
   }
@@ -215,7 +216,7 @@ describe('bytes that are no bequest', () => {
     ['JSON of no object', join(1, new Uint8Array())],
     ['an object of another kind', join({ state: 'set=1\n\n' }, new Uint8Array())],
   ])('%s', (_, encoded) => {
-    expect(decodeBequest(encoded)).toBeNull();
+    expect(decodeContents(encoded)).toBeNull();
   });
 
   it('one of a later format', () => {
@@ -224,7 +225,7 @@ describe('bytes that are no bequest', () => {
 
   it('cut anywhere', () => {
     for (let length = 0; length < whole.length; length++) {
-      expect(decodeBequest(whole.slice(0, length)), `${length} bytes`).toBeNull();
+      expect(decodeContents(whole.slice(0, length)), `${length} bytes`).toBeNull();
     }
   });
 
@@ -232,14 +233,14 @@ describe('bytes that are no bequest', () => {
     expect(rewritten((json) => json.format--)).toBeNull();
   });
 
-  it('with any byte changed, are null or a bequest whose sessions are whole', () => {
+  it('with any byte changed, are null or contents whose sessions are whole', () => {
     fc.assert(
-      fc.property(bequest, fc.nat(), fc.integer({ min: 1, max: 255 }), (some, place, flip) => {
-        const encoded = encodeBequest(some);
+      fc.property(contents, fc.nat(), fc.integer({ min: 1, max: 255 }), (some, place, flip) => {
+        const encoded = encodeContents(some);
         const { json } = split(encoded);
         // Where a change matters more often than in the replay windows.
         encoded[place % (4 + new TextEncoder().encode(json).length)]! ^= flip;
-        const decoded = decodeBequest(encoded);
+        const decoded = decodeContents(encoded);
         for (const { publicKey, sessions } of decoded?.device.peers ?? []) {
           expect(publicKey).toHaveLength(32);
           for (const { keys, seen } of sessions) {
@@ -251,11 +252,11 @@ describe('bytes that are no bequest', () => {
     );
   });
 
-  it('with any value of another kind, are null or a bequest', () => {
+  it('with any value of another kind, are null or contents', () => {
     const anything = fc.constantFrom(null, 0, -1, 'x', true, [], {}, [null], [1], { at: 'x' });
     fc.assert(
-      fc.property(bequest, fc.nat(), anything, (some, which, value) => {
-        const { json, secrets } = split(encodeBequest(some));
+      fc.property(contents, fc.nat(), anything, (some, which, value) => {
+        const { json, secrets } = split(encodeContents(some));
         const places: [Json, string][] = [];
         JSON.parse(json, function (this: Json, name, child) {
           if (name !== '') places.push([this, name]);
@@ -271,7 +272,7 @@ describe('bytes that are no bequest', () => {
           }
         };
         walk(changed);
-        const decoded = decodeBequest(join(changed, secrets));
+        const decoded = decodeContents(join(changed, secrets));
         for (const { sessions, deadlines, drops, counts } of decoded?.device.peers ?? []) {
           const {
             keys: _,
@@ -290,7 +291,7 @@ describe('bytes that are no bequest', () => {
   });
 });
 
-describe('a bequest of another version', () => {
+describe('contents of another version', () => {
   it('may have fields that are not known here', () => {
     const decoded = rewritten((json) => {
       json.later = { x: [1] };
@@ -313,7 +314,7 @@ describe('a bequest of another version', () => {
     const decoded = rewritten((json) => {
       const { publicKey } = json.device.peers[0];
       json.device = { peers: [{ publicKey }] };
-      for (const name of ['state', 'uptimeMs', 'socketName', 'udpFamilies', 'udpPort'])
+      for (const name of ['state', 'uptimeMs', 'socketName', 'udpFamilies', 'udpPort', 'observes'])
         delete json[name];
     });
     expect(decoded).toEqual({
@@ -331,7 +332,7 @@ describe('a bequest of another version', () => {
           },
         ],
       },
-      ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0 },
+      ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
     });
   });
 
@@ -369,7 +370,7 @@ describe('a bequest of another version', () => {
   });
 });
 
-describe('a bequest by somebody else', () => {
+describe('contents by somebody else', () => {
   it.each([
     ['localIndex', -1],
     ['localIndex', 2 ** 32],
@@ -399,7 +400,7 @@ describe('a bequest by somebody else', () => {
   });
 
   it('has no number that is infinite', () => {
-    const { json, secrets } = split(encodeBequest(example()));
+    const { json, secrets } = split(encodeContents(example()));
     const text = json.replace(/"uptimeMs":\d+/, '"uptimeMs":1e999');
     expect(text).not.toBe(json);
     const bytes = new TextEncoder().encode(text);
@@ -407,6 +408,6 @@ describe('a bequest by somebody else', () => {
     new DataView(whole.buffer).setUint32(0, bytes.length, true);
     whole.set(bytes, 4);
     whole.set(secrets, 4 + bytes.length);
-    expect(decodeBequest(whole)!.uptimeMs).toBe(0);
+    expect(decodeContents(whole)!.uptimeMs).toBe(0);
   });
 });

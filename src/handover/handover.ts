@@ -5,7 +5,7 @@
  *   starts it
  *                                    calls, loads and rehearses all it can, confines itself
  *                                    take
- *   bequest and descriptors
+ *   contents and descriptors
  *                                    ready PID VERSION
  *   go
  *                                    serving
@@ -15,7 +15,7 @@
  * comes between; the kernel keeps what arrives. Until it says `go` the new one sends nothing, and
  * from then on the old one sends nothing under the sessions it gave away. So no nonce is used
  * twice, whoever fails when. The old one may be in other hands: so the new one has given up its
- * rights before it takes anything. What a bequest is made of is not known here.
+ * rights before it takes anything. What is in the contents is not known here.
  */
 
 import { monotonicMs } from '../sys/clock.ts';
@@ -25,7 +25,7 @@ import type { Channel, Received } from './channel.ts';
 import { call, type Remains, Starter } from './starter.ts';
 
 /** How long one side waits for the other, in ms. */
-export interface SuccessionTimeouts {
+export interface HandoverTimeouts {
   /** Node needs a tenth of a second to start, and seconds on a machine that is busy. */
   readonly callMs: number;
   /** To load, to rehearse, and to test the ciphers. */
@@ -34,10 +34,10 @@ export interface SuccessionTimeouts {
   readonly answerMs: number;
 }
 
-const TIMEOUTS: SuccessionTimeouts = { callMs: 8_000, prepareMs: 12_000, answerMs: 5_000 };
+const TIMEOUTS: HandoverTimeouts = { callMs: 8_000, prepareMs: 12_000, answerMs: 5_000 };
 const ANSWER_TIMEOUT_MS = TIMEOUTS.answerMs;
 
-export interface Estate {
+export interface PackedContents {
   /** Erased once it is sent. */
   readonly bytes: Uint8Array;
   /** Stay the old daemon's, too. */
@@ -57,26 +57,26 @@ export type Outcome =
   /** The successor failed after it might have begun: its sessions are not to be used again. */
   | { readonly kind: 'lost'; readonly why: string };
 
-export interface SuccessionOptions {
+export interface HandoverOptions {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What the starter clears up once the daemon has ended. */
   readonly remains?: Remains | undefined;
   /** All of this moment. */
-  readonly bequeath: () => Estate;
+  readonly pack: () => PackedContents;
   /** Told of the outcome in the same turn, before anything else happens. */
   readonly onOutcome: (outcome: Outcome) => void;
   /** There is no starter any more: `why`, once. */
   readonly onStarterGone?: ((why: string) => void) | undefined;
   readonly onBug: (error: unknown) => void;
   /** Those of a daemon by default. */
-  readonly timeouts?: SuccessionTimeouts;
+  readonly timeouts?: HandoverTimeouts;
 }
 
 /** The old daemon's side, open from its start on. */
-export class Succession {
-  readonly #options: SuccessionOptions;
-  readonly #timeouts: SuccessionTimeouts;
+export class Handover {
+  readonly #options: HandoverOptions;
+  readonly #timeouts: HandoverTimeouts;
   readonly #starter: Starter;
   #channel: Channel | undefined;
   #watch: Watch | undefined;
@@ -85,7 +85,7 @@ export class Succession {
   #settle: ((outcome: Outcome) => void) | undefined;
 
   /** Starts the shell that waits; before the daemon confines itself. @throws {SystemError} */
-  constructor(options: SuccessionOptions) {
+  constructor(options: HandoverOptions) {
     this.#options = options;
     this.#timeouts = options.timeouts ?? TIMEOUTS;
     const { command, env, remains, onStarterGone: onGone, onBug } = options;
@@ -142,7 +142,7 @@ export class Succession {
   #handOver(channel: Channel): Outcome {
     const { answerMs } = this.#timeouts;
     const begun = monotonicMs();
-    const { bytes, fds } = this.#options.bequeath();
+    const { bytes, fds } = this.#options.pack();
     const isTaken = channel.send(bytes, fds, answerMs);
     bytes.fill(0);
     if (!isTaken) return { kind: 'kept', why: 'the new program did not take the state' };
@@ -184,7 +184,7 @@ export class Succession {
 }
 
 /** The new daemon's side. */
-export class Predecessor {
+export class Takeover {
   readonly #channel: Channel;
 
   /** Calls, over the starter's socket; do it first of all. @throws {SystemError} */
@@ -198,7 +198,7 @@ export class Predecessor {
    *
    * @throws {SystemError} when it does not answer
    */
-  take(): Estate {
+  take(): PackedContents {
     this.#channel.send(encode('take'), [], ANSWER_TIMEOUT_MS);
     const received = this.#channel.receive(ANSWER_TIMEOUT_MS);
     if (received.kind === 'message') return received;

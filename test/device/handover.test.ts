@@ -1,9 +1,10 @@
 /** A Device whose place another one takes while packets are on their way, and what nobody notices. */
 
 import { describe, expect, it } from 'vitest';
-import { type DeviceBequest, type PeerBequest, wipeBequest } from '../../src/device/bequest.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { type DeviceHandover, type PeerHandover, wipeHandover } from '../../src/device/handover.ts';
 import { REJECT_AFTER_TIME_MS, REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
+import { INITIATION_BYTES } from '../../src/noise/messages.ts';
 import {
   connected,
   counterOf,
@@ -16,7 +17,7 @@ import {
   replace,
   SECOND,
   setPeer,
-} from './heirs.ts';
+} from './successors.ts';
 import { A_TO_B, B_TO_A, pair, Site, type World } from './world.ts';
 
 describe('a session', () => {
@@ -131,15 +132,15 @@ describe('a session', () => {
 
   it('is passed over when its index or its place is taken', () => {
     const { world, a, b } = connected();
-    const successor = handOver(world, a, (bequest) => {
-      const [one] = bequest.peers;
+    const successor = handOver(world, a, (handover) => {
+      const [one] = handover.peers;
       const [first] = one!.sessions;
       const others = [
         { ...first!, place: 'previous' as const },
         { ...first!, localIndex: first!.localIndex ^ 1 },
         { ...first!, place: 'next' as const, localIndex: 0 },
       ];
-      return { ...bequest, peers: [{ ...one!, sessions: [first!, ...others] }] };
+      return { ...handover, peers: [{ ...one!, sessions: [first!, ...others] }] };
     });
     const { current, previous, next } = only(successor);
     expect([previous, next]).toEqual([null, null]);
@@ -179,11 +180,11 @@ function counted(site: Site) {
 }
 
 /** A call that was under way is to be made anew: all but that. */
-function withoutCall(bequest: DeviceBequest) {
-  const [{ isCalling: _, initiationAgeMs: __, deadlines, ...rest }] = bequest.peers as [
-    PeerBequest,
+function withoutCall(handover: DeviceHandover) {
+  const [{ isCalling: _, initiationAgeMs: __, deadlines, ...rest }] = handover.peers as [
+    PeerHandover,
   ];
-  return { ...bequest, peers: [{ ...rest, deadlines: { ...deadlines, retransmitHandshake: 0 } }] };
+  return { ...handover, peers: [{ ...rest, deadlines: { ...deadlines, retransmitHandshake: 0 } }] };
 }
 
 describe('a successor', () => {
@@ -197,21 +198,21 @@ describe('a successor', () => {
       for (const _ of talk(world, a, b, seed)) {
         if (step++ % 3 !== 0) continue;
         const at = `seed ${seed}, ${world.now} ms`;
-        const bequest = a.device.bequeath(world.now);
+        const handover = a.device.handOver(world.now);
         const other = new Site(world, '192.0.2.9', 1);
         other.device.down();
-        const { change, memories, inherited } = inAnotherProcess(a, bequest);
+        const { change, memories, received } = inAnotherProcess(a, handover);
         other.configure(change);
-        other.device.inherit(inherited, memories);
+        other.device.takeOver(received, memories);
         expect(counted(other), at).toEqual(counted(a));
         const { txBytes, rxBytes, lastHandshakeMs } = a.device.state().peers[0]!;
         const [known] = other.device.state().peers;
         expect(known, at).toMatchObject({ txBytes, rxBytes, lastHandshakeMs });
-        const { isCalling, sessions: held } = bequest.peers[0]!;
-        const passedOn = other.device.bequeath(world.now);
+        const { isCalling, sessions: held } = handover.peers[0]!;
+        const passedOn = other.device.handOver(world.now);
         expect(passedOn.peers[0]!.isCalling).toBe(false);
-        if (isCalling) expect(withoutCall(passedOn), at).toEqual(withoutCall(bequest));
-        else expect(passedOn, at).toEqual(bequest);
+        if (isCalling) expect(withoutCall(passedOn), at).toEqual(withoutCall(handover));
+        else expect(passedOn, at).toEqual(handover);
         sessions += held.length;
         calls += isCalling ? 1 : 0;
       }
@@ -244,7 +245,7 @@ describe('a successor', () => {
     const successor = handOver(world, a);
     expect(counted(successor)).toEqual(counted(a));
     expect(successor.device.core.drops.entries()).toEqual(a.device.core.drops.entries());
-    expect(only(successor).drops.entries()).toEqual([['drop_replayedPacket', 3]]);
+    expect(only(successor).drops.entries()).toEqual([['replayedPacket', 3]]);
     expect(only(successor).sentLastMinuteHandshake).toBe(true);
   });
 
@@ -260,8 +261,8 @@ describe('a successor', () => {
 
   it('passes over a peer that it is not configured with, and erases its keys too', () => {
     const { world, a, b } = connected();
-    const saved = inAnotherProcess(a, a.device.bequeath(world.now));
-    const [known] = saved.inherited.peers;
+    const saved = inAnotherProcess(a, a.device.handOver(world.now));
+    const [known] = saved.received.peers;
     const stranger = {
       ...known!,
       publicKey: new Uint8Array(32).fill(9),
@@ -269,8 +270,8 @@ describe('a successor', () => {
     };
     const successor = replace(world, a);
     successor.configure(saved.change);
-    const inherited = { ...saved.inherited, peers: [stranger, known!] };
-    successor.device.inherit(inherited, saved.memories);
+    const received = { ...saved.received, peers: [stranger, known!] };
+    successor.device.takeOver(received, saved.memories);
     expect(successor.device.core.peers.size).toBe(1);
     b.send(B_TO_A(1));
     world.run(10);
@@ -281,18 +282,18 @@ describe('a successor', () => {
 
   it('passes over counts that it does not keep', () => {
     const { world, a } = connected();
-    const successor = handOver(world, a, (bequest) => ({
-      ...bequest,
-      counts: { ...bequest.counts, later: 1 },
-      drops: { ...bequest.drops, later: 1 },
-      peers: bequest.peers.map((one) => ({ ...one, counts: { ...one.counts, later: 1 } })),
+    const successor = handOver(world, a, (handover) => ({
+      ...handover,
+      counts: { ...handover.counts, later: 1 },
+      drops: { ...handover.drops, later: 1 },
+      peers: handover.peers.map((one) => ({ ...one, counts: { ...one.counts, later: 1 } })),
     }));
     expect(Object.keys(successor.device.core.counts)).toEqual(Object.keys(a.device.core.counts));
     expect(Object.keys(only(successor).counts)).toEqual(Object.keys(only(a).counts));
   });
 });
 
-describe('a Device that bequeathed', () => {
+describe('a Device that handed over', () => {
   it('is as it was, at any moment, and goes on', () => {
     for (let seed = 1; seed <= 2; seed++) {
       const worlds = [pair(seed), pair(seed)] as const;
@@ -301,7 +302,7 @@ describe('a Device that bequeathed', () => {
         two!.next();
         const { a, world } = worlds[1];
         const before = [a.device.state(), a.device.stats(world.now), a.device.nextTimeout()];
-        wipeBequest(a.device.bequeath(world.now));
+        wipeHandover(a.device.handOver(world.now));
         const after = [a.device.state(), a.device.stats(world.now), a.device.nextTimeout()];
         expect(after, `seed ${seed}, ${world.now} ms`).toEqual(before);
       }
@@ -315,7 +316,7 @@ describe('a Device that bequeathed', () => {
 
   it('gives copies: what becomes of them is nothing to it', () => {
     const { world, a, b } = connected();
-    const [one] = a.device.bequeath(world.now).peers;
+    const [one] = a.device.handOver(world.now).peers;
     for (const { keys, seen } of one!.sessions) {
       expect(keys.some((byte) => byte !== 0)).toBe(true);
       keys.fill(0);
@@ -327,19 +328,20 @@ describe('a Device that bequeathed', () => {
     expect([a.delivered.length, b.delivered.length]).toEqual([1, 2]);
   });
 
-  it('reclaims all but the sessions: it calls, and uses no old counter', () => {
+  it('takes back all but the sessions: it calls, and uses no old counter', () => {
     const { world, a, b } = connected();
     a.send(A_TO_B(1));
     world.run(10);
     const old = only(a).current!;
     const { stats } = { stats: a.device.stats(world.now) };
-    a.device.bequeath(world.now);
+    a.device.handOver(world.now);
     const begun = world.wire.length;
-    a.turn(() => expect(a.device.reclaim(world.now)).toBe(1));
+    a.turn(() => expect(a.device.takeBack(world.now)).toBe(1));
     expect(old.isWiped).toBe(true);
     expect(a.device.core.indices.lookup(old.localIndex)).toBeUndefined();
     expect(a.device.stats(world.now).peers[0]!.counters).toEqual({
       ...stats.peers[0]!.counters,
+      bytes_sent: stats.peers[0]!.counters.bytes_sent! + INITIATION_BYTES,
       initiations_sent: stats.peers[0]!.counters.initiations_sent! + 1,
     });
     a.send(A_TO_B(2));
@@ -352,15 +354,15 @@ describe('a Device that bequeathed', () => {
     expect(sent.map(receiverOf)).not.toContain(old.remoteIndex);
   });
 
-  it('reclaims what waits, and a call that was under way', () => {
+  it('takes back what waits, and a call that was under way', () => {
     const { world, a, b } = pair();
     world.filter = () => false;
     a.send(A_TO_B(1));
     world.run(SECOND);
     world.filter = () => true;
-    a.device.bequeath(world.now);
+    a.device.handOver(world.now);
     // Nobody ever had a session with it: the call is made again when its time comes.
-    a.turn(() => expect(a.device.reclaim(world.now)).toBe(0));
+    a.turn(() => expect(a.device.takeBack(world.now)).toBe(0));
     world.run(10 * SECOND);
     expect(b.delivered).toEqual([A_TO_B(1)]);
   });
@@ -368,8 +370,8 @@ describe('a Device that bequeathed', () => {
   it('calls nobody when it is down', () => {
     const { world, a } = connected();
     a.turn(() => a.device.down());
-    a.device.bequeath(world.now);
-    a.turn(() => expect(a.device.reclaim(world.now)).toBe(0));
+    a.device.handOver(world.now);
+    a.turn(() => expect(a.device.takeBack(world.now)).toBe(0));
     world.run(10 * SECOND);
     expect(a.sent(INITIATION)).toHaveLength(1);
   });

@@ -1,14 +1,15 @@
 /**
- * What a Device leaves to its successor in another process, so that nobody notices the change: all
+ * What a Device hands over to its successor in another process, so that nobody notices the change: all
  * keys, sessions with their counters and replay windows, what waits, what is due, and what was
  * counted. The rest of the configuration and the memories go with it, but are not in here.
  *
- * Two Devices with one session would use a nonce twice. So whoever moves a bequest sees to it that
+ * Two Devices with one session would use a nonce twice. So whoever moves a handover sees to it that
  * the old Device sends nothing from the moment the new one may begin; and if the new one fails
- * after that moment, `reclaim` gives the old one everything back but the sessions.
+ * after that moment, `takeBack` gives the old one everything back but the sessions.
  */
 
 import { secretBytes, wipe } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
 import type { PeerMemory } from './configuration.ts';
@@ -20,17 +21,17 @@ import { memories, recall, remember, resume } from './memory.ts';
 import type { Peer, PeerCounts } from './peer.ts';
 import * as session from './session.ts';
 
-const PLACES = ['previous', 'current', 'next'] as const;
+/** Of a peer, where a session may be. */
+export const SESSION_PLACES = ['previous', 'current', 'next'] as const;
 
 /** Bytes of a session's two keys: the one to send with, then the one to receive with. */
-const KEY_BYTES = 32;
 export const SESSION_KEY_BYTES = 2 * KEY_BYTES;
 export const SESSION_SEEN_BYTES = REPLAY_WINDOW_BYTES;
 
 type Counts = Readonly<Record<string, number>>;
 
-export interface SessionBequest {
-  readonly place: (typeof PLACES)[number];
+export interface SessionHandover {
+  readonly place: (typeof SESSION_PLACES)[number];
   readonly localIndex: number;
   readonly remoteIndex: number;
   readonly isInitiator: boolean;
@@ -44,12 +45,12 @@ export interface SessionBequest {
   readonly seen: Uint8Array;
 }
 
-export interface PeerBequest {
+export interface PeerHandover {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
   /** 32 bytes, the receiver's to wipe; null for none. */
   readonly presharedKey: Uint8Array | null;
-  readonly sessions: readonly SessionBequest[];
+  readonly sessions: readonly SessionHandover[];
   /** Packets that wait for a session, oldest first; an empty one is a keepalive. */
   readonly staged: readonly Uint8Array[];
   /** Our own address towards the peer, 4 or 16 bytes, and its interface; null for the kernel's choice. */
@@ -70,7 +71,7 @@ export interface PeerBequest {
   readonly counts: Counts;
 }
 
-export interface DeviceBequest {
+export interface DeviceHandover {
   /** The moment that all ages and times to come are reckoned from (monotonic ms). */
   readonly at: number;
   /** 32 bytes, the receiver's to wipe; null when none is set. */
@@ -79,11 +80,11 @@ export interface DeviceBequest {
   readonly mtu: number;
   readonly drops: Counts;
   readonly counts: Counts;
-  readonly peers: readonly PeerBequest[];
+  readonly peers: readonly PeerHandover[];
 }
 
 /** All of it, in copies; the keys in them are the caller's to wipe. The Device stays as it is. */
-export function bequeath(core: Core, now: number): DeviceBequest {
+export function handOver(core: Core, now: number): DeviceHandover {
   return {
     at: now,
     privateKey: core.copyPrivateKey(),
@@ -91,16 +92,16 @@ export function bequeath(core: Core, now: number): DeviceBequest {
     mtu: core.mtu,
     drops: countsOf(core.drops),
     counts: { ...core.counts },
-    peers: [...core.peers.values()].map((peer) => bequeathPeer(core, now, peer)),
+    peers: [...core.peers.values()].map((peer) => handOverPeer(core, now, peer)),
   };
 }
 
-function bequeathPeer(core: Core, now: number, peer: Peer): PeerBequest {
+function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
   const { endpoint } = peer;
   return {
     publicKey: peer.publicKey,
     presharedKey: peer.handshake.copyPresharedKey(),
-    sessions: PLACES.flatMap((place) => bequeathSession(now, place, peer[place])),
+    sessions: SESSION_PLACES.flatMap((place) => handOverSession(now, place, peer[place])),
     staged: peer.staged.packets.map((packet) => packet.slice()),
     source: endpoint?.source?.slice() ?? null,
     sourceInterface: endpoint?.sourceInterface ?? 0,
@@ -122,11 +123,11 @@ function bequeathPeer(core: Core, now: number, peer: Peer): PeerBequest {
   };
 }
 
-function bequeathSession(
+function handOverSession(
   now: number,
-  place: SessionBequest['place'],
+  place: SessionHandover['place'],
   keypair: Keypair | null,
-): SessionBequest[] {
+): SessionHandover[] {
   if (keypair === null || keypair.isWiped) return [];
   const keys = secretBytes(SESSION_KEY_BYTES);
   keypair.sealer.copyKey(keys.subarray(0, KEY_BYTES));
@@ -150,63 +151,63 @@ function countsOf(drops: Drops): Counts {
  * and `up`. Sends nothing by itself; what is due goes out with the next handleTimeout. Erases the
  * keys. Both Devices are told the time by the same clock.
  */
-export function inherit(
+export function takeOver(
   core: Core,
-  bequest: DeviceBequest,
+  handover: DeviceHandover,
   remembered: readonly PeerMemory[],
 ): void {
-  const { privateKey } = bequest;
-  if (privateKey !== null) configure(core, bequest.at, { privateKey, peers: [] });
+  const { privateKey } = handover;
+  if (privateKey !== null) configure(core, handover.at, { privateKey, peers: [] });
   remember(core, remembered);
-  core.isUp = bequest.isUp;
-  core.mtu = bequest.mtu;
-  addDrops(core.drops, bequest.drops);
-  Object.assign(core.counts, known(bequest.counts, core.counts));
-  for (const one of bequest.peers) {
+  core.isUp = handover.isUp;
+  core.mtu = handover.mtu;
+  addDrops(core.drops, handover.drops);
+  Object.assign(core.counts, known(handover.counts, core.counts));
+  for (const one of handover.peers) {
     const peer = core.peers.get(peerKey(one.publicKey));
     // Our own key may have become the peer's since; whoever is not configured has no session.
-    if (peer !== undefined) inheritPeer(core, bequest.at, peer, one);
+    if (peer !== undefined) takeOverPeer(core, handover.at, peer, one);
   }
-  wipeBequest(bequest);
+  wipeHandover(handover);
 }
 
-function inheritPeer(core: Core, at: number, peer: Peer, bequest: PeerBequest): void {
-  if (bequest.presharedKey !== null) peer.handshake.setPresharedKey(bequest.presharedKey);
-  for (const one of bequest.sessions) inheritSession(core, at, peer, one);
-  for (const packet of bequest.staged) peer.staged.push(packet);
+function takeOverPeer(core: Core, at: number, peer: Peer, handover: PeerHandover): void {
+  if (handover.presharedKey !== null) peer.handshake.setPresharedKey(handover.presharedKey);
+  for (const one of handover.sessions) takeOverSession(core, at, peer, one);
+  for (const packet of handover.staged) peer.staged.push(packet);
   if (peer.endpoint !== null) {
-    peer.endpoint.source = bequest.source;
-    peer.endpoint.sourceInterface = bequest.sourceInterface;
+    peer.endpoint.source = handover.source;
+    peer.endpoint.sourceInterface = handover.sourceInterface;
   }
   for (const name of DEADLINE_NAMES) {
-    const inMs = bequest.deadlines[name] ?? Number.POSITIVE_INFINITY;
+    const inMs = handover.deadlines[name] ?? Number.POSITIVE_INFINITY;
     if (inMs !== Number.POSITIVE_INFINITY) core.deadlines.arm(peer.row, DEADLINE[name], at + inMs);
   }
-  peer.lastInitiationAt = at - bequest.initiationAgeMs;
-  if (bequest.isCalling) {
+  peer.lastInitiationAt = at - handover.initiationAgeMs;
+  if (handover.isCalling) {
     // The answer to that call would find nobody who could read it: call again at once.
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, at);
   }
-  peer.attempts = bequest.attempts;
-  peer.needsAnotherKeepalive = bequest.needsAnotherKeepalive;
-  peer.sentLastMinuteHandshake = bequest.sentLastMinuteHandshake;
-  peer.txBytes = bequest.txBytes;
-  peer.rxBytes = bequest.rxBytes;
-  addDrops(peer.drops, bequest.drops);
-  Object.assign(peer.counts, known(bequest.counts, peer.counts));
+  peer.attempts = handover.attempts;
+  peer.needsAnotherKeepalive = handover.needsAnotherKeepalive;
+  peer.sentLastMinuteHandshake = handover.sentLastMinuteHandshake;
+  peer.txBytes = handover.txBytes;
+  peer.rxBytes = handover.rxBytes;
+  addDrops(peer.drops, handover.drops);
+  Object.assign(peer.counts, known(handover.counts, peer.counts));
 }
 
-function inheritSession(core: Core, at: number, peer: Peer, bequest: SessionBequest): void {
-  const { place, localIndex, keys, sendCounter } = bequest;
+function takeOverSession(core: Core, at: number, peer: Peer, handover: SessionHandover): void {
+  const { place, localIndex, keys, sendCounter } = handover;
   const keypair = new Keypair({
     localIndex,
-    remoteIndex: bequest.remoteIndex,
-    isInitiator: bequest.isInitiator,
-    createdAt: at - bequest.ageMs,
+    remoteIndex: handover.remoteIndex,
+    isInitiator: handover.isInitiator,
+    createdAt: at - handover.ageMs,
     sealer: core.suite.createSealer(keys.subarray(0, KEY_BYTES)),
     opener: core.suite.createOpener(keys.subarray(KEY_BYTES)),
-    continued: { replay: ReplayWindow.continued(bequest.greatest, bequest.seen), sendCounter },
+    continued: { replay: ReplayWindow.continued(handover.greatest, handover.seen), sendCounter },
   });
   if (peer[place] === null && core.indices.adopt(localIndex, peer, keypair)) peer[place] = keypair;
   else keypair.wipe();
@@ -225,7 +226,7 @@ function known(counts: Counts, ours: Counts | PeerCounts): Record<string, number
  * The successor failed after it might have begun: whatever it has sent, no counter is used again.
  * The sessions end here, and peers that may hold one are called for a new one; returns how many.
  */
-export function reclaim(core: Core, now: number): number {
+export function takeBack(core: Core, now: number): number {
   for (const peer of core.peers.values()) {
     session.eraseAll(core, peer);
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
@@ -237,8 +238,8 @@ export function reclaim(core: Core, now: number): number {
   return core.isUp ? resume(core, now) : 0;
 }
 
-/** Erases the keys in a bequest that was passed on. */
-export function wipeBequest({ privateKey, peers }: DeviceBequest): void {
+/** Erases the keys in what was handed over. */
+export function wipeHandover({ privateKey, peers }: DeviceHandover): void {
   if (privateKey !== null) wipe(privateKey);
   for (const { presharedKey, sessions } of peers) {
     if (presharedKey !== null) wipe(presharedKey);

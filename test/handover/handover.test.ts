@@ -15,19 +15,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Channel, receiveDescriptors } from '../../src/handover/channel.ts';
-import { type Outcome, Predecessor, Succession } from '../../src/handover/succession.ts';
+import { Handover, type Outcome, Takeover } from '../../src/handover/handover.ts';
 import { close, SystemError, socketPair } from '../../src/sys/libc.ts';
 import { HANG_MS } from '../lab/command.ts';
 import { eventually, openDescriptors } from '../lab/namespace.ts';
 import { compiledProgram } from '../lab/repository.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'tswg-succession-'));
+const folder = mkdtempSync(join(tmpdir(), 'tswg-handover-'));
 const program = join(folder, 'successor.mjs');
 const pidsFile = join(folder, 'pids');
-const estateFile = join(folder, 'estate');
+const givenFile = join(folder, 'given');
 const seenFile = join(folder, 'seen');
 const goFile = join(folder, 'go');
-writeFileSync(estateFile, 'what a descriptor leads to');
+writeFileSync(givenFile, 'what a descriptor leads to');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const TIMEOUTS = { callMs: HANG_MS, prepareMs: HANG_MS, answerMs: HANG_MS };
@@ -42,7 +42,7 @@ function writeProgram(act: string): void {
     program,
     `import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
      import { setTimeout as sleep } from 'node:timers/promises';
-     import { Predecessor } from ${JSON.stringify(compiledProgram('src/handover/succession.ts'))};
+     import { Takeover } from ${JSON.stringify(compiledProgram('src/handover/handover.ts'))};
      import { call } from ${JSON.stringify(compiledProgram('src/handover/starter.ts'))};
      appendFileSync('${pidsFile}', process.pid + '\\n');
      const socket = Number(process.env.TSWG_STARTER_FD);
@@ -60,7 +60,7 @@ function writeProgram(act: string): void {
 
 /** A program that does all as it should. */
 const SUCCEED = `
-  const old = new Predecessor(socket);
+  const old = new Takeover(socket);
   const { bytes, fds } = old.take();
   const { cwd, env } = process;
   tell({
@@ -105,22 +105,22 @@ function isAlive(pid: number): boolean {
 }
 
 let before: { descriptors: number; children: readonly number[] };
-let succession: Succession | undefined;
-let bequeathed: number;
+let handover: Handover | undefined;
+let packed: number;
 let outcomes: Outcome[];
 let given: Uint8Array;
 
 function open(
   timeouts: Partial<typeof TIMEOUTS> = {},
   command: readonly string[] = [process.execPath, program, 'wg0'],
-): Succession {
-  succession = new Succession({
+): Handover {
+  handover = new Handover({
     command,
     env: { ...process.env, GIVEN: 'an environment' },
-    bequeath: () => {
-      bequeathed++;
+    pack: () => {
+      packed++;
       given = new TextEncoder().encode('all that there is');
-      return { bytes: given, fds: [estateFd] };
+      return { bytes: given, fds: [givenFd] };
     },
     onOutcome: (outcome) => outcomes.push(outcome),
     onBug: (error) => {
@@ -128,7 +128,7 @@ function open(
     },
     timeouts: { ...TIMEOUTS, ...timeouts },
   });
-  return succession;
+  return handover;
 }
 
 function shell(): number {
@@ -137,16 +137,16 @@ function shell(): number {
   return pid!;
 }
 
-const estateFd = openSync(estateFile, 'r');
+const givenFd = openSync(givenFile, 'r');
 beforeEach(() => {
   before = { descriptors: openDescriptors(), children: childrenOf(process.pid) };
-  bequeathed = 0;
+  packed = 0;
   outcomes = [];
 });
 /** Whatever became of it, nothing is left: not a descriptor, and not the shell. */
 afterEach(async () => {
-  succession?.close(false);
-  succession = undefined;
+  handover?.close(false);
+  handover = undefined;
   for (const pid of pids()) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   for (const path of [pidsFile, seenFile, goFile]) rmSync(path, { force: true });
   await eventually(() => openDescriptors() === before.descriptors, 'the descriptors are closed');
@@ -178,7 +178,7 @@ describe('an upgrade', () => {
     });
     expect(given.every((byte) => byte === 0)).toBe(true);
     // Ours stays ours.
-    expect(readFileSync(`/proc/self/fd/${estateFd}`, 'utf8')).toBe('what a descriptor leads to');
+    expect(readFileSync(`/proc/self/fd/${givenFd}`, 'utf8')).toBe('what a descriptor leads to');
   });
 
   const LOST = 'when it had to begin';
@@ -194,21 +194,21 @@ describe('an upgrade', () => {
       ],
       [
         'fails before it takes anything',
-        `new Predecessor(socket).fail('wg0: no such cipher');`,
+        `new Takeover(socket).fail('wg0: no such cipher');`,
         'kept',
         /^the new program failed: wg0: no such cipher$/,
         0,
       ],
       [
         'dies after it was given all',
-        'new Predecessor(socket).take(); die();',
+        'new Takeover(socket).take(); die();',
         'kept',
         /^the new program ended before it was ready; its log may say why$/,
         1,
       ],
       [
         'fails after it was given all',
-        `const old = new Predecessor(socket); old.take(); old.fail('of another version');`,
+        `const old = new Takeover(socket); old.take(); old.fail('of another version');`,
         'kept',
         /^the new program failed: of another version$/,
         1,
@@ -223,14 +223,14 @@ describe('an upgrade', () => {
       ],
       [
         'dies when it had to begin',
-        `const old = new Predecessor(socket); old.take(); old.begin(process.pid, '1'); die();`,
+        `const old = new Takeover(socket); old.take(); old.begin(process.pid, '1'); die();`,
         'lost',
         new RegExp(`^the new program ended ${LOST}; its log may say why$`),
         1,
       ],
       [
         'fails when it had to begin',
-        `const old = new Predecessor(socket); old.take(); old.begin(1, '1'); old.fail('no memory');`,
+        `const old = new Takeover(socket); old.take(); old.begin(1, '1'); old.fail('no memory');`,
         'lost',
         /^the new program failed: no memory$/,
         1,
@@ -249,7 +249,7 @@ describe('an upgrade', () => {
     const outcome = await open().upgrade();
     expect(outcome).toEqual({ kind, why: expect.stringMatching(why) });
     expect(outcomes).toEqual([outcome]);
-    expect(bequeathed).toBe(times);
+    expect(packed).toBe(times);
   });
 
   it.each([
@@ -265,7 +265,7 @@ describe('an upgrade', () => {
     ],
     [
       'is silent after it was given all',
-      'new Predecessor(socket).take(); stay();',
+      'new Takeover(socket).take(); stay();',
       undefined,
       'answerMs',
       /^the new program did not answer before it was ready$/,
@@ -275,12 +275,12 @@ describe('an upgrade', () => {
     const outcome = await open({ [timeout]: SHORT_MS }, command).upgrade();
     expect(outcome).toEqual({ kind: 'kept', why: expect.stringMatching(why) });
     expect(outcomes).toEqual([outcome]);
-    expect(bequeathed).toBe(timeout === 'answerMs' ? 1 : 0);
+    expect(packed).toBe(timeout === 'answerMs' ? 1 : 0);
   });
 
   it('to a program that is slow to say that it serves: it does so all the same', async () => {
     writeProgram(
-      `const old = new Predecessor(socket); old.take(); old.begin(process.pid, '1'); stay();`,
+      `const old = new Takeover(socket); old.take(); old.begin(process.pid, '1'); stay();`,
     );
     const outcome = await open({ answerMs: LONG_MS }).upgrade();
     expect(outcome).toMatchObject({ kind: 'handedOver', pid: pids()[0] });
@@ -292,36 +292,36 @@ describe('a further upgrade', () => {
     writeProgram(`await until('${goFile}'); ${SUCCEED}`);
     const first = open().upgrade();
     const refused = { kind: 'kept', why: 'an upgrade is under way already' };
-    expect(await succession!.upgrade()).toEqual(refused);
+    expect(await handover!.upgrade()).toEqual(refused);
     writeFileSync(goFile, '');
     expect(await first).toMatchObject({ kind: 'handedOver' });
     expect(outcomes).toHaveLength(1);
   });
 
   it('works after one that failed, as often as need be', async () => {
-    writeProgram(`new Predecessor(socket).fail('not yet');`);
+    writeProgram(`new Takeover(socket).fail('not yet');`);
     open();
     const shellPid = shell();
-    const first = await succession!.upgrade();
-    const second = await succession!.upgrade();
+    const first = await handover!.upgrade();
+    const second = await handover!.upgrade();
     expect([first, second]).toEqual(
       new Array(2).fill({ kind: 'kept', why: 'the new program failed: not yet' }),
     );
     writeProgram(SUCCEED);
-    expect(await succession!.upgrade()).toMatchObject({ kind: 'handedOver', pid: pids()[2] });
+    expect(await handover!.upgrade()).toMatchObject({ kind: 'handedOver', pid: pids()[2] });
     expect(shell()).toBe(shellPid);
-    expect(bequeathed).toBe(1);
+    expect(packed).toBe(1);
   });
 
   it('is not spoilt by a program that was given up and comes too late', async () => {
     writeProgram(`
       await until('${goFile}');
-      try { new Predecessor(socket).take(); } catch (error) { tell(error.message); }`);
+      try { new Takeover(socket).take(); } catch (error) { tell(error.message); }`);
     expect(await open({ callMs: SHORT_MS }).upgrade()).toMatchObject({ kind: 'kept' });
     writeFileSync(goFile, '');
     await eventually(() => existsSync(seenFile), 'the late one is turned away');
     expect(seen()).toBe('take over from the daemon: it has given us up (recvmsg: EPIPE)');
-    expect([bequeathed, outcomes.length]).toEqual([0, 1]);
+    expect([packed, outcomes.length]).toEqual([0, 1]);
   });
 
   it('takes one caller, if two call', async () => {
@@ -331,9 +331,9 @@ describe('a further upgrade', () => {
         const stdio = ['ignore', 'inherit', 'inherit', socket];
         spawn(process.execPath, [process.argv[1], 'the other'], { stdio });
         await until('${goFile}');
-        try { new Predecessor(socket).take(); } catch { process.exit(); }
+        try { new Takeover(socket).take(); } catch { process.exit(); }
       } else {
-        const old = new Predecessor(socket);
+        const old = new Takeover(socket);
         appendFileSync('${goFile}', '');
         await until('${seenFile}.refused');
         old.fail('the first caller');
@@ -348,7 +348,7 @@ describe('a further upgrade', () => {
       kind: 'kept',
       why: 'the new program failed: the first caller',
     });
-    expect(bequeathed).toBe(0);
+    expect(packed).toBe(0);
     rmSync(`${seenFile}.refused`);
   });
 });
@@ -363,18 +363,18 @@ describe('the shell that waits', () => {
     await eventually(() => childrenOf(process.pid).length === before.children.length, 'its end');
     await new Promise((resolve) => setTimeout(resolve, 20));
     const why = 'the /bin/sh that would start it has ended';
-    expect(await succession!.upgrade()).toEqual({ kind: 'kept', why });
-    expect(await succession!.upgrade()).toEqual({ kind: 'kept', why });
-    expect([bequeathed, pids().length]).toEqual([0, 0]);
+    expect(await handover!.upgrade()).toEqual({ kind: 'kept', why });
+    expect(await handover!.upgrade()).toEqual({ kind: 'kept', why });
+    expect([packed, pids().length]).toEqual([0, 0]);
   });
 
   it('ends with the daemon, even one that was killed', async () => {
     const daemon = join(folder, 'daemon.mjs');
     writeFileSync(
       daemon,
-      `import { Succession } from ${JSON.stringify(compiledProgram('src/handover/succession.ts'))};
-       new Succession({
-         command: ['/bin/true'], env: process.env, bequeath: () => {}, onOutcome: () => {},
+      `import { Handover } from ${JSON.stringify(compiledProgram('src/handover/handover.ts'))};
+       new Handover({
+         command: ['/bin/true'], env: process.env, pack: () => {}, onOutcome: () => {},
          onBug: (error) => { throw error; },
        });
        setInterval(() => {}, 1000);
@@ -399,7 +399,7 @@ describe('the shell that waits', () => {
         } catch { return []; }
       });
       tell({ socket, given: sockets.filter((fd) => fd > 2) });
-      new Predecessor(socket).fail('enough');`);
+      new Takeover(socket).fail('enough');`);
     await open().upgrade();
     expect(seen()).toEqual({ socket: 3, given: [3] });
   });
@@ -411,7 +411,7 @@ describe('the new side', () => {
     close(here);
     let error: unknown;
     try {
-      new Predecessor(there);
+      new Takeover(there);
     } catch (thrown) {
       error = thrown;
     }
@@ -424,14 +424,14 @@ describe('the new side', () => {
     ['says nothing we know', 'stop', /^begin in place of the daemon: /],
   ])('may not begin when the old one %s', (_, word, message) => {
     const [here, there] = socketPair();
-    const predecessor = new Predecessor(there);
+    const takeover = new Takeover(there);
     const called = receiveDescriptors(here, 1_000);
     const channel = new Channel(called.kind === 'message' ? called.fds[0]! : -1);
     if (word !== '') channel.send(new TextEncoder().encode(word), [], 100);
     else channel.close();
-    expect(() => predecessor.begin(1, '1')).toThrow(message);
+    expect(() => takeover.begin(1, '1')).toThrow(message);
     channel.close();
-    predecessor.fail('done');
+    takeover.fail('done');
     close(here);
   });
 });

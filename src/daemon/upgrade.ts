@@ -1,14 +1,14 @@
 /**
  * Upgrade in place, as the running daemon sees it: what the operator is answered, what the log
- * says, and what becomes of the Device when a successor fails. The steps are handover/succession.ts'.
+ * says, and what becomes of the Device when a successor fails. The steps are handover/handover.ts'.
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
+import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
 import { answer, refuseUpgrade } from '../uapi/response.ts';
-import type { Remains } from './starter.ts';
-import { type Estate, type Outcome, Succession } from './succession.ts';
 
 /** How the successor is started. */
 export interface Successor {
@@ -22,7 +22,7 @@ export interface UpgradeOptions {
   readonly path: Datapath;
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
-  readonly pack: () => Estate;
+  readonly pack: () => PackedContents;
   /** The process of this number goes on: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
   /** After that; the answer is on its way to whoever asked, but not there yet. */
@@ -32,8 +32,8 @@ export interface UpgradeOptions {
 
 export class Upgrade {
   readonly #options: UpgradeOptions;
-  #succession: Succession | undefined;
-  #trouble = '';
+  #handover: Handover | undefined;
+  #isStarterLost = false;
 
   constructor(options: UpgradeOptions) {
     this.#options = options;
@@ -47,11 +47,11 @@ export class Upgrade {
     const { successor, path, pack, log, onBug } = this.#options;
     if (successor === undefined) return;
     try {
-      this.#succession = new Succession({
+      this.#handover = new Handover({
         ...successor,
         remains,
-        bequeath: () => {
-          path.begin();
+        pack: () => {
+          path.readClock();
           return pack();
         },
         onOutcome: this.#follow,
@@ -66,17 +66,16 @@ export class Upgrade {
     }
   }
 
-  /** What is lost since the starter has ended, for `stats`. */
-  facts(): Readonly<Record<string, string>> {
-    return this.#trouble === '' ? {} : { starter: this.#trouble };
+  troubles(): { readonly code: 'starterLost' }[] {
+    return this.#isStarterLost ? [{ code: 'starterLost' }] : [];
   }
 
   /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
   async request(): Promise<string> {
-    if (this.#succession === undefined) {
+    if (this.#handover === undefined) {
       return refuseUpgrade('the daemon was started without a starter');
     }
-    const outcome = await this.#succession.upgrade();
+    const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
     this.#options.onDone();
@@ -85,19 +84,21 @@ export class Upgrade {
 
   /** The interface has another name. */
   rename(): void {
-    this.#succession?.rename();
+    this.#handover?.rename();
   }
 
   /** The last that a daemon does; `notOurs`: another process continues in its place. */
   close(kind: string): void {
-    this.#succession?.close(kind === 'notOurs');
+    this.#handover?.close(kind === 'notOurs');
   }
 
   readonly #miss = (why: string): void => {
-    this.#trouble =
-      'has ended: no upgrade in place; the control socket does not follow a renaming, and is not ' +
-      'removed at the end. Start the daemon again to have another starter';
-    this.#options.log.error(`The starter, tswgd-starter in \`ps\`, ${this.#trouble} (${why})`);
+    this.#isStarterLost = true;
+    this.#options.log.error(
+      'The starter, tswgd-starter in `ps`, has ended: no upgrade in place; the control socket does ' +
+        'not follow a renaming, and is not removed at the end. Start the daemon again to have ' +
+        `another starter (${why})`,
+    );
   };
 
   readonly #follow = (outcome: Outcome): void => {
@@ -108,9 +109,7 @@ export class Upgrade {
     } else if (outcome.kind === 'kept') {
       log.error(`Upgrade failed: ${outcome.why}; continuing as before`);
     } else {
-      path.begin();
-      const called = path.device.reclaim(path.now);
-      path.end();
+      const called = path.turn(() => path.device.takeBack(path.now));
       log.error(`Upgrade failed: ${outcome.why}; continuing with new sessions (${called} peers)`);
     }
   };

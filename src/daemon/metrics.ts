@@ -1,0 +1,107 @@
+/**
+ * The table of what can be observed of a daemon beside its Device and the peers (those are
+ * device/metrics.ts). A row here is all that a new metric takes.
+ */
+
+import { getHeapStatistics } from 'node:v8';
+import type { Observing } from '../control/observing.ts';
+import { secretMemory, secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
+import type { Datapath } from '../datapath/datapath.ts';
+import { counter, gauge, info, type Metric } from '../device/metric.ts';
+import type { Persistence } from '../state/persistence.ts';
+import { VERSION } from '../version.ts';
+import type { Confinement } from './confinement.ts';
+
+/** The parts of a daemon that there is something to be read of, in a turn that has begun. */
+export interface DaemonSubject {
+  readonly path: Datapath;
+  readonly confinement: Confinement;
+  readonly observing: Observing;
+  /** Only of a persistent daemon. */
+  readonly persistence: Persistence | undefined;
+  /** When the first of all who have followed each other began; monotonic ms. */
+  readonly startedAt: () => number;
+}
+
+/** In the order in which they are shown. */
+export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
+  info('version', 'of the program that runs', () => VERSION),
+  info('pid', "of the daemon's process, in its own namespace", () => String(process.pid)),
+  gauge(
+    'uptime_seconds',
+    'seconds',
+    'since the daemon was started; an upgrade in place does not begin it again',
+    ({ path, startedAt }) => Math.floor((path.now - startedAt()) / 1_000),
+  ),
+  counter(
+    'cpu_seconds',
+    'seconds',
+    'processor time of this process, all threads, in user and system mode',
+    cpuSeconds,
+  ),
+  gauge(
+    'heap_bytes',
+    'bytes',
+    "JavaScript's heap in use; packets and most keys lie outside it",
+    () => getHeapStatistics().used_heap_size,
+  ),
+  info('offload', 'whether interface and sockets take segments of many packets at once', offload),
+  info(
+    'gate',
+    'whether the kernel turns strangers away, and what part of their calls passes',
+    ({ path }) => path.guardFact,
+  ),
+  {
+    kind: 'counter',
+    name: 'udp',
+    unit: 'errors',
+    label: 'error',
+    help: 'errors of the UDP sockets, by the name of the error (errno(3))',
+    readEach: ({ path }) => path.transport?.errors ?? [],
+  },
+  {
+    kind: 'counter',
+    name: 'tun',
+    unit: 'errors',
+    label: 'error',
+    help: 'errors of the interface, by the name of the error (errno(3))',
+    readEach: ({ path }) => path.interface?.errors ?? [],
+  },
+  {
+    kind: 'info',
+    name: 'sandbox',
+    label: 'step',
+    help: 'how it stands with each step of the sandbox; without a step where there is none',
+    readEach: ({ confinement }) => confinement.steps,
+  },
+  info('sandbox_key_memory', 'whether keys are kept out of swap', secretMemoryFact),
+  gauge(
+    'keys_in_ordinary_memory',
+    'keys',
+    'keys beyond what the memory that is kept out of swap holds',
+    () => secretMemory().ordinaryKeys,
+  ),
+  info(
+    'observing',
+    'whether the observing socket is there, and who beside root may read from it',
+    ({ observing }) => observing.fact,
+  ),
+  info(
+    'state',
+    'that the state is kept for a restart; left out without --persist, and while it cannot be saved',
+    ({ persistence }) => (persistence?.isSaved ? 'kept for a restart' : null),
+  ),
+];
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000_000;
+}
+
+function offload({ path }: DaemonSubject): string {
+  const { interface: side, transport } = path;
+  const yesOrNo = (isOffloading = false): string => (isOffloading ? 'yes' : 'no');
+  const inner = `interface ${yesOrNo(side?.isOffloading)}`;
+  if (transport === undefined) return inner;
+  return `${inner}, ${transport.kind} ${yesOrNo(transport.isOffloading)}`;
+}

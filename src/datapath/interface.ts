@@ -1,0 +1,33 @@
+/**
+ * The inner side of a path: where packets come from and go to. A TUN device implements it
+ * (tun/tun.ts), and so can a program's own stream of packets or a stack in this process. How its
+ * owner learns that packets wait is the owner's affair; it then calls the path's `readInterface`.
+ */
+
+/**
+ * Takes one IP packet: `length` bytes of the arena at `offset`, until the turn's end.
+ * HEADROOM_BYTES before it and TAILROOM_BYTES after it are free. The offset is a multiple of 16,
+ * except for the packets of a super-packet whose stride is not (an MTU that is no multiple of 16).
+ */
+export type PacketSink = (offset: number, length: number) => void;
+
+export interface Interface {
+  /** A word for `stats`: `tun`. */
+  readonly kind: string;
+  /**
+   * Hands waiting packets to `sink` until none waits, about `budget` were handed over (what belongs
+   * together is finished) or the arena has no room. Returns how many were. Must not call the path.
+   */
+  read(sink: PacketSink, budget: number): number;
+  /**
+   * Appends an IP packet of the arena to the batch. It stays until `flush`; the HEADROOM_BYTES
+   * before it are the interface's to use up.
+   */
+  deliver(offset: number, length: number): void;
+  /** Puts the batch out. What it cannot put out is counted, never kept. Must not call the path. */
+  flush(): void;
+  /** Whether packets come and go as super-packets. */
+  readonly isOffloading: boolean;
+  /** Error name -> packets that it cost. */
+  readonly errors: ReadonlyMap<string, number>;
+}

@@ -1,0 +1,67 @@
+/**
+ * The outer side of a path: datagrams in and out. UDP implements it (udp/udp.ts), and so can a
+ * stream transport, a disguise around another transport, or a pair in this process. Who opens it,
+ * watches what it reads from and closes it again is its owner, who alone knows its kind.
+ */
+
+import type { Endpoint } from '../device/endpoint.ts';
+
+/**
+ * Takes one datagram: `length` bytes of the arena at `offset`, which stay there until the turn's
+ * end. `endpoint` is the same object whenever remote and local address are the same, for speed.
+ */
+export type DatagramSink = (
+  offset: number,
+  length: number,
+  endpoint: Endpoint,
+  trafficClass: number,
+) => void;
+
+/** One of a transport's ways in: a socket, a connection, a queue. */
+export interface Inlet {
+  /**
+   * Hands waiting datagrams to `sink` until none waits, about `budget` were handed over (a run that
+   * has begun is finished) or the arena has no room. Returns how many were; `now` is the turn's.
+   * What its owner calls when something waits is the path's `receive`. Must not call the path.
+   */
+  receive(sink: DatagramSink, budget: number, now: number): number;
+}
+
+export interface Transport {
+  /** A word for `stats`: `udp`. */
+  readonly kind: string;
+  /** Those of this moment; a connection may come or end between turns. */
+  readonly inlets: readonly Inlet[];
+  /**
+   * Appends a datagram of the arena to the batch; it stays as it is until `flush`, and after that is
+   * gone. `trafficClass`: DSCP and ECN of the outer header, for a transport that has one.
+   */
+  transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void;
+  /**
+   * Sends the batch. What cannot be sent, and does not fit into a queue of bounded length, is
+   * dropped and counted as `sendFailed`. Must not call the path.
+   */
+  flush(): void;
+  /**
+   * False while there is no room for another turn's datagrams. The path then takes no packets from
+   * the interface, where they wait as before a slow link, and tells its owner (`onHold`); handshakes
+   * and what the Device holds are still transmitted, for `flush` to send or to count. When there is
+   * room again the transport's owner has the path look (`handleTimeout`). A transport that rather
+   * drops than waits, as UDP does, always says true.
+   */
+  readonly isWritable: boolean;
+  /**
+   * For a transport over the machine's routes: what was learnt of paths is forgotten, and the local
+   * addresses of `endpoints` are checked when they are next used.
+   */
+  forgetPaths?(endpoints: Iterable<Endpoint>): void;
+  /**
+   * For a transport over the machine's routes: index of the link over which a datagram to the
+   * endpoint would leave at this moment; 0 when there is none.
+   */
+  outgoingLink?(endpoint: Endpoint): number;
+  /** Whether alike datagrams travel as one. */
+  readonly isOffloading: boolean;
+  /** Error name -> datagrams that it cost. */
+  readonly errors: ReadonlyMap<string, number>;
+}

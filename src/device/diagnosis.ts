@@ -1,0 +1,63 @@
+/** What is wrong at this moment, out of what a Device has seen so far. Tells it as troubles.ts' codes. */
+
+import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
+import { formatAddress } from '../packet/address.ts';
+import type { Core } from './core.ts';
+import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
+import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
+
+const STRANGER_SHOWN_MS = 300_000;
+/** The network may lose or delay so many responses, or the data after them. */
+const RESPONSES_UNCONFIRMED_MAX = 2;
+
+/** `now`: monotonic ms. */
+export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
+  const troubles: DeviceTrouble[] = [];
+  if (core.identity === null) troubles.push({ code: 'noPrivateKey' });
+  if (core.handshakeQueue.isUnderLoad(now)) troubles.push({ code: 'underLoad' });
+  const messages = core.drops.get('badMac1');
+  if (messages > 0) troubles.push({ code: 'badMac1', messages });
+  const { stranger } = core;
+  if (stranger !== null && now - stranger.at < STRANGER_SHOWN_MS) {
+    const { endpoint } = stranger;
+    troubles.push({
+      code: 'stranger',
+      publicKey: base64(stranger.publicKey),
+      address: formatAddress(endpoint.address),
+      port: endpoint.port,
+      agoMs: Math.round(now - stranger.at),
+    });
+  }
+  return troubles;
+}
+
+/** The likeliest cause alone; none when all is well. `now`: monotonic ms. */
+export function peerTroubles(core: Core, now: number, peer: Peer): PeerTrouble[] {
+  const cause = causeOf(core, now, peer);
+  return cause === null ? [] : [cause];
+}
+
+function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
+  const { undecipherable, staleTimestamps, unconfirmedResponses, unanswered, cookies } =
+    peer.trouble;
+  if (peer.isLooping) return { code: 'routingLoop' };
+  if (core.identity === null) return { code: 'noPrivateKey' };
+  if (undecipherable > 0) return { code: 'undecipherable', responses: undecipherable };
+  if (staleTimestamps >= STALE_TIMESTAMPS_TOLD) {
+    return { code: 'staleTimestamps', initiations: staleTimestamps };
+  }
+  if (unconfirmedResponses > RESPONSES_UNCONFIRMED_MAX) {
+    return { code: 'unconfirmed', responses: unconfirmedResponses };
+  }
+  if (peer.endpoint === null && peer.staged.length > 0) {
+    return { code: 'noEndpoint', packets: peer.staged.length };
+  }
+  const silentMs = Math.round(now - peer.trouble.unansweredSince);
+  if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return null;
+  if (cookies > 0) return { code: 'peerUnderLoad', cookies };
+  return { code: 'noAnswer', initiations: unanswered, silentMs };
+}
+
+function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}

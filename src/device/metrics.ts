@@ -1,0 +1,160 @@
+/**
+ * The tables of what can be observed of a Device and of each of its peers. A row here is all that a
+ * new metric takes: `stats`, `--json` and the list in docs/metrics.md follow (a test says what is
+ * missing there). The daemon's own metrics are daemon/metrics.ts.
+ */
+
+import type { Core } from './core.ts';
+import type { Drops } from './drops.ts';
+import { formatEndpoint } from './endpoint.ts';
+import { counter, gauge, info, type LabelledNumbers, type Metric, ofGet } from './metric.ts';
+import type { Peer } from './peer.ts';
+
+/**
+ * The drops are one metric with a label, not a row for each reason: their sum means something, a
+ * dashboard groups by the reason, and DROP_REASONS is the table of the reasons already.
+ */
+const DROPS: LabelledNumbers<{ readonly drops: Drops }> = {
+  kind: 'counter',
+  name: 'drop',
+  unit: 'packets',
+  label: 'reason',
+  help: 'neither delivered nor sent, by reason; a reason that has not occurred is left out',
+  readEach: ({ drops }) => drops.entries(),
+};
+
+/** In the order in which they are shown. */
+export const DEVICE_METRICS: readonly Metric<Core>[] = [
+  info('crypto', 'the implementation that seals and opens packets', (core) => core.suite.name),
+  gauge('peers', 'peers', 'peers that are configured', (core) => core.peers.size),
+  gauge(
+    'allowed_ips',
+    'prefixes',
+    'allowed IPs of all peers together',
+    (core) => core.allowedIps.size,
+  ),
+  gauge(
+    'handshakes_waiting',
+    'messages',
+    'handshake messages received that wait for their turn',
+    (core) => core.handshakeQueue.length,
+  ),
+  counter(
+    'cookies_sent',
+    'messages',
+    'cookies sent instead of an answer, while under load',
+    (core) => core.counts.cookiesSent,
+  ),
+  counter(
+    'unreachables_sent',
+    'packets',
+    'ICMP errors given to the interface for packets that could go nowhere',
+    (core) => core.counts.unreachablesSent,
+  ),
+  DROPS,
+];
+
+/** In the order in which they are shown. */
+export const PEER_METRICS: readonly Metric<Peer>[] = [
+  ofGet(
+    info('description', "the operator's name for the peer", (peer) => peer.description || null),
+  ),
+  ofGet(info('endpoint', 'where packets for the peer are sent', whereabouts)),
+  ofGet(
+    counter('bytes_sent', 'bytes', 'UDP payload sent, handshakes included', (peer) => peer.txBytes),
+  ),
+  ofGet(
+    counter(
+      'bytes_received',
+      'bytes',
+      'UDP payload received and accepted, handshakes included',
+      (peer) => peer.rxBytes,
+    ),
+  ),
+  ofGet(
+    gauge(
+      'last_handshake_seconds',
+      'seconds',
+      'when a handshake last completed, since 1970; 0 for never',
+      (peer) => Math.floor(peer.lastHandshakeMs / 1_000),
+    ),
+  ),
+  counter(
+    'initiations_sent',
+    'messages',
+    'handshake initiations sent',
+    (peer) => peer.counts.initiationsSent,
+  ),
+  counter(
+    'initiations_received',
+    'messages',
+    'handshake initiations received and accepted',
+    (peer) => peer.counts.initiationsReceived,
+  ),
+  counter(
+    'responses_sent',
+    'messages',
+    'handshake responses sent',
+    (peer) => peer.counts.responsesSent,
+  ),
+  counter(
+    'responses_received',
+    'messages',
+    'handshake responses received and accepted',
+    (peer) => peer.counts.responsesReceived,
+  ),
+  counter(
+    'handshakes_completed',
+    'handshakes',
+    'handshakes completed, as initiator or responder',
+    (peer) => peer.counts.handshakesCompleted,
+  ),
+  counter(
+    'rekeys',
+    'handshakes',
+    'handshakes completed that followed an earlier one',
+    (peer) => peer.counts.rekeys,
+  ),
+  counter(
+    'cookies_received',
+    'messages',
+    'cookies received from the peer, which was under load',
+    (peer) => peer.counts.cookiesReceived,
+  ),
+  counter('keepalives_sent', 'packets', 'empty packets sent', (peer) => peer.counts.keepalivesSent),
+  counter(
+    'keepalives_received',
+    'packets',
+    'empty packets received',
+    (peer) => peer.counts.keepalivesReceived,
+  ),
+  counter(
+    'packets_sent',
+    'packets',
+    'data packets sent, empty ones included',
+    (peer) => peer.counts.txPackets,
+  ),
+  counter(
+    'packets_received',
+    'packets',
+    'data packets received and opened, empty ones included',
+    (peer) => peer.counts.rxPackets,
+  ),
+  counter(
+    'roams',
+    'changes',
+    'changes of the endpoint, because the peer called from another one',
+    (peer) => peer.counts.roams,
+  ),
+  gauge(
+    'packets_waiting',
+    'packets',
+    'packets that wait for a handshake to complete',
+    (peer) => peer.staged.length,
+  ),
+  DROPS,
+];
+
+function whereabouts({ endpoint }: Peer): string | null {
+  return endpoint === null ? null : formatEndpoint(endpoint);
+}

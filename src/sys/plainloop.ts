@@ -1,0 +1,70 @@
+/**
+ * The wait of a daemon on a Node.js that does not let us wait ourselves (see loop.ts): Node's own
+ * event loop polls the descriptors, and the deadline is a timer. The same promises, but each packet
+ * finds code that has gone cold, and nothing is called in a pause.
+ */
+
+import { monotonicMs } from './clock.ts';
+import { watchFor } from './poller.ts';
+import type { ChangingWatch, Interest, Loop, LoopOptions } from './watch.ts';
+
+/**
+ * The deadline is asked for after every poll of libuv's, since any callback may have brought it
+ * forward. Node's timers come after that; what they bring forward is seen within this time.
+ */
+const LONGEST_WAIT_MS = 1_000;
+
+export class PlainLoop implements Loop {
+  readonly #options: LoopOptions;
+  readonly #watches = new Set<ChangingWatch>();
+  #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
+  #isClosed = false;
+
+  /** Starts at once: the first callbacks come in the next turn of Node's event loop. */
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#immediate = setImmediate(this.#ask);
+  }
+
+  watch(fd: number, interest: Interest): ChangingWatch {
+    const watch = watchFor(fd, interest, this.#options.onBug);
+    this.#watches.add(watch);
+    return {
+      close: () => {
+        this.#watches.delete(watch);
+        watch.close();
+      },
+      change: (next) => watch.change(next),
+    };
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const watch of this.#watches) watch.close();
+    this.#watches.clear();
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+  }
+
+  /** Does what is due, and comes back when more is, or after libuv's next poll. */
+  readonly #ask = (): void => {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    const { deadline, onDeadline, onBug } = this.#options;
+    if (deadline() <= monotonicMs()) {
+      try {
+        onDeadline();
+      } catch (error) {
+        onBug(error);
+      }
+    }
+    if (this.#isClosed) return;
+    const waitMs = deadline() - monotonicMs();
+    this.#immediate = setImmediate(this.#ask);
+    // Node polls without a wait while a referenced one stands, and else waits for the timer.
+    if (waitMs <= 0) return;
+    this.#immediate.unref();
+    this.#timer = setTimeout(this.#ask, Math.min(Math.ceil(waitMs), LONGEST_WAIT_MS));
+  };
+}

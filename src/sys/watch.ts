@@ -1,0 +1,47 @@
+/**
+ * What may be asked of an event loop: to be called when a descriptor is ready, when a deadline is
+ * due, and when nothing is. Types only; loop.ts and plainloop.ts keep the promise.
+ */
+
+export interface Watch {
+  /** Stops watching; safe to call twice, and inside the callback. The descriptor stays open. */
+  close(): void;
+}
+
+/** What a descriptor is watched for; what is not named is not waited for. */
+export interface Interest {
+  /**
+   * Called as long as the descriptor can be read, or has an error, which is the reader's to find and
+   * to clear: its next system call returns it. Whoever asked for an error queue (IP_RECVERR) reads
+   * it here; what is left of it afterwards is thrown away, since poll(2) would never wait again.
+   */
+  readonly readable?: () => void;
+  /** Called as long as it can be written to, or has an error. */
+  readonly writable?: () => void;
+}
+
+export interface ChangingWatch extends Watch {
+  /** Watches for this from now on; fine inside a callback. Without anything, not even for errors. */
+  change(interest: Interest): void;
+}
+
+export interface LoopOptions {
+  /** When `onDeadline` is due: ms on monotonicMs' clock; asked before every wait. */
+  readonly deadline: () => number;
+  readonly onDeadline: () => void;
+  /**
+   * Called every millisecond of a pause: of the time after a descriptor was ready in which the next
+   * packet of a call or a session would come. Whoever uses it keeps caches warm. Without it a pause
+   * is a wait as any other.
+   */
+  readonly onPause?: (() => void) | undefined;
+  /** Gets whatever a callback throws, at once; the loop continues unless it is closed. */
+  readonly onBug: (error: unknown) => void;
+}
+
+export interface Loop {
+  /** `fd` must be non-blocking. Close the watch before the descriptor; inside a callback is fine. */
+  watch(fd: number, interest: Interest): ChangingWatch;
+  /** Nothing is called any more. */
+  close(): void;
+}

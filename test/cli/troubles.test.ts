@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { wordDeviceTrouble, wordPeerTrouble } from '../../src/cli/troubles.ts';
+import type { AnyDeviceTrouble } from '../../src/daemon/troubles.ts';
+import type { PeerTrouble } from '../../src/device/troubles.ts';
+import { answer } from '../../src/uapi/response.ts';
+import { formatStats, parseStats, type ReportedTrouble } from '../../src/uapi/stats.ts';
+
+/** As it arrives in `tswg`. */
+function reported(trouble: AnyDeviceTrouble | PeerTrouble): ReportedTrouble {
+  const told = formatStats({ facts: {}, counters: {}, troubles: [trouble], peers: [] });
+  return parseStats(answer(told)).troubles[0]!;
+}
+
+const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
+  [{ code: 'noPrivateKey' }, 'key: no private key is set: no handshake can begin'],
+  [{ code: 'underLoad' }, 'load: under load: handshakes need a cookie'],
+  [
+    { code: 'badMac1', messages: 3 },
+    'mac1: handshakes arrive that are not for our public key: does the other side have the right one?',
+  ],
+  [
+    { code: 'stranger', publicKey: 'AQEB=', address: '192.0.2.1', port: 7, agoMs: 12_400 },
+    'stranger: a key that is no peer here tried to connect: AQEB= from 192.0.2.1 port 7, 12 seconds ago',
+  ],
+  [{ code: 'noSocket', why: 'open UDP port 53: in use' }, 'socket: open UDP port 53: in use'],
+  [
+    { code: 'starterLost' },
+    'starter: has ended: no upgrade in place; the control socket does not follow a renaming, and stays behind at our end. A new start of the daemon brings another starter',
+  ],
+  [
+    { code: 'keysSwappable', error: '', keys: 7 },
+    'sandbox: 7 keys are in ordinary memory, which may be swapped out',
+  ],
+  [
+    { code: 'keysSwappable', error: 'EPERM', keys: 0 },
+    'sandbox: keys are in ordinary memory, which may be swapped out (mlock: EPERM)',
+  ],
+  [{ code: 'stateUnsaved', why: 'the disk is full', isRetried: true }, 'state: the disk is full'],
+  [
+    { code: 'stateUnsaved', why: 'a read-only disk', isRetried: false },
+    'state: a read-only disk; once that is put right, `tswg wg0 upgrade` or a restart begins to save it',
+  ],
+  [
+    { code: 'sandboxOff' },
+    'sandbox: off: the daemon keeps root and every right; for debugging only',
+  ],
+  [
+    { code: 'sandboxRefused', step: 'no_new_privs', call: 'prctl', error: 'EPERM' },
+    'sandbox: no new privs does not hold (prctl: EPERM)',
+  ],
+  [{ code: 'sandboxRoot' }, 'sandbox: the daemon is still root, as TSWG_USER asks'],
+  [
+    { code: 'sandboxThreads' },
+    'sandbox: the other threads keep the capabilities that they were started with',
+  ],
+  [
+    { code: 'sandboxProcessor', processor: 'mips' },
+    'sandbox: system calls are not filtered: there is no filter for mips',
+  ],
+  [{ code: 'sandboxRing' }, 'sandbox: what is asked of an io_uring is not filtered'],
+];
+
+const OF_PEER: readonly [PeerTrouble, string][] = [
+  [
+    { code: 'routingLoop' },
+    'route: wgendpoint is routed into this interface, so that nothing can be sent: check `ip route get` for it',
+  ],
+  [{ code: 'noPrivateKey' }, 'handshake: no private key is set on this side'],
+  [
+    { code: 'undecipherable', responses: 2 },
+    'handshake: the peer answers but its answer does not decrypt: is the preshared key the same on both sides?',
+  ],
+  [
+    { code: 'staleTimestamps', initiations: 2 },
+    'handshake: the peer tries to connect with timestamps older than before: was its clock set back?',
+  ],
+  [
+    { code: 'unconfirmed', responses: 4 },
+    'handshake: answered 4 initiations of the peer, but it sends no data: do our answers reach it, and is the preshared key the same?',
+  ],
+  [
+    { code: 'noEndpoint', packets: 1 },
+    'handshake: packets wait, but no endpoint is known: set wgendpoint, or wait until the peer calls',
+  ],
+  [
+    { code: 'peerUnderLoad', cookies: 1 },
+    'handshake: the peer is reachable but under load: it asked for a cookie, which we sent',
+  ],
+  [
+    { code: 'noAnswer', initiations: 5, silentMs: 25_499 },
+    'handshake: no answer to 5 initiations in 25 seconds: check wgendpoint, the firewalls on the way, and that the peer has our wgpubkey',
+  ],
+];
+
+describe('what is wrong is put into words', () => {
+  it.each(OF_DEVICE)('with the device: %o', (trouble, expected) => {
+    const { label, text } = wordDeviceTrouble(reported(trouble), 'wg0');
+    expect(`${label}: ${text}`).toBe(expected);
+  });
+
+  it.each(OF_PEER)('with a peer: %o', (trouble, expected) => {
+    const { label, text, isShownFirst } = wordPeerTrouble(reported(trouble), 'wg0');
+    expect(`${label}: ${text}`).toBe(expected);
+    expect(isShownFirst).toBe(true);
+  });
+
+  it('and of the device that is shown with the interface which stops it or its next upgrade', () => {
+    const first = OF_DEVICE.map(([trouble]) => reported(trouble))
+      .filter((trouble) => wordDeviceTrouble(trouble, 'wg0').isShownFirst)
+      .map(({ code }) => code);
+    expect(first).toEqual(['noSocket', 'starterLost']);
+  });
+});
+
+it('of the sandbox is said once in `stats`, by the fact where there is one', () => {
+  const sandboxed = OF_DEVICE.map(([trouble]) => reported(trouble)).filter(
+    ({ code }) => code.startsWith('sandbox') || code === 'keysSwappable',
+  );
+  const facts = sandboxed.map((trouble) => wordDeviceTrouble(trouble, 'wg0').fact);
+  expect(facts).toEqual([
+    ...['sandbox_key_memory', 'sandbox_key_memory', 'sandbox', 'sandbox_no_new_privs'],
+    ...['sandbox_user', 'sandbox_capabilities', 'sandbox_seccomp', 'sandbox_seccomp'],
+  ]);
+});
+
+describe('a trouble of another version is shown as code and values', () => {
+  it.each<[string, ReportedTrouble, string]>([
+    ['an unknown code', { code: 'brandNew', values: {} }, 'brandNew'],
+    [
+      'with values',
+      { code: 'brandNew', values: { count: 7, isNew: true, why: 'a "b" c' } },
+      'brandNew count=7 isNew=true why="a \\"b\\" c"',
+    ],
+    ['a value less', { code: 'noAnswer', values: { silentMs: 1 } }, 'noAnswer silentMs=1'],
+    [
+      'a value of another kind',
+      { code: 'noAnswer', values: { initiations: 'x', silentMs: 1 } },
+      'noAnswer initiations="x" silentMs=1',
+    ],
+    ['what every object has', { code: 'constructor', values: {} }, 'constructor'],
+    [
+      'what would steer the terminal',
+      { code: 'a', values: { b: '\u001b\u009b' } },
+      'a b="\\u001b?"',
+    ],
+  ])('%s', (_, trouble, text) => {
+    const expected = { label: 'trouble', text, isShownFirst: true, fact: '' };
+    expect(wordPeerTrouble(trouble, 'wg0')).toEqual(expected);
+    expect(wordDeviceTrouble(trouble, 'wg0')).toEqual(expected);
+  });
+
+  it('but a value more is no matter', () => {
+    const values = { why: 'in use', since: 7 };
+    expect(wordDeviceTrouble({ code: 'noSocket', values }, 'wg0').text).toBe('in use');
+  });
+
+  it('and no text of a daemon steers the terminal', () => {
+    const values = { why: 'in use\u001b[2J\u202e' };
+    expect(wordDeviceTrouble({ code: 'noSocket', values }, 'wg0').text).toBe('in use?[2J?');
+  });
+});

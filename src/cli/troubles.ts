@@ -221,10 +221,10 @@ function seconds(ms: number): string {
 }
 
 const STARTER_LOST =
-  'has ended: no upgrade in place; the control socket does not follow a renaming, and stays ' +
-  'behind at our end. A new start of the daemon brings another starter';
+  'has ended: no upgrade in place; the control socket does not follow a renaming, and is not ' +
+  'removed at the end. Start the daemon again to have another starter';
 
 /** What follows from a state's folder that could not be opened at the start, and what helps. */
 function stateRemedy(name: string): string {
-  return `; once that is put right, \`tswg ${name} upgrade\` or a restart begins to save it`;
+  return `; once that is fixed, \`tswg ${name} upgrade\` or a restart begins to save it`;
 }

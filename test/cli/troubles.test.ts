@@ -25,7 +25,7 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
   [{ code: 'noSocket', why: 'open UDP port 53: in use' }, 'socket: open UDP port 53: in use'],
   [
     { code: 'starterLost' },
-    'starter: has ended: no upgrade in place; the control socket does not follow a renaming, and stays behind at our end. A new start of the daemon brings another starter',
+    'starter: has ended: no upgrade in place; the control socket does not follow a renaming, and is not removed at the end. Start the daemon again to have another starter',
   ],
   [
     { code: 'keysSwappable', error: '', keys: 7 },
@@ -38,7 +38,7 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
   [{ code: 'stateUnsaved', why: 'the disk is full', isRetried: true }, 'state: the disk is full'],
   [
     { code: 'stateUnsaved', why: 'a read-only disk', isRetried: false },
-    'state: a read-only disk; once that is put right, `tswg wg0 upgrade` or a restart begins to save it',
+    'state: a read-only disk; once that is fixed, `tswg wg0 upgrade` or a restart begins to save it',
   ],
   [
     { code: 'sandboxOff' },

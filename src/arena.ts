@@ -24,6 +24,7 @@ export const TAILROOM_BYTES = 31;
 export const TURN_RESERVE_BYTES = 256 * 1024;
 
 export class Arena {
+  /** @internal For kernels and system calls; a name that not every library of types has. */
   readonly memory: WebAssembly.Memory;
   readonly bytes: Uint8Array;
   readonly view: DataView;

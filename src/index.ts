@@ -1,26 +1,45 @@
 /**
- * The library's public face: a Device to embed with any transport, the daemon, and the values
- * both take. `runDaemon` needs Linux; the Device runs anywhere.
+ * `tswg`: a Device to embed with any transport, and the values that it takes and tells. Importing it
+ * loads nothing of the system's and runs wherever JavaScript does; the daemon is `tswg/daemon`.
  */
 
 export { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from './arena.ts';
 export { SECRET_BYTES, type SecretPlace, type SecretSource } from './crypto/bytes.ts';
 export { createPortableSuite } from './crypto/portable.ts';
-export type { CryptoSuite } from './crypto/suite.ts';
-export { runDaemon } from './daemon/life.ts';
-export type { DaemonOptions } from './daemon/options.ts';
-export type {
-  AllowedIpChange,
-  DeviceChange,
-  DeviceState,
-  DeviceStats,
-  PeerChange,
-  PeerState,
+export { type CryptoSuite, KEY_BYTES, type Opener, type Sealer } from './crypto/suite.ts';
+export {
+  type AllowedIpChange,
+  type DeviceChange,
+  type DeviceState,
+  type DeviceStats,
+  type PeerChange,
+  type PeerMemory,
+  type PeerState,
+  type PeerStats,
+  wipeKeys,
 } from './device/configuration.ts';
-export type { DeviceOptions, Outlet } from './device/core.ts';
+export type { DeviceOptions, Outcomes, Outlet } from './device/core.ts';
+export type { DeadlineName } from './device/deadlines.ts';
 export { Device } from './device/device.ts';
+export type { Doorkeeper } from './device/doorkeeper.ts';
 export { DROP_REASONS, type DropReason } from './device/drops.ts';
-export { Endpoint } from './device/endpoint.ts';
+export { Endpoint, formatEndpoint } from './device/endpoint.ts';
 export type { DeviceEvent } from './device/events.ts';
-export type { Prefix } from './packet/address.ts';
-export { parseAddress, parsePrefix } from './packet/address.ts';
+export {
+  type DeviceHandover,
+  type PeerHandover,
+  type SessionHandover,
+  wipeHandover,
+} from './device/handover.ts';
+export type { Counters, Measured } from './device/metric.ts';
+export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
+export type { DeviceTrouble, PeerTrouble } from './device/troubles.ts';
+export { formatKey, parseKey } from './keytext.ts';
+export {
+  formatAddress,
+  formatPrefix,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+} from './packet/address.ts';
+export { type InterfaceIndex, parseEndpoint } from './uapi/endpoint.ts';

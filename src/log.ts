@@ -6,6 +6,7 @@
 import { DROP_REASONS } from './device/drops.ts';
 import { type Endpoint, formatEndpoint } from './device/endpoint.ts';
 import type { DeviceEvent } from './device/events.ts';
+import { formatKey } from './keytext.ts';
 
 /** LOG_LEVEL as wireguard-go has it; `verbose` means the same as `debug`. */
 export type LogLevel = 'silent' | 'error' | 'debug';
@@ -95,7 +96,7 @@ export function describe(event: DeviceEvent): string {
     case 'initiationsStale':
       return `${peerName(event.peer.publicKey)} - Refused its initiations from ${where(event.endpoint)}: their timestamps are not newer than the last one taken. Was its clock set back?`;
     case 'stranger':
-      return `Refused an initiation from ${where(event.endpoint)}: ${base64(event.publicKey)} is no peer of ours`;
+      return `Refused an initiation from ${where(event.endpoint)}: ${formatKey(event.publicKey)} is no peer of ours`;
     case 'dropped': {
       const peer = event.peer === null ? '' : `${peerName(event.peer.publicKey)} - `;
       const from = event.endpoint === null ? '' : ` from ${where(event.endpoint)}`;
@@ -106,7 +107,7 @@ export function describe(event: DeviceEvent): string {
 }
 
 function peerName(publicKey: Uint8Array): string {
-  const text = base64(publicKey);
+  const text = formatKey(publicKey);
   return `peer(${text.slice(0, 4)}…${text.slice(39, 43)})`;
 }
 
@@ -123,8 +124,4 @@ function duration(ms: number): string {
 
 function where(endpoint: Endpoint): string {
   return formatEndpoint(endpoint);
-}
-
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
 }

@@ -1,6 +1,6 @@
 /**
- * The version of this package, as `--version` and the control socket tell it, and of the Node.js
- * under it. Loads nothing, so that an older one can still read it.
+ * The version of this package, as `--version` and the control socket tell it, and what has to be
+ * under it. Loads nothing, so that an older Node.js can still read it.
  */
 
 export const VERSION = '0.1.0';
@@ -15,4 +15,9 @@ export function nodeMistake(version: string): string | null {
   return isEnough
     ? null
     : `this is Node.js ${version}: expected ${NODE_MIN.join('.')} or newer (https://nodejs.org)`;
+}
+
+/** What is wrong with this system (process.platform) for the two programs, or null. */
+export function platformMistake(platform: string): string | null {
+  return platform === 'linux' ? null : 'Linux only';
 }

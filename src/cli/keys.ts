@@ -1,29 +1,19 @@
 /**
- * Keys as text: 44 characters of base64, as wg(8) writes them, and new ones for genkey, pubkey and
+ * Keys on the command line: what is wrong with a key's text, and new keys for genkey, pubkey and
  * genpsk. Uses node:crypto alone, since loading a curve library would take longer than the command.
  */
 
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { KEY_BYTES } from '../crypto/suite.ts';
+import { formatKey } from '../keytext.ts';
+
+export { formatKey, parseKey } from '../keytext.ts';
 
 /** Those with a sibling that takes a path. */
 const FILE_WORDS: ReadonlySet<string> = new Set(['wgkey', 'wgpsk']);
 
-/** 43 significant characters and one `=`; the last one carries four bits, the other two are zero. */
-const KEY_TEXT = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
-
 /** DER of a PKCS#8 X25519 private key up to its 32 bytes (RFC 8410 7). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
-
-/** The 32 bytes of a key's text, or null when it is not exactly what `formatKey` would write. */
-export function parseKey(text: string): Uint8Array | null {
-  if (!KEY_TEXT.test(text)) return null;
-  return new Uint8Array(Buffer.from(text, 'base64'));
-}
-
-export function formatKey(key: Uint8Array): string {
-  return Buffer.from(key).toString('base64');
-}
 
 /** Enough of a key for people to know it again; never of a secret one. */
 export function shortKey(publicKey: Uint8Array): string {

@@ -13,7 +13,25 @@ const DESCRIPTORS_MIN = 64;
  * The line about a limit of descriptors that is too low for tswg or tswgd to be loaded at all; null
  * for every other error.
  */
-export function descriptorLimit(error: unknown): string | null {
+function descriptorLimit(error: unknown): string | null {
   if ((error as { code?: unknown }).code !== 'EMFILE') return null;
   return `too many open files (EMFILE): expected a limit of ${DESCRIPTORS_MIN} or more: \`ulimit -n ${DESCRIPTORS_MIN}\`, or LimitNOFILE= in the unit`;
+}
+
+/**
+ * The line about koffi, by which both programs make their system calls and which a package manager
+ * may have left out since the library does without; null for every other error.
+ */
+function missingKoffi(error: unknown): string | null {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const isAbsent = code === 'ERR_MODULE_NOT_FOUND' && /'koffi'/.test(String(message));
+  // Its JavaScript is there, and not its part for this processor.
+  const isIncomplete = /native Koffi module/i.test(String(message));
+  if (!isAbsent && !isIncomplete) return null;
+  return 'koffi could not be installed, and is needed for system calls: `npm install koffi` says why';
+}
+
+/** The line about what keeps tswg or tswgd from being loaded at all; null for every other error. */
+export function loadingMistake(error: unknown): string | null {
+  return descriptorLimit(error) ?? missingKoffi(error);
 }

@@ -196,7 +196,7 @@ function word(
 ): Wording | null {
   // `code` is foreign: it may be the name of something that every object has.
   if (!Object.hasOwn(vocabulary, code)) return null;
-  const words = (vocabulary as Readonly<Record<string, Words<ReportedTrouble['values']>>>)[code]!;
+  const words = (vocabulary as Readonly<Record<string, Words<ReportedTrouble['values']>>>)[code];
   const isComplete = Object.entries(words.values).every(
     ([value, kind]) => Object.hasOwn(values, value) && typeof values[value] === kind,
   );

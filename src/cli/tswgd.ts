@@ -21,7 +21,7 @@ import { visible } from '../quotation.ts';
 import type { Environment } from '../sys/environment.ts';
 import { nameProcess } from '../sys/processname.ts';
 import { VERSION } from '../version.ts';
-import { descriptorLimit } from './refusal.ts';
+import { loadingMistake } from './refusal.ts';
 import { INTERFACE_NAME_RULE, isInterfaceName } from './values.ts';
 
 const USAGE = `usage: tswgd [-f | --foreground] [--persist] INTERFACE
@@ -245,8 +245,8 @@ function fail(line: string, prefix = ''): number {
 }
 
 function lineOf(error: unknown): string {
-  const limit = descriptorLimit(error);
-  if (limit !== null) return limit;
+  const mistake = loadingMistake(error);
+  if (mistake !== null) return mistake;
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll('\n', ' ');
 }

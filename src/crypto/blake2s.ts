@@ -12,8 +12,8 @@
 import { secretBytes, wipe } from './bytes.ts';
 import { compress, IV } from './compression/unrolled.ts';
 
-export const HASH_BYTES = 32;
-export const MAC_BYTES = 16;
+const HASH_BYTES = 32;
+const MAC_BYTES = 16;
 const BLOCK_BYTES = 64;
 /** A handshake message fits in whole, so that it is copied at once. */
 const ROOM_BYTES = 4 * BLOCK_BYTES;

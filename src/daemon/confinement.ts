@@ -16,7 +16,7 @@ import type { DaemonOptions } from './options.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { DaemonTrouble } from './troubles.ts';
 
-const NOT_ASKED_FOR = 'off (the program that runs the daemon has not asked for it)';
+const NOT_ASKED_FOR = 'off (the program has not asked for it)';
 
 export class Confinement implements Subsystem {
   readonly #plan: SandboxPlan | undefined;

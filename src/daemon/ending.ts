@@ -1,6 +1,6 @@
 /**
  * How a daemon comes to its end, and what that end means: the first reason counts. What is then
- * closed, and in which order, is the list in daemon.ts.
+ * closed, and in which order, is the list in parts.ts.
  */
 
 import type { Log } from '../log.ts';

@@ -7,6 +7,8 @@ import { getHeapStatistics } from 'node:v8';
 import type { Observing } from '../control/observing.ts';
 import { secretMemory, secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
 import type { Datapath } from '../datapath/datapath.ts';
+import type { Interface } from '../datapath/interface.ts';
+import type { Transport } from '../datapath/transport.ts';
 import { counter, gauge, info, type Metric } from '../device/metric.ts';
 import type { Persistence } from '../state/persistence.ts';
 import { VERSION } from '../version.ts';
@@ -57,7 +59,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     unit: 'errors',
     label: 'error',
     help: 'errors of the UDP sockets, by the name of the error (errno(3))',
-    readEach: ({ path }) => path.transport?.errors ?? [],
+    readEach: ({ path }) => errorsOf(path.transport, 'udp'),
   },
   {
     kind: 'counter',
@@ -65,7 +67,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     unit: 'errors',
     label: 'error',
     help: 'errors of the interface, by the name of the error (errno(3))',
-    readEach: ({ path }) => path.interface?.errors ?? [],
+    readEach: ({ path }) => errorsOf(path.interface, 'tun'),
   },
   {
     kind: 'info',
@@ -96,6 +98,14 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
 function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000_000;
+}
+
+/** A side of the path of another kind has a row of its own. */
+function errorsOf(
+  side: Interface | Transport | undefined,
+  kind: string,
+): Iterable<readonly [error: string, count: number]> {
+  return side?.kind === kind ? side.errors : [];
 }
 
 function offload({ path }: DaemonSubject): string {

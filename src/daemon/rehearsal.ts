@@ -138,7 +138,7 @@ export function openRehearsal(
 ): Rehearsal | undefined {
   try {
     if (options.warm !== false) return new Rehearsal(options);
-    onRefusal('No rehearsal of the packet path: it was switched off');
+    onRefusal('No rehearsal of the packet path: it is switched off');
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     onRefusal(`No rehearsal of the packet path: ${error.message}`);
@@ -245,7 +245,7 @@ class End {
   /** The kernel's part: a frame with a packet for the other end, of this kind and that. */
   send(to: End, number: number): void {
     const { bytes, view, address } = this.#frame;
-    const length = PACKET_BYTES[(number >> 1) & 1]!;
+    const length = PACKET_BYTES[(number >> 1) & 1];
     const packet = VIRTIO_HEADER_BYTES;
     bytes.fill(0);
     if ((number & 1) === 0) {

@@ -1,7 +1,7 @@
 /**
  * What the parts of a running daemon have in common, and the list of them. A part says what there is
  * to know of it, hears what happens, and ends when its turn comes; of the other parts it knows
- * nothing. Which parts there are, and in which order they end, is daemon.ts'.
+ * nothing. Which parts there are, and in which order they end, is parts.ts'.
  */
 
 import type { DeviceEvent } from '../device/events.ts';

@@ -9,6 +9,7 @@ import { DEFAULT_MTU } from '../device/configuration.ts';
 import { watchSuspension } from '../host/suspension.ts';
 import type { Log } from '../log.ts';
 import type { ChangingWatch, Loop } from '../sys/loop.ts';
+import type { Interest } from '../sys/watch.ts';
 import {
   type LinkEvents,
   type LinkState,
@@ -44,6 +45,7 @@ export class TunnelInterface implements Subsystem {
   readonly #monitors: Monitor[] = [];
   #tun: Tun | undefined;
   #watch: ChangingWatch | undefined;
+  #isHeld = false;
 
   constructor(options: TunnelInterfaceOptions) {
     this.#options = options;
@@ -77,7 +79,7 @@ export class TunnelInterface implements Subsystem {
     if (opened === undefined) throw new Error('tunnel interface: it is not open');
     const onBug = ending.surface;
     if (isPersistent) opened.setPersistent(true);
-    this.#watch = loop.watch(opened.fd, { readable: path.readInterface });
+    this.#watch = loop.watch(opened.fd, this.#interest);
     const surroundings = new Surroundings(path, onBug);
     this.#monitors.push(surroundings);
     const { followPlace: onPlace } = surroundings;
@@ -91,6 +93,12 @@ export class TunnelInterface implements Subsystem {
     return this.#tun;
   }
 
+  /** Once it is open. */
+  get fd(): number {
+    if (this.#tun === undefined) throw new Error('tunnel interface: it is not open');
+    return this.#tun.fd;
+  }
+
   setMtu(mtu: number): void {
     this.#options.path.device.setMtu(mtu);
     if (this.#tun !== undefined) this.#tun.mtu = mtu;
@@ -98,8 +106,12 @@ export class TunnelInterface implements Subsystem {
 
   /** While the transport takes no more, packets wait in the interface's queue. */
   hold(isHeld: boolean): void {
-    const readable = this.#options.path.readInterface;
-    this.#watch?.change(isHeld ? {} : { readable });
+    this.#isHeld = isHeld;
+    this.#watch?.change(this.#interest);
+  }
+
+  get #interest(): Interest {
+    return this.#isHeld ? {} : { readable: this.#options.path.readInterface };
   }
 
   readonly #follow = (link: LinkState): void => {

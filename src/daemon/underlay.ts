@@ -12,6 +12,8 @@ import { SystemError } from '../sys/libc.ts';
 import type { Loop } from '../sys/loop.ts';
 import type { Watch } from '../sys/poller.ts';
 import { adoptUdp, type BoundSockets, openUdp, type Udp, type UdpOptions } from '../udp/udp.ts';
+import type { Subsystem } from './subsystem.ts';
+import type { DaemonTrouble } from './troubles.ts';
 
 export interface UnderlayOptions {
   readonly path: Datapath;
@@ -23,7 +25,7 @@ export interface UnderlayOptions {
   readonly onNote: (note: string) => void;
 }
 
-export class Underlay {
+export class Underlay implements Subsystem {
   /** Why there is no socket although the interface is up; '' when all is well. */
   trouble = '';
   readonly #options: UnderlayOptions;
@@ -83,6 +85,14 @@ export class Underlay {
   /** Tells the Device which port is bound: after it was configured, maybe with any port. */
   tellPort(): void {
     if (this.#udp !== undefined) this.#options.path.device.setListenPort(this.#udp.port);
+  }
+
+  troubles(): readonly DaemonTrouble[] {
+    return this.trouble === '' ? [] : [{ code: 'noSocket', why: this.trouble }];
+  }
+
+  stop(): void {
+    this.close();
   }
 
   /** The interface is down, or all ends. */

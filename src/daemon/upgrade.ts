@@ -9,6 +9,7 @@ import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
 import { answer, refuseUpgrade } from '../uapi/response.ts';
+import type { Ending } from './ending.ts';
 
 /** How the successor is started. */
 export interface Successor {
@@ -23,11 +24,9 @@ export interface UpgradeOptions {
   readonly log: Log;
   /** All that is handed over, as of a turn that has just begun. */
   readonly pack: () => PackedContents;
-  /** The process of this number goes on: from now on nothing may be sent. */
+  readonly ending: Ending;
+  /** The process of this number continues: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
-  /** After that; the answer is on its way to whoever asked, but not there yet. */
-  readonly onDone: () => void;
-  readonly onBug: (error: unknown) => void;
 }
 
 export class Upgrade {
@@ -44,7 +43,7 @@ export class Upgrade {
    * there is no upgrade, and a line in the log.
    */
   open(remains: Remains): void {
-    const { successor, path, pack, log, onBug } = this.#options;
+    const { successor, path, pack, log, ending } = this.#options;
     if (successor === undefined) return;
     try {
       this.#handover = new Handover({
@@ -56,7 +55,7 @@ export class Upgrade {
         },
         onOutcome: this.#follow,
         onStarterGone: this.#miss,
-        onBug,
+        onBug: ending.surface,
       });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
@@ -78,7 +77,8 @@ export class Upgrade {
     const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
-    this.#options.onDone();
+    // The answer is on its way to whoever asked, but not there yet.
+    setImmediate(() => this.#options.ending.endSucceeded());
     return answer(`version=${version}\npid=${pid}\npause_ms=${pauseMs.toFixed(0)}\n`);
   }
 
@@ -102,9 +102,10 @@ export class Upgrade {
   };
 
   readonly #follow = (outcome: Outcome): void => {
-    const { path, log, onHandedOver } = this.#options;
+    const { path, log, ending, onHandedOver } = this.#options;
     if (outcome.kind === 'handedOver') {
       log.debug(`Process ${outcome.pid}, version ${outcome.version}, continues`);
+      ending.handOver();
       onHandedOver(outcome.pid);
     } else if (outcome.kind === 'kept') {
       log.error(`Upgrade failed: ${outcome.why}; continuing as before`);

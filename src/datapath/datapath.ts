@@ -61,7 +61,7 @@ export class Datapath {
   #stride = 0;
   /** What this thread had computed when the turn began, if it tells. */
   #threadMsAtBegin = 0;
-  /** What this turn has done, in packets or as much as a packet costs: for peers, and for nothing. */
+  /** What this turn has done, in packets or as much as one costs: for peers, and for nothing. */
   #work = 0;
   #nuisance = 0;
   /** Datagrams of this turn that came to nothing, or that wait for their verdict. */
@@ -221,7 +221,7 @@ export class Datapath {
     return this.#now;
   }
 
-  /** Erases every key. The interface and the transport are closed by whoever opened them. */
+  /** Erases every key. The interface and the transport are closed by those who opened them. */
   close(): void {
     this.device.close();
     this.#warming?.close();

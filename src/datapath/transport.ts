@@ -30,7 +30,7 @@ export interface Inlet {
 export interface Transport {
   /** A word for `stats`: `udp`. */
   readonly kind: string;
-  /** Those of this moment; a connection may come or end between turns. */
+  /** Those of this moment; a connection that comes or ends makes another list, and changes none. */
   readonly inlets: readonly Inlet[];
   /**
    * Appends a datagram of the arena to the batch; it stays as it is until `flush`, and after that is

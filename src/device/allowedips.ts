@@ -155,7 +155,7 @@ class PrefixTrie<Owner> {
     if (node === NONE || this.#lengths[node] !== length || this.#owners[node] !== owner)
       return false;
     if (!this.#covers(node, a0, a1, a2, a3)) return false;
-    this.#disown(node);
+    this.#disown(node, owner);
     this.#splice(parent, node);
     // The fork above may now be left with one child and no owner of its own.
     if (parent !== NONE && this.#owners[parent] === null) this.#splice(grandparent, parent);
@@ -254,7 +254,8 @@ class PrefixTrie<Owner> {
 
   #own(node: number, owner: Owner): void {
     if (this.#owners[node] === owner) return;
-    if (this.#owners[node] !== null) this.#disown(node);
+    const before = this.#owners[node];
+    if (before !== null) this.#disown(node, before);
     this.#owners[node] = owner;
     const nodes = this.#nodesOf.get(owner);
     if (nodes) nodes.add(node);
@@ -262,8 +263,7 @@ class PrefixTrie<Owner> {
     this.size++;
   }
 
-  #disown(node: number): void {
-    const owner = this.#owners[node]!;
+  #disown(node: number, owner: Owner): void {
     const nodes = this.#nodesOf.get(owner)!;
     nodes.delete(node);
     if (nodes.size === 0) this.#nodesOf.delete(owner);

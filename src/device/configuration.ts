@@ -75,6 +75,11 @@ export interface DeviceState {
   readonly peers: readonly PeerState[];
 }
 
+/** The names of a state's secret fields: its keys that may be missing. */
+export type Secret<State> = {
+  [Field in keyof State]-?: null | Uint8Array extends State[Field] ? Field : never;
+}[keyof State];
+
 /** What must be known of a peer after a restart, beside its configuration, to go on with it. */
 export interface PeerMemory {
   /** 32 bytes. */

@@ -20,12 +20,31 @@ import * as session from './session.ts';
 import * as timers from './timers.ts';
 import * as whereabouts from './whereabouts.ts';
 
+type Effects<Change, Subject extends unknown[], Other extends keyof Change> = Readonly<
+  Record<Exclude<keyof Change, Other>, (core: Core, now: number, ...about: Subject) => void>
+>;
+
+/** How each field of a change takes effect, in this order; what is not said stays. */
+const DEVICE_EFFECTS: Effects<DeviceChange, [DeviceChange], 'peers'> = {
+  replacePeers: (core, _now, { replacePeers }) => {
+    if (replacePeers) for (const peer of [...core.peers.values()]) removePeer(core, peer);
+  },
+  listenPort: (core, _now, { listenPort }) => {
+    if (listenPort !== undefined) core.listenPort = listenPort;
+  },
+  fwmark: (core, _now, { fwmark }) => {
+    if (fwmark !== undefined) core.fwmark = fwmark;
+  },
+  debug: (core, _now, { debug }) => {
+    if (debug !== undefined) core.isDebugging = debug;
+  },
+  privateKey: (core, now, { privateKey }) => {
+    if (privateKey !== undefined) setPrivateKey(core, now, privateKey);
+  },
+};
+
 export function configure(core: Core, now: number, change: DeviceChange): void {
-  if (change.replacePeers) for (const peer of [...core.peers.values()]) removePeer(core, peer);
-  if (change.listenPort !== undefined) core.listenPort = change.listenPort;
-  if (change.fwmark !== undefined) core.fwmark = change.fwmark;
-  if (change.debug !== undefined) core.isDebugging = change.debug;
-  if (change.privateKey !== undefined) setPrivateKey(core, now, change.privateKey);
+  for (const takeEffect of Object.values(DEVICE_EFFECTS)) takeEffect(core, now, change);
   if (change.listenPort !== undefined || change.fwmark !== undefined) pathsChanged(core, now);
   for (const peerChange of change.peers) configurePeer(core, now, peerChange);
   assignOwnAddresses(core);
@@ -62,6 +81,41 @@ function createIdentity(core: Core, privateKey: Uint8Array): Identity {
   return { privateKey: clamped, publicKey: core.suite.publicKey(clamped) };
 }
 
+/** Of a peer that is there and stays. */
+const PEER_EFFECTS: Effects<
+  PeerChange,
+  [peer: Peer, change: PeerChange],
+  'publicKey' | 'remove' | 'updateOnly'
+> = {
+  presharedKey: (_core, _now, peer, { presharedKey }) => {
+    if (presharedKey !== undefined) peer.handshake.setPresharedKey(presharedKey);
+  },
+  endpoint: (core, now, peer, { endpoint }) => {
+    if (endpoint === undefined) return;
+    peer.endpoint = endpoint;
+    whereabouts.saidToBeAt(core, peer, endpoint);
+    endpointChanged(peer);
+    // Who set it wrong shall see it, whether anything is sent or not.
+    if (core.isUp) isPathClear(core, now, peer);
+  },
+  description: (_core, _now, peer, { description }) => {
+    if (description !== undefined) peer.description = description;
+  },
+  replaceAllowedIps: (core, _now, peer, { replaceAllowedIps }) => {
+    if (replaceAllowedIps) core.allowedIps.removeOwner(peer);
+  },
+  allowedIps: (core, _now, peer, { allowedIps }) => {
+    for (const { prefix, remove } of allowedIps) {
+      if (remove) core.allowedIps.remove(prefix, peer);
+      else core.allowedIps.insert(prefix, peer);
+    }
+  },
+  persistentKeepalive: (core, now, peer, { persistentKeepalive }) => {
+    if (persistentKeepalive !== undefined)
+      setPersistentKeepalive(core, now, peer, persistentKeepalive);
+  },
+};
+
 function configurePeer(core: Core, now: number, change: PeerChange): void {
   if (core.identity !== null && equalConstantTime(core.identity.publicKey, change.publicKey))
     return;
@@ -74,22 +128,7 @@ function configurePeer(core: Core, now: number, change: PeerChange): void {
     if (change.updateOnly) return;
     peer = addPeer(core, change.publicKey);
   }
-  if (change.presharedKey !== undefined) peer.handshake.setPresharedKey(change.presharedKey);
-  if (change.endpoint !== undefined) {
-    peer.endpoint = change.endpoint;
-    whereabouts.saidToBeAt(core, peer, change.endpoint);
-    endpointChanged(peer);
-    // Who set it wrong shall see it, whether anything is sent or not.
-    if (core.isUp) isPathClear(core, now, peer);
-  }
-  if (change.description !== undefined) peer.description = change.description;
-  if (change.replaceAllowedIps) core.allowedIps.removeOwner(peer);
-  for (const { prefix, remove } of change.allowedIps) {
-    if (remove) core.allowedIps.remove(prefix, peer);
-    else core.allowedIps.insert(prefix, peer);
-  }
-  if (change.persistentKeepalive !== undefined)
-    setPersistentKeepalive(core, now, peer, change.persistentKeepalive);
+  for (const takeEffect of Object.values(PEER_EFFECTS)) takeEffect(core, now, peer, change);
   if (core.isUp) sendStaged(core, now, peer);
 }
 

@@ -64,7 +64,7 @@ export class DeadlineTable {
 
   /** When a deadline is due; Infinity when it is not armed. */
   time(row: number, column: number): number {
-    return this.#times[row * COLUMNS + column]!;
+    return this.#times[row * COLUMNS + column];
   }
 
   isArmed(row: number, column: number): boolean {

@@ -31,7 +31,7 @@ import { sendPacket } from './send.ts';
 const HANDSHAKES_PER_TURN = 4;
 
 export class Device {
-  /** The insides, for tests and the simulator to look at; not part of the public face. */
+  /** @internal The insides, for tests and the simulator to look at. */
   readonly core: Core;
 
   constructor(options: DeviceOptions) {

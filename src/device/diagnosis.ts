@@ -1,5 +1,6 @@
 /** What is wrong at this moment, out of what a Device has seen so far. Tells it as troubles.ts' codes. */
 
+import { formatKey } from '../keytext.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { Core } from './core.ts';
@@ -22,7 +23,7 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
     const { endpoint } = stranger;
     troubles.push({
       code: 'stranger',
-      publicKey: base64(stranger.publicKey),
+      publicKey: formatKey(stranger.publicKey),
       address: formatAddress(endpoint.address),
       port: endpoint.port,
       agoMs: Math.round(now - stranger.at),
@@ -56,8 +57,4 @@ function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
   if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return null;
   if (cookies > 0) return { code: 'peerUnderLoad', cookies };
   return { code: 'noAnswer', initiations: unanswered, silentMs };
-}
-
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
 }

@@ -9,7 +9,7 @@ import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
 import { endpointChanged } from './paths.ts';
 import type { Peer } from './peer.ts';
-import { sendInitiation, sendKeepalive } from './send.ts';
+import { repeatInitiation, sendInitiation, sendKeepalive } from './send.ts';
 import * as session from './session.ts';
 
 /** Acts on every deadline that is due. */
@@ -36,7 +36,7 @@ EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
   peer.attempts++;
   // The way out may be what is broken: let the kernel choose the source address anew.
   forgetSource(peer);
-  sendInitiation(core, now, peer, true);
+  repeatInitiation(core, now, peer);
 };
 
 /** We received data KEEPALIVE_TIMEOUT ago and have sent nothing since. */
@@ -50,7 +50,7 @@ EXPIRIES[DEADLINE.sendKeepalive] = (core, now, peer) => {
 /** We sent data KEEPALIVE_TIMEOUT + REKEY_TIMEOUT ago and have heard nothing since. */
 EXPIRIES[DEADLINE.newHandshake] = (core, now, peer) => {
   forgetSource(peer);
-  sendInitiation(core, now, peer, false);
+  sendInitiation(core, now, peer);
 };
 
 /** From another source the way may be another one, even one into the tunnel. */

@@ -18,6 +18,7 @@ import { type Core, peerKey } from './core.ts';
 import { DEADLINE, DEADLINE_NAMES, type DeadlineName } from './deadlines.ts';
 import { DROP_REASON_NAMES, type Drops } from './drops.ts';
 import { memories, recall, remember, resume } from './memory.ts';
+import type { Counters } from './metric.ts';
 import type { Peer, PeerCounts } from './peer.ts';
 import * as session from './session.ts';
 
@@ -27,8 +28,6 @@ export const SESSION_PLACES = ['previous', 'current', 'next'] as const;
 /** Bytes of a session's two keys: the one to send with, then the one to receive with. */
 export const SESSION_KEY_BYTES = 2 * KEY_BYTES;
 export const SESSION_SEEN_BYTES = REPLAY_WINDOW_BYTES;
-
-type Counts = Readonly<Record<string, number>>;
 
 export interface SessionHandover {
   readonly place: (typeof SESSION_PLACES)[number];
@@ -67,8 +66,8 @@ export interface PeerHandover {
   readonly sentLastMinuteHandshake: boolean;
   readonly txBytes: number;
   readonly rxBytes: number;
-  readonly drops: Counts;
-  readonly counts: Counts;
+  readonly drops: Counters;
+  readonly counts: Counters;
 }
 
 export interface DeviceHandover {
@@ -78,8 +77,8 @@ export interface DeviceHandover {
   readonly privateKey: Uint8Array | null;
   readonly isUp: boolean;
   readonly mtu: number;
-  readonly drops: Counts;
-  readonly counts: Counts;
+  readonly drops: Counters;
+  readonly counts: Counters;
   readonly peers: readonly PeerHandover[];
 }
 
@@ -142,7 +141,7 @@ function handOverSession(
   ];
 }
 
-function countsOf(drops: Drops): Counts {
+function countsOf(drops: Drops): Counters {
   return Object.fromEntries(DROP_REASON_NAMES.map((reason) => [reason, drops.get(reason)]));
 }
 
@@ -213,12 +212,12 @@ function takeOverSession(core: Core, at: number, peer: Peer, handover: SessionHa
   else keypair.wipe();
 }
 
-function addDrops(drops: Drops, counts: Counts): void {
+function addDrops(drops: Drops, counts: Counters): void {
   for (const reason of DROP_REASON_NAMES) drops.count(reason, counts[reason] ?? 0);
 }
 
 /** Of the counts, those that we keep too: another version may have others. */
-function known(counts: Counts, ours: Counts | PeerCounts): Record<string, number> {
+function known(counts: Counters, ours: Counters | PeerCounts): Record<string, number> {
   return Object.fromEntries(Object.entries(counts).filter(([name]) => name in ours));
 }
 

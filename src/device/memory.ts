@@ -80,7 +80,7 @@ export function recall(core: Core, remembered: readonly PeerMemory[]): boolean {
 export function resume(core: Core, now: number): number {
   const held = [...core.peers.values()].filter((peer) => mayHoldSession(core, peer));
   for (const [i, peer] of held.entries()) {
-    if (i < RESUMED_TOGETHER) sendInitiation(core, now, peer, false);
+    if (i < RESUMED_TOGETHER) sendInitiation(core, now, peer);
     else {
       const delay = Math.floor(i / RESUMED_TOGETHER) * RESUME_INTERVAL_MS;
       core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, now + delay);

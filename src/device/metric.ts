@@ -5,9 +5,10 @@
  */
 
 /** counter: only rises as long as its subject lives. gauge: rises and falls. info: a text. */
-export type MetricKind = 'counter' | 'gauge' | 'info';
+type MetricKind = 'counter' | 'gauge' | 'info';
 
 interface Described {
+  readonly kind: MetricKind;
   /** Of the characters a-z, 0-9 and _; no other metric of its table has it. */
   readonly name: string;
   /** What it tells, for somebody who reads a dashboard. Starts in lower case, without a full stop. */

@@ -90,7 +90,7 @@ export class PeerCounts {
 export const STALE_TIMESTAMPS_TOLD = 2;
 
 /** What speaks for the cause when a handshake does not complete; cleared when one does. */
-export class HandshakeTrouble {
+class HandshakeTrouble {
   /** Initiations since the peer last answered, and when the first of them left (monotonic ms). */
   unanswered = 0;
   unansweredSince = 0;

@@ -118,7 +118,7 @@ function receiveData(
   }
   if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
     peer.sentLastMinuteHandshake = true;
-    sendInitiation(core, now, peer, false);
+    sendInitiation(core, now, peer);
   }
   timers.authenticatedPacketReceived(core, peer, now);
   if (innerLength === 0) {

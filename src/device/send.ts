@@ -88,7 +88,7 @@ export function sendStaged(core: Core, now: number, peer: Peer): void {
     return;
   }
   if (!peer.current?.canSend(now)) {
-    sendInitiation(core, now, peer, false);
+    sendInitiation(core, now, peer);
     return;
   }
   for (const packet of peer.staged.take()) {
@@ -105,7 +105,7 @@ export function sendStaged(core: Core, now: number, peer: Peer): void {
     core.arena.bytes.set(packet, slot + HEADROOM_BYTES);
     transmitData(core, now, peer, keypair, peer.endpoint, slot + HEADROOM_BYTES, packet.length);
   }
-  if (peer.staged.length > 0) sendInitiation(core, now, peer, false);
+  if (peer.staged.length > 0) sendInitiation(core, now, peer);
 }
 
 /** Sends an empty data packet (whitepaper 6.5), or what waits, which serves as well. */
@@ -140,15 +140,17 @@ function transmitData(
   if (length === 0) peer.counts.keepalivesSent++;
   else timers.dataSent(core, peer, now);
   timers.authenticatedPacketSent(core, peer, now);
-  if (keypair.mustRekeyOnSend(now)) sendInitiation(core, now, peer, false);
+  if (keypair.mustRekeyOnSend(now)) sendInitiation(core, now, peer);
 }
 
-/**
- * Sends a handshake initiation unless one left less than REKEY_TIMEOUT ago (whitepaper 6.4).
- * `isRetry`: the retransmission timer asks, so the count of attempts goes on.
- */
-export function sendInitiation(core: Core, now: number, peer: Peer, isRetry: boolean): void {
-  if (!isRetry) peer.attempts = 0;
+/** Begins a handshake, unless an initiation left less than REKEY_TIMEOUT ago (whitepaper 6.4). */
+export function sendInitiation(core: Core, now: number, peer: Peer): void {
+  peer.attempts = 0;
+  repeatInitiation(core, now, peer);
+}
+
+/** As sendInitiation, for the retransmission timer: the count of attempts continues. */
+export function repeatInitiation(core: Core, now: number, peer: Peer): void {
   if (now - peer.lastInitiationAt < REKEY_TIMEOUT_MS) return;
   if (peer.endpoint === null || !core.isUp) return;
   if (!isPathClear(core, now, peer)) {

@@ -137,7 +137,7 @@ export class Assembly {
     for (const { from, to } of this.#jumps) {
       const target = this.#labels.get(to);
       if (target === undefined) throw new Error(`bpf assembly: no label ${to}`);
-      this.#code[from]! |= BigInt((target - from - 1) & 0xffff) << 16n;
+      this.#code[from] |= BigInt((target - from - 1) & 0xffff) << 16n;
     }
     return this.#code;
   }

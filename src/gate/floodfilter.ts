@@ -31,7 +31,7 @@ export const TRAFFIC = {
 export const CLASSES = Object.keys(TRAFFIC).length;
 
 /** The random number that is drawn is below this. */
-export const EVERY = 2 ** 32;
+const EVERY = 2 ** 32;
 
 // The board, in bytes. A class has a word of 64 bits in each of three rows.
 const SHARES_AT = 0;
@@ -89,14 +89,14 @@ class Tally {
 
   /** A count that has come to its most stays there until the table grows: it lets in too much. */
   #write(hash: number, by: 1 | -1): void {
-    const at = hash >>> this.#shift[0]!;
-    const count = this.#counts[at]!;
+    const at = hash >>> this.#shift[0];
+    const count = this.#counts[at];
     if (count < COUNT_MAX) this.#counts[at] = count + by;
   }
 
   /** The kernel may read a table that is half written: for a moment, and only in a flood. */
   #grow(): boolean {
-    const before = 32 - this.#shift[0]!;
+    const before = 32 - this.#shift[0];
     let bits = before;
     while (bits < this.#bitsMax && this.#hashes.size * this.#takenForOurs > 1 << bits) bits++;
     if (bits === before) return false;
@@ -161,7 +161,7 @@ export class FloodBoard {
 
   #sum(row: number, traffic: number): number {
     const at = row / 4 + 2 * traffic;
-    return this.#words[at]! + this.#words[at + 1]! * 2 ** 32;
+    return this.#words[at] + this.#words[at + 1] * 2 ** 32;
   }
 
   countIndex(index: number, change: 1 | -1): void {
@@ -181,7 +181,7 @@ export class FloodBoard {
     let hash = 0;
     for (let i = 0; i <= last; i++) {
       const word = i === last ? port : this.#place.getInt32(4 * i);
-      hash = Math.imul(hash ^ word, this.#keys[i]!);
+      hash = Math.imul(hash ^ word, this.#keys[i]);
       hash ^= hash >>> HASH_SHIFT;
     }
     return hash >>> 0;
@@ -334,7 +334,7 @@ function hashPlace(code: Assembly, at: number, words: number, keys: Int32Array):
       code.load32('r1', 'r10', HASH);
       code.xor32('r0', 'r1');
     }
-    code.multiply32('r0', keys[i]!);
+    code.multiply32('r0', keys[i]);
     code.move32('r1', 'r0');
     code.shiftRight32('r1', HASH_SHIFT);
     code.xor32('r0', 'r1');

@@ -112,6 +112,7 @@ interface Guarded {
 export class Floodgate implements Guard {
   readonly #options: FloodgateOptions;
   readonly #machinery: Machinery | null;
+  #isClosed = false;
   /** Why there is no machinery. */
   readonly #refusal: string;
   #sockets: Guarded[] = [];
@@ -324,7 +325,7 @@ export class Floodgate implements Guard {
     board.setShare(TRAFFIC.session, 1);
     for (let one = 0; one < CLASSES; one++) {
       this.#arrived[one] = board.arrived(one);
-      this.#rates[one]!.clear();
+      this.#rates[one].clear();
     }
     this.#excess.clear();
     const part = share === 0 ? FIRST_PART_BLINDLY : FIRST_PART * Math.min(1, allowed / share);
@@ -376,28 +377,30 @@ export class Floodgate implements Guard {
     const { board } = this.#machinery!;
     for (let one = 0; one < CLASSES; one++) {
       const arrived = board.arrived(one);
-      this.#rates[one]!.add(perSecond(arrived - this.#arrived[one]!));
+      this.#rates[one].add(perSecond(arrived - this.#arrived[one]));
       this.#arrived[one] = arrived;
     }
-    const means = LIMITED.map((one) => this.#rates[one]!.mean);
-    const peaks = LIMITED.map((one) => this.#rates[one]!.max);
+    const means = LIMITED.map((one) => this.#rates[one].mean);
+    const peaks = LIMITED.map((one) => this.#rates[one].max);
     this.#wanted = means.reduce((sum, rate) => sum + rate, 0);
     const lasting = shareOut(this.#budget, means);
     const atOnce = shareOut(Math.max(this.#budget, BURST_SHARE * this.#capacity), peaks);
-    const shares = lasting.map((share, i) => Math.min(share, atOnce[i]!));
-    for (const [i, share] of shares.entries()) board.setShare(LIMITED[i]!, share);
+    const shares = lasting.map((share, i) => Math.min(share, atOnce[i]));
+    for (const [i, share] of shares.entries()) board.setShare(LIMITED[i], share);
     this.#leastShare = Math.min(...shares);
     this.#leastCallShare = Math.min(...shares.filter((_, i) => LIMITED[i] !== TRAFFIC.moved));
     this.#attach();
-    const hopeless = HOPELESS.map((one) => this.#rates[one]!.mean);
+    const hopeless = HOPELESS.map((one) => this.#rates[one].mean);
     return (hopeless.reduce((sum, rate) => sum + rate, 0) * HOPELESS_COST_MS) / MS_PER_S;
   }
 
-  /** The sockets are closed by whoever opened them. */
+  /** The sockets are closed by whoever opened them; what is attached to them holds until then. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#sockets = [];
+    if (!this.#isClosed) for (const fd of Object.values(this.#machinery?.filters ?? {})) close(fd);
+    this.#isClosed = true;
   }
 }
 
@@ -406,12 +409,12 @@ export class Floodgate implements Guard {
  * little have all of it, and the others as much as each other.
  */
 export function shareOut(budget: number, wanted: readonly number[]): number[] {
-  const smallestFirst = [...wanted.keys()].sort((a, b) => wanted[a]! - wanted[b]!);
+  const smallestFirst = [...wanted.keys()].sort((a, b) => wanted[a] - wanted[b]);
   const shares = new Array<number>(wanted.length).fill(1);
   let left = budget;
   for (const [i, one] of smallestFirst.entries()) {
-    const part = Math.min(wanted[one]!, left / (wanted.length - i));
-    if (wanted[one]! > 0) shares[one] = part / wanted[one]!;
+    const part = Math.min(wanted[one], left / (wanted.length - i));
+    if (wanted[one] > 0) shares[one] = part / wanted[one];
     left -= part;
   }
   return shares;
@@ -443,5 +446,5 @@ function kernelDrops(fd: number): number | undefined {
   meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
   const { address } = meminfo;
   const result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT);
-  return result < 0 ? undefined : meminfo.words[DROPS_WORD]! >>> 0;
+  return result < 0 ? undefined : meminfo.words[DROPS_WORD] >>> 0;
 }

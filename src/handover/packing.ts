@@ -75,7 +75,7 @@ export function unpackContents({ bytes, fds }: PackedContents): UnpackedContents
   bytes.fill(0);
   const [tunFd, uapiFd, ...udpFds] = fds;
   if (contents === null || tunFd === undefined || uapiFd === undefined) {
-    throw refusal('contents of a version known here');
+    throw refusal('a state of a known version');
   }
   // Of root's alone: on the other one, members of a group would find all that root may ask.
   if (!isListeningUnixStream(uapiFd) || isObservingSocket(uapiFd)) {
@@ -129,7 +129,7 @@ export function useContents(
 ): void {
   const saved = parseSavedState(contents.state, interfaceIndex);
   if (saved === null) {
-    throw new Error('take over from the daemon: expected a state of a version known here');
+    throw new Error('take over from the daemon: expected a state of a known version');
   }
   const { device } = path;
   device.configure(path.readClock(), saved.change);

@@ -17,8 +17,11 @@ const READY_FD_VARIABLE = 'TSWG_READY_FD';
 export const STARTER_FD_VARIABLE = 'TSWG_STARTER_FD';
 /** the control socket's file, */
 export const CONTROL_FD_VARIABLE = 'TSWG_CONTROL_FD';
-/** the observing socket's, if there is one, */
-export const OBSERVE_FD_VARIABLE = 'TSWG_OBSERVE_FD';
+/**
+ * the observing socket's, if there is one (an older version, which does not take this one, hands every
+ * TSWG_ variable on to its own successor, in which the descriptor would be another one),
+ */
+export const OBSERVE_FD_VARIABLE = 'STARTER_OBSERVE_FD';
 /** and the interface's number. */
 export const INTERFACE_INDEX_VARIABLE = 'TSWG_INTERFACE_INDEX';
 /** Of a daemon's environment, what its successor and the shell that starts it are to have, too. */

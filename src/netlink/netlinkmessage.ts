@@ -7,9 +7,8 @@
 import { sameBytes } from '../bytes.ts';
 import { AF_INET, AF_INET6, IFF_UP } from '../sys/linux.ts';
 
-export const NLMSG_ERROR = 2;
-export const NLMSG_DONE = 3;
-export const NLMSG_OVERRUN = 4;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_NEWADDR = 20;
@@ -203,13 +202,13 @@ export function parseNamespaceNumber(body: Uint8Array): number | null {
 export function parseAddress(body: Uint8Array): LinkAddress | null {
   if (body.length < ADDRESS_BYTES) return null;
   const view = viewOf(body);
-  const addressBytes = addressBytesOf(body[0]!);
+  const addressBytes = addressBytesOf(body[0]);
   const attributes = attributesOf(body, ADDRESS_BYTES);
   // IPv4 names our own address IFA_LOCAL and the other end IFA_ADDRESS; IPv6 only does so when
   // the two differ.
   const other = addressOf(attributes.get(IFA_ADDRESS), addressBytes);
   const address = addressOf(attributes.get(IFA_LOCAL), addressBytes) ?? other;
-  const prefixLength = body[1]!;
+  const prefixLength = body[1];
   if (address === null || prefixLength > addressBytes * 8) return null;
   const label = attributes.get(IFA_LABEL);
   const flags = attributes.get(IFA_FLAGS);
@@ -219,8 +218,8 @@ export function parseAddress(body: Uint8Array): LinkAddress | null {
     prefixLength,
     peer: other === null || sameBytes(other, address) ? null : other,
     broadcast: addressOf(attributes.get(IFA_BROADCAST), addressBytes),
-    scope: body[3]!,
-    flags: flags === undefined ? body[2]! : numberOf(flags),
+    scope: body[3],
+    flags: flags === undefined ? body[2] : numberOf(flags),
     label: label === undefined ? '' : textOf(label),
   };
 }
@@ -228,15 +227,15 @@ export function parseAddress(body: Uint8Array): LinkAddress | null {
 /** A route of RTM_NEWROUTE or RTM_DELROUTE. */
 export function parseRoute(body: Uint8Array): Route | null {
   if (body.length < ROUTE_BYTES) return null;
-  const addressBytes = addressBytesOf(body[0]!);
+  const addressBytes = addressBytesOf(body[0]);
   if (addressBytes === 0) return null;
   const attributes = attributesOf(body, ROUTE_BYTES);
   const table = attributes.get(RTA_TABLE);
   return {
-    type: body[7]!,
-    table: table === undefined ? body[4]! : numberOf(table),
+    type: body[7],
+    table: table === undefined ? body[4] : numberOf(table),
     destination: addressOf(attributes.get(RTA_DST), addressBytes),
-    prefixLength: body[1]!,
+    prefixLength: body[1],
     linkIndex: numberOf(attributes.get(RTA_OIF)),
     gateway: addressOf(attributes.get(RTA_GATEWAY), addressBytes),
     preferredSource: addressOf(attributes.get(RTA_PREFSRC), addressBytes),

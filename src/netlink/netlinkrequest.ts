@@ -37,15 +37,15 @@ import {
   viewOf,
 } from './netlinkmessage.ts';
 
-export const RTM_GETLINK = 18;
-export const RTM_GETADDR = 22;
-export const RTM_GETROUTE = 26;
+const RTM_GETLINK = 18;
+const RTM_GETADDR = 22;
+const RTM_GETROUTE = 26;
 const RTM_GETNSID = 90;
-export const NLM_F_REQUEST = 0x1;
+const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
-export const NLM_F_DUMP = 0x300;
+const NLM_F_DUMP = 0x300;
 export const NLM_F_CREATE = 0x400;
 
 const RT_TABLE_MAIN = 254;

@@ -79,5 +79,5 @@ function chooseIpv6(linkIndex: number, own: readonly LinkAddress[]): Uint8Array 
 }
 
 function isLinkLocal(address: Uint8Array): boolean {
-  return address.length === 16 && address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;
+  return address.length === 16 && address[0] === 0xfe && (address[1] & 0xc0) === 0x80;
 }

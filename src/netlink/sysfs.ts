@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { interfaceIndex } from './netlink.ts';
 
 /** No interface's. */
-export const NO_INDEX = 0;
+const NO_INDEX = 0;
 
 /**
  * An interface's number, if sysfs knows it under that number: where it shows another network

@@ -43,13 +43,11 @@ const HOPS = 64;
 /** RFC 1812 4.3.2.5: precedence "internetwork control". */
 const INTERNETWORK_CONTROL = 0xc0;
 
-// Types and codes: RFC 792, RFC 1191, RFC 4443.
+// Types and codes: RFC 792, RFC 4443.
 const ICMP_DESTINATION_UNREACHABLE = 3;
 const ICMP_HOST_UNREACHABLE = 1;
-const ICMP_FRAGMENTATION_NEEDED = 4;
 const ICMPV6_DESTINATION_UNREACHABLE = 1;
 const ICMPV6_ADDRESS_UNREACHABLE = 3;
-const ICMPV6_PACKET_TOO_BIG = 2;
 const ICMPV6_FIRST_INFORMATIONAL = 128;
 const ICMPV6_REDIRECT = 137;
 
@@ -75,39 +73,8 @@ export function createUnreachable(
 ): number {
   if (!mayAnswer(bytes, offset, length)) return 0;
   return ipVersion(bytes, offset) === 4
-    ? writeIpv4Answer(bytes, offset, out, outOffset, source, ICMP_HOST_UNREACHABLE, 0)
-    : writeIpv6Answer(
-        bytes,
-        offset,
-        out,
-        outOffset,
-        source,
-        ICMPV6_DESTINATION_UNREACHABLE,
-        ICMPV6_ADDRESS_UNREACHABLE,
-        0,
-      );
-}
-
-/**
- * As createUnreachable, but tells the sender that packets may have `mtu` bytes at most. An IPv4
- * packet that may be fragmented (DF is clear) is not answered: RFC 1191 4 asks for fragments.
- */
-export function createPacketTooBig(
-  bytes: Uint8Array,
-  offset: number,
-  length: number,
-  out: Uint8Array,
-  outOffset: number,
-  source: AnswerSource,
-  mtu: number,
-): number {
-  if (!mayAnswer(bytes, offset, length)) return 0;
-  if (ipVersion(bytes, offset) === 6) {
-    return writeIpv6Answer(bytes, offset, out, outOffset, source, ICMPV6_PACKET_TOO_BIG, 0, mtu);
-  }
-  if ((bytes[offset + IPV4_FRAGMENT_OFFSET] & IPV4_DONT_FRAGMENT) === 0) return 0;
-  // RFC 1191 4: the MTU takes the lower 16 bits of the word that is unused elsewhere.
-  return writeIpv4Answer(bytes, offset, out, outOffset, source, ICMP_FRAGMENTATION_NEEDED, mtu);
+    ? writeIpv4Answer(bytes, offset, out, outOffset, source)
+    : writeIpv6Answer(bytes, offset, out, outOffset, source);
 }
 
 function mayAnswer(bytes: Uint8Array, offset: number, length: number): boolean {
@@ -191,8 +158,6 @@ function writeIpv4Answer(
   out: Uint8Array,
   outOffset: number,
   source: AnswerSource,
-  code: number,
-  rest: number,
 ): number {
   const icmp = outOffset + IPV4_HEADER_BYTES;
   const room = IPV4_ANSWER_BYTES_MAX - IPV4_HEADER_BYTES - ICMP_HEADER_BYTES;
@@ -212,7 +177,7 @@ function writeIpv4Answer(
   copy(bytes, offset + IPV4_SOURCE_OFFSET, out, outOffset + IPV4_DESTINATION_OFFSET, 4);
   write16(out, outOffset + IPV4_CHECKSUM_OFFSET, checksum(out, outOffset, IPV4_HEADER_BYTES));
 
-  writeIcmpHeader(out, icmp, ICMP_DESTINATION_UNREACHABLE, code, rest);
+  writeIcmpHeader(out, icmp, ICMP_DESTINATION_UNREACHABLE, ICMP_HOST_UNREACHABLE);
   copy(bytes, offset, out, icmp + ICMP_HEADER_BYTES, quoted);
   write16(out, icmp + 2, checksum(out, icmp, ICMP_HEADER_BYTES + quoted));
   return length;
@@ -224,9 +189,6 @@ function writeIpv6Answer(
   out: Uint8Array,
   outOffset: number,
   source: AnswerSource,
-  type: number,
-  code: number,
-  rest: number,
 ): number {
   const icmp = outOffset + IPV6_HEADER_BYTES;
   const room = ICMP_ANSWER_BYTES_MAX - IPV6_HEADER_BYTES - ICMP_HEADER_BYTES;
@@ -242,26 +204,18 @@ function writeIpv6Answer(
   else copy(bytes, offset + IPV6_DESTINATION_OFFSET, out, outOffset + IPV6_SOURCE_OFFSET, 16);
   copy(bytes, offset + IPV6_SOURCE_OFFSET, out, outOffset + IPV6_DESTINATION_OFFSET, 16);
 
-  writeIcmpHeader(out, icmp, type, code, rest);
+  writeIcmpHeader(out, icmp, ICMPV6_DESTINATION_UNREACHABLE, ICMPV6_ADDRESS_UNREACHABLE);
   copy(bytes, offset, out, icmp + ICMP_HEADER_BYTES, quoted);
   const pseudo = pseudoHeaderSum(out, outOffset, PROTOCOL_ICMPV6, payload);
   write16(out, icmp + 2, checksum(out, icmp, payload, pseudo));
   return IPV6_HEADER_BYTES + payload;
 }
 
-/** The first 8 bytes, the checksum still zero; `rest` fills the second four. */
-function writeIcmpHeader(
-  out: Uint8Array,
-  at: number,
-  type: number,
-  code: number,
-  rest: number,
-): void {
+/** The first 8 bytes, the checksum still zero; the second four are unused. */
+function writeIcmpHeader(out: Uint8Array, at: number, type: number, code: number): void {
   out[at] = type;
   out[at + 1] = code;
-  write16(out, at + 2, 0);
-  write16(out, at + 4, rest >>> 16);
-  write16(out, at + 6, rest & 0xffff);
+  out.fill(0, at + 2, at + ICMP_HEADER_BYTES);
 }
 
 /** A loop, because `set` would need a `subarray` and answers may be many. */

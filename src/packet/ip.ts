@@ -14,14 +14,12 @@ export const PACKET_BYTES_MAX = 65_535;
 export const IPV4_HEADER_BYTES = 20;
 export const IPV4_TRAFFIC_CLASS_OFFSET = 1;
 export const IPV4_LENGTH_OFFSET = 2;
-export const IPV4_ID_OFFSET = 4;
 export const IPV4_FRAGMENT_OFFSET = 6;
 export const IPV4_TTL_OFFSET = 8;
 export const IPV4_PROTOCOL_OFFSET = 9;
 export const IPV4_CHECKSUM_OFFSET = 10;
 export const IPV4_SOURCE_OFFSET = 12;
 export const IPV4_DESTINATION_OFFSET = 16;
-export const IPV4_ADDRESS_BYTES = 4;
 /** Don't fragment, in the first byte at IPV4_FRAGMENT_OFFSET. */
 export const IPV4_DONT_FRAGMENT = 0x40;
 
@@ -31,7 +29,6 @@ export const IPV6_NEXT_HEADER_OFFSET = 6;
 export const IPV6_HOP_LIMIT_OFFSET = 7;
 export const IPV6_SOURCE_OFFSET = 8;
 export const IPV6_DESTINATION_OFFSET = 24;
-export const IPV6_ADDRESS_BYTES = 16;
 
 export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_TCP = 6;
@@ -78,23 +75,6 @@ export function isSound(bytes: Uint8Array, offset: number, available: number): b
 /** Length of an IPv4 header with its options. */
 export function ipv4HeaderLength(bytes: Uint8Array, offset: number): number {
   return (bytes[offset] & 0xf) * 4;
-}
-
-/** Where the source address is: 4 or 16 bytes, see `addressLength`. */
-export function sourceOffset(bytes: Uint8Array, offset: number): number {
-  return offset + (ipVersion(bytes, offset) === 4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET);
-}
-
-/** Where the destination address is: 4 or 16 bytes, see `addressLength`. */
-export function destinationOffset(bytes: Uint8Array, offset: number): number {
-  return (
-    offset + (ipVersion(bytes, offset) === 4 ? IPV4_DESTINATION_OFFSET : IPV6_DESTINATION_OFFSET)
-  );
-}
-
-/** Bytes of one address of the packet: 4 or 16. */
-export function addressLength(bytes: Uint8Array, offset: number): number {
-  return ipVersion(bytes, offset) === 4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
 }
 
 /** The byte of DSCP (upper 6 bits) and ECN (lower 2): IPv4's former TOS, IPv6's Traffic Class. */

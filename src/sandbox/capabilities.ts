@@ -68,7 +68,7 @@ export function limitCapabilities(wanted: readonly Capability[]): readonly Capab
   };
   const kept = wanted.filter(isPermitted);
   const words = [0, 0];
-  for (const name of kept) words[CAPABILITIES[name] >> 5]! |= 1 << (CAPABILITIES[name] & 31);
+  for (const name of kept) words[CAPABILITIES[name] >> 5] |= 1 << (CAPABILITIES[name] & 31);
   const [low, high] = words as [number, number];
   sets.words.set([low, low, 0, high, high, 0]);
   return invoke('capset', header.address, sets.address) < 0 ? null : kept;

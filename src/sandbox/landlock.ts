@@ -38,7 +38,7 @@ export function confine(allowances: readonly Allowance[]): Confinement {
   const abi = invoke('landlock_create_ruleset', 0, 0, CREATE_RULESET_VERSION);
   if (abi < 1) return refusal('landlock_create_ruleset');
   const attributes = new Scratch(24);
-  const fileRights = FILE_RIGHTS[Math.min(abi, FILE_RIGHTS.length) - 1]!;
+  const fileRights = FILE_RIGHTS[Math.min(abi, FILE_RIGHTS.length) - 1];
   attributes.view.setUint32(0, 2 ** fileRights - 1, true);
   if (abi >= 4) attributes.view.setUint32(8, NET_RIGHTS, true);
   if (abi >= 6) attributes.view.setUint32(16, SCOPES, true);

@@ -8,7 +8,14 @@
  */
 
 import { KEY_BYTES } from '../crypto/suite.ts';
-import type { DeviceChange, DeviceState, PeerMemory, PeerState } from '../device/configuration.ts';
+import type {
+  DeviceChange,
+  DeviceState,
+  PeerChange,
+  PeerMemory,
+  PeerState,
+  Secret,
+} from '../device/configuration.ts';
 import { TIMESTAMP_BYTES } from '../noise/tai64n.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
@@ -28,35 +35,49 @@ export function formatSavedState(state: DeviceState, memories: readonly PeerMemo
   return writeSet(changeTo(state)) + memories.map(formatMemory).join('');
 }
 
+const NO_DEVICE_SECRETS = { privateKey: null } satisfies Record<Secret<DeviceState>, null>;
+const NO_PEER_SECRETS = { presharedKey: null } satisfies Record<Secret<PeerState>, null>;
+
 /** As formatSavedState, for a reader who gets the keys by another way. */
 export function formatKeylessState(state: DeviceState, memories: readonly PeerMemory[]): string {
-  const peers = state.peers.map((peer) => ({ ...peer, presharedKey: null }));
-  return formatSavedState({ ...state, privateKey: null, peers }, memories);
+  const peers = state.peers.map((peer) => ({ ...peer, ...NO_PEER_SECRETS }));
+  return formatSavedState({ ...state, ...NO_DEVICE_SECRETS, peers }, memories);
 }
+
+/** What of a change each field of a state asks for, so that none is forgotten. */
+type Parts<State, Change> = Readonly<Record<keyof State, Partial<Change>>>;
 
 /** The change that makes an empty Device like this one. */
 function changeTo(state: DeviceState): DeviceChange {
-  const { privateKey, listenPort, fwmark, debug, peers } = state;
-  return {
-    ...(privateKey === null ? {} : { privateKey }),
-    listenPort,
-    fwmark,
-    ...(debug ? { debug } : {}),
-    peers: peers.map(peerChangeTo),
+  const { privateKey, listenPort, fwmark, debug } = state;
+  const peers = state.peers.map(peerChangeTo);
+  const parts: Parts<DeviceState, DeviceChange> = {
+    privateKey: privateKey === null ? {} : { privateKey },
+    listenPort: { listenPort },
+    fwmark: { fwmark },
+    debug: debug ? { debug } : {},
+    peers: { peers },
   };
+  return Object.assign({ peers }, ...Object.values(parts));
 }
 
-function peerChangeTo(peer: PeerState): DeviceChange['peers'][number] {
-  const { publicKey, presharedKey, endpoint, persistentKeepalive, allowedIps, description } = peer;
-  return {
-    publicKey,
-    ...(presharedKey === null ? {} : { presharedKey }),
+function peerChangeTo(peer: PeerState): PeerChange {
+  const { publicKey, presharedKey, endpoint, persistentKeepalive, description } = peer;
+  const allowedIps = peer.allowedIps.map((prefix) => ({ prefix, remove: false }));
+  const parts: Parts<PeerState, PeerChange> = {
+    publicKey: { publicKey },
+    presharedKey: presharedKey === null ? {} : { presharedKey },
     // A `set` takes no port 0, which nothing can be sent to anyway.
-    ...(endpoint === null || endpoint.port === 0 ? {} : { endpoint }),
-    persistentKeepalive,
-    allowedIps: allowedIps.map((prefix) => ({ prefix, remove: false })),
-    description,
+    endpoint: endpoint === null || endpoint.port === 0 ? {} : { endpoint },
+    persistentKeepalive: { persistentKeepalive },
+    allowedIps: { allowedIps },
+    description: { description },
+    // Of these the memories know what a successor needs.
+    lastHandshakeMs: {},
+    txBytes: {},
+    rxBytes: {},
   };
+  return Object.assign({ publicKey, allowedIps }, ...Object.values(parts));
 }
 
 function formatMemory(memory: PeerMemory): string {

@@ -17,7 +17,7 @@ const time = new Scratch(16);
  */
 export function monotonicMs(): number {
   clockGettime(CLOCK_BOOTTIME, time.address);
-  return time.words[0]! * 1_000 + time.words[2]! / 1_000_000;
+  return time.words[0] * 1_000 + time.words[2] / 1_000_000;
 }
 
 /**
@@ -26,7 +26,7 @@ export function monotonicMs(): number {
  */
 export function threadMs(): number {
   clockGettime(CLOCK_THREAD_CPUTIME_ID, time.address);
-  return time.words[0]! * 1_000 + time.words[2]! / 1_000_000;
+  return time.words[0] * 1_000 + time.words[2] / 1_000_000;
 }
 
 /** Milliseconds since 1970; may jump when the operator or NTP sets the clock. */
@@ -50,7 +50,7 @@ export function random(out: Uint8Array): void {
     poolUsed = 0;
   }
   const end = poolUsed + out.length;
-  for (let i = 0, at = poolUsed; at < end; i++, at++) out[i] = pool[at]!;
+  for (let i = 0, at = poolUsed; at < end; i++, at++) out[i] = pool[at];
   // What was handed out is not kept: it may become a secret key.
   pool.fill(0, poolUsed, end);
   poolUsed = end;

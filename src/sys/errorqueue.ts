@@ -1,6 +1,6 @@
 /**
  * Errors that a descriptor has after its reader was called: whether they are a state, which lasts
- * until somebody takes it away, or a fault.
+ * until it is taken away, or a fault.
  *
  * A socket with IP_RECVERR keeps what ICMP says of its datagrams in an error queue (ip(7)), and
  * poll(2) reports POLLERR as long as something waits there, whatever else is read.
@@ -9,7 +9,7 @@
 import { getIntOption, recvmsg, Scratch, waitFor } from './libc.ts';
 import { AF_INET, AF_INET6, MSG_DONTWAIT, MSG_ERRQUEUE, SO_DOMAIN, SOL_SOCKET } from './linux.ts';
 
-/** How many a call throws away at most, so that whoever sends them cannot hold us up. */
+/** How many a call throws away at most, so that a flood of them cannot hold us up. */
 const MESSAGES_MAX = 64;
 
 /** struct msghdr without any room: of what is thrown away nothing is copied. */

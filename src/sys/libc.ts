@@ -19,7 +19,6 @@ function bind(name: string, parameters: string[], result = 'int'): (...args: num
 
 export const read = bind('read', ['int', 'uintptr_t', 'size_t'], 'intptr_t');
 export const write = bind('write', ['int', 'uintptr_t', 'size_t'], 'intptr_t');
-export const readv = bind('readv', ['int', 'uintptr_t', 'int'], 'intptr_t');
 export const writev = bind('writev', ['int', 'uintptr_t', 'int'], 'intptr_t');
 export const close = bind('close', ['int']);
 /** Variadic in C; on Linux's ABIs a third word is passed the same way. */

@@ -79,9 +79,6 @@ export const EFD_CLOEXEC = 0o2000000;
 
 export const POLLIN = 1;
 export const POLLOUT = 4;
-export const POLLERR = 8;
-export const POLLHUP = 16;
-export const POLLNVAL = 32;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
@@ -123,5 +120,4 @@ export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 
 // bits/ioctls.h
-export const SIOCGIFMTU = 0x8921;
 export const SIOCSIFMTU = 0x8922;

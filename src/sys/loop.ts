@@ -9,7 +9,7 @@
  * The wait happens in an immediate, thus never inside another callback.
  *
  * One trap remains the caller's: a promise settled, or a stream written to, in a callback of this
- * file waits for the end of the wait. Whoever needs them calls `drainSoon`.
+ * file waits for the end of the wait. A callback that needs one calls `drainSoon`.
  */
 
 import { monotonicMs } from './clock.ts';
@@ -21,7 +21,7 @@ import { PlainLoop } from './plainloop.ts';
 import { watch } from './poller.ts';
 import type { ChangingWatch, Interest, Loop, LoopOptions, Watch } from './watch.ts';
 
-export type { ChangingWatch, Interest, Loop, LoopOptions } from './watch.ts';
+export type { ChangingWatch, Loop, LoopOptions } from './watch.ts';
 
 interface Source {
   readonly fd: number;
@@ -180,7 +180,7 @@ class BlockingLoop implements Loop {
         const found = this.#foundAt(i);
         if (found === 0) continue;
         hasRead = true;
-        const source = sources[i]!;
+        const source = sources[i];
         if (!this.#serve(source, found)) goesOn = false;
         if (this.#sources !== sources) break;
         if ((found & (POLLIN | POLLOUT)) !== 0) source.restMs = 0;

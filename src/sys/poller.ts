@@ -5,7 +5,7 @@
  * and libuv stops a handle at the first POLLERR.
  *
  * One trap remains the caller's: callbacks run outside Node's own machinery, so that promises
- * settled in them wait for the next ordinary callback. Whoever needs them calls `drainSoon`.
+ * settled in them wait for the next ordinary callback. A callback that needs one calls `drainSoon`.
  */
 
 import koffi, { type node } from 'koffi';

@@ -12,8 +12,8 @@ export interface Watch {
 export interface Interest {
   /**
    * Called as long as the descriptor can be read, or has an error, which is the reader's to find and
-   * to clear: its next system call returns it. Whoever asked for an error queue (IP_RECVERR) reads
-   * it here; what is left of it afterwards is thrown away, since poll(2) would never wait again.
+   * to clear: its next system call returns it. A reader that wants the error queue (IP_RECVERR)
+   * empties it here: what is left in it is thrown away, since with it poll(2) would never wait.
    */
   readonly readable?: () => void;
   /** Called as long as it can be written to, or has an error. */
@@ -31,8 +31,8 @@ export interface LoopOptions {
   readonly onDeadline: () => void;
   /**
    * Called every millisecond of a pause: of the time after a descriptor was ready in which the next
-   * packet of a call or a session would come. Whoever uses it keeps caches warm. Without it a pause
-   * is a wait as any other.
+   * packet of a call or a session would come: it is for what keeps caches warm. Without it a
+   * pause is a wait as any other.
    */
   readonly onPause?: (() => void) | undefined;
   /** Gets whatever a callback throws, at once; the loop continues unless it is closed. */

@@ -40,7 +40,7 @@ const FRAME_ROOM_BYTES = HEADROOM_BYTES + PACKET_BYTES_MAX + TAILROOM_BYTES;
  * What must be free in the arena before a read. A super-packet of tiny segments grows severalfold
  * in the cutting; one of 256-byte segments fits.
  */
-export const READ_ROOM_BYTES = 4 * FRAME_ROOM_BYTES + TURN_RESERVE_BYTES;
+const READ_ROOM_BYTES = 4 * FRAME_ROOM_BYTES + TURN_RESERVE_BYTES;
 /** Packets between two flushes; more flush early. */
 const BATCH_PACKETS = 1024;
 
@@ -233,10 +233,10 @@ export class Tun implements Interface {
     }
     const headerBytes = this.#device.hasHeader ? VIRTIO_HEADER_BYTES : 0;
     for (let i = 0; i < this.#batched; i++) {
-      const start = this.#offsets[i]! - headerBytes;
+      const start = this.#offsets[i] - headerBytes;
       // A header that says nothing.
       if (headerBytes > 0) this.#arena.bytes.fill(0, start + VIRTIO_FLAGS, start + headerBytes);
-      const length = headerBytes + this.#lengths[i]!;
+      const length = headerBytes + this.#lengths[i];
       if (write(this.fd, this.#base + start, length) < 0) this.#writeFailed(1);
     }
     this.#batched = 0;

@@ -1,5 +1,5 @@
 /**
- * DeviceState <-> the text that answers a `get`.
+ * DeviceState <-> the text that answers a `get`: a row for each field, so that none is forgotten.
  *
  * Owns the order of the lines (wireguard-go's) and what other implementations do differently. wg(8)
  * skips keys it does not know, so ours (`tswg_version`, `debug`, `description`) may stand between the
@@ -8,7 +8,7 @@
 
 import { isZero } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
-import type { DeviceState, PeerState } from '../device/configuration.ts';
+import type { DeviceState, PeerState, Secret } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
 import type { Prefix } from '../packet/address.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
@@ -17,61 +17,6 @@ import { formatKey, parseKey } from './key.ts';
 import { parseErrno } from './response.ts';
 
 const NO_KEY = formatKey(new Uint8Array(KEY_BYTES));
-/** Only to observers. */
-const HIDDEN_KEYS = 'tswg_keys_hidden';
-const OWN_KEY = 'tswg_public_key';
-
-/** The body of the answer, for response.ts to end. `version`: of this program, one word. */
-export function formatState(state: DeviceState, version: string): string {
-  const lines: string[] = [];
-  if (state.privateKey !== null) lines.push(`private_key=${formatKey(state.privateKey)}`);
-  pushSettings(state, version, lines);
-  for (const peer of state.peers) {
-    const { presharedKey } = peer;
-    const secret = presharedKey === null ? NO_KEY : formatKey(presharedKey);
-    pushPeer(peer, [`preshared_key=${secret}`], lines);
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-/**
- * The same for an observer, who is told no key but public ones. `publicKey`: the interface's own, by
- * which its other end knows it; null when there is none.
- */
-export function formatObservedState(
-  state: DeviceState,
-  publicKey: Uint8Array | null,
-  version: string,
-): string {
-  const lines = [`${HIDDEN_KEYS}=true`];
-  if (publicKey !== null) lines.push(`${OWN_KEY}=${formatKey(publicKey)}`);
-  pushSettings(state, version, lines);
-  for (const peer of state.peers) pushPeer(peer, [], lines);
-  return `${lines.join('\n')}\n`;
-}
-
-function pushSettings(state: DeviceState, version: string, lines: string[]): void {
-  lines.push(`listen_port=${state.listenPort}`);
-  if (state.fwmark !== 0) lines.push(`fwmark=${state.fwmark}`);
-  lines.push(`tswg_version=${version}`);
-  if (state.debug) lines.push('debug=true');
-}
-
-/** `secrets`: the lines with its keys, which wireguard-go has after the name. */
-function pushPeer(peer: PeerState, secrets: readonly string[], lines: string[]): void {
-  lines.push(`public_key=${formatKey(peer.publicKey)}`, ...secrets, 'protocol_version=1');
-  // wg(8) gives up on an empty endpoint.
-  if (peer.endpoint !== null) lines.push(`endpoint=${formatEndpoint(peer.endpoint)}`);
-  lines.push(
-    `last_handshake_time_sec=${Math.floor(peer.lastHandshakeMs / 1000)}`,
-    `last_handshake_time_nsec=${Math.floor(peer.lastHandshakeMs % 1000) * 1_000_000}`,
-    `tx_bytes=${peer.txBytes}`,
-    `rx_bytes=${peer.rxBytes}`,
-    `persistent_keepalive_interval=${peer.persistentKeepalive}`,
-  );
-  if (peer.description !== '') lines.push(`description=${peer.description}`);
-  for (const prefix of peer.allowedIps) lines.push(`allowed_ip=${formatPrefix(prefix)}`);
-}
 
 /** What any user-space WireGuard says of itself. */
 export interface ReportedState extends DeviceState {
@@ -93,6 +38,225 @@ export interface ReportedState extends DeviceState {
 type Draft<T> = { -readonly [Field in keyof T]: T[Field] };
 type PeerDraft = Draft<PeerState> & { allowedIps: Prefix[] };
 type StateDraft = Draft<ReportedState> & { peers: PeerDraft[] };
+type Told = DeviceState & { readonly version: string; readonly publicKey: Uint8Array | null };
+
+type Read<T> = (draft: T, value: string, interfaceIndex?: InterfaceIndex) => void;
+
+/** A field of a state in the text. */
+interface Field<State, T> {
+  /** Its lines; none when there is nothing to say. */
+  readonly tell: (state: State) => readonly string[];
+  /** Those for an observer, who is told no key but public ones; by default the same. */
+  readonly tellObserver?: (state: State) => readonly string[];
+  /** Its keys, and what their values do to the state that is read. */
+  readonly read: Readonly<Record<string, Read<T>>>;
+}
+
+/** A row for each field, and for each secret one what an observer is told in its place. */
+type Fields<Name extends keyof State, State, Source, T> = {
+  readonly [F in Name]: F extends Secret<State> ? Required<Field<Source, T>> : Field<Source, T>;
+};
+
+/** In the order in which they are told. */
+const DEVICE_FIELDS: Fields<
+  Exclude<keyof ReportedState, 'errno' | 'handshakesAreAges'>,
+  ReportedState,
+  Told,
+  StateDraft
+> = {
+  keysAreHidden: {
+    tell: () => [],
+    tellObserver: () => ['tswg_keys_hidden=true'],
+    read: {
+      tswg_keys_hidden: (state, value) => {
+        state.keysAreHidden = value === 'true';
+      },
+    },
+  },
+  privateKey: {
+    tell: ({ privateKey }) => (privateKey === null ? [] : [`private_key=${formatKey(privateKey)}`]),
+    tellObserver: () => [],
+    read: {
+      private_key: (state, value) => {
+        state.privateKey = parseKeyOrNone(value);
+      },
+    },
+  },
+  publicKey: {
+    tell: () => [],
+    tellObserver: ({ publicKey }) =>
+      publicKey === null ? [] : [`tswg_public_key=${formatKey(publicKey)}`],
+    read: {
+      tswg_public_key: (state, value) => {
+        const publicKey = parseKeyOrNone(value);
+        if (publicKey !== null) state.publicKey = publicKey;
+      },
+      own_public_key: (state, value) => {
+        const publicKey = parseKeyOrNone(value);
+        if (publicKey !== null) state.publicKey = publicKey;
+        state.handshakesAreAges = true;
+      },
+    },
+  },
+  listenPort: {
+    tell: ({ listenPort }) => [`listen_port=${listenPort}`],
+    read: {
+      listen_port: (state, value) => {
+        state.listenPort = parsePort(value) ?? 0;
+      },
+    },
+  },
+  fwmark: {
+    tell: ({ fwmark }) => (fwmark === 0 ? [] : [`fwmark=${fwmark}`]),
+    read: {
+      fwmark: (state, value) => {
+        state.fwmark = parseDecimal(value, 0xffff_ffff) ?? 0;
+      },
+    },
+  },
+  version: {
+    tell: ({ version }) => [`tswg_version=${version}`],
+    read: {
+      tswg_version: (state, value) => {
+        state.version = value;
+      },
+    },
+  },
+  debug: {
+    tell: ({ debug }) => (debug ? ['debug=true'] : []),
+    read: {
+      debug: (state, value) => {
+        state.debug = value === 'true';
+      },
+    },
+  },
+  // Each begins with its public_key, which parseState reads.
+  peers: {
+    tell: ({ peers }) => peers.flatMap((peer) => linesOf(PEER_FIELDS, peer)),
+    tellObserver: ({ peers }) => peers.flatMap((peer) => observedLinesOf(PEER_FIELDS, peer)),
+    read: {},
+  },
+};
+
+const PEER_FIELDS: Fields<keyof PeerState, PeerState, PeerState, PeerDraft> = {
+  publicKey: { tell: ({ publicKey }) => [`public_key=${formatKey(publicKey)}`], read: {} },
+  presharedKey: {
+    tell: ({ presharedKey }) => [
+      `preshared_key=${presharedKey === null ? NO_KEY : formatKey(presharedKey)}`,
+      'protocol_version=1',
+    ],
+    tellObserver: () => ['protocol_version=1'],
+    read: {
+      preshared_key: (peer, value) => {
+        peer.presharedKey = parseKeyOrNone(value);
+      },
+    },
+  },
+  endpoint: {
+    // wg(8) gives up on an empty endpoint.
+    tell: ({ endpoint }) => (endpoint === null ? [] : [`endpoint=${formatEndpoint(endpoint)}`]),
+    read: {
+      endpoint: (peer, value, interfaceIndex) => {
+        peer.endpoint = parseEndpoint(value, interfaceIndex);
+      },
+    },
+  },
+  lastHandshakeMs: {
+    tell: ({ lastHandshakeMs }) => [
+      `last_handshake_time_sec=${Math.floor(lastHandshakeMs / 1000)}`,
+      `last_handshake_time_nsec=${Math.floor(lastHandshakeMs % 1000) * 1_000_000}`,
+    ],
+    read: {
+      last_handshake_time_sec: (peer, value) => {
+        peer.lastHandshakeMs += parseCount(value) * 1000;
+      },
+      last_handshake_time_nsec: (peer, value) => {
+        peer.lastHandshakeMs += Math.floor(parseCount(value) / 1_000_000);
+      },
+    },
+  },
+  txBytes: {
+    tell: ({ txBytes }) => [`tx_bytes=${txBytes}`],
+    read: {
+      tx_bytes: (peer, value) => {
+        peer.txBytes = parseCount(value);
+      },
+    },
+  },
+  rxBytes: {
+    tell: ({ rxBytes }) => [`rx_bytes=${rxBytes}`],
+    read: {
+      rx_bytes: (peer, value) => {
+        peer.rxBytes = parseCount(value);
+      },
+    },
+  },
+  persistentKeepalive: {
+    tell: ({ persistentKeepalive }) => [`persistent_keepalive_interval=${persistentKeepalive}`],
+    read: {
+      persistent_keepalive_interval: (peer, value) => {
+        peer.persistentKeepalive = parsePort(value) ?? 0;
+      },
+    },
+  },
+  description: {
+    tell: ({ description }) => (description === '' ? [] : [`description=${description}`]),
+    read: {
+      description: (peer, value) => {
+        peer.description = value;
+      },
+    },
+  },
+  allowedIps: {
+    tell: ({ allowedIps }) => allowedIps.map((prefix) => `allowed_ip=${formatPrefix(prefix)}`),
+    read: {
+      allowed_ip: (peer, value) => {
+        const prefix = parsePrefix(value);
+        if (prefix !== null) peer.allowedIps.push(prefix);
+      },
+    },
+  },
+};
+
+function linesOf<State, T>(
+  fields: Readonly<Record<string, Field<State, T>>>,
+  state: State,
+): string[] {
+  return Object.values(fields).flatMap(({ tell }) => tell(state));
+}
+
+function observedLinesOf<State, T>(
+  fields: Readonly<Record<string, Field<State, T>>>,
+  state: State,
+): string[] {
+  return Object.values(fields).flatMap(({ tell, tellObserver = tell }) => tellObserver(state));
+}
+
+const DEVICE_KEYS = readersOf(DEVICE_FIELDS);
+const PEER_KEYS = readersOf(PEER_FIELDS);
+
+function readersOf<State, T>(
+  fields: Readonly<Record<string, Field<State, T>>>,
+): ReadonlyMap<string, Read<T>> {
+  return new Map(Object.values(fields).flatMap(({ read }) => Object.entries(read)));
+}
+
+/** The body of the answer, for response.ts to end. `version`: of this program, one word. */
+export function formatState(state: DeviceState, version: string): string {
+  return `${linesOf(DEVICE_FIELDS, { ...state, version, publicKey: null }).join('\n')}\n`;
+}
+
+/**
+ * The same for an observer, who is told no key but public ones. `publicKey`: the interface's own, by
+ * which its other end knows it; null when there is none.
+ */
+export function formatObservedState(
+  state: DeviceState,
+  publicKey: Uint8Array | null,
+  version: string,
+): string {
+  return `${observedLinesOf(DEVICE_FIELDS, { ...state, version, publicKey }).join('\n')}\n`;
+}
 
 /**
  * Reads a whole answer to `get`, of any implementation: keys and values that make no sense are
@@ -120,9 +284,9 @@ export function parseState(text: string, interfaceIndex?: InterfaceIndex): Repor
       peer = newPeer(publicKey ?? new Uint8Array(KEY_BYTES));
       if (publicKey !== null) state.peers.push(peer);
     } else if (peer === null) {
-      readDeviceKey(state, key, value);
+      DEVICE_KEYS.get(key)?.(state, value);
     } else {
-      readPeerKey(peer, key, value, interfaceIndex);
+      PEER_KEYS.get(key)?.(peer, value, interfaceIndex);
     }
   }
   return state;
@@ -140,79 +304,6 @@ function newPeer(publicKey: Uint8Array): PeerDraft {
     allowedIps: [],
     description: '',
   };
-}
-
-function readDeviceKey(state: StateDraft, key: string, value: string): void {
-  switch (key) {
-    case 'private_key':
-      state.privateKey = parseKeyOrNone(value);
-      break;
-    case 'own_public_key': {
-      const publicKey = parseKeyOrNone(value);
-      if (publicKey !== null) state.publicKey = publicKey;
-      state.handshakesAreAges = true;
-      break;
-    }
-    case OWN_KEY: {
-      const publicKey = parseKeyOrNone(value);
-      if (publicKey !== null) state.publicKey = publicKey;
-      break;
-    }
-    case HIDDEN_KEYS:
-      state.keysAreHidden = value === 'true';
-      break;
-    case 'listen_port':
-      state.listenPort = parsePort(value) ?? 0;
-      break;
-    case 'fwmark':
-      state.fwmark = parseDecimal(value, 0xffff_ffff) ?? 0;
-      break;
-    case 'tswg_version':
-      state.version = value;
-      break;
-    case 'debug':
-      state.debug = value === 'true';
-      break;
-  }
-}
-
-function readPeerKey(
-  peer: PeerDraft,
-  key: string,
-  value: string,
-  interfaceIndex: InterfaceIndex | undefined,
-): void {
-  switch (key) {
-    case 'preshared_key':
-      peer.presharedKey = parseKeyOrNone(value);
-      break;
-    case 'endpoint':
-      peer.endpoint = parseEndpoint(value, interfaceIndex);
-      break;
-    case 'last_handshake_time_sec':
-      peer.lastHandshakeMs += parseCount(value) * 1000;
-      break;
-    case 'last_handshake_time_nsec':
-      peer.lastHandshakeMs += Math.floor(parseCount(value) / 1_000_000);
-      break;
-    case 'tx_bytes':
-      peer.txBytes = parseCount(value);
-      break;
-    case 'rx_bytes':
-      peer.rxBytes = parseCount(value);
-      break;
-    case 'persistent_keepalive_interval':
-      peer.persistentKeepalive = parsePort(value) ?? 0;
-      break;
-    case 'allowed_ip': {
-      const prefix = parsePrefix(value);
-      if (prefix !== null) peer.allowedIps.push(prefix);
-      break;
-    }
-    case 'description':
-      peer.description = value;
-      break;
-  }
 }
 
 /** null also for the zero key, by which the UAPI means none. */

@@ -47,11 +47,6 @@ function positive(errno: number): number {
   return errno;
 }
 
-/** Whether the text received so far is a whole answer. */
-export function isWholeAnswer(text: string): boolean {
-  return text.endsWith(END);
-}
-
 /**
  * The errno of an answer, of either sign, as a positive number; 0 when it succeeded, EPROTO when
  * there is none.

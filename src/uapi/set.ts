@@ -1,5 +1,5 @@
 /**
- * The lines of a `set` <-> a DeviceChange.
+ * The lines of a `set` <-> a DeviceChange: a row for each field, so that none is forgotten.
  *
  * Owns the configuration keys, ours among them, and what each takes. All lines are checked before
  * anything is returned, so that a mistake in the last one leaves nothing half done. What a change
@@ -28,12 +28,15 @@ export type SetResult =
   | { readonly error: SetError; readonly ok?: never };
 
 /** Bytes of UTF-8. */
-export const DESCRIPTION_BYTES_MAX = 255;
+const DESCRIPTION_BYTES_MAX = 255;
 
 type Draft<T> = { -readonly [Field in keyof T]: T[Field] };
 type DeviceDraft = Draft<DeviceChange> & { peers: PeerDraft[] };
 type PeerDraft = Draft<PeerChange> & { allowedIps: AllowedIpChange[] };
 
+type Value = string | number | boolean;
+
+/** What a key takes, and what it does to the change that is read. */
 interface Key<T> {
   /** What the value must be, for a person. */
   readonly expected: string;
@@ -41,49 +44,114 @@ interface Key<T> {
   readonly apply: (draft: T, value: string, interfaceIndex?: InterfaceIndex) => boolean;
 }
 
-/** A key that sets one field; `parse` returns null for a wrong value. */
-function field<T, F extends keyof T>(
+/** A field of a change in the text. */
+interface Field<Change, T> extends Key<T> {
+  readonly key: string;
+  /** The values of its lines; none when the change does not speak of it. */
+  readonly values: (change: Change) => readonly Value[];
+}
+
+/** One line; `parse` returns null for a wrong value. */
+function field<Change, T extends Change, F extends keyof Change & keyof T>(
   name: F,
+  key: string,
   expected: string,
   parse: (value: string) => NonNullable<T[F]> | null,
-): Key<T> {
+  format: (value: NonNullable<Change[F]>) => Value,
+): Field<Change, T> {
   return {
+    key,
     expected,
     apply: (draft, value) => {
       const parsed = parse(value);
       if (parsed !== null) draft[name] = parsed;
       return parsed !== null;
     },
+    values: ({ [name]: value }) => (value == null ? [] : [format(value)]),
+  };
+}
+
+/** One line, which says `true` or is not there. */
+function flag<F extends string>(
+  name: F,
+  key: string,
+): Field<{ readonly [_ in F]?: boolean }, { [_ in F]?: boolean }> {
+  return {
+    key,
+    expected: 'true',
+    apply: (draft, value) => {
+      if (value === 'true') draft[name] = true;
+      return value === 'true';
+    },
+    values: ({ [name]: value }) => (value ? [true] : []),
   };
 }
 
 const HEX_KEY = '64 hexadecimal digits';
+const same = <T extends Value>(value: T): T => value;
 
-const DEVICE_KEYS = new Map<string, Key<DeviceDraft>>([
-  ['private_key', field('privateKey', HEX_KEY, parseKey)],
-  ['listen_port', field('listenPort', 'a port, 0 to 65535', parsePort)],
-  ['fwmark', field('fwmark', 'a mark, 0 to 4294967295 or 0x0 to 0xffffffff', parseMark)],
-  ['replace_peers', field('replacePeers', 'true', parseTrue)],
-  ['debug', field('debug', 'true or false', parseBoolean)],
-]);
+/** In the order in which they are written. */
+const DEVICE_FIELDS: Readonly<
+  Record<Exclude<keyof DeviceChange, 'peers'>, Field<DeviceChange, DeviceDraft>>
+> = {
+  privateKey: field('privateKey', 'private_key', HEX_KEY, parseKey, formatKey),
+  listenPort: field('listenPort', 'listen_port', 'a port, 0 to 65535', parsePort, same),
+  fwmark: field(
+    'fwmark',
+    'fwmark',
+    'a mark, 0 to 4294967295 or 0x0 to 0xffffffff',
+    parseMark,
+    same,
+  ),
+  debug: field('debug', 'debug', 'true or false', parseBoolean, same),
+  replacePeers: flag('replacePeers', 'replace_peers'),
+};
 
-const PEER_KEYS = new Map<string, Key<PeerDraft>>([
-  ['remove', field('remove', 'true', parseTrue)],
-  ['update_only', field('updateOnly', 'true', parseTrue)],
-  ['preshared_key', field('presharedKey', HEX_KEY, parseKey)],
-  ['endpoint', { expected: 'IPv4:PORT, [IPv6]:PORT or nothing', apply: setEndpoint }],
-  ['persistent_keepalive_interval', field('persistentKeepalive', 'seconds, 0 to 65535', parsePort)],
-  ['replace_allowed_ips', field('replaceAllowedIps', 'true', parseTrue)],
-  ['allowed_ip', { expected: '[-]ADDRESS[/LENGTH]', apply: addAllowedIp }],
-  ['protocol_version', { expected: '1', apply: (_, value) => value === '1' }],
-  [
+const PEER_FIELDS: Readonly<
+  Record<Exclude<keyof PeerChange, 'publicKey'>, Field<PeerChange, PeerDraft>>
+> = {
+  remove: flag('remove', 'remove'),
+  updateOnly: flag('updateOnly', 'update_only'),
+  presharedKey: field('presharedKey', 'preshared_key', HEX_KEY, parseKey, formatKey),
+  endpoint: {
+    key: 'endpoint',
+    expected: 'IPv4:PORT, [IPv6]:PORT or nothing',
+    apply: setEndpoint,
+    values: ({ endpoint }) => {
+      if (endpoint === undefined) return [];
+      return [endpoint === null ? '' : formatEndpoint(endpoint)];
+    },
+  },
+  persistentKeepalive: field(
+    'persistentKeepalive',
+    'persistent_keepalive_interval',
+    'seconds, 0 to 65535',
+    parsePort,
+    same,
+  ),
+  replaceAllowedIps: flag('replaceAllowedIps', 'replace_allowed_ips'),
+  allowedIps: {
+    key: 'allowed_ip',
+    expected: '[-]ADDRESS[/LENGTH]',
+    apply: addAllowedIp,
+    values: ({ allowedIps }) =>
+      allowedIps.map(({ prefix, remove }) => `${remove ? '-' : ''}${formatPrefix(prefix)}`),
+  },
+  description: field(
     'description',
-    field(
-      'description',
-      `text of at most ${DESCRIPTION_BYTES_MAX} bytes without control characters`,
-      parseDescription,
-    ),
-  ],
+    'description',
+    `text of at most ${DESCRIPTION_BYTES_MAX} bytes without control characters`,
+    parseDescription,
+    formatDescription,
+  ),
+};
+
+const DEVICE_KEYS: ReadonlyMap<string, Key<DeviceDraft>> = new Map(
+  Object.values(DEVICE_FIELDS).map((row) => [row.key, row]),
+);
+const PEER_KEYS: ReadonlyMap<string, Key<PeerDraft>> = new Map<string, Key<PeerDraft>>([
+  ...Object.values(PEER_FIELDS).map((row) => [row.key, row] as const),
+  ['protocol_version', { expected: '1', apply: (_, value) => value === '1' }],
 ]);
 
 /** Names under which a key may stand, however they are mistyped. */
@@ -161,10 +229,6 @@ export function parseMark(value: string): number | null {
   return parseDecimal(value, 0xffff_ffff);
 }
 
-function parseTrue(value: string): true | null {
-  return value === 'true' ? true : null;
-}
-
 function parseBoolean(value: string): boolean | null {
   return value === 'true' || (value === 'false' ? false : null);
 }
@@ -200,40 +264,32 @@ function isUnprintable(text: string): boolean {
   return /[\p{Cc}\p{Zl}\p{Zp}]/u.test(text);
 }
 
+/** A newline in it would be read as further keys. */
+function formatDescription(text: string): string {
+  if (isUnprintable(text)) throw new Error('set: control character in description');
+  return text;
+}
+
 /**
  * The whole request for a change, the inverse of parseSet. `debug`, `description` and an endpoint
  * to forget are ours alone: other implementations refuse them.
  */
 export function writeSet(change: DeviceChange): string {
   const lines = ['set=1'];
-  const add = (key: string, value: string | number | boolean) => lines.push(`${key}=${value}`);
-  if (change.privateKey !== undefined) add('private_key', formatKey(change.privateKey));
-  if (change.listenPort !== undefined) add('listen_port', change.listenPort);
-  if (change.fwmark !== undefined) add('fwmark', change.fwmark);
-  if (change.debug !== undefined) add('debug', change.debug);
-  if (change.replacePeers) add('replace_peers', true);
-  for (const peer of change.peers) writePeer(peer, add);
+  addLines(lines, DEVICE_FIELDS, change);
+  for (const peer of change.peers) {
+    lines.push(`public_key=${formatKey(peer.publicKey)}`);
+    addLines(lines, PEER_FIELDS, peer);
+  }
   return `${lines.join('\n')}\n\n`;
 }
 
-function writePeer(peer: PeerChange, add: (key: string, value: string | number | true) => void) {
-  add('public_key', formatKey(peer.publicKey));
-  if (peer.remove) add('remove', true);
-  if (peer.updateOnly) add('update_only', true);
-  if (peer.presharedKey !== undefined) add('preshared_key', formatKey(peer.presharedKey));
-  if (peer.endpoint !== undefined) {
-    add('endpoint', peer.endpoint === null ? '' : formatEndpoint(peer.endpoint));
-  }
-  if (peer.persistentKeepalive !== undefined) {
-    add('persistent_keepalive_interval', peer.persistentKeepalive);
-  }
-  if (peer.replaceAllowedIps) add('replace_allowed_ips', true);
-  for (const { prefix, remove } of peer.allowedIps) {
-    add('allowed_ip', `${remove ? '-' : ''}${formatPrefix(prefix)}`);
-  }
-  if (peer.description !== undefined) {
-    // A newline in it would be read as further keys.
-    if (isUnprintable(peer.description)) throw new Error('set: control character in description');
-    add('description', peer.description);
+function addLines<Change, T>(
+  lines: string[],
+  fields: Readonly<Record<string, Field<Change, T>>>,
+  change: Change,
+): void {
+  for (const { key, values } of Object.values(fields)) {
+    for (const value of values(change)) lines.push(`${key}=${value}`);
   }
 }

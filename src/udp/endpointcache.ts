@@ -57,7 +57,7 @@ export class EndpointCache {
   #hash(): number {
     let hash = 0;
     for (let i = 0; i < KEY_WORDS; i++)
-      hash = Math.imul(hash ^ this.key[i]!, 0x9e3779b1) ^ (hash >>> 15);
+      hash = Math.imul(hash ^ this.key[i], 0x9e3779b1) ^ (hash >>> 15);
     return (hash ^ (hash >>> 16)) >>> 0;
   }
 
@@ -65,16 +65,16 @@ export class EndpointCache {
     // A slice for each: arrays this small live in the heap, while one buffer for all of them would
     // be memory of its own, which a flood of strangers would ask for faster than it is collected.
     const bytes = this.#keyBytes;
-    const addressLength = (bytes[0]! | (bytes[1]! << 8)) === AF_INET ? 4 : 16;
+    const addressLength = (bytes[0] | (bytes[1] << 8)) === AF_INET ? 4 : 16;
     const source = isZero(this.key, LOCAL_WORD, INTERFACE_WORD)
       ? null
       : bytes.slice(LOCAL_WORD * 4, LOCAL_WORD * 4 + addressLength);
     return new Endpoint(
       bytes.slice(4, 4 + addressLength),
-      (bytes[2]! << 8) | bytes[3]!,
-      this.key[5]! >>> 0,
+      (bytes[2] << 8) | bytes[3],
+      this.key[5] >>> 0,
       source,
-      source === null ? 0 : this.key[INTERFACE_WORD]! >>> 0,
+      source === null ? 0 : this.key[INTERFACE_WORD] >>> 0,
     );
   }
 }

@@ -14,8 +14,6 @@ import { UdpChannel, type UdpChannelOptions } from './udpchannel.ts';
 import type { SendQueue } from './udpsend.ts';
 import { openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
 
-export { RECEIVE_ROOM_BYTES } from './udpreceive.ts';
-
 export interface UdpOptions
   extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent'>,
     UdpSocketOptions {
@@ -68,10 +66,6 @@ export class Udp implements Transport {
 
   get inlets(): readonly UdpChannel[] {
     return this.sockets;
-  }
-
-  get families(): readonly (4 | 6)[] {
-    return this.sockets.map(({ family }) => family);
   }
 
   /** Whether every socket still sends segmented runs. */

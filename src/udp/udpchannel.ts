@@ -20,7 +20,7 @@ export interface UdpChannelOptions extends Pick<SendOptions, 'errors' | 'isSourc
   readonly onDrop: (reason: DropReason, packets: number) => void;
   /** Gets one line for the log when something works less well than asked. */
   readonly onNote: (note: string) => void;
-  /** Told after each read whether it left anything behind. */
+  /** Told after each read whether it left anything unread. */
   readonly gate?: Pick<Floodgate, 'wasRead'>;
 }
 

@@ -28,8 +28,6 @@ const MAX_MESSAGES = 32;
  * the buffers of one call from falling on the same lines of the processor's caches.
  */
 const SLOT_BYTES = 65_536 + 2_112;
-/** What `receive` needs free in the arena to be at its best. */
-export const RECEIVE_ROOM_BYTES = MAX_MESSAGES * SLOT_BYTES;
 
 // struct mmsghdr, in 32-bit words: name 0, namelen 2, iov 4, iovlen 6, control 8, controllen 10,
 // flags 12, len 14.
@@ -67,7 +65,7 @@ export class ReceiveQueue {
   readonly #names = new Scratch(MAX_MESSAGES * NAME_WORDS * 4);
   readonly #controls = new Scratch(MAX_MESSAGES * CONTROL_WORDS * 4);
   readonly #iovecs = new Scratch(MAX_MESSAGES * IOVEC_WORDS * 4);
-  /** Whether the last `receive` left nothing behind. */
+  /** Whether the last `receive` left nothing unread. */
   isEmpty = true;
   /** How many messages to ask for next. */
   #messages = 8;
@@ -145,7 +143,7 @@ export class ReceiveQueue {
   }
 
   #lengthOf(message: number): number {
-    return this.#headers.words[message * HEADER_WORDS + 14]!;
+    return this.#headers.words[message * HEADER_WORDS + 14];
   }
 
   /**
@@ -167,7 +165,7 @@ export class ReceiveQueue {
   /** Hands over the datagrams of one message. Returns how many they are. */
   #handOver(message: number, offset: number, sink: DatagramSink): number {
     const length = this.#lengthOf(message);
-    if ((this.#headers.words[message * HEADER_WORDS + 12]! & MSG_TRUNC) !== 0) {
+    if ((this.#headers.words[message * HEADER_WORDS + 12] & MSG_TRUNC) !== 0) {
       this.#onDrop('malformedMessage', 1);
       return 1;
     }
@@ -191,13 +189,13 @@ export class ReceiveQueue {
     const words = this.#names.words;
     const at = message * NAME_WORDS;
     const { key } = this.#endpoints;
-    key[0] = words[at]!;
+    key[0] = words[at];
     if (this.#isV4) {
-      key[1] = words[at + 1]!;
+      key[1] = words[at + 1];
       return;
     }
-    for (let i = 0; i < 4; i++) key[1 + i] = words[at + 2 + i]!;
-    key[5] = words[at + 6]!;
+    for (let i = 0; i < 4; i++) key[1 + i] = words[at + 2 + i];
+    key[5] = words[at + 6];
   }
 
   #readControl(message: number): void {
@@ -207,9 +205,9 @@ export class ReceiveQueue {
     for (let i = 6; i <= 10; i++) key[i] = 0;
     const words = this.#controls.words;
     let at = message * CONTROL_WORDS;
-    const end = at + (this.#headers.words[message * HEADER_WORDS + 10]! >> 2);
+    const end = at + (this.#headers.words[message * HEADER_WORDS + 10] >> 2);
     while (at + 4 < end) {
-      const length = words[at]!;
+      const length = words[at];
       if (length < 16) break;
       this.#readControlMessage(words, at);
       at += ((length + 7) & -8) >> 2;
@@ -221,19 +219,19 @@ export class ReceiveQueue {
     const type = words[at + 3];
     const { key } = this.#endpoints;
     if (level === SOL_UDP && type === UDP_GRO) {
-      this.#segmentSize = words[at + 4]!;
+      this.#segmentSize = words[at + 4];
     } else if (level === SOL_IP && type === IP_TOS) {
-      this.#trafficClass = words[at + 4]! & 0xff;
+      this.#trafficClass = words[at + 4] & 0xff;
     } else if (level === SOL_IPV6 && type === IPV6_TCLASS) {
-      this.#trafficClass = words[at + 4]! & 0xff;
+      this.#trafficClass = words[at + 4] & 0xff;
     } else if (level === SOL_IP && type === IP_PKTINFO) {
       // ipi_spec_dst: the address to answer from, also where the datagram was a broadcast.
-      key[6] = words[at + 5]!;
-      key[10] = words[at + 4]!;
-    } else if (level === SOL_IPV6 && type === IPV6_PKTINFO && (words[at + 4]! & 0xff) !== 0xff) {
+      key[6] = words[at + 5];
+      key[10] = words[at + 4];
+    } else if (level === SOL_IPV6 && type === IPV6_PKTINFO && (words[at + 4] & 0xff) !== 0xff) {
       // Nobody answers from a multicast address (ff00::/8).
-      for (let i = 0; i < 4; i++) key[6 + i] = words[at + 4 + i]!;
-      key[10] = words[at + 8]!;
+      for (let i = 0; i < 4; i++) key[6 + i] = words[at + 4 + i];
+      key[10] = words[at + 8];
     }
   }
 

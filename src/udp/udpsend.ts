@@ -185,9 +185,9 @@ export class SendQueue {
       this.#segmentSize[send] = length;
       this.#bytes[send] = length;
     } else {
-      this.#next[this.#last[send]!] = datagram;
-      this.#segments[send]!++;
-      this.#bytes[send]! += length;
+      this.#next[this.#last[send]] = datagram;
+      this.#segments[send]++;
+      this.#bytes[send] += length;
     }
     this.#last[send] = datagram;
   }
@@ -197,16 +197,16 @@ export class SendQueue {
     const oldest = Math.max(0, this.#sends - SEARCH_DEPTH);
     for (let send = this.#sends - 1; send >= oldest; send--) {
       if (this.#endpoints[send] !== endpoint) continue;
-      const size = this.#segmentSize[send]!;
+      const size = this.#segmentSize[send];
       const joins =
         length <= size &&
         // Nothing is no segment, it would vanish.
         length > 0 &&
         // A shorter segment is the last one.
-        this.#bytes[send] === this.#segments[send]! * size &&
+        this.#bytes[send] === this.#segments[send] * size &&
         this.#classes[send] === trafficClass &&
-        this.#segments[send]! < MAX_SEGMENTS &&
-        this.#bytes[send]! + length <= this.#maxBytes &&
+        this.#segments[send] < MAX_SEGMENTS &&
+        this.#bytes[send] + length <= this.#maxBytes &&
         !(this.#hasNarrow && size >= (this.#narrow.get(endpoint) ?? Infinity));
       return joins ? send : -1;
     }
@@ -247,16 +247,16 @@ export class SendQueue {
   }
 
   #buildSend(send: number): void {
-    if (this.#unchecked.size > 0) this.#checkSource(this.#endpoints[send]!);
+    if (this.#unchecked.size > 0) this.#checkSource(this.#endpoints[send]);
     const words = this.#headers.words;
     const at = send * HEADER_WORDS;
     const firstIovec = this.#iovecsUsed;
     this.#firstIovec[send] = firstIovec;
-    this.#buildIovecs(this.#first[send]!);
+    this.#buildIovecs(this.#first[send]);
     putAddress(words, at + 4, this.#iovecs.address + firstIovec * IOVEC_WORDS * 4);
     words[at + 6] = this.#iovecsUsed - firstIovec;
     this.#buildName(send);
-    const segmentSize = this.#segments[send]! > 1 ? this.#segmentSize[send]! : 0;
+    const segmentSize = this.#segments[send] > 1 ? this.#segmentSize[send] : 0;
     words[at + 10] = this.#buildControl(send, segmentSize) * 4;
   }
 
@@ -270,11 +270,11 @@ export class SendQueue {
     const words = this.#iovecs.words;
     let end = -1;
     let at = this.#iovecsUsed * IOVEC_WORDS;
-    for (let datagram = first; datagram >= 0; datagram = this.#next[datagram]!) {
-      const offset = this.#offsets[datagram]!;
-      const length = this.#lengths[datagram]!;
+    for (let datagram = first; datagram >= 0; datagram = this.#next[datagram]) {
+      const offset = this.#offsets[datagram];
+      const length = this.#lengths[datagram];
       if (offset === end) {
-        words[at - IOVEC_WORDS + 2]! += length;
+        words[at - IOVEC_WORDS + 2] += length;
       } else {
         putAddress(words, at, this.#base + offset);
         words[at + 2] = length;
@@ -287,7 +287,7 @@ export class SendQueue {
   }
 
   #buildName(send: number): void {
-    const { address, port, scope } = this.#endpoints[send]!;
+    const { address, port, scope } = this.#endpoints[send];
     const words = this.#names.words;
     const at = send * NAME_WORDS;
     const portWord = ((port & 0xff) << 24) | ((port >>> 8) << 16);
@@ -306,7 +306,7 @@ export class SendQueue {
     const words = this.#controls.words;
     const start = send * CONTROL_WORDS;
     let at = start;
-    const { source, sourceInterface } = this.#endpoints[send]!;
+    const { source, sourceInterface } = this.#endpoints[send];
     const isV4 = this.#family === 4;
     if (source !== null && isV4) {
       // The address alone: naming the interface too would make the kernel assume that the peer is
@@ -325,7 +325,7 @@ export class SendQueue {
     }
     if (this.#classes[send] !== 0) {
       putControl(words, at, 4, isV4 ? SOL_IP : SOL_IPV6, isV4 ? IP_TOS : IPV6_TCLASS);
-      words[at + 4] = this.#classes[send]!;
+      words[at + 4] = this.#classes[send];
       at += 6;
     }
     if (segmentSize > 0) {
@@ -338,21 +338,21 @@ export class SendQueue {
 
   /** A send was refused: tries what may help against this error, and counts what is lost. */
   #resolve(send: number, error: number): void {
-    const segments = this.#segments[send]!;
+    const segments = this.#segments[send];
     if (segments > 1 && (error === EIO || error === EINVAL || error === EMSGSIZE)) {
-      const endpoint = this.#endpoints[send]!;
+      const endpoint = this.#endpoints[send];
       const source = endpoint.source;
       const lost = this.#sendSingly(send);
       if (error === EIO) {
         this.#stopSegmenting();
       } else if (lost < segments && endpoint.source === source) {
         // Neither the remote nor the local address was at fault, so it was the size.
-        this.#narrow.set(endpoint, this.#segmentSize[send]!);
+        this.#narrow.set(endpoint, this.#segmentSize[send]);
         this.#hasNarrow = true;
       }
       return;
     }
-    const segmentSize = segments > 1 ? this.#segmentSize[send]! : 0;
+    const segmentSize = segments > 1 ? this.#segmentSize[send] : 0;
     const lasting = this.#mayRetry(send, error, segmentSize) ? this.#sendAgain(send) : error;
     if (lasting !== 0) this.#drop(lasting, segments);
   }
@@ -365,7 +365,7 @@ export class SendQueue {
 
   /** Whether sending once more can do better; forgets the source address if it may be the cause. */
   #mayRetry(send: number, error: number, segmentSize: number): boolean {
-    const endpoint = this.#endpoints[send]!;
+    const endpoint = this.#endpoints[send];
     // An ICMP error that was waiting on the socket is reported once, whatever is sent.
     if (error === ECONNREFUSED) return true;
     if (endpoint.source === null) return false;
@@ -384,15 +384,15 @@ export class SendQueue {
   /** Sends the datagrams of a segmented send one by one. Returns how many were lost. */
   #sendSingly(send: number): number {
     const iovecs = this.#iovecs.words;
-    const iovec = this.#firstIovec[send]! * IOVEC_WORDS;
+    const iovec = this.#firstIovec[send] * IOVEC_WORDS;
     const headers = this.#headers.words;
     const at = send * HEADER_WORDS;
     headers[at + 6] = 1;
     headers[at + 10] = this.#buildControl(send, 0) * 4;
     let lost = 0;
-    for (let datagram = this.#first[send]!; datagram >= 0; datagram = this.#next[datagram]!) {
-      putAddress(iovecs, iovec, this.#base + this.#offsets[datagram]!);
-      iovecs[iovec + 2] = this.#lengths[datagram]!;
+    for (let datagram = this.#first[send]; datagram >= 0; datagram = this.#next[datagram]) {
+      putAddress(iovecs, iovec, this.#base + this.#offsets[datagram]);
+      iovecs[iovec + 2] = this.#lengths[datagram];
       let error = this.#sendAgain(send);
       const mayRetry =
         error === EAGAIN
@@ -435,9 +435,9 @@ function putControl(
 
 /** Four bytes of an address as they lie in memory. */
 function loadWord(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
 }
 
 function isLinkLocal(address: Uint8Array): boolean {
-  return address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;
+  return address[0] === 0xfe && (address[1] & 0xc0) === 0x80;
 }

@@ -81,7 +81,7 @@ export function formatValue(value: number, unit: Unit): string {
   });
 }
 
-export function formatRatio(ratio: number): string {
+function formatRatio(ratio: number): string {
   return `${ratio.toFixed(2)}x`;
 }
 

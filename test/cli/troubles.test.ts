@@ -8,7 +8,7 @@ import { formatStats, parseStats, type ReportedTrouble } from '../../src/uapi/st
 /** As it arrives in `tswg`. */
 function reported(trouble: AnyDeviceTrouble | PeerTrouble): ReportedTrouble {
   const told = formatStats({ facts: {}, counters: {}, troubles: [trouble], peers: [] });
-  return parseStats(answer(told)).troubles[0]!;
+  return parseStats(answer(told)).troubles[0];
 }
 
 const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [

@@ -71,10 +71,10 @@ describe('an answer that takes time', () => {
     slow.write(`${GET}${UPGRADE}`);
     await sleep(20);
     expect([slow.text, settles.length]).toEqual(['', 1]);
-    settles[0]!();
+    settles[0]();
     await eventually(() => settles.length === 2, 'the next requests');
     expect(slow.text).toBe(`${DONE}${'operation=get\nerrno=0\n\n'.repeat(2)}`);
-    settles[1]!();
+    settles[1]();
     await eventually(() => slow.text.endsWith(DONE), 'the last answer');
     slow.destroy();
   });
@@ -86,7 +86,7 @@ describe('an answer that takes time', () => {
     await eventually(() => settles.length === 1, 'the request');
     await sleep(1_500);
     expect(slow.closed).toBe(false);
-    settles[0]!();
+    settles[0]();
     await eventually(() => slow.text === DONE, 'the answer');
     expect(slow.closed).toBe(false);
     await eventually(() => slow.closed, 'the end of a connection in which nothing moves');
@@ -98,7 +98,7 @@ describe('an answer that takes time', () => {
     slow.end(UPGRADE);
     await eventually(() => settles.length === 1, 'the request');
     await sleep(20);
-    settles[0]!();
+    settles[0]();
     await eventually(() => slow.closed, 'the end');
     expect(slow.text).toBe(DONE);
   });
@@ -108,7 +108,7 @@ describe('an answer that takes time', () => {
     const slow = open();
     slow.write(`${UPGRADE}nonsense\n`);
     await eventually(() => settles.length === 1, 'the request');
-    settles[0]!();
+    settles[0]();
     await eventually(() => slow.closed, 'the end');
     expect(slow.text).toBe(DONE);
   });
@@ -177,7 +177,7 @@ describe('a server that leaves', () => {
     await eventually(() => settles.length === 2, 'the requests');
     deaf.pause();
     server.leave();
-    settles[0]!('x'.repeat(4 << 20));
+    settles[0]('x'.repeat(4 << 20));
     await sleep(0);
     const begun = performance.now();
     await Promise.all([
@@ -185,7 +185,7 @@ describe('a server that leaves', () => {
       eventually(() => early.closed, 'the end of the early one'),
     ]);
     expect(performance.now() - begun).toBeGreaterThan(900);
-    settles[1]!();
+    settles[1]();
     await sleep(0);
     deaf.destroy();
     rmSync(server.file.path);

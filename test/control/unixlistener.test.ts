@@ -96,8 +96,8 @@ describe('without a free descriptor', () => {
     for (let round = 0; round < 3; round++) {
       connectSome(1);
       await eventually(() => taken.length === 1, `connection ${round}`);
-      clients[round]!.destroy();
-      taken[0]!.end();
+      clients[round].destroy();
+      taken[0].end();
       await eventually(() => taken.length === 0, `its end ${round}`);
       expect(system.free).toBe(0);
     }

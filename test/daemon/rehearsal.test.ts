@@ -78,7 +78,11 @@ describeInNamespace('rehearsal', () => {
     let ends = 0;
     const off = { ...options, warm: false, onEnd: () => ends++ };
     const none = openRehearsal(off, (line) => said.push(line));
-    expect([none, ends, said]).toEqual([undefined, 1, ['No rehearsal of the packet path: it was switched off']]);
+    expect([none, ends, said]).toEqual([
+      undefined,
+      1,
+      ['No rehearsal of the packet path: it is switched off'],
+    ]);
     expectNothingLeft();
   });
 });

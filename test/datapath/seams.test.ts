@@ -116,14 +116,18 @@ describe('two paths joined in one process', () => {
 
   it('show their sides by their own words', () => {
     const [left] = join();
-    const offload = DAEMON_METRICS.find(({ name }) => name === 'offload');
-    const shown = () =>
-      offload !== undefined && 'read' in offload
-        ? offload.read({ path: left.path } as DaemonSubject)
-        : undefined;
-    expect(shown()).toBe('interface no, line no');
+    left.line.errors.set('full', 3);
+    left.program.errors.set('gone', 1);
+    const shown = (name: string) => {
+      const metric = DAEMON_METRICS.find((one) => one.name === name)!;
+      const subject = { path: left.path } as DaemonSubject;
+      return 'readEach' in metric ? [...metric.readEach(subject)] : metric.read(subject);
+    };
+    expect(shown('offload')).toBe('interface no, line no');
+    // Their errors are none of those that UDP and TUN have rows for.
+    expect([shown('udp'), shown('tun')]).toEqual([[], []]);
     left.path.detachTransport();
-    expect(shown()).toBe('interface no');
+    expect(shown('offload')).toBe('interface no');
     expect(left.path.guardFact).toBe('none');
   });
 
@@ -187,7 +191,8 @@ describe('a transport over the routes of a machine', () => {
   });
 
   it('is asked only while the interface is in the same network, and one without routes never', () => {
-    for (const [left, right] of [join({ link: 7 }), join()]) {
+    // Of a route that there is not, too, it says 0.
+    for (const [left, right] of [join({ link: 7 }), join({ link: 0 }), join()]) {
       if (left.line.outgoingLink === undefined) left.path.setLink(7);
       left.program.outbox.push(left.packet(right));
       left.path.readInterface();

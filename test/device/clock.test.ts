@@ -27,7 +27,7 @@ function acquainted() {
 function renew(world: World, from: Site, to: Site): void {
   world.run(REKEY_AFTER_TIME_MS + 61 * SECOND);
   const before = to.delivered.length;
-  from.send(from.endpoint.sameRemote(world.sites[0]!.endpoint) ? A_TO_B() : B_TO_A());
+  from.send(from.endpoint.sameRemote(world.sites[0].endpoint) ? A_TO_B() : B_TO_A());
   world.run(SECOND);
   expect(to.delivered.length, 'the packet arrives').toBe(before + 1);
 }
@@ -114,7 +114,7 @@ describe('a peer that forgot its timestamps and whose clock was set back by a ye
     expect(lines).toEqual([
       expect.stringMatching(/Refused its initiations from 192\.0\.2\.2:51820.*clock set back\?$/),
     ]);
-    expect(a.device.stats(world.now).peers[0]!.troubles).toEqual([
+    expect(a.device.stats(world.now).peers[0].troubles).toEqual([
       { code: 'staleTimestamps', initiations: initiations.length },
     ]);
   });
@@ -128,7 +128,7 @@ describe('a peer that forgot its timestamps and whose clock was set back by a ye
     world.run(SECOND);
     expect(again.delivered).toHaveLength(1);
     expect(a.delivered.at(-1)![23]).toBe(8);
-    expect(a.device.stats(world.now).peers[0]!.troubles).toEqual([]);
+    expect(a.device.stats(world.now).peers[0].troubles).toEqual([]);
     // One that was doubled by the network is not worth a line.
     world.inject(again, a, again.sent(INITIATION).at(-1)!.bytes);
     world.run(SECOND);

@@ -205,12 +205,12 @@ describe('a successor', () => {
         other.configure(change);
         other.device.takeOver(received, memories);
         expect(counted(other), at).toEqual(counted(a));
-        const { txBytes, rxBytes, lastHandshakeMs } = a.device.state().peers[0]!;
+        const { txBytes, rxBytes, lastHandshakeMs } = a.device.state().peers[0];
         const [known] = other.device.state().peers;
         expect(known, at).toMatchObject({ txBytes, rxBytes, lastHandshakeMs });
-        const { isCalling, sessions: held } = handover.peers[0]!;
+        const { isCalling, sessions: held } = handover.peers[0];
         const passedOn = other.device.handOver(world.now);
-        expect(passedOn.peers[0]!.isCalling).toBe(false);
+        expect(passedOn.peers[0].isCalling).toBe(false);
         if (isCalling) expect(withoutCall(passedOn), at).toEqual(withoutCall(handover));
         else expect(passedOn, at).toEqual(handover);
         sessions += held.length;
@@ -339,10 +339,10 @@ describe('a Device that handed over', () => {
     a.turn(() => expect(a.device.takeBack(world.now)).toBe(1));
     expect(old.isWiped).toBe(true);
     expect(a.device.core.indices.lookup(old.localIndex)).toBeUndefined();
-    expect(a.device.stats(world.now).peers[0]!.counters).toEqual({
-      ...stats.peers[0]!.counters,
-      bytes_sent: stats.peers[0]!.counters.bytes_sent! + INITIATION_BYTES,
-      initiations_sent: stats.peers[0]!.counters.initiations_sent! + 1,
+    expect(a.device.stats(world.now).peers[0].counters).toEqual({
+      ...stats.peers[0].counters,
+      bytes_sent: stats.peers[0].counters.bytes_sent! + INITIATION_BYTES,
+      initiations_sent: stats.peers[0].counters.initiations_sent! + 1,
     });
     a.send(A_TO_B(2));
     world.run(100);

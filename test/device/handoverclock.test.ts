@@ -73,7 +73,7 @@ describe('timers', () => {
     world.run(SECOND);
     const successor = handOver(world, a);
     world.run(60 * SECOND);
-    const received = b.sent(DATA).slice(-2)[0]!.at + world.latencyMs;
+    const received = b.sent(DATA).slice(-2)[0].at + world.latencyMs;
     // The second packet came while the first acknowledgement was due.
     expect(successor.sent(DATA).map(({ at }) => at - received)).toEqual([
       KEEPALIVE_TIMEOUT_MS,

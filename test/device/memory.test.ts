@@ -123,7 +123,7 @@ describe('a restarted Device', () => {
     for (const memories of [a.device.memories(), []]) {
       const { successor } = succeed(
         world,
-        world.sites.at(-1) === b ? a : world.sites[1]!,
+        world.sites.at(-1) === b ? a : world.sites[1],
         b,
         memories,
       );

@@ -76,8 +76,8 @@ describe('what a Device tells', () => {
     const { counters, peers } = a.device.stats(world.now);
     const prefixes = ['10.20.0.0/24', 'fd20::/64'];
     expect(counters).toMatchObject({ peers: 1, allowed_ips: prefixes.length, cookies_sent: 0 });
-    expect(peers[0]!.facts).toEqual({ description: 'site B', endpoint: '192.0.2.2:51820' });
-    expect(peers[0]!.counters).toMatchObject({
+    expect(peers[0].facts).toEqual({ description: 'site B', endpoint: '192.0.2.2:51820' });
+    expect(peers[0].counters).toMatchObject({
       // An initiation, a packet, and the answer to data that none follows: none of ours did.
       bytes_sent: 148 + (32 + 48) + 32,
       bytes_received: 92 + (32 + 48),
@@ -96,7 +96,7 @@ describe('what a Device tells', () => {
     const { world, a, b } = pair();
     a.device.core.drop(reason, a.record(b), null, 3);
     const { counters, peers } = a.device.stats(world.now);
-    for (const part of [counters, peers[0]!.counters]) {
+    for (const part of [counters, peers[0].counters]) {
       const dropped = Object.entries(part).filter(([name]) => name.startsWith('drop_'));
       expect(dropped).toEqual([[`drop_${reason}`, 3]]);
     }
@@ -109,7 +109,7 @@ function* troubledTalk(seed: number): Generator<Site[]> {
   const dice = new Uint8Array(1);
   const below = (count: number) => {
     world.random(dice);
-    return dice[0]! % count;
+    return dice[0] % count;
   };
   world.filter = () => below(6) > 0;
   for (let step = 0; step < 300; step++) {
@@ -136,7 +136,7 @@ describe('while time passes', () => {
     for (const sites of troubledTalk(seed)) {
       for (const [index, site] of sites.entries()) {
         const { counters, peers } = site.device.stats(site.world.now);
-        const parts = { device: counters, peer: peers[0]!.counters };
+        const parts = { device: counters, peer: peers[0].counters };
         for (const [scope, part] of Object.entries(parts)) {
           for (const [name, count] of Object.entries(part)) {
             const key = `${index} ${scope} ${name}`;

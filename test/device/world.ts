@@ -192,7 +192,7 @@ export class Site {
 }
 
 /** Whom a Device expects to hear from; what it forgets without having expected it is an error. */
-export class GuestList implements Doorkeeper {
+class GuestList implements Doorkeeper {
   readonly indices: number[] = [];
   /** As `address:port`, one for each peer that is there. */
   readonly places: string[] = [];

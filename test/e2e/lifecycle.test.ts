@@ -3,6 +3,7 @@ import { Capture } from '../lab/capture.ts';
 import { type Child, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { firstPing, ping } from '../lab/probes.ts';
+import { compiledProgram } from '../lab/repository.ts';
 import { describeInLab, describeOnBothPaths, withLab } from '../lab/suite.ts';
 import { transfer } from '../lab/transfer.ts';
 import { buildPair, INNER, OUR_DAEMON, TUNNEL_PORT, waitForControl } from '../lab/tunnel.ts';
@@ -110,6 +111,31 @@ describeOnBothPaths('a running tunnel', ['wg', 'tcpdump'], (env) => {
       await inside.ip('link delete wg0');
       expect(await left.daemon.exited).toBe(0);
       await expectNoTrace(left.host);
+    }));
+});
+
+describeInLab('a tunnel on a machine that is not at its best', ['wg'], () => {
+  it('works in the event loop of a Node.js that lacks what our own takes, and says so', () => {
+    const preload = compiledProgram('test/lab/withoutmetrics.ts');
+    return withLab({ NODE_OPTIONS: `--import ${preload}` }, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      await firstPing(left.host, RIGHT);
+      const report = await transfer(left.host, right.host, LEFT, 500_000);
+      expect(report.receivedDigest).toBe(report.sentDigest);
+      const line = "Packets wait in Node's own event loop: this Node.js has no uv_metrics_info";
+      for (const { daemon } of [left, right]) {
+        expect(daemon.stderr).toContain(line);
+        expect(await daemon.stop()).toBe(0);
+      }
+    });
+  });
+
+  it('works without keeping caches warm, where that is switched off', () =>
+    withLab({ TSWG_WARM: '0' }, async (lab) => {
+      const { left } = await buildPair(lab);
+      await firstPing(left.host, RIGHT);
+      expect(left.daemon.stderr).toContain('No rehearsal: it was switched off');
+      expect((await ping(left.host, RIGHT)).received).toBe(1);
     }));
 });
 

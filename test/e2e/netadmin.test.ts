@@ -47,7 +47,7 @@ describeInLab('a daemon in other hands, over route netlink', ['unshare', 'nsente
       });
       await waitForControl(host, 'wg0', daemon);
       const said = () => readFileSync(output, 'utf8');
-      await host.run('kill', ['-CONT', /probed process (\d+)/.exec(said())![1]!]);
+      await host.run('kill', ['-CONT', /probed process (\d+)/.exec(said())![1]]);
       const line = () => /^network (\{.*\})$/m.exec(said())?.[1];
       const outcomes = JSON.parse(await waitFor(line, 'the network’s changes', 20_000));
       expect(Object.keys(outcomes).length).toBeGreaterThan(15);

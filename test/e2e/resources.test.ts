@@ -187,7 +187,7 @@ describeInLab('a machine that was suspended for longer than a session lasts', ['
       const { host, daemon } = left;
       await firstPing(host, RIGHT);
       await host.run('kill', ['-WINCH', `${await counted(host, 'pid')}`]);
-      await daemon.waitForOutput(/ERROR: .* Resumed after 200 s of suspend: /);
+      await daemon.waitForOutput(/ERROR: .* Resumed after 200 s of suspension: /);
       // The keepalive that was due meanwhile asks for a session already.
       expect((await ping(host, RIGHT, { count: 3, intervalMs: 50 })).received).toBe(3);
       expect(await counted(host, 'handshakes completed')).toBe(2);

@@ -20,7 +20,13 @@ import {
   INNER,
   waitForControl,
 } from '../lab/tunnel.ts';
-import { PERMITTED, type Report, VICTIM_SOCKET, VICTIM_STATES } from './sandboxprobe.ts';
+import {
+  PERMITTED,
+  type Report,
+  VICTIM_OBSERVING,
+  VICTIM_SOCKET,
+  VICTIM_STATES,
+} from './sandboxprobe.ts';
 
 const SOCKET = '/var/run/wireguard/wg0.sock';
 const RIGHT = INNER[4][1];
@@ -348,9 +354,10 @@ async function placeVictims(host: Host): Promise<() => Promise<boolean>> {
   const script = `mkdir -p /run/wireguard
     mount -t tmpfs -o mode=755 tmpfs /var/lib
     mkdir -p -m 700 /var/lib/tswg ${VICTIM_STATES}
-    echo state >${VICTIM_STATES}/state; echo socket >${VICTIM_SOCKET}`;
+    mkdir -p ${path.dirname(VICTIM_OBSERVING)}
+    echo state >${VICTIM_STATES}/state; echo socket | tee ${VICTIM_OBSERVING} >${VICTIM_SOCKET}`;
   await host.run('sh', ['-euc', script]);
-  const describe = `cat ${VICTIM_SOCKET} ${VICTIM_STATES}/*; ls -A ${VICTIM_STATES}; ls -A /run`;
+  const describe = `cat ${VICTIM_SOCKET} ${VICTIM_OBSERVING} ${VICTIM_STATES}/*; ls -A ${VICTIM_STATES}; ls -A /run`;
   const before = (await host.sh(describe)).stdout;
   return async () => (await host.sh(describe)).stdout === before;
 }

@@ -38,9 +38,10 @@ export interface Report {
 
 /** Of the tests' files: what belongs to others. */
 export const VICTIM_SOCKET = '/run/wireguard/victim.sock';
+export const VICTIM_OBSERVING = '/run/tswg/victim.observe';
 export const VICTIM_STATES = '/var/lib/tswg/victim';
 /** A datagram socket of a service's, by this variable. */
-export const VICTIM_SERVICE = 'TSWG_PROBE_SERVICE';
+const VICTIM_SERVICE = 'TSWG_PROBE_SERVICE';
 
 const library = koffi.load(null);
 const bind = (name: string, ...parameters: string[]) => library.func(name, 'int', parameters);
@@ -129,6 +130,7 @@ function attempts(): Record<string, Attempt> {
     terminal: [ioctl, 0, TIOCSTI, address],
     'another interface': [ioctl, any, SIOCSIFFLAGS, address],
     'another’s socket': [unlink, VICTIM_SOCKET],
+    'another’s observing socket': [unlink, VICTIM_OBSERVING],
     'another’s socket by folder': [unlinkat, AT_FDCWD, VICTIM_SOCKET, 0],
     ...stateAttempts(),
     ...serviceAttempts(),
@@ -286,7 +288,7 @@ export function tryNow(when: Report['when']): void {
 }
 
 /** Has the starter hear these words, of a daemon that is not itself any more. */
-export function tellStarter(words: string): void {
+function tellStarter(words: string): void {
   const fd = findDescriptor(
     (one) =>
       getIntOption(one, SOL_SOCKET, SO_DOMAIN) === AF_UNIX &&

@@ -35,7 +35,7 @@ export interface RunningTarget {
 }
 
 /** Something that must hold did not. */
-export class Broken extends Error {}
+class Broken extends Error {}
 
 export function holds(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Broken(what);

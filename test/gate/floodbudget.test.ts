@@ -40,7 +40,7 @@ class Board extends FloodBoard {
   }
 
   override arrived(traffic: number): number {
-    return this.came[traffic]!;
+    return this.came[traffic];
   }
 
   override get droppedBuffers(): number {
@@ -80,11 +80,11 @@ function period({
 }: Period = {}): void {
   clock.now += ms;
   for (const [name, count] of Object.entries(came))
-    board.came[TRAFFIC[name as keyof typeof TRAFFIC]]! += count;
+    board.came[TRAFFIC[name as keyof typeof TRAFFIC]] += count;
   gate.turned(strangers, strangersMs, strangersMs + sessionsMs, clock.now);
 }
 
-const strangersShare = (): number => board.shares[TRAFFIC.strangersCall]!;
+const strangersShare = (): number => board.shares[TRAFFIC.strangersCall];
 const FLOOD = { strangersCall: 100_000 };
 
 /** Shut, with a flood of calls that is let in no faster than before. */
@@ -172,7 +172,7 @@ describe('what strangers get', () => {
     let left: number[] = [];
     for (let i = 0; i < 150; i++) {
       const kind = kinds[(i / 3) % kinds.length] ?? null;
-      const passed = kind === null ? 0 : 1_000 * board.shares[TRAFFIC[kind]]!;
+      const passed = kind === null ? 0 : 1_000 * board.shares[TRAFFIC[kind]];
       const came = kind === null ? {} : { [kind]: 1_000 };
       period({ strangers: passed, strangersMs: COST_MS * passed, sessionsMs: 50, came });
       left = [...left, passed].slice(-30);

@@ -85,9 +85,7 @@ function receive(): number {
 function counted(from: string, bytes: Uint8Array, count = 1): Partial<Record<Class, number>> {
   const before = NAMES.map((name) => board.arrived(TRAFFIC[name]));
   send(from, bytes, count);
-  const entries = NAMES.map(
-    (name, i) => [name, board.arrived(TRAFFIC[name]) - before[i]!] as const,
-  );
+  const entries = NAMES.map((name, i) => [name, board.arrived(TRAFFIC[name]) - before[i]] as const);
   return Object.fromEntries(entries.filter(([, difference]) => difference > 0));
 }
 

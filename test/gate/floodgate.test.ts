@@ -67,7 +67,7 @@ interface Shot {
 }
 
 /** Sends the bytes from an address of loopback to the victim; alike ones may arrive as one run. */
-function send(from: string, bytes: Uint8Array, { count = 1, sender = others[0]! }: Shot = {}) {
+function send(from: string, bytes: Uint8Array, { count = 1, sender = others[0] }: Shot = {}) {
   const source = parseAddress(from)!;
   const target = parseAddress(from.includes(':') ? '::1' : '127.0.0.1')!;
   const endpoint = new Endpoint(target, victim.port, 0, source, 0);
@@ -259,7 +259,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     // Another port of that address is not the peer's, nor is another address.
     let neighbours = 0;
     for (let i = 0; i < 400; i++) {
-      neighbours += passes('127.0.0.6', initiation(), { sender: others[0]! });
+      neighbours += passes('127.0.0.6', initiation(), { sender: others[0] });
     }
     expect(neighbours).toBeLessThan(300);
   });

@@ -158,7 +158,7 @@ describe('contents', () => {
       ...rest,
       device: { ...device, peers: [{ ...one!, deadlines }] },
     });
-    expect(decodeContents(encoded)!.device.peers[0]!.deadlines).toEqual({ newHandshake: 15 });
+    expect(decodeContents(encoded)!.device.peers[0].deadlines).toEqual({ newHandshake: 15 });
   });
 
   it('has no key in its text', () => {
@@ -203,7 +203,7 @@ describe('bytes that are no contents', () => {
   function lengthened(): Uint8Array {
     const encoded = join({ format: 2, device: {} }, new Uint8Array());
     expect(decodeContents(encoded)).not.toBeNull();
-    encoded[0]!++;
+    encoded[0]++;
     return encoded;
   }
 
@@ -239,7 +239,7 @@ describe('bytes that are no contents', () => {
         const encoded = encodeContents(some);
         const { json } = split(encoded);
         // Where a change matters more often than in the replay windows.
-        encoded[place % (4 + new TextEncoder().encode(json).length)]! ^= flip;
+        encoded[place % (4 + new TextEncoder().encode(json).length)] ^= flip;
         const decoded = decodeContents(encoded);
         for (const { publicKey, sessions } of decoded?.device.peers ?? []) {
           expect(publicKey).toHaveLength(32);
@@ -323,7 +323,7 @@ describe('contents of another version', () => {
         ...{ at: 0, privateKey: null, isUp: false, mtu: 1420, drops: {}, counts: {} },
         peers: [
           {
-            publicKey: example().device.peers[0]!.publicKey,
+            publicKey: example().device.peers[0].publicKey,
             presharedKey: null,
             ...{ sessions: [], staged: [], source: null, sourceInterface: 0 },
             ...{ deadlines: {}, isCalling: false, attempts: 0 },
@@ -342,7 +342,7 @@ describe('contents of another version', () => {
       const decoded = rewritten((json) => {
         delete json.device.peers[0].sessions[0][name];
       });
-      expect(decoded!.device.peers[0]!.sessions).toEqual([example().device.peers[0]!.sessions[1]]);
+      expect(decoded!.device.peers[0].sessions).toEqual([example().device.peers[0].sessions[1]]);
     },
   );
 
@@ -356,7 +356,7 @@ describe('contents of another version', () => {
       ];
     });
     expect(decoded!.device.peers).toHaveLength(1);
-    expect(decoded!.device.peers[0]!.sessions).toEqual([example().device.peers[0]!.sessions[1]]);
+    expect(decoded!.device.peers[0].sessions).toEqual([example().device.peers[0].sessions[1]]);
   });
 
   it('has no staged packet and no source that is no hexadecimal', () => {
@@ -384,7 +384,7 @@ describe('contents by somebody else', () => {
     const decoded = rewritten((json) => {
       json.device.peers[0].sessions[0][name] = value;
     });
-    expect(decoded!.device.peers[0]!.sessions).toEqual([example().device.peers[0]!.sessions[1]]);
+    expect(decoded!.device.peers[0].sessions).toEqual([example().device.peers[0].sessions[1]]);
   });
 
   it('has harmless values for numbers that cannot be', () => {

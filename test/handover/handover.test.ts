@@ -426,7 +426,7 @@ describe('the new side', () => {
     const [here, there] = socketPair();
     const takeover = new Takeover(there);
     const called = receiveDescriptors(here, 1_000);
-    const channel = new Channel(called.kind === 'message' ? called.fds[0]! : -1);
+    const channel = new Channel(called.kind === 'message' ? called.fds[0] : -1);
     if (word !== '') channel.send(new TextEncoder().encode(word), [], 100);
     else channel.close();
     expect(() => takeover.begin(1, '1')).toThrow(message);

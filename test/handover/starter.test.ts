@@ -29,7 +29,9 @@ let folder: string;
 let sockets: string;
 let states: string;
 let log: string;
+let observers: string;
 let controlFd: number;
+let observeFd: number;
 let logFd: number;
 let starter: Starter | undefined;
 
@@ -38,22 +40,28 @@ beforeEach(() => {
   sockets = join(folder, 'sockets');
   states = join(folder, 'states');
   log = join(folder, 'log');
+  observers = join(folder, 'observers');
   mkdirSync(sockets);
+  mkdirSync(observers);
   mkdirSync(join(states, 'wg0'), { recursive: true });
   // What is compared is the file, of whatever kind.
   writeFileSync(pathOf('wg0'), 'ours');
   controlFd = open(pathOf('wg0'), O_PATH | O_CLOEXEC);
+  writeFileSync(observedAt('wg0'), 'observed');
+  observeFd = open(observedAt('wg0'), O_PATH | O_CLOEXEC);
   logFd = openSync(log, 'a');
 });
 afterEach(() => {
   starter?.close(true);
   starter = undefined;
   closeSync(controlFd);
+  closeSync(observeFd);
   closeSync(logFd);
   rmSync(folder, { recursive: true });
 });
 
 const pathOf = (name: string) => join(sockets, `${name}.sock`);
+const observedAt = (name: string) => join(observers, `${name}.observe`);
 const written = () => readFileSync(log, 'utf8');
 
 function begin(
@@ -66,6 +74,7 @@ function begin(
     env: { PATH: process.env.PATH, LC_ALL: 'C' },
     remains: {
       ...{ name: 'wg0', index: NO_INDEX, socketDirectory: sockets, controlFd },
+      observing: { name: 'wg0', directory: observers, fd: observeFd },
       ...{ stateDirectory: states, log: { fd: logFd, tag: '<30>tswgd: ' } },
       ...changes,
     },
@@ -84,9 +93,10 @@ function end(isSucceeded: boolean): void {
 }
 
 describe('at the end of a daemon, its starter', () => {
-  it('removes the control socket, and the folder of a state that is gone', async () => {
+  it('removes the sockets, and the folder of a state that is gone', async () => {
     begin();
     end(false);
+    await eventually(() => !existsSync(observedAt('wg0')), 'the observing socket is removed');
     await eventually(() => !existsSync(pathOf('wg0')), 'the socket is removed');
     await eventually(() => !existsSync(join(states, 'wg0')), 'the folder is removed');
     expect(written()).toBe('');
@@ -107,7 +117,24 @@ describe('at the end of a daemon, its starter', () => {
     end(true);
     await eventually(() => !isWaiting(), 'its end');
     expect(existsSync(pathOf('wg0'))).toBe(true);
+    expect(existsSync(observedAt('wg0'))).toBe(true);
     expect(existsSync(join(states, 'wg0'))).toBe(true);
+  });
+
+  it('leaves the observing socket of another daemon that has taken its place', async () => {
+    rmSync(observedAt('wg0'));
+    writeFileSync(observedAt('wg0'), 'another');
+    begin();
+    end(false);
+    await eventually(() => !existsSync(pathOf('wg0')), 'the control socket is removed');
+    expect(readFileSync(observedAt('wg0'), 'utf8')).toBe('another');
+  });
+
+  it('leaves a file of the observing socket’s name where there is none', async () => {
+    begin({ observing: undefined });
+    end(false);
+    await eventually(() => !existsSync(pathOf('wg0')), 'the control socket is removed');
+    expect(existsSync(observedAt('wg0'))).toBe(true);
   });
 
   it('leaves the socket of another daemon that has taken its place', async () => {
@@ -121,13 +148,26 @@ describe('at the end of a daemon, its starter', () => {
 });
 
 describe('when the interface was renamed, a starter', () => {
-  it('gives socket and state its name', async () => {
+  it('gives sockets and state its name', async () => {
     begin({ index: LOOPBACK_INDEX }).rename();
     await eventually(() => !existsSync(pathOf('wg0')), 'the socket has another name');
     expect(readFileSync(pathOf('lo'), 'utf8')).toBe('ours');
+    await eventually(() => !existsSync(observedAt('wg0')), 'so has the observing one');
+    expect(readFileSync(observedAt('lo'), 'utf8')).toBe('observed');
     await eventually(() => existsSync(join(states, 'lo')), 'so has the state');
     end(false);
     await eventually(() => !existsSync(pathOf('lo')), 'the socket is removed');
+    expect(existsSync(observedAt('lo'))).toBe(false);
+  });
+
+  it('leaves the observing socket its name where the new one is taken, and knows it to the end', async () => {
+    writeFileSync(observedAt('lo'), 'another');
+    begin({ index: LOOPBACK_INDEX }).rename();
+    await eventually(() => existsSync(join(states, 'lo')), 'the state has another name');
+    expect(readFileSync(observedAt('wg0'), 'utf8')).toBe('observed');
+    end(false);
+    await eventually(() => !existsSync(observedAt('wg0')), 'it is removed');
+    expect(readFileSync(observedAt('lo'), 'utf8')).toBe('another');
   });
 
   it.each([

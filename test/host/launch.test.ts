@@ -172,16 +172,20 @@ describe('what the starter gives', () => {
     const env: Record<string, string | undefined> = {
       TSWG_STARTER_FD: '3',
       TSWG_CONTROL_FD: '4',
+      STARTER_OBSERVE_FD: '6',
       TSWG_INTERFACE_INDEX: '17',
       OTHER: 'y',
     };
-    const held = { controlFd: 4, interfaceIndex: 17 };
+    const held = { controlFd: 4, observeFd: 6, interfaceIndex: 17 };
     expect(takeStarter(env)).toEqual({ socketFd: 3, held });
     expect(env).toEqual({ OTHER: 'y' });
     expect(takeStarter(env)).toBeUndefined();
   });
 
   it('may be less, of an earlier version', () => {
+    const before = { TSWG_STARTER_FD: '3', TSWG_CONTROL_FD: '4', TSWG_INTERFACE_INDEX: '17' };
+    const held = { controlFd: 4, observeFd: undefined, interfaceIndex: 17 };
+    expect(takeStarter(before)).toStrictEqual({ socketFd: 3, held });
     const env = { TSWG_STARTER_FD: '3', TSWG_CONTROL_FD: '4' };
     expect(takeStarter(env)).toEqual({ socketFd: 3, held: undefined });
   });
@@ -208,6 +212,8 @@ describe('what a successor is started with', () => {
       BASH_ENV: '/l',
       WG_TUN_FD: '3',
       WG_UAPI_FD: '4',
+      // Through an older daemon, which does not take it, it would be another descriptor's number.
+      STARTER_OBSERVE_FD: '6',
       HOME: '/m',
     };
     expect(successorEnvironment({ ...wanted, ...unwanted })).toEqual({

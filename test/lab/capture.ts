@@ -83,7 +83,7 @@ export class Capture {
 }
 
 /** Reads a pcap stream, of which the last record may still be incomplete. */
-export function parsePcap(bytes: Buffer): CapturedPacket[] {
+function parsePcap(bytes: Buffer): CapturedPacket[] {
   const packets: CapturedPacket[] = [];
   if (bytes.length < FILE_HEADER_BYTES) return packets;
   if (bytes.readUInt32LE(0) !== PCAP_MAGIC_LE) throw new Error('pcap: not written on this machine');

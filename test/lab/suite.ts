@@ -8,7 +8,7 @@ import { Lab } from './lab.ts';
 import { unmet } from './requirements.ts';
 
 /** The two data paths, each with the environment that chooses it. */
-export const DATA_PATHS: readonly {
+const DATA_PATHS: readonly {
   readonly path: string;
   readonly env: Readonly<Record<string, string>>;
 }[] = [

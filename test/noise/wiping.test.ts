@@ -66,12 +66,12 @@ vi.mock('../../src/crypto/aead.ts', async (importOriginal) => {
     ...original,
     sealAead: (...args: Parameters<typeof original.sealAead>) => {
       watch.note('AEAD key', args[0]);
-      watch.note('transcript hash', args[3]!);
+      watch.note('transcript hash', args[3]);
       return original.sealAead(...args);
     },
     openAead: (...args: Parameters<typeof original.openAead>) => {
       watch.note('AEAD key', args[0]);
-      watch.note('transcript hash', args[3]!);
+      watch.note('transcript hash', args[3]);
       return original.openAead(...args);
     },
   };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../src/packet/address.ts';
 import { checksum, pseudoHeaderSum, sum } from '../../src/packet/checksum.ts';
-import { createPacketTooBig, createUnreachable } from '../../src/packet/icmp.ts';
+import { createUnreachable } from '../../src/packet/icmp.ts';
 import { isSound } from '../../src/packet/ip.ts';
 
 const AT = 7;
@@ -38,18 +38,11 @@ function packet(family: 4 | 6, shape: Shape): Uint8Array {
 }
 
 /** The answer, created inside the array that holds the packet, as in the arena; null for none. */
-function answerTo(
-  original: Uint8Array,
-  mtu?: number,
-  source: Uint8Array | null = null,
-): Uint8Array | null {
+function answerTo(original: Uint8Array, source: Uint8Array | null = null): Uint8Array | null {
   const arena = new Uint8Array(AT + original.length + OUT_AT + 1300).fill(0xcc);
   arena.set(original, AT);
   const slot = AT + original.length + OUT_AT;
-  const length =
-    mtu === undefined
-      ? createUnreachable(arena, AT, original.length, arena, slot, source)
-      : createPacketTooBig(arena, AT, original.length, arena, slot, source, mtu);
+  const length = createUnreachable(arena, AT, original.length, arena, slot, source);
   expect(arena.subarray(AT, AT + original.length)).toEqual(original);
   expect([...arena.subarray(slot + length)].every((byte) => byte === 0xcc)).toBe(true);
   return length === 0 ? null : arena.slice(slot, slot + length);
@@ -72,7 +65,7 @@ describe('IPv4 host unreachable', () => {
     expect(sum(answer, 20, answer.length - 20)).toBe(0xffff);
     expect(answer.slice(28)).toEqual(original);
 
-    const ours = answerTo(original, undefined, parseAddress('10.0.0.1'))!;
+    const ours = answerTo(original, parseAddress('10.0.0.1'))!;
     expect(ours.slice(12, 16)).toEqual(parseAddress('10.0.0.1'));
     expect(checksum(ours, 0, 20)).toBe(0);
     expect(ours.slice(16, 20)).toEqual(answer.slice(16, 20));
@@ -114,7 +107,6 @@ describe('IPv4 host unreachable', () => {
     ['ICMP without a type', { protocol: 1, body: [] }],
   ])('does not answer %s (RFC 1122 3.2.2)', (_, shape) => {
     expect(answerTo(packet(4, shape))).toBeNull();
-    expect(answerTo(packet(4, { fragment: 0x4000, ...shape }), 1420)).toBeNull();
   });
 
   it.each<[what: string, shape: Shape]>([
@@ -152,7 +144,7 @@ describe('ICMPv6 address unreachable', () => {
     expect(sum(answer, 40, 56, pseudoHeaderSum(answer, 0, 58, 56))).toBe(0xffff);
     expect(answer.slice(48)).toEqual(original);
 
-    const ours = answerTo(original, undefined, parseAddress('fd00::1'))!;
+    const ours = answerTo(original, parseAddress('fd00::1'))!;
     expect(ours.slice(8, 24)).toEqual(parseAddress('fd00::1'));
     expect(sum(ours, 40, 56, pseudoHeaderSum(ours, 0, 58, 56))).toBe(0xffff);
   });
@@ -211,7 +203,6 @@ describe('ICMPv6 address unreachable', () => {
     ],
   ])('does not answer %s (RFC 4443 2.4 (e))', (_, shape) => {
     expect(answerTo(packet(6, shape))).toBeNull();
-    expect(answerTo(packet(6, shape), 1420)).toBeNull();
   });
 
   it.each<[what: string, shape: Shape]>([
@@ -227,26 +218,6 @@ describe('ICMPv6 address unreachable', () => {
     ['link-local addresses', { source: 'fe80::1', destination: 'fe80::2' }],
   ])('answers %s', (_, shape) => {
     expect(answerTo(packet(6, shape))).not.toBeNull();
-  });
-});
-
-describe('packet too big', () => {
-  it('is code 4 with the MTU in the last 16 bits (RFC 1191 4)', () => {
-    const answer = answerTo(packet(4, { total: 1400, fragment: 0x4000 }), 1280)!;
-    expect([...answer.slice(20, 22)]).toEqual([3, 4]);
-    expect([...answer.slice(24, 28)]).toEqual([0, 0, 1280 >> 8, 1280 & 0xff]);
-    expect(sum(answer, 20, 556)).toBe(0xffff);
-  });
-
-  it('is not sent for an IPv4 packet that may be fragmented', () => {
-    expect(answerTo(packet(4, { total: 1400 }), 1280)).toBeNull();
-  });
-
-  it('is type 2 with 32 bits of MTU (RFC 4443 3.2)', () => {
-    const answer = answerTo(packet(6, { total: 1400 }), 70_000)!;
-    expect([...answer.slice(40, 42)]).toEqual([2, 0]);
-    expect([...answer.slice(44, 48)]).toEqual([0, 1, (70_000 >> 8) & 0xff, 70_000 & 0xff]);
-    expect(sum(answer, 40, 1240, pseudoHeaderSum(answer, 0, 58, 1240))).toBe(0xffff);
   });
 });
 

@@ -11,7 +11,7 @@ import { TROUBLE_KINDS } from './scenario.ts';
 import { hold } from './violation.ts';
 
 /** What io counts, and what depends on a machine that sites do not have: not to be seen here. */
-export const UNREACHABLE_REASONS: Partial<Record<DropReason, string>> = {
+const UNREACHABLE_REASONS: Partial<Record<DropReason, string>> = {
   receiveOverflow: 'counted by the daemon when the kernel says so',
   turnedAway: 'counted by the daemon, whose gate the kernel keeps',
   routingLoop: 'needs routes of a machine; see test/device/paths.test.ts',
@@ -40,7 +40,7 @@ const EVENT_KINDS: readonly DeviceEvent['kind'][] = [
  * Of previous, current and next: none, or our role in it. There is no previous without a current
  * session, none beside a next one, and a next one is ours to answer.
  */
-export const SESSION_STATES: readonly string[] = [
+const SESSION_STATES: readonly string[] = [
   ...['---', '-i-', '-r-', 'ii-', 'ir-', 'ri-', 'rr-'],
   ...['--r', '-ir', '-rr'],
 ];

@@ -305,7 +305,7 @@ export function checkDelivery(
  * keepalive and the one that follows it, a handshake because nothing was heard, all its attempts,
  * and the last of those answered: then silence.
  */
-export const SILENCE_AFTER_MS =
+const SILENCE_AFTER_MS =
   2 * KEEPALIVE_TIMEOUT_MS +
   (KEEPALIVE_TIMEOUT_MS + REKEY_TIMEOUT_MS + REKEY_TIMEOUT_JITTER_MAX_MS) +
   (MAX_TIMER_HANDSHAKES + 2) * (REKEY_TIMEOUT_MS + REKEY_TIMEOUT_JITTER_MAX_MS) +

@@ -55,7 +55,7 @@ export const RECONFIGURATIONS: readonly Reconfiguration[] = [
   {
     // The other side follows the first packet from there. Its state knows that after a minute, or
     // with the next change by the operator, such as one that changes nothing; a daemon killed before
-    // that calls the old port, and the README says so.
+    // that calls the old port, and docs/crash-safety.md says so.
     name: 'port',
     mayLose: true,
     apply: async (end, site, turn) => {

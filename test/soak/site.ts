@@ -21,7 +21,7 @@ import { IFNAME, Keeper } from './keeper.ts';
 
 export type Side = 'left' | 'right';
 export const SIDES = ['left', 'right'] as const;
-export const BYSTANDER_PREFIX = '10.77.0.0/24';
+const BYSTANDER_PREFIX = '10.77.0.0/24';
 const CONFIGURATION = '/run/soak.conf';
 const CABLE = 'wan';
 const OUTER: Readonly<Record<Side, string>> = { left: OUTER_LEFT, right: OUTER_RIGHT };

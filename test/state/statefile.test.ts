@@ -197,7 +197,7 @@ describe('the state of version 0.1.0, which was in the folder of all', () => {
 
 function flipBit(at: number): void {
   const bytes = readFileSync(path);
-  bytes[at] = bytes[at]! ^ 1;
+  bytes[at] = bytes[at] ^ 1;
   writeFileSync(path, bytes);
 }
 

@@ -248,7 +248,12 @@ describe.each([
       watch.change({ readable });
     };
     while (write(near, scratch.address, 64) > 0);
-    const watch = startLoop().watch(near, { readable, writable });
+    let waits = 0;
+    const deadline = (): number => {
+      waits++;
+      return Number.POSITIVE_INFINITY;
+    };
+    const watch = startLoop({ deadline }).watch(near, { readable, writable });
     await sleep(20);
     expect(calls).toBe(0);
     while (drain(far) > 0);
@@ -261,6 +266,10 @@ describe.each([
     watch.change({});
     poke(far);
     await sleep(20);
+    const before = waits;
+    await sleep(100);
+    // What is not asked for does not end the wait either.
+    expect(waits - before).toBeLessThan(50);
     expect(reads).toBe(1);
     watch.change({ readable });
     await eventually(() => reads === 2, 'what was sent, once it is asked for again');
@@ -412,8 +421,8 @@ describe('loop of our own', () => {
       },
     });
     // No POLLIN comes of a SEQPACKET socket's end that was closed for good, but a closed number.
-    close(fds.splice(fds.indexOf(near), 1)[0]!);
-    close(fds.splice(fds.indexOf(far), 1)[0]!);
+    close(fds.splice(fds.indexOf(near), 1)[0]);
+    close(fds.splice(fds.indexOf(far), 1)[0]);
     await sleep(100);
     await eventually(() => errors > 1, 'errors');
     expect(errors).toBeLessThan(10);
@@ -438,6 +447,38 @@ describe('loop of our own', () => {
     // In a pause it would wait for 1 ms at a time.
     expect(kernel.waitsMs.filter((ms) => ms > 1)).not.toEqual([]);
     expect(kernel.waitsMs.filter((ms) => ms === 1).length).toBeLessThan(5);
+  });
+});
+
+describe("loop of Node's", () => {
+  it('asks for the deadline after every poll, and not only now and then', async () => {
+    node.lacks = 'uv_metrics_info';
+    const [near, far] = openPair();
+    // The timer by which it would look by itself does not come.
+    const { setTimeout: set } = globalThis;
+    const timers = vi
+      .spyOn(globalThis, 'setTimeout')
+      .mockImplementation(((body: () => void, ms: number) =>
+        set(ms === 1_000 ? () => {} : body, ms)) as typeof set);
+    let deadline = Number.POSITIVE_INFINITY;
+    let isDone = false;
+    const loop = startLoop({
+      deadline: () => deadline,
+      onDeadline: () => {
+        isDone = true;
+        deadline = Number.POSITIVE_INFINITY;
+      },
+    });
+    const readable = (): void => {
+      drain(near);
+      deadline = monotonicMs() + 10;
+    };
+    loop.watch(near, { readable });
+    // It has looked for the first time by then.
+    await sleep(20);
+    poke(far);
+    await eventually(() => isDone, 'the deadline');
+    timers.mockRestore();
   });
 });
 

@@ -161,6 +161,30 @@ describe('poller', () => {
     close(far);
   });
 
+  it.each([
+    ['stays', false],
+    ['stays, although the callback changes the watch', true],
+  ])('calls ever less while an error %s', async (_, changes) => {
+    // Who writes into a pipe that nobody reads any more has an error for good.
+    const reader = openPipe();
+    const writer = openSync(`/proc/self/fd/${reader}`, 'w');
+    const pipeEnd = openSync(`/proc/self/fd/${reader}`, 'r');
+    closeSync(reader);
+    let calls = 0;
+    const writable = (): void => {
+      calls++;
+      if (changes) handle.change({ writable });
+    };
+    const handle = watchFor(writer, { writable: () => {} }, noBug);
+    handle.change({ writable });
+    closeSync(pipeEnd);
+    await sleep(100);
+    await eventually(() => calls > 1, 'errors');
+    expect(calls).toBeLessThan(10);
+    handle.close();
+    closeSync(writer);
+  });
+
   it('can be closed inside its callback', async () => {
     let calls = 0;
     const onReadable = () => {

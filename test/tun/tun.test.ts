@@ -58,7 +58,7 @@ class Bench {
         expect(offset - HEADROOM_BYTES).toBeGreaterThanOrEqual(end);
         end = offset + length + TAILROOM_BYTES - 15;
         const bytes = this.arena.bytes.slice(offset, offset + length);
-        if (bytes[0]! >> 4 === 4 || bytes[6] !== 58) packets.push(bytes);
+        if (bytes[0] >> 4 === 4 || bytes[6] !== 58) packets.push(bytes);
       }, 64) > 0
     );
     this.arena.reset();
@@ -134,7 +134,7 @@ describeInNamespace('tun', () => {
 
       bench.deliver(...packets.map(swapAddresses));
       const received: [number, number | undefined][] = [];
-      udp.sockets[0]!.receive(
+      udp.sockets[0].receive(
         (offset, length, endpoint) => {
           expect(
             endpoint.equals(
@@ -313,7 +313,7 @@ async function carryStream(offload: boolean, family: 4 | 6): Promise<void> {
   const hash = createHash('sha256');
   let received = 0;
   await new Promise<void>((resolve, reject) => {
-    const client = connect(7777, addresses[1]!);
+    const client = connect(7777, addresses[1]);
     client.on('error', reject);
     client.on('data', (chunk) => {
       hash.update(chunk);

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { DeviceState } from '../../src/device/configuration.ts';
 import { Endpoint, formatEndpoint } from '../../src/device/endpoint.ts';
 import { formatPrefix, parseAddress, parsePrefix } from '../../src/packet/address.ts';
-import { formatState, parseState } from '../../src/uapi/get.ts';
+import { formatObservedState, formatState, parseState } from '../../src/uapi/get.ts';
 import { answer, refuseGet } from '../../src/uapi/response.ts';
-import { deviceState, lines } from './arbitraries.ts';
+import { deviceState, keyOrNone, lines } from './arbitraries.ts';
 
 const HEX = '01'.repeat(32);
 const KEY = new Uint8Array(32).fill(1);
@@ -23,6 +23,35 @@ const peer: DeviceState['peers'][number] = {
   description: '',
 };
 const empty: DeviceState = { privateKey: null, listenPort: 0, fwmark: 0, debug: false, peers: [] };
+
+describe('an observer', () => {
+  it('is told all but the keys', () => {
+    fc.assert(
+      fc.property(deviceState, keyOrNone, (state, publicKey) => {
+        const text = formatObservedState(state, publicKey, '1.2.3');
+        const whole = parseState(answer(formatState(state, '1.2.3')));
+        expect(parseState(answer(text))).toEqual({
+          ...whole,
+          privateKey: null,
+          peers: whole.peers.map((one) => ({ ...one, presharedKey: null })),
+          ...(publicKey === null ? {} : { publicKey }),
+          keysAreHidden: true,
+        });
+        expect(text).not.toMatch(/^(private|preshared)_key/m);
+        const secrets = [state.privateKey, ...state.peers.map((one) => one.presharedKey)];
+        for (const secret of secrets) {
+          if (secret !== null) expect(text).not.toContain(Buffer.from(secret).toString('hex'));
+        }
+      }),
+    );
+  });
+
+  it('is told nothing of a public key that there is not', () => {
+    const text = formatObservedState(empty, null, '1.2.3');
+    expect(text).toBe('tswg_keys_hidden=true\nlisten_port=0\ntswg_version=1.2.3\n');
+    expect(parseState(answer(text))).not.toHaveProperty('publicKey');
+  });
+});
 
 describe('the state is written', () => {
   it('with the lines in the order of wireguard-go', () => {

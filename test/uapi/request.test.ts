@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  READING,
   REQUEST_CHARACTERS_MAX,
   REQUEST_LINE_BYTES_MAX,
   type Request,
@@ -11,6 +12,7 @@ const GET: Request = { operation: 'get', lines: [] };
 const STATS: Request = { operation: 'stats', lines: [] };
 const UPGRADE: Request = { operation: 'upgrade', lines: [] };
 const INVALID: Request = { operation: 'invalid', lines: [] };
+const REFUSED: Request = { operation: 'refused', lines: [] };
 const set = (...lines: string[]): Request => ({ operation: 'set', lines });
 
 const read = (...chunks: (string | Uint8Array)[]): Request[] => {
@@ -19,6 +21,15 @@ const read = (...chunks: (string | Uint8Array)[]): Request[] => {
 };
 
 describe('requests', () => {
+  it('may be refused by their first line, whatever follows, and nothing is kept', () => {
+    const reader = new RequestReader(READING);
+    expect(reader.push('get=1\n\nstats=1\n\nset=1\nlisten_port')).toEqual([GET, STATS, REFUSED]);
+    expect(reader.push(`=1\n\nget=1\n\n${'x'.repeat(100_000)}`)).toEqual([]);
+    expect(reader.heldCharacters).toBe(0);
+    expect(new RequestReader(READING).push('upgrade=1\n')).toEqual([REFUSED]);
+    expect(new RequestReader(READING).push('other=1\n')).toEqual([INVALID]);
+  });
+
   it.each<[what: string, text: string, requests: Request[]]>([
     ['get', 'get=1\n\n', [GET]],
     ['stats', 'stats=1\n\n', [STATS]],

@@ -8,7 +8,6 @@ import {
   EINVAL,
   EIO,
   EPROTO,
-  isWholeAnswer,
   parseErrno,
   refuseGet,
   refuseSet,
@@ -27,8 +26,6 @@ describe('the end of an answer', () => {
     [refuseUpgrade('a\n\nb'), 'reason=a  b\nerrno=5\n\n', 5],
   ])('%j', (text, expected, errno) => {
     expect(text).toBe(expected);
-    expect(isWholeAnswer(text)).toBe(true);
-    expect(isWholeAnswer(text.slice(0, -1))).toBe(false);
     expect(parseErrno(text)).toBe(errno);
   });
 

@@ -14,8 +14,6 @@ export interface Kernels {
    * earlier sum to go on with, up to 32 bits.
    */
   sum(offset: number, length: number, initial: number): number;
-  /** Copies `length` bytes to where they do not overlap, and returns their `sum`. */
-  copyAndSum(to: number, from: number, length: number, initial: number): number;
   /** Copies `length` bytes to where they do not overlap. */
   copy(to: number, from: number, length: number): void;
   /**

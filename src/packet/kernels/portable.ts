@@ -39,10 +39,6 @@ export function createPortableKernels(arena: Arena): Kernels {
   return {
     name: 'portable',
     sum: (offset, length, initial) => sum(bytes, offset, length, fold(initial)),
-    copyAndSum: (to, from, length, initial) => {
-      copy(to, from, length);
-      return sum(bytes, to, length, fold(initial));
-    },
     copy,
     segment: (...parameters) => segment(bytes, view, ...parameters),
     inspect: (packet, length, record, mergeUdp) =>

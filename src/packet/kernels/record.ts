@@ -34,4 +34,3 @@ export const RECORD_TRANSPORT = 28;
  * identification and header checksum, TCP sequence number, PSH, transport checksum.
  */
 export const RECORD_BLANKED_HEADER = 32;
-export const BLANKED_HEADER_BYTES = RECORD_BYTES - RECORD_BLANKED_HEADER;

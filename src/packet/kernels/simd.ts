@@ -20,6 +20,6 @@ export function createSimdKernels(arena: Arena): Kernels | null {
     if (error instanceof WebAssembly.CompileError) return null;
     throw error;
   }
-  const { sum, copyAndSum, copy, segment, inspect, sameHeaders } = exports;
-  return { name: 'simd', sum, copyAndSum, copy, segment, inspect, sameHeaders };
+  const { sum, copy, segment, inspect, sameHeaders } = exports;
+  return { name: 'simd', sum, copy, segment, inspect, sameHeaders };
 }

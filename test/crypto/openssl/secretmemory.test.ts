@@ -42,6 +42,6 @@ it('gives no piece to two owners because one gave it back twice', () => {
   secret.release();
   expect(() => secret.release()).toThrow('released twice');
   const owners = [takeSecret(), takeSecret()];
-  expect(owners[0]!.address).not.toBe(owners[1]!.address);
+  expect(owners[0].address).not.toBe(owners[1].address);
   for (const owner of owners) owner.release();
 });

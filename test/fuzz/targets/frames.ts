@@ -15,7 +15,7 @@ import type { DropReason } from '../../../src/device/drops.ts';
 import { Endpoint } from '../../../src/device/endpoint.ts';
 import { parsePrefix } from '../../../src/packet/address.ts';
 import { checksum, pseudoHeaderSum, sum } from '../../../src/packet/checksum.ts';
-import { createPacketTooBig, ICMP_ANSWER_BYTES_MAX } from '../../../src/packet/icmp.ts';
+import { createUnreachable, ICMP_ANSWER_BYTES_MAX } from '../../../src/packet/icmp.ts';
 import { ipLength, ipVersion, isSound, readEcn, writeEcn } from '../../../src/packet/ip.ts';
 import { createKernels } from '../../../src/packet/kernels/fastest.ts';
 import { createPortableKernels } from '../../../src/packet/kernels/portable.ts';
@@ -221,11 +221,11 @@ function checkAnswer(bytes: Uint8Array, offset: number, length: number): void {
   }
 }
 
-/** What else is asked of packets: a change of ECN keeps a right checksum right; too-big answers. */
+/** What else is asked of packets: a change of ECN keeps a right checksum right; answers. */
 function checkHeader(packet: Uint8Array, arena: Arena): void {
   if (!isSound(packet, 0, packet.length)) return;
   const out = arena.allocate(ICMP_ANSWER_BYTES_MAX);
-  const length = createPacketTooBig(packet, 0, packet.length, arena.bytes, out, null, 1280);
+  const length = createUnreachable(packet, 0, packet.length, arena.bytes, out, null);
   if (length > 0) checkAnswer(arena.bytes, out, length);
   const changed = packet.slice();
   const before = sum(changed, 0, 20);

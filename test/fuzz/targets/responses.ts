@@ -10,7 +10,7 @@ import { formatStats } from '../../../src/cli/stats.ts';
 import type { AddressView, InterfaceView } from '../../../src/cli/view.ts';
 import { parseAddress } from '../../../src/packet/address.ts';
 import { formatState, parseState, type ReportedState } from '../../../src/uapi/get.ts';
-import { answer, EPROTO, isWholeAnswer } from '../../../src/uapi/response.ts';
+import { answer, EPROTO } from '../../../src/uapi/response.ts';
 import {
   parseStats,
   type ReportedStats,
@@ -56,7 +56,6 @@ class Responses implements RunningTarget {
   }
 
   run(text: string): string {
-    isWholeAnswer(text);
     const state = parseState(text, interfaceIndex);
     const stats = parseStats(text);
     holds(state.errno === stats.errno && state.errno >= 0, 'an errno that is none');

@@ -1,6 +1,6 @@
 /** AssemblyScript: what the module exports. See ../kernels.ts for the interface. */
 
-import { copySum, fold, sumBytes, swap16 } from './checksum';
+import { fold, sumBytes, swap16 } from './checksum';
 
 export { copyBytes as copy } from './checksum';
 export { inspect, sameHeaders } from './inspect';
@@ -8,8 +8,4 @@ export { segment } from './segment';
 
 export function sum(offset: usize, length: usize, initial: u32): u32 {
   return swap16(fold(sumBytes(offset, length) + <u64>swap16(fold(initial))));
-}
-
-export function copyAndSum(to: usize, from: usize, length: usize, initial: u32): u32 {
-  return swap16(fold(copySum(to, from, length) + <u64>swap16(fold(initial))));
 }

@@ -1,0 +1,68 @@
+/**
+ * What moves a daemon's packets: one arena, the cryptography and the kernels on it, the path with
+ * its Device, the gate before it and the only loop.
+ */
+
+import { Arena } from '../arena.ts';
+import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
+import { Datapath } from '../datapath/datapath.ts';
+import type { DropReason } from '../device/drops.ts';
+import type { DeviceEvent } from '../device/events.ts';
+import { openFloodgate } from '../gate/floodgate.ts';
+import type { Log } from '../log.ts';
+import { createKernels } from '../packet/kernels/fastest.ts';
+import { openLoop } from '../sys/loop.ts';
+import { drainSoon } from '../sys/poller.ts';
+import type { DaemonOptions } from './options.ts';
+import { WarmUp } from './warmup.ts';
+
+/** Room for the largest batch of either side and for what the Device adds to it. */
+const ARENA_BYTES = 6 * 1024 * 1024;
+
+export interface MachineryOptions {
+  readonly environment: DaemonOptions['environment'];
+  readonly log: Log;
+  /** Told what the Device tells, within the turn in which it happens. */
+  readonly onEvent: (event: DeviceEvent) => void;
+  /** The transport takes no more, or takes some again. */
+  readonly onHold: (isHeld: boolean) => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+export type Machinery = ReturnType<typeof createMachinery>;
+
+/** @throws Error with one line for the operator */
+export function createMachinery(options: MachineryOptions) {
+  const { environment = {}, log, onEvent, onHold, onBug } = options;
+  const offload = environment.TSWG_NO_OFFLOAD !== '1';
+  const warm = environment.TSWG_WARM !== '0';
+  const arena = new Arena(ARENA_BYTES);
+  const onNote = (note: string): void => log.error(note);
+  const onDrop = (reason: DropReason, packets: number): void =>
+    path.device.countDrop(reason, packets);
+  const suite = chooseSuite(arena, cryptoPreference(environment.TSWG_CRYPTO), onNote);
+  const kernels = createKernels(arena);
+  const gate = openFloodgate({ onDrop, onNote });
+  const path = new Datapath({
+    ...{ arena, suite, guard: gate, warm, onHold },
+    observe: (event) => {
+      onEvent(event);
+      // What a part has settled by it, somebody may wait for.
+      drainSoon();
+    },
+  });
+  const loop = openLoop(
+    {
+      deadline: () => path.device.nextTimeout(),
+      onDeadline: path.handleTimeout,
+      onPause: path.stayWarm,
+      onBug,
+    },
+    (line) => log.debug(line),
+  );
+  const moved = (): number => path.moved;
+  const warmUp = new WarmUp({ arena, suite, kernels, loop, offload, warm, moved }, log);
+  /** How interface and sockets are opened. */
+  const ways = { arena, offload, onDrop, onNote };
+  return { kernels, gate, path, loop, warmUp, ways };
+}

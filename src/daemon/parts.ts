@@ -1,0 +1,108 @@
+/**
+ * What a daemon is made of: its parts, how they are joined, and in which order they end. When each
+ * of them does something is daemon.ts'. A further part is a line where it is made and a place in the
+ * list of those that end.
+ */
+
+import { Observing } from '../control/observing.ts';
+import { openHeldSocketFile } from '../control/socketfile.ts';
+import { packContents } from '../handover/packing.ts';
+import { Log } from '../log.ts';
+import { interfaceIndex } from '../netlink/netlink.ts';
+import { Persistence } from '../state/persistence.ts';
+import { monotonicMs } from '../sys/clock.ts';
+import { Confinement } from './confinement.ts';
+import { ControlSocket } from './controlsocket.ts';
+import { Ending } from './ending.ts';
+import { createMachinery } from './machinery.ts';
+import { Operator } from './operator.ts';
+import type { ProgramOptions } from './options.ts';
+import { Signals } from './signals.ts';
+import { type Subsystem, Subsystems } from './subsystem.ts';
+import { TunnelInterface } from './tunnelinterface.ts';
+import { Underlay } from './underlay.ts';
+import { Upgrade } from './upgrade.ts';
+
+export type Parts = ReturnType<typeof createParts>;
+
+/** Nothing that others can see is opened yet. @throws Error with one line for the operator */
+export function createParts(options: ProgramOptions) {
+  const { environment, takeover, held, stateDirectory: directory, successor, stop } = options;
+  const heldFile = takeover ? openHeldSocketFile(options.name, held?.controlFd) : null;
+  // The interface may have been renamed since the first of all was started.
+  const name = heldFile?.name ?? options.name;
+  const log = new Log(name, options.logLevel, options.writeLog, () => new Date());
+  const ending = new Ending(log, takeover === undefined);
+  const confinement = new Confinement(options);
+  const { path, loop, gate, kernels, ways, warmUp } = createMachinery({
+    ...{ environment, log, onBug: ending.surface },
+    onEvent: (event) => subsystems.noticed(event),
+    onHold: (isHeld) => tunnel.hold(isHeld),
+  });
+  const { onNote } = ways;
+  /** Of the first of all who have followed each other; monotonic ms. */
+  const age = { startedAt: monotonicMs() };
+  const persistence =
+    directory === undefined
+      ? undefined
+      : new Persistence({ name, directory, device: path.device, log, interfaceIndex });
+  const control = new ControlSocket(heldFile, {
+    ...{ log, ending },
+    onRenamed: (found) => subsystems.renamed(found),
+  });
+  const observing = new Observing({
+    ...{ onNote, fileFd: held?.observeFd },
+    handle: (request) => operator.observe(request),
+  });
+  const underlay = new Underlay({ path, loop, gate, ...ways });
+  const tunnel = new TunnelInterface({
+    ...{ path, underlay, loop, log, ending, tun: { kernels, ...ways } },
+    isPersistent: persistence !== undefined,
+    onNamed: (found) => {
+      if (!control.follow(found)) return;
+      observing.follow(found);
+      upgrade.rename();
+    },
+  });
+  const upgrade = new Upgrade({
+    ...{ successor, path, log, ending },
+    pack: () => {
+      const [uapi, udp] = [control.server, underlay.bound];
+      const belongings = { tunFd: tunnel.fd, uapi, udp, observeFd: observing.fd };
+      return packContents(path, belongings, path.now - age.startedAt);
+    },
+    onHandedOver: (pid) => {
+      subsystems.stop(ending.kind);
+      options.onSucceeded?.(pid);
+    },
+  });
+  const startedAt = (): number => age.startedAt;
+  const operator = new Operator({
+    ...{ path, underlay, log, ending, upgrade },
+    subject: { path, confinement, observing, persistence, startedAt },
+    troubles: () => subsystems.troubles(),
+    onChange: () => subsystems.changed(),
+  });
+  const onUpgrade = (): void => void upgrade.request();
+  const signals = new Signals({ ending, stop, ofProcess: options.signals ?? false, onUpgrade });
+  // In the order in which they end. The path erases every key; the control socket's file is the
+  // upgrade's starter's to remove, last of all: whoever waits for our end looks for it.
+  const subsystems = new Subsystems([
+    ...[signals, warmUp, loop, listening(log), confinement, observing, control],
+    ...(persistence === undefined ? [] : [persistence]),
+    ...[underlay, { stop: () => gate.close() }, path, tunnel, upgrade],
+  ]);
+  return {
+    ...{ log, ending, age, path, warmUp, confinement, persistence, control, observing },
+    ...{ underlay, tunnel, upgrade, operator, signals, subsystems },
+  };
+}
+
+function listening(log: Log): Subsystem {
+  return {
+    noticed: (event) => log.event(event),
+    renamed: (name) => {
+      log.name = name;
+    },
+  };
+}

@@ -225,8 +225,8 @@ describeHere('anybody else', ['wg', 'setpriv'], () => {
         ],
         [`mkdir ${FOLDER}; chown 4244 ${FOLDER}`, /expected \/run\/tswg to be a folder of ours/],
         [`: >${FOLDER}`, /mkdir: EEXIST|folder of ours/],
-        [`mkdir ${FOLDER}; ln -s /etc/passwd ${SOCKET}`, /a file that is no socket is in the way/],
-        [`mkdir ${FOLDER}; mkdir ${SOCKET}`, /a file that is no socket is in the way/],
+        [`mkdir ${FOLDER}; ln -s /etc/passwd ${SOCKET}`, /a file that is not a socket has this path/],
+        [`mkdir ${FOLDER}; mkdir ${SOCKET}`, /a file that is not a socket has this path/],
       ];
       for (const [trap, expected] of traps) {
         await host.run('sh', ['-euc', `rm -rf /run/trap ${FOLDER}; ${trap}`]);

@@ -225,7 +225,10 @@ describeHere('anybody else', ['wg', 'setpriv'], () => {
         ],
         [`mkdir ${FOLDER}; chown 4244 ${FOLDER}`, /expected \/run\/tswg to be a folder of ours/],
         [`: >${FOLDER}`, /mkdir: EEXIST|folder of ours/],
-        [`mkdir ${FOLDER}; ln -s /etc/passwd ${SOCKET}`, /a file that is not a socket has this path/],
+        [
+          `mkdir ${FOLDER}; ln -s /etc/passwd ${SOCKET}`,
+          /a file that is not a socket has this path/,
+        ],
         [`mkdir ${FOLDER}; mkdir ${SOCKET}`, /a file that is not a socket has this path/],
       ];
       for (const [trap, expected] of traps) {

@@ -6,7 +6,7 @@
 import { DROP_REASONS } from './device/drops.ts';
 import { type Endpoint, formatEndpoint } from './device/endpoint.ts';
 import type { DeviceEvent } from './device/events.ts';
-import { formatKey } from './keytext.ts';
+import type { PeerName } from './device/peername.ts';
 
 /** LOG_LEVEL as wireguard-go has it; `verbose` means the same as `debug`. */
 export type LogLevel = 'silent' | 'error' | 'debug';
@@ -51,10 +51,11 @@ export class Log {
     if (this.#level === 'debug' || this.isDebugging) this.#line('debug', text);
   }
 
-  event(event: DeviceEvent): void {
+  /** An observer of the Device. */
+  readonly event = (event: DeviceEvent): void => {
     if (TROUBLES.includes(event.kind)) this.error(describe(event));
     else if (this.#level === 'debug' || this.isDebugging) this.#line('debug', describe(event));
-  }
+  };
 
   #line(priority: LogPriority, text: string): void {
     const time = this.#time().toISOString().slice(0, 19).replace('T', ' ').replaceAll('-', '/');
@@ -66,39 +67,39 @@ export class Log {
 export function describe(event: DeviceEvent): string {
   switch (event.kind) {
     case 'initiationSent':
-      return `${peerName(event.peer.publicKey)} - Sending handshake initiation${
+      return `${peerName(event.peer)} - Sending handshake initiation${
         event.attempt > 1 ? ` (the last was not answered; try ${event.attempt})` : ''
       }`;
     case 'initiationReceived':
-      return `${peerName(event.peer.publicKey)} - Received handshake initiation from ${where(event.endpoint)}`;
+      return `${peerName(event.peer)} - Received handshake initiation from ${where(event.endpoint)}`;
     case 'responseSent':
-      return `${peerName(event.peer.publicKey)} - Sending handshake response`;
+      return `${peerName(event.peer)} - Sending handshake response`;
     case 'responseReceived':
-      return `${peerName(event.peer.publicKey)} - Received handshake response: the session is up`;
+      return `${peerName(event.peer)} - Received handshake response: the session is up`;
     case 'sessionConfirmed':
-      return `${peerName(event.peer.publicKey)} - Received the first data: the session is up`;
+      return `${peerName(event.peer)} - Received the first data: the session is up`;
     case 'handshakeGivenUp':
-      return `${peerName(event.peer.publicKey)} - Handshake did not complete after ${event.attempts} tries, giving up`;
+      return `${peerName(event.peer)} - Handshake did not complete after ${event.attempts} tries, giving up`;
     case 'cookieSent':
       return `Under load: sending a cookie to ${where(event.endpoint)}`;
     case 'cookieReceived':
-      return `${peerName(event.peer.publicKey)} - Received a cookie: the peer is under load`;
+      return `${peerName(event.peer)} - Received a cookie: the peer is under load`;
     case 'roamed':
-      return `${peerName(event.peer.publicKey)} - Endpoint moved from ${where(event.from)} to ${where(event.to)}`;
+      return `${peerName(event.peer)} - Endpoint moved from ${where(event.from)} to ${where(event.to)}`;
     case 'routingLoop':
-      return `${peerName(event.peer.publicKey)} - Its endpoint ${where(event.endpoint)} is routed into the tunnel itself: nothing is sent there until the route leads elsewhere`;
+      return `${peerName(event.peer)} - Its endpoint ${where(event.endpoint)} is routed into the tunnel itself: nothing is sent there until the route leads elsewhere`;
     case 'routingLoopEnded':
-      return `${peerName(event.peer.publicKey)} - Its endpoint ${where(event.endpoint)} is not routed into the tunnel any more`;
+      return `${peerName(event.peer)} - Its endpoint ${where(event.endpoint)} is not routed into the tunnel any more`;
     case 'keysErased':
-      return `${peerName(event.peer.publicKey)} - Erased all session keys: nothing new was agreed for too long`;
+      return `${peerName(event.peer)} - Erased all session keys: nothing new was agreed for too long`;
     case 'clockSetBack':
       return `The clock was set back by ${duration(event.ms)}: handshakes carry on from the timestamps sent before`;
     case 'initiationsStale':
-      return `${peerName(event.peer.publicKey)} - Refused its initiations from ${where(event.endpoint)}: their timestamps are not newer than the last one taken. Was its clock set back?`;
+      return `${peerName(event.peer)} - Refused its initiations from ${where(event.endpoint)}: their timestamps are not newer than the last one taken. Was its clock set back?`;
     case 'stranger':
-      return `Refused an initiation from ${where(event.endpoint)}: ${formatKey(event.publicKey)} is no peer of ours`;
+      return `Refused an initiation from ${where(event.endpoint)}: ${event.publicKey} is no peer of ours`;
     case 'dropped': {
-      const peer = event.peer === null ? '' : `${peerName(event.peer.publicKey)} - `;
+      const peer = event.peer === null ? '' : `${peerName(event.peer)} - `;
       const from = event.endpoint === null ? '' : ` from ${where(event.endpoint)}`;
       const many = event.packets > 1 ? ` (${event.packets} packets)` : '';
       return `${peer}Dropped${from}${many}: ${DROP_REASONS[event.reason]}`;
@@ -106,9 +107,8 @@ export function describe(event: DeviceEvent): string {
   }
 }
 
-function peerName(publicKey: Uint8Array): string {
-  const text = formatKey(publicKey);
-  return `peer(${text.slice(0, 4)}…${text.slice(39, 43)})`;
+function peerName({ publicKey }: PeerName): string {
+  return `peer(${publicKey.slice(0, 4)}…${publicKey.slice(39, 43)})`;
 }
 
 /** In the largest unit of which there are two or more; whole ones. */

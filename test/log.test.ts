@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { expect, describe as group, it } from 'vitest';
 import { Endpoint } from '../src/device/endpoint.ts';
 import type { DeviceEvent } from '../src/device/events.ts';
-import type { Peer } from '../src/device/peer.ts';
+import { formatKey } from '../src/keytext.ts';
 import { describe, Log } from '../src/log.ts';
 import { parseAddress } from '../src/packet/address.ts';
 import { VERSION } from '../src/version.ts';
 
-const peer = { publicKey: new Uint8Array(32).fill(1) } as Peer;
+const publicKey = formatKey(new Uint8Array(32).fill(1));
+const peer = { publicKey, description: '', endpoint: null };
 const endpoint = new Endpoint(parseAddress('203.0.113.10')!, 51820);
 const endpoint6 = new Endpoint(parseAddress('2001:db8::1')!, 7);
 
@@ -26,7 +27,7 @@ group('what an event reads like', () => {
       'peer(AQEB…BAQE) - Endpoint moved from 203.0.113.10:51820 to [2001:db8::1]:7',
     ],
     [
-      { kind: 'stranger', publicKey: peer.publicKey, endpoint },
+      { kind: 'stranger', publicKey, endpoint },
       'Refused an initiation from 203.0.113.10:51820: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= is no peer of ours',
     ],
     [

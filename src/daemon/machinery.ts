@@ -7,7 +7,6 @@ import { Arena } from '../arena.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
-import type { DeviceEvent } from '../device/events.ts';
 import { openFloodgate } from '../gate/floodgate.ts';
 import type { Log } from '../log.ts';
 import { createKernels } from '../packet/kernels/fastest.ts';
@@ -22,8 +21,6 @@ const ARENA_BYTES = 6 * 1024 * 1024;
 export interface MachineryOptions {
   readonly environment: DaemonOptions['environment'];
   readonly log: Log;
-  /** Told what the Device tells, within the turn in which it happens. */
-  readonly onEvent: (event: DeviceEvent) => void;
   /** The transport takes no more, or takes some again. */
   readonly onHold: (isHeld: boolean) => void;
   readonly onBug: (error: unknown) => void;
@@ -33,7 +30,7 @@ export type Machinery = ReturnType<typeof createMachinery>;
 
 /** @throws Error with one line for the operator */
 export function createMachinery(options: MachineryOptions) {
-  const { environment = {}, log, onEvent, onHold, onBug } = options;
+  const { environment = {}, log, onHold, onBug } = options;
   const offload = environment.TSWG_NO_OFFLOAD !== '1';
   const warm = environment.TSWG_WARM !== '0';
   const arena = new Arena(ARENA_BYTES);
@@ -43,14 +40,10 @@ export function createMachinery(options: MachineryOptions) {
   const suite = chooseSuite(arena, cryptoPreference(environment.TSWG_CRYPTO), onNote);
   const kernels = createKernels(arena);
   const gate = openFloodgate({ onDrop, onNote });
-  const path = new Datapath({
-    ...{ arena, suite, guard: gate, warm, onHold },
-    observe: (event) => {
-      onEvent(event);
-      // What a part has settled by it, somebody may wait for.
-      drainSoon();
-    },
-  });
+  const path = new Datapath({ arena, suite, guard: gate, warm, onHold });
+  path.device.observe(log.event);
+  // What an observer has settled, somebody may wait for.
+  path.device.observe(drainSoon);
   const loop = openLoop(
     {
       deadline: () => path.device.nextTimeout(),

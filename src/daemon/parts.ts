@@ -36,7 +36,6 @@ export function createParts(options: ProgramOptions) {
   const confinement = new Confinement(options);
   const { path, loop, gate, kernels, ways, warmUp } = createMachinery({
     ...{ environment, log, onBug: ending.surface },
-    onEvent: (event) => subsystems.noticed(event),
     onHold: (isHeld) => tunnel.hold(isHeld),
   });
   const { onNote } = ways;
@@ -100,7 +99,6 @@ export function createParts(options: ProgramOptions) {
 
 function listening(log: Log): Subsystem {
   return {
-    noticed: (event) => log.event(event),
     renamed: (name) => {
       log.name = name;
     },

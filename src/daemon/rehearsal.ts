@@ -197,7 +197,7 @@ class End {
   ) {
     this.#addresses = [Uint8Array.of(192, 0, 2, number), LOOPBACK6.with(0, 0xfd).with(15, number)];
     this.#udp = udp;
-    this.path = new Datapath({ arena, suite, observe: () => {} });
+    this.path = new Datapath({ arena, suite });
     const [tunFd, farSide] = socketPair();
     this.#farSide = farSide;
     const device = { fd: tunFd, name: NAME, isTakenOver: false, hasHeader: true };

@@ -1,10 +1,9 @@
 /**
- * What the parts of a running daemon have in common, and the list of them. A part says what there is
- * to know of it, hears what happens, and ends when its turn comes; of the other parts it knows
- * nothing. Which parts there are, and in which order they end, is parts.ts'.
+ * What the parts of a running daemon have in common, and the list of them. A part says what is wrong
+ * with it, hears what the operator does, and ends when its turn comes; of the other parts it knows
+ * nothing. What happens to the Device is told by the Device, to whoever observes it. Which parts there are, and in which order they end, is parts.ts'.
  */
 
-import type { DeviceEvent } from '../device/events.ts';
 import type { DaemonTrouble } from './troubles.ts';
 
 /**
@@ -20,8 +19,6 @@ export type EndKind = 'stopped' | 'forGood' | 'byBug' | 'notOurs';
 export interface Subsystem {
   /** What is wrong with it; what else there is to know of it are rows of metrics.ts. */
   troubles?(): readonly DaemonTrouble[];
-  /** Something rare happened to the Device, within the turn in which it did. */
-  noticed?(event: DeviceEvent): void;
   /** The operator has changed the configuration. */
   changed?(): void;
   /** The interface has another name, and its control socket has followed it. */
@@ -45,10 +42,6 @@ export class Subsystems {
 
   troubles(): DaemonTrouble[] {
     return this.#all.flatMap((one) => one.troubles?.() ?? []);
-  }
-
-  noticed(event: DeviceEvent): void {
-    for (const one of this.#all) one.noticed?.(event);
   }
 
   changed(): void {

@@ -11,7 +11,6 @@ import type { Arena } from '../arena.ts';
 import { takeSecret } from '../crypto/openssl/secretmemory.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
-import type { DeviceEvent } from '../device/events.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
 import type { Guard } from './guard.ts';
 import type { Interface } from './interface.ts';
@@ -29,7 +28,6 @@ const REFUSAL_WEIGHT = 3;
 export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
-  readonly observe: (event: DeviceEvent) => void;
   /** Holds strangers back before the transport, if somebody does. */
   readonly guard?: Guard;
   /** Whether caches are kept warm in pauses (warming.ts); they are, unless this is false. */
@@ -69,7 +67,7 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, observe, guard, warm = true, onHold }: DatapathOptions) {
+  constructor({ arena, suite, guard, warm = true, onHold }: DatapathOptions) {
     this.#arena = arena;
     this.#guard = guard;
     this.#onHold = onHold ?? (() => {});
@@ -89,7 +87,6 @@ export class Datapath {
           this.#interface?.deliver(offset, length);
         },
       },
-      observe,
       ...(guard === undefined ? {} : { doorkeeper: guard }),
     });
     this.#warming = warm ? new Warming({ arena, suite, readAll: this.#readAll }) : undefined;

@@ -23,6 +23,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
+import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
@@ -63,8 +64,6 @@ export interface DeviceOptions {
    * paths.ts). Without it they never do.
    */
   readonly leadsInside?: (endpoint: Endpoint) => boolean;
-  /** Told of rare events (handshakes, roaming) and, while `debug` is on, of every drop. */
-  readonly observe?: (event: DeviceEvent) => void;
 }
 
 /** Counts, all from zero. */
@@ -83,7 +82,7 @@ export class Core {
   readonly wallClock: () => number;
   readonly outlet: Outlet;
   readonly doorkeeper: Doorkeeper;
-  readonly observe: (event: DeviceEvent) => void;
+  readonly observers = new Observers();
   readonly leadsInside: (endpoint: Endpoint) => boolean;
 
   readonly allowedIps = new AllowedIps<Peer>();
@@ -137,7 +136,6 @@ export class Core {
     this.outlet = options.outlet;
     this.takeSecret = options.takeSecret ?? ordinarySecrets;
     this.privateKeyPlace = this.takeSecret();
-    this.observe = options.observe ?? (() => {});
     this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
     this.indices = new IndexTable(options.random, this.doorkeeper);
     this.leadsInside = options.leadsInside ?? (() => false);
@@ -165,7 +163,7 @@ export class Core {
     const lead = wallClockMs - now;
     const ms = this.#wallClockLead - lead;
     this.#wallClockLead = lead;
-    if (ms >= TOLD_STEP_BACK_MS) this.observe({ kind: 'clockSetBack', ms });
+    if (ms >= TOLD_STEP_BACK_MS) this.tell({ kind: 'clockSetBack', ms });
     return wallClockMs;
   }
 
@@ -174,7 +172,13 @@ export class Core {
     if (packets === 0) return;
     this.drops.count(reason, packets);
     if (peer !== null) peer.drops.count(reason, packets);
-    if (this.isDebugging) this.observe({ kind: 'dropped', reason, peer, endpoint, packets });
+    if (!this.isDebugging) return;
+    this.tell({ kind: 'dropped', reason, peer: peer?.name ?? null, endpoint, packets });
+  }
+
+  /** Tells the observers of something rare. */
+  tell(event: DeviceEvent): void {
+    this.observers.tell(event);
   }
 }
 

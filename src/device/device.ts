@@ -20,6 +20,7 @@ import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
 import { type DeviceHandover, handOver, takeBack, takeOver } from './handover.ts';
 import { memories, recall, resume } from './memory.ts';
+import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
@@ -62,10 +63,28 @@ export class Device {
     receiveDatagram(this.core, now, offset, length, endpoint, trafficClass);
   }
 
-  /** Does what is due: call at nextTimeout() or later, or at any time. */
+  /**
+   * Does what is due: call at nextTimeout() or later, or at any time.
+   *
+   * @throws what an observer has thrown since the last call, after all that was due is done
+   */
   handleTimeout(now: number): void {
     consumeHandshakes(this.core, now, HANDSHAKES_PER_TURN);
     expire(this.core, now);
+    this.core.observers.surface();
+  }
+
+  /**
+   * From now on the observer is told of rare events (handshakes, roaming; see DeviceEvent) and, while
+   * `debug` is on, of every drop; until the function that this returns is called. Observers are told
+   * in the order in which they came, each event once, in the order in which things happen.
+   *
+   * An observer is called in the midst of an input, and must call none (see Observer). One that throws
+   * has a bug: the Device is none the worse, the other observers are told all the same, and the error
+   * comes out of the next `handleTimeout`, which is due at once.
+   */
+  observe(observer: Observer): () => void {
+    return this.core.observers.add(observer);
   }
 
   /** What came of the messages received so far; borrowed, and written by the Device alone. */
@@ -88,8 +107,9 @@ export class Device {
    * Ask again after every input.
    */
   nextTimeout(): number {
-    if (this.core.handshakeQueue.length > 0) return Number.NEGATIVE_INFINITY;
-    return this.core.deadlines.next;
+    const { handshakeQueue, observers, deadlines } = this.core;
+    if (handshakeQueue.length > 0 || observers.hasFailed) return Number.NEGATIVE_INFINITY;
+    return deadlines.next;
   }
 
   /** Applies a change whole; it cannot fail. Keys are copied. */
@@ -207,6 +227,7 @@ export class Device {
     return takeBack(this.core, now);
   }
 
+  /** What there is to observe at this moment: metrics and troubles, of the Device and each peer. */
   stats(now: number): DeviceStats {
     return stats(this.core, now);
   }

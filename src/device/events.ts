@@ -1,32 +1,49 @@
-/** What a Device tells its observer: rare things, worth a line in a log. Plain values. */
+/**
+ * What a Device tells its observers: rare things, worth a line in a log, and, while `debug` is on,
+ * every drop. Plain values, which the Device does not look at again: they may be kept, cloned and
+ * sent elsewhere. Kinds and the names of values stay; others may come.
+ */
 
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { Peer } from './peer.ts';
+import type { PeerName } from './peername.ts';
 
 export type DeviceEvent =
-  | { readonly kind: 'initiationSent'; readonly peer: Peer; readonly attempt: number }
-  | { readonly kind: 'initiationReceived'; readonly peer: Peer; readonly endpoint: Endpoint }
-  | { readonly kind: 'responseSent'; readonly peer: Peer }
-  | { readonly kind: 'responseReceived'; readonly peer: Peer }
-  | { readonly kind: 'sessionConfirmed'; readonly peer: Peer }
-  | { readonly kind: 'handshakeGivenUp'; readonly peer: Peer; readonly attempts: number }
+  /** `attempt`: from 1, since there was last a reason to call. */
+  | { readonly kind: 'initiationSent'; readonly peer: PeerName; readonly attempt: number }
+  | { readonly kind: 'initiationReceived'; readonly peer: PeerName; readonly endpoint: Endpoint }
+  | { readonly kind: 'responseSent'; readonly peer: PeerName }
+  /** The session is up. `session`: the how-manieth with this peer, from 1. */
+  | { readonly kind: 'responseReceived'; readonly peer: PeerName; readonly session: number }
+  /** The first data under a session that the peer began: it is up. */
+  | { readonly kind: 'sessionConfirmed'; readonly peer: PeerName; readonly session: number }
+  /** `attempts`: initiations without an answer. */
+  | { readonly kind: 'handshakeGivenUp'; readonly peer: PeerName; readonly attempts: number }
+  /** Under load, instead of an answer. */
   | { readonly kind: 'cookieSent'; readonly endpoint: Endpoint }
-  | { readonly kind: 'cookieReceived'; readonly peer: Peer }
-  | { readonly kind: 'roamed'; readonly peer: Peer; readonly from: Endpoint; readonly to: Endpoint }
+  | { readonly kind: 'cookieReceived'; readonly peer: PeerName }
+  | {
+      readonly kind: 'roamed';
+      readonly peer: PeerName;
+      readonly from: Endpoint;
+      readonly to: Endpoint;
+    }
   /** The way to the endpoint leads into the tunnel: nothing is sent there. */
-  | { readonly kind: 'routingLoop'; readonly peer: Peer; readonly endpoint: Endpoint }
-  | { readonly kind: 'routingLoopEnded'; readonly peer: Peer; readonly endpoint: Endpoint }
-  | { readonly kind: 'keysErased'; readonly peer: Peer }
+  | { readonly kind: 'routingLoop'; readonly peer: PeerName; readonly endpoint: Endpoint }
+  | { readonly kind: 'routingLoopEnded'; readonly peer: PeerName; readonly endpoint: Endpoint }
+  /** No new session for three times as long as one is used. */
+  | { readonly kind: 'keysErased'; readonly peer: PeerName }
   /** By so many ms since the last initiation that we sent; the next ones stay later than it. */
   | { readonly kind: 'clockSetBack'; readonly ms: number }
   /** The second such initiation since the last handshake; the network may double one. */
-  | { readonly kind: 'initiationsStale'; readonly peer: Peer; readonly endpoint: Endpoint }
-  | { readonly kind: 'stranger'; readonly publicKey: Uint8Array; readonly endpoint: Endpoint }
+  | { readonly kind: 'initiationsStale'; readonly peer: PeerName; readonly endpoint: Endpoint }
+  /** An initiation by a key that is no peer of ours. `publicKey`: in base64. */
+  | { readonly kind: 'stranger'; readonly publicKey: string; readonly endpoint: Endpoint }
+  /** Only while `debug` is on. `peer`, `endpoint`: null where they are not known. */
   | {
       readonly kind: 'dropped';
       readonly reason: DropReason;
-      readonly peer: Peer | null;
+      readonly peer: PeerName | null;
       readonly endpoint: Endpoint | null;
       readonly packets: number;
     };

@@ -26,7 +26,7 @@ const EXPIRIES: ((core: Core, now: number, peer: Peer) => void)[] = [];
 /** No response within REKEY_TIMEOUT: try again, and give up after REKEY_ATTEMPT_TIME. */
 EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
   if (peer.attempts > MAX_TIMER_HANDSHAKES) {
-    core.observe({ kind: 'handshakeGivenUp', peer, attempts: peer.attempts + 1 });
+    core.tell({ kind: 'handshakeGivenUp', peer: peer.name, attempts: peer.attempts + 1 });
     core.deadlines.disarm(peer.row, DEADLINE.sendKeepalive);
     core.drop('handshakeTimeout', peer, null, peer.staged.take().length);
     if (!core.deadlines.isArmed(peer.row, DEADLINE.zeroKeyMaterial))
@@ -62,7 +62,7 @@ function forgetSource(peer: Peer): void {
 /** Nothing new was negotiated for three times REJECT_AFTER_TIME. */
 EXPIRIES[DEADLINE.zeroKeyMaterial] = (core, _now, peer) => {
   session.eraseAll(core, peer);
-  core.observe({ kind: 'keysErased', peer });
+  core.tell({ kind: 'keysErased', peer: peer.name });
 };
 
 EXPIRIES[DEADLINE.persistentKeepalive] = (core, now, peer) => {

@@ -26,7 +26,7 @@ function look(core: Core, peer: Peer): void {
   if (isLooping === peer.isLooping) return;
   peer.isLooping = isLooping;
   if (endpoint === null) return;
-  core.observe({ kind: isLooping ? 'routingLoop' : 'routingLoopEnded', peer, endpoint });
+  core.tell({ kind: isLooping ? 'routingLoop' : 'routingLoopEnded', peer: peer.name, endpoint });
   if (isLooping) core.drop('routingLoop', peer, null, peer.staged.take().length);
 }
 

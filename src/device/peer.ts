@@ -3,6 +3,7 @@
  * timers.ts, send.ts and receive.ts act on it.
  */
 
+import { formatKey } from '../keytext.ts';
 import { CookieMaker } from '../noise/cookie.ts';
 import type { Handshake } from '../noise/handshake.ts';
 import type { Keypair } from '../noise/keypair.ts';
@@ -10,6 +11,7 @@ import type { AllowedIps } from './allowedips.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { AddressSet } from './ownaddresses.ts';
+import type { PeerName } from './peername.ts';
 import { StagedPackets } from './staged.ts';
 
 /** What no `pathsVersion` of a Core is: the peer's path has to be looked at (paths.ts). */
@@ -61,12 +63,25 @@ export class Peer {
   readonly drops = new Drops();
   readonly counts = new PeerCounts();
   readonly trouble = new HandshakeTrouble();
+  #name: PeerName | null = null;
 
   constructor(publicKey: Uint8Array, handshake: Handshake, row: number) {
     this.publicKey = publicKey;
     this.handshake = handshake;
     this.cookieMaker = new CookieMaker(publicKey);
     this.row = row;
+  }
+
+  /** For those outside. It costs two comparisons as long as nothing in it has changed. */
+  get name(): PeerName {
+    const { description, endpoint } = this;
+    let name = this.#name;
+    if (name === null || name.endpoint !== endpoint || name.description !== description) {
+      const publicKey = name?.publicKey ?? formatKey(this.publicKey);
+      name = Object.freeze({ publicKey, description, endpoint });
+      this.#name = name;
+    }
+    return name;
   }
 }
 

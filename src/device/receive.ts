@@ -7,6 +7,7 @@
  */
 
 import { TAG_BYTES } from '../crypto/suite.ts';
+import { formatKey } from '../keytext.ts';
 import {
   COOKIE_REPLY,
   COOKIE_REPLY_RECEIVER,
@@ -113,7 +114,11 @@ function receiveData(
   peer.counts.rxPackets++;
   if (session.confirm(core, peer, keypair)) {
     timers.handshakeCompleted(core, peer);
-    core.observe({ kind: 'sessionConfirmed', peer });
+    core.tell({
+      kind: 'sessionConfirmed',
+      peer: peer.name,
+      session: peer.counts.handshakesCompleted,
+    });
     sendStaged(core, now, peer);
   }
   if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
@@ -240,7 +245,7 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
     core.handshakeQueue.countFutile(now);
     core.stranger = { publicKey: opened.remoteStatic, endpoint, at: now };
     core.drop('unknownPeer', null, endpoint);
-    core.observe({ kind: 'stranger', publicKey: opened.remoteStatic, endpoint });
+    core.tell({ kind: 'stranger', publicKey: formatKey(opened.remoteStatic), endpoint });
     return;
   }
   const verdict = peer.handshake.consumeInitiation(opened, now);
@@ -248,13 +253,13 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
     core.handshakeQueue.countFutile(now);
     core.drop(INITIATION_DROPS[verdict], peer, endpoint);
     if (verdict === 'replayed' && ++peer.trouble.staleTimestamps === STALE_TIMESTAMPS_TOLD)
-      core.observe({ kind: 'initiationsStale', peer, endpoint });
+      core.tell({ kind: 'initiationsStale', peer: peer.name, endpoint });
     return;
   }
   core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.initiationsReceived++;
-  core.observe({ kind: 'initiationReceived', peer, endpoint });
+  core.tell({ kind: 'initiationReceived', peer: peer.name, endpoint });
   roam(core, peer, endpoint);
   timers.authenticatedPacketReceived(core, peer, now);
   sendResponse(core, now, peer, endpoint);
@@ -285,7 +290,8 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.responsesReceived++;
-  core.observe({ kind: 'responseReceived', peer });
+  const ordinal = peer.counts.handshakesCompleted + 1;
+  core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal });
   roam(core, peer, endpoint);
   session.begin(core, now, peer);
   timers.authenticatedPacketReceived(core, peer, now);
@@ -314,7 +320,7 @@ function consumeCookieReply(
   }
   peer.counts.cookiesReceived++;
   peer.trouble.cookies++;
-  core.observe({ kind: 'cookieReceived', peer });
+  core.tell({ kind: 'cookieReceived', peer: peer.name });
 }
 
 /** The endpoint is wherever the last authenticated packet came from (whitepaper 2.1). */
@@ -326,5 +332,5 @@ function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
   endpointChanged(peer);
   if (old === null || old.sameRemote(endpoint)) return;
   peer.counts.roams++;
-  core.observe({ kind: 'roamed', peer, from: old, to: endpoint });
+  core.tell({ kind: 'roamed', peer: peer.name, from: old, to: endpoint });
 }

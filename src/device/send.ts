@@ -179,7 +179,7 @@ export function repeatInitiation(core: Core, now: number, peer: Peer): void {
   timers.authenticatedPacketSent(core, peer, now);
   timers.handshakeInitiated(core, peer, now);
   transmitHandshake(core, peer, message, peer.endpoint);
-  core.observe({ kind: 'initiationSent', peer, attempt: peer.attempts + 1 });
+  core.tell({ kind: 'initiationSent', peer: peer.name, attempt: peer.attempts + 1 });
 }
 
 /** Answers an initiation just consumed; the session it makes waits for its first data. */
@@ -204,7 +204,7 @@ export function sendResponse(core: Core, now: number, peer: Peer, endpoint: Endp
   timers.authenticatedPacketSent(core, peer, now);
   timers.sessionDerived(core, peer, now);
   transmitHandshake(core, peer, message, endpoint);
-  core.observe({ kind: 'responseSent', peer });
+  core.tell({ kind: 'responseSent', peer: peer.name });
 }
 
 // Strangers decide how often these are used, so they are used again. Nothing is kept in them.
@@ -222,7 +222,7 @@ export function sendCookieReply(
   core.cookieChecker.createReply(cookieReply, message, now, remoteId(endpoint));
   core.counts.cookiesSent++;
   transmitHandshake(core, null, cookieReply, endpoint);
-  core.observe({ kind: 'cookieSent', endpoint });
+  core.tell({ kind: 'cookieSent', endpoint });
 }
 
 /** Address and port as a cookie is bound to them (whitepaper 5.4.7); good until the next call. */

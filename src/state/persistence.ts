@@ -42,6 +42,7 @@ export class Persistence {
       render: this.#render,
       onNote: (note) => options.log.error(note),
     });
+    options.device.observe(this.#notice);
   }
 
   /**
@@ -97,15 +98,14 @@ export class Persistence {
     this.#keeper.changed();
   }
 
-  /** Call with every event of the Device. */
-  noticed(event: DeviceEvent): void {
+  readonly #notice = (event: DeviceEvent): void => {
     if (event.kind === 'roamed') this.#keeper.moved();
     else if (event.kind === 'responseReceived' || event.kind === 'sessionConfirmed') {
       // Of a session that the file does not know of, the successor could not know to call.
-      if (event.peer.counts.handshakesCompleted <= 1) this.#keeper.changed();
+      if (event.session === 1) this.#keeper.changed();
       else this.#keeper.drifted();
     }
-  }
+  };
 
   /** Where the daemon continues to write. */
   get directory(): WritableDirectory | undefined {

@@ -38,7 +38,6 @@ describeInNamespace('the interface of a transport that takes no more', () => {
     const path = new Datapath({
       arena,
       suite: createPortableSuite(arena),
-      observe: () => {},
       onHold: (isHeld) => tunnel.hold(isHeld),
     });
     let waits = 0;

@@ -38,7 +38,6 @@ function path(stride = 1) {
   const path = new Datapath({
     arena,
     suite: createPortableSuite(arena),
-    observe: () => {},
     guard,
   });
   const { outcomes } = path.device.core;

@@ -30,10 +30,10 @@ class Site {
     this.path = new Datapath({
       arena: this.arena,
       suite: this.suite,
-      observe: (event) => this.events.push(event),
       onHold: (isHeld) => this.holds.push(isHeld),
       ...options,
     });
+    this.path.device.observe((event) => this.events.push(event));
     this.privateKey = new Uint8Array(32).fill(number);
     this.address = Uint8Array.of(10, 0, 0, number);
     this.path.attachInterface(this.program);

@@ -129,8 +129,8 @@ export class Site {
       },
       doorkeeper: this.door,
       leadsInside: (endpoint) => this.leadsInside(endpoint),
-      observe: (event) => this.events.push(event),
     });
+    this.device.observe((event) => this.events.push(event));
     this.configure({ privateKey: this.privateKey });
     this.device.up(world.now);
   }

@@ -6,6 +6,7 @@
 
 import { HEADROOM_BYTES } from '../../src/arena.ts';
 import { Device } from '../../src/device/device.ts';
+import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { DATA } from '../../src/noise/messages.ts';
 import {
@@ -51,11 +52,12 @@ export class Generation implements KeyOwner {
         },
         deliver: (offset, length) => this.#delivered(offset, length),
       },
-      observe: (event) => {
-        this.ledger.event(event);
-        if (event.kind === 'initiationSent') checkReason(site, event.peer, this.#reasons);
-        host.event(site, event);
-      },
+    });
+    this.device.observe((event) => {
+      const peer = this.#peerOf(event);
+      this.ledger.event(event, peer);
+      if (event.kind === 'initiationSent') checkReason(site, peer!, this.#reasons);
+      host.event(site, event, peer);
     });
     this.ledger = new Ledger(name, this.device.core, host.traffic, (flight, event, isUnderLoad) =>
       host.judged(site, flight, event, isUnderLoad),
@@ -65,6 +67,7 @@ export class Generation implements KeyOwner {
 
   /** What was derived in the turn, or taken over, has to come to an end. */
   endTurn(): void {
+    this.device.core.observers.surface();
     this.#reasons.opened = null;
     for (const session of this.#fresh.splice(0)) if (!session.isWiped) this.#follow(session);
   }
@@ -73,6 +76,12 @@ export class Generation implements KeyOwner {
 
   now(): number {
     return this.#site.now();
+  }
+
+  /** Whom an event is about: it names him only. null when it is about nobody known. */
+  #peerOf(event: DeviceEvent): Peer | null {
+    if (!('peer' in event) || event.peer === null) return null;
+    return this.device.core.peers.get(atob(event.peer.publicKey))!;
   }
 
   findPeer(session: AuditedSession): Peer {

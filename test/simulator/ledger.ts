@@ -157,9 +157,10 @@ export class Ledger {
     else this.#step.packetsDelivered++;
   }
 
-  event(event: DeviceEvent): void {
+  /** `peer`: whom the event is about. */
+  event(event: DeviceEvent, peer: Peer | null): void {
     const step = this.#step;
-    if (event.kind === 'dropped') this.#drop(event);
+    if (event.kind === 'dropped') this.#drop(event, peer);
     else if (event.kind === 'roamed') step.roamed = true;
     else if (event.kind === 'initiationReceived' || event.kind === 'responseReceived') {
       step.handshakesConsumed++;
@@ -230,8 +231,8 @@ export class Ledger {
     return waiting;
   }
 
-  #drop(event: Extract<DeviceEvent, { kind: 'dropped' }>): void {
-    const { reason, peer, endpoint, packets } = event;
+  #drop(event: Extract<DeviceEvent, { kind: 'dropped' }>, peer: Peer | null): void {
+    const { reason, endpoint, packets } = event;
     this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + packets);
     if (endpoint !== null) {
       // A datagram from there, or, for want of memory, a handshake message to there.

@@ -218,13 +218,13 @@ class Run {
     this.#recovery(site.number, packet.from)?.delivered(this.sites[packet.from]);
   }
 
-  event(site: Site, event: DeviceEvent): void {
+  event(site: Site, event: DeviceEvent, peer: Peer | null): void {
     if (event.kind === 'dropped') this.coverage.visit('drop', event.reason, event.packets);
     else this.coverage.visit('event', event.kind);
-    if (this.trace.isKept) this.#traceEvent(site, event);
-    if (!('peer' in event) || event.peer === null || event.kind === 'dropped') return;
-    this.coverage.visitSessions(event.peer);
-    const recovery = this.#recovery(site.number, this.siteOfPeer(event.peer));
+    if (this.trace.isKept) this.#traceEvent(site, event, peer);
+    if (peer === null || event.kind === 'dropped') return;
+    this.coverage.visitSessions(peer);
+    const recovery = this.#recovery(site.number, this.siteOfPeer(peer));
     if (event.kind === 'initiationSent') recovery?.initiated(site);
     else if (event.kind === 'initiationReceived') recovery?.initiationTaken(site);
   }
@@ -417,8 +417,7 @@ class Run {
     this.later(CHECK_EVERY_MS, () => this.#check());
   }
 
-  #traceEvent(site: Site, event: DeviceEvent): void {
-    const peer = 'peer' in event && event.peer !== null ? event.peer : null;
+  #traceEvent(site: Site, event: DeviceEvent, peer: Peer | null): void {
     const name = peer === null ? '' : this.scenario.sites[this.siteOfPeer(peer)].name;
     const what =
       event.kind === 'dropped' ? `drops ${event.packets} as ${event.reason}` : event.kind;

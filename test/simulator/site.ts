@@ -35,7 +35,8 @@ export interface SiteHost {
   offering(site: Site, destination: Address): void;
   transmit(site: Site, endpoint: Endpoint, bytes: Uint8Array, trafficClass: number): void;
   delivered(site: Site, packet: Packet): void;
-  event(site: Site, event: DeviceEvent): void;
+  /** `peer`: whom the event is about. */
+  event(site: Site, event: DeviceEvent, peer: Peer | null): void;
   /** A handshake message was taken from the queue. */
   judged(site: Site, flight: Flight, event: DeviceEvent, isUnderLoad: boolean): void;
   /** A packet of the peer's was opened. */

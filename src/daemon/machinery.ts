@@ -29,8 +29,6 @@ export interface MachineryOptions {
   readonly onBug: (error: unknown) => void;
 }
 
-export type Machinery = ReturnType<typeof createMachinery>;
-
 /** @throws Error with one line for the operator */
 export function createMachinery(options: MachineryOptions) {
   const { environment = {}, log, onEvent, onHold, onBug } = options;

@@ -26,8 +26,6 @@ export interface MachineryOptions {
   readonly onBug: (error: unknown) => void;
 }
 
-export type Machinery = ReturnType<typeof createMachinery>;
-
 /** @throws Error with one line for the operator */
 export function createMachinery(options: MachineryOptions) {
   const { environment = {}, log, onHold, onBug } = options;

@@ -15,7 +15,7 @@ const ALIGNMENT = 16;
 
 /** Bytes that are free before every packet handed to the Device: the transport header's room. */
 export const HEADROOM_BYTES = 16;
-/** Bytes that are free behind it: up to 15 of padding and the 16 of the authenticator. */
+/** Bytes that are free after it: up to 15 of padding and the 16 of the authenticator. */
 export const TAILROOM_BYTES = 31;
 /**
  * What readers leave free for what comes of their packets in the same turn: handshakes, and a full

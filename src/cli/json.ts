@@ -17,7 +17,7 @@ import {
   type WireguardView,
 } from './view.ts';
 
-/** Texts in it are as they came: whoever shows them takes care of his terminal. */
+/** Texts in it are as they came: the reader who shows them takes care of his terminal. */
 export interface InterfaceJson {
   readonly name: string;
   readonly index: number;

@@ -56,14 +56,14 @@ Environment:
                              STOPPING=1 at the end (systemd's Type=notify)
   JOURNAL_STREAM=DEV:INODE   if that is standard error, the log's lines begin
                              with their priority (systemd's journal)
-  TSWG_CRYPTO=WHOSE          whose cryptography is used: auto (the default),
+  TSWG_CRYPTO=NAME           which cryptography is used: auto (the default),
                              openssl or portable
   TSWG_NO_OFFLOAD=1          move packets one by one, without segmentation
                              offloads
   TSWG_WARM=0                do not keep caches warm: no rehearsal at the start,
                              no work in the pauses of a session
-  TSWG_USER=NAME             become this user once all is open (_tswg, tswg, or
-                             else ids that are nobody's)
+  TSWG_USER=NAME             become this user once everything is open (_tswg,
+                             tswg, or else unused ids)
   TSWG_SANDBOX=off           keep root and every right, for debugging
 `;
 
@@ -147,7 +147,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
   // Node would open its debugger.
   process.on('SIGUSR1', () => {});
   try {
-    // First of all, so that whoever is to be followed hears of what goes wrong from here on.
+    // First of all, so that the daemon before us hears of what goes wrong from here on.
     const starter = takeStarter(env);
     const takeover = await openTakeover(starter);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
@@ -197,7 +197,7 @@ async function runForeground(name: string, env: Environment): Promise<number> {
       ...(starter?.held === undefined ? {} : { held: starter.held }),
     });
   } catch (error) {
-    // Whoever waits for us prints the line.
+    // The process that waits for us prints the line.
     return reporter.failed(lineOf(error)) ? 1 : fail(lineOf(error), openJournal(env)('error'));
   }
 }
@@ -224,7 +224,7 @@ interface LogOutput {
 /** In the background without an output of its own, a daemon still has the kernel's log. */
 async function openLog(isUnseen: boolean, env: Environment): Promise<LogOutput> {
   if (!isUnseen) {
-    // Whoever read the log may go away before the tunnel does.
+    // The reader of the log may go away before the tunnel does.
     process.stderr.on('error', () => {});
     const prefix = openJournal(env);
     return {

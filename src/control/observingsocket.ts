@@ -52,8 +52,9 @@ function bindFor(group: number, bind: () => number): number {
 }
 
 /**
- * The folder is ours alone: whoever could write to it could have others connect to what is no
- * daemon. One that an older tswg has made with a tight umask is opened, since members must get in.
+ * The folder is ours alone: a process that could write to it could have others connect to what is
+ * no daemon. One that an older tswg has made with a tight umask is opened, since members must get
+ * in.
  */
 function prepare({ what, directory }: SocketPlace): void {
   try {

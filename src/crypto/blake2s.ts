@@ -41,7 +41,7 @@ const extracted = new Uint8Array(HASH_BYTES);
 const step = new Uint8Array(HASH_BYTES + 1);
 const stepCount = step.subarray(HASH_BYTES);
 
-/** Hash(parts, one behind the other): 32 bytes. */
+/** Hash(parts, one after the other): 32 bytes. */
 export function hash(...parts: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(HASH_BYTES);
   hashInto(out, ...parts);
@@ -120,7 +120,7 @@ export class MacKey {
 
 const onceKey = new MacKey();
 
-/** Hmac(key, parts, one behind the other), RFC 2104 over BLAKE2s: 32 bytes. `key`: at most 64. */
+/** Hmac(key, parts, one after the other), RFC 2104 over BLAKE2s: 32 bytes. `key`: at most 64. */
 export function hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
   const out = secretBytes(HASH_BYTES);
   hmacInto(out, key, ...parts);

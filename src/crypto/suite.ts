@@ -16,7 +16,7 @@ export const XNONCE_BYTES = 24;
 /** Seals packets of the arena in place with one key. Owns its copy of the key until `wipe`. */
 export interface Sealer {
   /**
-   * Encrypts `length` bytes at `offset` in place and writes the 16-byte authenticator behind
+   * Encrypts `length` bytes at `offset` in place and writes the 16-byte authenticator after
    * them. ChaCha20-Poly1305 with an empty AAD; the nonce is 32 zero bits and the 64-bit
    * little-endian `counter` (whitepaper 5.4.6, RFC 8439 2.8).
    */
@@ -30,7 +30,7 @@ export interface Sealer {
 /** Opens packets of the arena in place with one key. Owns its copy of the key until `wipe`. */
 export interface Opener {
   /**
-   * Decrypts `length` bytes at `offset` in place; the authenticator stands behind them.
+   * Decrypts `length` bytes at `offset` in place; the authenticator stands after them.
    * Returns false, and leaves unspecified bytes there, when it does not match.
    */
   open(offset: number, length: number, counter: number): boolean;

@@ -56,7 +56,7 @@ export class Ending {
     this.end(why);
   }
 
-  /** All that was ours has been handed over, and whoever asked for that has been answered. */
+  /** All that was ours has been handed over, and the client that asked for it has been answered. */
   endSucceeded(): void {
     this.#finish(SUCCESS);
   }

@@ -1,5 +1,5 @@
 /**
- * What a daemon is told by whoever runs it: a program that embeds one, or tswgd, which is nothing
+ * What a daemon is told by what runs it: a program that embeds one, or tswgd, which is nothing
  * else.
  */
 

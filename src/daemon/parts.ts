@@ -85,7 +85,7 @@ export function createParts(options: ProgramOptions) {
   const onUpgrade = (): void => void upgrade.request();
   const signals = new Signals({ ending, stop, ofProcess: options.signals ?? false, onUpgrade });
   // In the order in which they end. The path erases every key; the control socket's file is the
-  // upgrade's starter's to remove, last of all: whoever waits for our end looks for it.
+  // upgrade's starter's to remove, last of all: programs that wait for our end look for it.
   const subsystems = new Subsystems([
     ...[signals, warmUp, loop, listening(log), confinement, observing, control],
     ...(persistence === undefined ? [] : [persistence]),

@@ -69,7 +69,7 @@ export class Upgrade {
     return this.#isStarterLost ? [{ code: 'starterLost' }] : [];
   }
 
-  /** Starts the successor and hands over to it; resolves to the answer for whoever asked. */
+  /** Starts the successor and hands over to it; resolves to the answer for the client. */
   async request(): Promise<string> {
     if (this.#handover === undefined) {
       return refuseUpgrade('the daemon was started without a starter');
@@ -77,7 +77,7 @@ export class Upgrade {
     const outcome = await this.#handover.upgrade();
     if (outcome.kind !== 'handedOver') return refuseUpgrade(outcome.why);
     const { pid, version, pauseMs } = outcome;
-    // The answer is on its way to whoever asked, but not there yet.
+    // The answer is on its way to the client, but not there yet.
     setImmediate(() => this.#options.ending.endSucceeded());
     return answer(`version=${version}\npid=${pid}\npause_ms=${pauseMs.toFixed(0)}\n`);
   }

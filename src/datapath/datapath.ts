@@ -34,7 +34,7 @@ export interface DatapathOptions {
   readonly warm?: boolean;
   /**
    * Told at a turn's end when the transport takes no more, and when it does again: meanwhile the
-   * interface is not read, and watching it would be in vain.
+   * interface is not read, and watching it is of no use.
    */
   readonly onHold?: (isHeld: boolean) => void;
 }

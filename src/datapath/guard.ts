@@ -11,7 +11,7 @@ export interface Guard extends Doorkeeper {
   readonly turnsASample: number;
   /** Whether calls are held back: then an answer needs a cookie. */
   readonly isPressed: boolean;
-  /** How it stands, for `stats`. */
+  /** Its status line for `stats`. */
   readonly fact: string;
   /**
    * Called after each turn.

@@ -1,8 +1,8 @@
 /**
- * Keeps the processor's caches warm in the pauses of a session: goes the ways of a packet in vain.
- * A packet that comes some milliseconds after the last one then finds code and data of its way
+ * Runs the packet path with nothing to carry in the pauses of a session, to keep its code and data
+ * in the processor's caches: a packet that comes some milliseconds after the last one finds them
  * there (measured: a quarter of an idle ping's round trip). What came meanwhile is handled as ever.
- * Owns the keys it practises with, which are nobody's.
+ * Owns the keys it practises with, which no peer has.
  */
 
 import type { Arena } from '../arena.ts';

@@ -12,7 +12,7 @@ export class AllowedIps<Owner> {
   readonly #ipv4 = new PrefixTrie<Owner>();
   readonly #ipv6 = new PrefixTrie<Owner>();
 
-  /** Gives the prefix to `owner`, taking it from whoever had it. */
+  /** Gives the prefix to `owner`, taking it from the owner it had. */
   insert(prefix: Prefix, owner: Owner): void {
     const a = prefix.address;
     if (a.length === 4) this.#ipv4.insert(word(a, 0), 0, 0, 0, prefix.length, owner);
@@ -93,7 +93,7 @@ class PrefixTrie<Owner> {
     return best;
   }
 
-  /** Whoever has all around the prefix, and those that have parts of it. */
+  /** The owner of all around the prefix, and those that have parts of it. */
   ownersWithin(a0: number, a1: number, a2: number, a3: number, length: number): Set<Owner> {
     let around: Owner | null = null;
     let node = this.#root;

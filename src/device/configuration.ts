@@ -22,7 +22,7 @@ export interface PeerChange {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
   readonly remove?: boolean;
-  /** Change the peer only if it exists; an unknown one is passed over silently. */
+  /** Change the peer only if it exists; an unknown one is skipped silently. */
   readonly updateOnly?: boolean;
   /** 32 bytes; all zero means none. */
   readonly presharedKey?: Uint8Array;
@@ -80,7 +80,7 @@ export type Secret<State> = {
   [Field in keyof State]-?: null | Uint8Array extends State[Field] ? Field : never;
 }[keyof State];
 
-/** What must be known of a peer after a restart, beside its configuration, to go on with it. */
+/** What must be known of a peer after a restart, beside its configuration, to continue with it. */
 export interface PeerMemory {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
@@ -106,7 +106,7 @@ export interface PeerStats extends Measured {
   readonly troubles: readonly PeerTrouble[];
 }
 
-/** Erases the keys in a change that was carried out, or in a state that was told: nobody else's. */
+/** Wipes the keys in a change already applied or a state already formatted: nobody else's. */
 export function wipeKeys({
   privateKey,
   peers,

@@ -67,7 +67,7 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
     session.eraseAll(core, peer);
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     peer.handshake.setIdentity(core.identity);
-    // What waited for want of a key waits for a handshake now, which nothing else would begin.
+    // What waited without a key waits for a handshake now, which nothing else would begin.
     if (core.isUp) sendStaged(core, now, peer);
   }
 }

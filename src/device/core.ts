@@ -98,7 +98,7 @@ export class Core {
   readonly handshakeQueue = new HandshakeQueue();
   readonly drops = new Drops();
   readonly counts = { cookiesSent: 0, unreachablesSent: 0 };
-  /** What came of the messages received so far, for whoever has to tell work from nuisance. */
+  /** What came of the messages received so far, for a gate that has to tell work from nuisance. */
   readonly outcomes: Outcomes = { opened: 0, judged: 0, accepted: 0 };
   /** The last initiation by a key that is no peer of ours: the commonest mistake in a setup. */
   stranger: {

@@ -1,8 +1,8 @@
 /**
  * The Device: many peers behind one interface, without sockets, clocks or randomness of its own.
  *
- * Every input takes `now`, monotonic milliseconds that go on while the machine is suspended, since
- * sessions age then, too; every output goes to the outlet given at the start. The same Device runs
+ * Every input takes `now`, monotonic milliseconds that count suspension of the machine, too, since
+ * sessions age then; every output goes to the outlet given at the start. The same Device runs
  * in the daemon, in a program with its own transport, and in a simulator on a virtual clock.
  *
  *   sendPacket        one IP packet from the interface  -> transmit
@@ -41,7 +41,7 @@ export class Device {
 
   /**
    * An IP packet from the interface lies in the arena at `offset`. HEADROOM_BYTES before and
-   * TAILROOM_BYTES behind it are free to write; packet and rooms are the Device's until the
+   * TAILROOM_BYTES after it are free to write; packet and rooms are the Device's until the
    * outlet's flush, and what it transmits lies in them.
    */
   sendPacket(now: number, offset: number, length: number): void {
@@ -156,7 +156,7 @@ export class Device {
 
   /**
    * Call after routes, rules, addresses or links of the machine changed, as often as need be: peers
-   * whose endpoint turned out to be routed into the tunnel go on at once if it is no more.
+   * whose endpoint turned out to be routed into the tunnel continue at once if it is no more.
    */
   pathsChanged(now: number): void {
     pathsChanged(this.core, now);
@@ -198,7 +198,7 @@ export class Device {
 
   /**
    * Takes over what a predecessor knew of its peers: after `configure`, before `up`. Peers that are
-   * not configured are passed over. True when the wall clock is behind what was sent then.
+   * not configured are skipped. True when the wall clock is behind what was sent then.
    */
   recall(remembered: readonly PeerMemory[]): boolean {
     return recall(this.core, remembered);

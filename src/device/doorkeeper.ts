@@ -1,5 +1,5 @@
 /**
- * The Device's word to whoever guards its socket in a flood: whom it expects to hear from. Knows
+ * The Device's word to the guard of its socket in a flood: whom it expects to hear from. Knows
  * nothing of how that is used.
  */
 

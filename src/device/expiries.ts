@@ -34,7 +34,7 @@ EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
     return;
   }
   peer.attempts++;
-  // The way out may be what is broken: let the kernel choose the source address anew.
+  // The way out may be what is broken: let the kernel choose the source address again.
   forgetSource(peer);
   repeatInitiation(core, now, peer);
 };

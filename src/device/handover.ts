@@ -3,7 +3,7 @@
  * keys, sessions with their counters and replay windows, what waits, what is due, and what was
  * counted. The rest of the configuration and the memories go with it, but are not in here.
  *
- * Two Devices with one session would use a nonce twice. So whoever moves a handover sees to it that
+ * Two Devices with one session would use a nonce twice. So the mover of a handover sees to it that
  * the old Device sends nothing from the moment the new one may begin; and if the new one fails
  * after that moment, `takeBack` gives the old one everything back but the sessions.
  */
@@ -146,9 +146,9 @@ function countsOf(drops: Drops): Counters {
 }
 
 /**
- * Goes on where the predecessor stopped: after `configure` with all but the keys, instead of `recall`
- * and `up`. Sends nothing by itself; what is due goes out with the next handleTimeout. Erases the
- * keys. Both Devices are told the time by the same clock.
+ * Continues where the predecessor stopped: after `configure` with all but the keys, instead of
+ * `recall` and `up`. Sends nothing by itself; what is due goes out with the next handleTimeout.
+ * Erases the keys. Both Devices are told the time by the same clock.
  */
 export function takeOver(
   core: Core,
@@ -164,7 +164,7 @@ export function takeOver(
   Object.assign(core.counts, known(handover.counts, core.counts));
   for (const one of handover.peers) {
     const peer = core.peers.get(peerKey(one.publicKey));
-    // Our own key may have become the peer's since; whoever is not configured has no session.
+    // Our own key may have become the peer's since; a peer that is not configured has no session.
     if (peer !== undefined) takeOverPeer(core, handover.at, peer, one);
   }
   wipeHandover(handover);

@@ -1,8 +1,8 @@
 /**
  * Handshake messages that wait for their turn: copies outside the arena, in memory that was taken
  * once, so that a flood of them asks for none. How full the queue is tells whether we are under
- * load (whitepaper 5.3), and so does how many messages came to nothing; it is held for a second
- * after either was last so, as Linux does.
+ * load (whitepaper 5.3), and so does how many messages were of no use; it is held for a second
+ * after either last said so, as Linux does.
  */
 
 import { INITIATION_BYTES } from '../noise/messages.ts';

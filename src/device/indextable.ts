@@ -59,7 +59,7 @@ export class IndexTable {
     entry.keypair = keypair;
   }
 
-  /** Forgets an index; one that is not there (0, say) is passed over. */
+  /** Forgets an index; one that is not there (0, say) is skipped. */
   remove(index: number): void {
     if (this.#entries.delete(index | 0)) this.#doorkeeper.forgetIndex(index >>> 0);
   }

@@ -104,7 +104,7 @@ export class PeerCounts {
 /** One initiation that is not newer than the last may be the network's doing. */
 export const STALE_TIMESTAMPS_TOLD = 2;
 
-/** What speaks for the cause when a handshake does not complete; cleared when one does. */
+/** Evidence of the likely cause when a handshake does not complete; cleared when one does. */
 class HandshakeTrouble {
   /** Initiations since the peer last answered, and when the first of them left (monotonic ms). */
   unanswered = 0;

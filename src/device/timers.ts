@@ -78,7 +78,7 @@ export function stopped(core: Core, peer: Peer): void {
   peer.needsAnotherKeepalive = false;
 }
 
-/** Any authenticated packet, either way, proves the path: the persistent keepalive starts anew. */
+/** Any authenticated packet, either way, proves the path: the persistent keepalive starts again. */
 function traversed(core: Core, peer: Peer, now: number): void {
   if (peer.persistentKeepalive === 0) return;
   core.deadlines.arm(

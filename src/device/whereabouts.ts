@@ -1,5 +1,5 @@
 /**
- * Where a peer may be heard from: its endpoint, and the few places before that. Whoever guards the
+ * Where a peer may be heard from: its endpoint, and the few places before that. What guards the
  * socket in a flood is told of each (Doorkeeper), so that a place which a peer has proved, or which
  * the operator has named, is no stranger's.
  *

@@ -248,7 +248,7 @@ function measure(code: Assembly): void {
   code.label('isMeasured');
 }
 
-/** Goes on to `place` with r7 = 1 for an initiation, and 0 for what names an index of ours. */
+/** Continues to `place` with r7 = 1 for an initiation, and 0 for what names an index of ours. */
 function readMessage(code: Assembly): void {
   // Nothing is read beyond the end later on: each type has its length.
   code.jumpIf('r7', '<', LEAST_BYTES, 'malformed');

@@ -175,7 +175,7 @@ export class Floodgate implements Guard {
     return this.isShut && this.#leastCallShare < 1;
   }
 
-  /** How it stands, for `stats`. */
+  /** Its status line for `stats`. */
   get fact(): string {
     if (this.#machinery === null) return `none (${this.#refusal})`;
     if (!this.isShut) return 'open';
@@ -202,7 +202,7 @@ export class Floodgate implements Guard {
 
   // The sockets.
 
-  /** Guards these sockets, in place of those before, which are closed by whoever opened them. */
+  /** Guards these sockets, in place of those before, which are closed by their owner. */
   guard(sockets: readonly { readonly family: 4 | 6; readonly fd: number }[]): void {
     // Those of before are open still.
     this.#countOverflow();
@@ -242,7 +242,7 @@ export class Floodgate implements Guard {
     const elapsedMs = now - this.#judgedAt;
     const perSecond = (count: number): number => (count * MS_PER_S) / elapsedMs;
     this.#countOverflow();
-    // Not by what was dropped: whoever sends wrong checksums has it grow.
+    // Not by what was dropped: a sender of wrong checksums has it grow.
     const patienceMs = this.#patienceMs;
     const isBehind = Object.values(this.#behind).some((one) => one.isLongerThan(patienceMs, now));
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
@@ -394,7 +394,7 @@ export class Floodgate implements Guard {
     return (hopeless.reduce((sum, rate) => sum + rate, 0) * HOPELESS_COST_MS) / MS_PER_S;
   }
 
-  /** The sockets are closed by whoever opened them; what is attached to them holds until then. */
+  /** The sockets are closed by their owner; what is attached to them holds until then. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

@@ -30,12 +30,12 @@ import {
 const PIECE_BYTES = 64 * 1024;
 /** Ten thousand peers with three sessions each take a quarter of it. */
 const MESSAGE_BYTES_MAX = 256 * 1024 * 1024;
-/** A message that has begun goes on at once. */
+/** A message that has begun continues at once. */
 const PIECE_TIMEOUT_MS = 5_000;
 const MAX_DESCRIPTORS = 8;
 
 const LENGTH_BYTES = 4;
-/** struct cmsghdr, and descriptors of 4 bytes behind it. */
+/** struct cmsghdr, and descriptors of 4 bytes after it. */
 const CONTROL_HEADER_BYTES = 16;
 const CONTROL_BYTES = CONTROL_HEADER_BYTES + MAX_DESCRIPTORS * 4;
 

@@ -190,7 +190,7 @@ function isPlace(text: string): text is SessionHandover['place'] {
   return SESSION_PLACES.some((place) => place === text);
 }
 
-/** What stands behind the JSON, piece by piece. */
+/** What stands after the JSON, piece by piece. */
 class Secrets {
   readonly #bytes: Uint8Array;
   #at = 0;

@@ -114,7 +114,7 @@ export class Handover {
     this.#starter.rename();
   }
 
-  /** The daemon ends, or another process goes on in its place. The last that it does. */
+  /** The daemon ends, or another process continues in its place. The last that it does. */
   close(isSucceeded: boolean): void {
     this.#release();
     this.#starter.close(isSucceeded);

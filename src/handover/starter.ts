@@ -5,7 +5,7 @@
  *
  *   start    start the daemon's successor
  *   rename   the interface has another name: its sockets and the state's folder get it, too
- *   left     the daemon ends, and its successor goes on: nothing is left to do
+ *   left     the daemon ends, and its successor continues: nothing is left to do
  *   end      the daemon ends, and has said why
  *
  * At the socket's end, however it came, the daemon is no more: the shell removes the daemon's
@@ -106,7 +106,7 @@ const SOCKET_FD = 3;
 const CONTROL_FD = 4;
 /** And the observing socket. */
 const OBSERVE_FD = 6;
-/** Programs that one daemon may have started, all but the last in vain. */
+/** Programs that one daemon may have started, all but the last without success. */
 const STARTS_MAX = 50;
 const SEND_TIMEOUT_MS = 1_000;
 

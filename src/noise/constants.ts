@@ -1,6 +1,6 @@
 /**
  * The numbers of the whitepaper's section 6.1 and of its cookies (5.4.7), by their own names with
- * the unit behind. Owns no rule: who acts on them is keypair.ts, cookie.ts and the Device's timers.
+ * the unit last. Owns no rule: who acts on them is keypair.ts, cookie.ts and the Device's timers.
  */
 
 /** An initiator makes a new session when it sends under one of this age. */

@@ -1,7 +1,7 @@
 /**
  * The handshake with one peer, in both roles. Owns its ephemeral secrets from the first message to
  * the session's keys; knows no table of peers, no clock and no source of randomness. The MACs
- * behind the messages are cookie.ts's, their layout is messages.ts's.
+ * after the messages are cookie.ts's, their layout is messages.ts's.
  *
  *   Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s, prologue "WireGuard v1 zx2c4 Jason@zx2c4.com"
  *
@@ -169,7 +169,7 @@ export class Handshake {
     return this.#latestTimestamp.slice();
   }
 
-  /** Carries a timestamp over; an older one than we have is passed over. 12 bytes, copied. */
+  /** Carries a timestamp over; an older one than we have is skipped. 12 bytes, copied. */
   set latestTimestamp(timestamp: Uint8Array) {
     if (compareTimestamps(timestamp, this.#latestTimestamp) > 0)
       this.#latestTimestamp.set(timestamp);
@@ -180,13 +180,13 @@ export class Handshake {
     return this.#sentTimestamp.slice();
   }
 
-  /** Carries a timestamp over; an older one than we have is passed over. 12 bytes, copied. */
+  /** Carries a timestamp over; an older one than we have is skipped. 12 bytes, copied. */
   set sentTimestamp(timestamp: Uint8Array) {
     if (compareTimestamps(timestamp, this.#sentTimestamp) > 0) this.#sentTimestamp.set(timestamp);
   }
 
   /**
-   * Writes the first 116 bytes of an initiation; the MACs behind are CookieMaker.addMacs'. False,
+   * Writes the first 116 bytes of an initiation; the MACs after it are CookieMaker.addMacs'. False,
    * and nothing changed, when not usable. A handshake under way is given up, so release its
    * `localIndex` before. `localIndex`: not zero, and not the one of another handshake or session.
    */
@@ -263,9 +263,9 @@ export class Handshake {
   }
 
   /**
-   * Writes the first 60 bytes of the response to the initiation just consumed; the MACs behind are
-   * CookieMaker.addMacs'. False, and nothing changed, when there is none. `localIndex`: a new one;
-   * release the one the handshake had before. beginSession is next.
+   * Writes the first 60 bytes of the response to the initiation just consumed; the MACs after it
+   * are CookieMaker.addMacs'. False, and nothing changed, when there is none. `localIndex`: a new
+   * one; release the one the handshake had before. beginSession is next.
    */
   createResponse(out: Uint8Array, localIndex: number, random: Random): boolean {
     const state = this.#state;

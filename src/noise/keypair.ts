@@ -16,7 +16,7 @@ import {
 import { ReplayWindow } from './replay.ts';
 
 /**
- * The age at which receiving makes an initiator begin anew: a keepalive and one attempt still fit
+ * The age at which receiving makes an initiator begin again: a keepalive and one attempt still fit
  * in before the session is refused (whitepaper 6.2).
  */
 const REKEY_ON_RECEIVE_AFTER_MS = REJECT_AFTER_TIME_MS - KEEPALIVE_TIMEOUT_MS - REKEY_TIMEOUT_MS;
@@ -44,7 +44,7 @@ export class Keypair {
   readonly sealer: Sealer;
   readonly opener: Opener;
   readonly replay: ReplayWindow;
-  /** The counter of the next packet we send. Whoever seals takes it and adds one, never less. */
+  /** The counter of the next packet we send. The sealer takes it and adds one, never less. */
   sendCounter: number;
   #isWiped = false;
 

@@ -40,14 +40,14 @@ export const INITIATION_SENDER = 4;
 export const INITIATION_EPHEMERAL = 8;
 export const INITIATION_STATIC = 40;
 export const INITIATION_TIMESTAMP = 88;
-/** What the handshake writes of an initiation; the MACs behind it are the CookieMaker's. */
+/** What the handshake writes of an initiation; the MACs after it are the CookieMaker's. */
 export const INITIATION_MAC1 = 116;
 
 export const RESPONSE_SENDER = 4;
 export const RESPONSE_RECEIVER = 8;
 export const RESPONSE_EPHEMERAL = 12;
 export const RESPONSE_NOTHING = 44;
-/** What the handshake writes of a response; the MACs behind it are the CookieMaker's. */
+/** What the handshake writes of a response; the MACs after it are the CookieMaker's. */
 export const RESPONSE_MAC1 = 60;
 
 export const COOKIE_REPLY_RECEIVER = 4;

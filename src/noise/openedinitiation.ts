@@ -1,6 +1,6 @@
 /**
  * The first half of the responder's reading of a handshake: who is it? Before that is known there is
- * no peer whose Handshake could go on with it.
+ * no peer whose Handshake could continue with it.
  */
 
 import type { CryptoSuite } from '../crypto/suite.ts';

@@ -4,7 +4,7 @@
  * of packets that decrypted, or a forger could move it.
  *
  * RFC 6479 clears whole words ahead of the greatest counter and so remembers one word less than
- * the ring holds. Here the bits passed over are cleared exactly, which makes the window the whole
+ * the ring holds. Here the bits skipped are cleared exactly, which makes the window the whole
  * ring.
  */
 
@@ -22,7 +22,7 @@ export class ReplayWindow {
   readonly #seen = new Int32Array(REPLAY_WINDOW_PACKETS / WORD_BITS);
   #greatest = -1;
 
-  /** A window that goes on where another one, in another process, stopped. `seen`: see copySeen. */
+  /** Continues where another window, in another process, stopped. `seen`: see copySeen. */
   static continued(greatest: number, seen: Uint8Array): ReplayWindow {
     const replay = new ReplayWindow();
     replay.#greatest = greatest;

@@ -7,7 +7,7 @@ import { INITIATIONS_PER_SECOND } from './constants.ts';
 
 export const TIMESTAMP_BYTES = 12;
 
-/** TAI64 counts from 2^62, and TAI was 10 s ahead of UTC in 1970. Leap seconds are passed over. */
+/** TAI64 counts from 2^62, and TAI was 10 s ahead of UTC in 1970. Leap seconds are skipped. */
 const TAI64_EPOCH_HIGH = 2 ** 30;
 const TAI64_UTC_OFFSET_SECONDS = 10;
 

@@ -1,5 +1,5 @@
 /**
- * What both sides of a handshake hold in common as it goes on: the chaining key, the hash of all
+ * What both sides of a handshake hold in common as it proceeds: the chaining key, the hash of all
  * that was said, and the key of the field that comes next. Noise calls it SymmetricState
  * (noiseprotocol.org, 5.2); the whitepaper writes C, H and kappa (5.4). Owns these secrets; knows
  * no message layout, no order of tokens and no peer.

@@ -2,10 +2,10 @@
  * IP addresses, prefixes and port numbers: text <-> bytes in network order.
  *
  * Owns what is a valid spelling, for the UAPI, the command line and everything shown. It resolves
- * no names and knows no zones: what stands behind a `%` means something on one machine only.
+ * no names and knows no zones: what stands after a `%` means something on one machine only.
  */
 
-/** A prefix of allowed IPs. `address`: 4 or 16 bytes; bits behind `length` are zero. */
+/** A prefix of allowed IPs. `address`: 4 or 16 bytes; bits after `length` are zero. */
 export interface Prefix {
   readonly address: Uint8Array;
   readonly length: number;
@@ -173,7 +173,7 @@ export function isMapped(bytes: Uint8Array): boolean {
 }
 
 /**
- * `ADDRESS/LENGTH`, or an address alone, which means that one host (/32 or /128). Bits behind the
+ * `ADDRESS/LENGTH`, or an address alone, which means that one host (/32 or /128). Bits after the
  * prefix are masked off, as wg(8) does. null for anything else.
  */
 export function parsePrefix(text: string): Prefix | null {
@@ -191,7 +191,7 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }
 
-/** A copy of `address` (4 or 16 bytes) in which all bits behind the first `length` are zero. */
+/** A copy of `address` (4 or 16 bytes) in which all bits after the first `length` are zero. */
 export function maskAddress(address: Uint8Array, length: number): Uint8Array {
   const masked = address.slice();
   maskInPlace(masked, length);

@@ -112,7 +112,7 @@ export class Coalescer {
   readonly #flowIdentification = new Uint16Array(FLOWS_MAX);
   readonly #flowSegmentSize = new Uint32Array(FLOWS_MAX);
   readonly #flowPush = new Uint8Array(FLOWS_MAX);
-  /** The flows' records; the one behind the last flow's is the newest packet's. */
+  /** The flows' records; the one after the last flow's is the newest packet's. */
   readonly #records = new Uint32Array(FLOWS_MAX + 1);
 
   constructor({ arena, kernels, address, capacity, mergeUdp }: CoalescerOptions) {
@@ -206,7 +206,7 @@ export class Coalescer {
     return this.#words[(record + field) >> 2];
   }
 
-  /** A frame of this packet, so far alone, behind a virtio header that says nothing. */
+  /** A frame of this packet, so far alone, after a virtio header that says nothing. */
   #openFrame(packet: number, offset: number, length: number): number {
     const header = offset - VIRTIO_HEADER_BYTES;
     this.#view.setInt32(header, 0);
@@ -294,7 +294,7 @@ export class Coalescer {
     }
   }
 
-  /** Lets the flow's frame grow no more. The newest packet's record stays behind the last flow's. */
+  /** Lets the flow's frame grow no more. The newest packet's record stays after the last flow's. */
   #close(flow: number): void {
     const record = this.#records[flow];
     const frame = this.#flowFrame[flow];

@@ -1,6 +1,6 @@
 /**
- * Transport padding (whitepaper 5.4.6): how long a packet is once sealed. Shared by whoever lays
- * packets out for sealing and whoever seals them, so that both agree on every byte.
+ * Transport padding (whitepaper 5.4.6): how long a packet is once sealed. Shared by those that lay
+ * packets out for sealing and those that seal them, so that both agree on every byte.
  */
 
 import { DATA_MIN_BYTES } from '../noise/messages.ts';

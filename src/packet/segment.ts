@@ -2,7 +2,7 @@
  * From the interface to the Device: one frame of a TUN device with IFF_VNET_HDR becomes the IP
  * packets it stands for. A super-packet (TSO, USO) is cut up once, straight into the layout in
  * which its packets leave: each with a message header's room before it, padding's and
- * authenticator's behind, so that the sealed messages lie one after the other without a gap.
+ * authenticator's after it, so that the sealed messages lie one after the other without a gap.
  *
  * Copying while summing costs about 7 ns a packet of 1368 bytes more than the sum alone, which is
  * needed anyway: no more than that could be saved by reading frames scattered into place.
@@ -54,7 +54,7 @@ const DESTINATION_OPTIONS = 60;
 /**
  * Cuts frames, one at a time. After `ok`, and until the next call, the fields name the packets:
  * the i-th of `count` begins at `offset + i * stride` and is `packetLength` bytes long, the last
- * one `lastLength`. HEADROOM_BYTES before each and TAILROOM_BYTES behind each one's padding are
+ * one `lastLength`. HEADROOM_BYTES before each and TAILROOM_BYTES after each one's padding are
  * free, if (for a plain packet, which stays where it is) they are around the frame.
  */
 export class Segmenter {
@@ -76,7 +76,7 @@ export class Segmenter {
   }
 
   /**
-   * @param frame offset of the virtio header; the IP packet is right behind it (place the frame so
+   * @param frame offset of the virtio header; the IP packet is right after it (place the frame so
    *   that it is 16-byte aligned). Any bytes are taken; none outside the frame are read.
    * @param length of both together, at most 64 KiB and the header.
    * @param mtu the Device's, by which it will pad the packets.
@@ -174,7 +174,7 @@ export class Segmenter {
     return isIpv6 ? GSO_TCPV6 : GSO_TCPV4;
   }
 
-  /** Behind the IPv4 header and its options; false when this is no whole TCP or UDP packet. */
+  /** After the IPv4 header and its options; false when this is no whole TCP or UDP packet. */
   #findTransport4(packet: number, packetLength: number): boolean {
     const { view } = this.#arena;
     if (packetLength < IPV4_HEADER_BYTES || view.getUint8(packet) >> 4 !== 4) return false;
@@ -186,7 +186,7 @@ export class Segmenter {
     return this.#isTransport(view.getUint8(packet + 9), headerLength);
   }
 
-  /** Behind the IPv6 header and its extensions; false when this is no whole TCP or UDP packet. */
+  /** After the IPv6 header and its extensions; false when this is no whole TCP or UDP packet. */
   #findTransport6(packet: number, packetLength: number): boolean {
     const { view } = this.#arena;
     if (packetLength < IPV6_HEADER_BYTES) return false;
@@ -219,7 +219,7 @@ export class Segmenter {
   /**
    * The pseudo-header's sum without the length, which differs per segment; -1 when the frame
    * contradicts itself. It is taken from the checksum field if the frame says that it stands there:
-   * behind an IPv6 routing header the addresses in the packet are not those it is made of.
+   * after an IPv6 routing header the addresses in the packet are not those it is made of.
    */
   #pseudoSum(frame: number, packet: number, packetLength: number, isIpv6: boolean): number {
     const { view } = this.#arena;

@@ -74,8 +74,9 @@ const ALWAYS: readonly CallName[] = [
   // An address that goes with these stands in memory: to a UDP socket it is a datagram's.
   ...(['sendmmsg', 'recvmmsg', 'read', 'write', 'readv', 'writev', 'poll', 'ppoll'] as const),
   ...(['epoll_pwait', 'epoll_wait', 'epoll_pwait2', 'epoll_ctl', 'futex'] as const),
-  // Descriptors that there are, and such as lead nowhere. No dup: what is refused for one
-  // descriptor by its number (see `Circumstances`) would be permitted for its double.
+  // Work on descriptors already open, and descriptors that reach nothing outside the process. No
+  // dup: what is refused for one descriptor by its number (see `Circumstances`) would be permitted
+  // for its double.
   ...(['close', 'close_range', 'lseek', 'fsync', 'fdatasync', 'pread64', 'pwrite64'] as const),
   ...(['preadv', 'pwritev', 'select', 'pselect6', 'epoll_create1', 'eventfd2'] as const),
   ...(['inotify_rm_watch', 'timerfd_create', 'timerfd_settime', 'timerfd_gettime'] as const),

@@ -291,7 +291,7 @@ export class StateFile {
 }
 
 /**
- * @param owners who may own it; undefined: whoever
+ * @param owners who may own it; undefined: anybody
  * @throws {SystemError} also when others may write there: they could exchange the file
  */
 function openPrivateDirectory(directory: string, owners?: readonly (number | undefined)[]): number {

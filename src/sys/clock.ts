@@ -11,7 +11,7 @@ import { CLOCK_BOOTTIME, CLOCK_THREAD_CPUTIME_ID } from './linux.ts';
 const time = new Scratch(16);
 
 /**
- * Milliseconds on a clock that never goes back and goes on while the machine is suspended, so that
+ * Milliseconds on a clock that never goes back and counts suspension of the machine, too, so that
  * sessions age as they do on the other side; its zero means nothing. Node's own clock and its timers
  * stand still meanwhile. Read it once per batch.
  */

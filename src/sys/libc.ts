@@ -198,7 +198,7 @@ export function socketPair(): readonly [number, number] {
   return pairOf(SOCK_SEQPACKET);
 }
 
-/** The same for a stream of bytes, which whoever reads byte by byte gets whole. */
+/** The same for a stream of bytes, which a reader byte by byte gets whole. */
 export function streamPair(): readonly [number, number] {
   return pairOf(SOCK_STREAM);
 }
@@ -212,7 +212,7 @@ function pairOf(type: number): readonly [number, number] {
 
 /**
  * Waits until a descriptor is ready for `events` (POLLIN, POLLOUT), at most `timeoutMs`. Blocks
- * the whole process: only for short waits that nothing can go on without.
+ * the whole process: only for short waits that nothing can continue without.
  */
 export function waitFor(fd: number, events: number, timeoutMs: number): boolean {
   option.view.setInt32(16, fd, true);

@@ -45,7 +45,7 @@ export class Libuv {
     this.#metricsInfo = find('uv_metrics_info', 'int', ['uintptr_t', 'uintptr_t']);
   }
 
-  /** Brings libuv's notion of now up to date, against which `timeoutMs` reckons. */
+  /** Brings libuv's notion of now up to date, against which `timeoutMs` counts. */
   updateTime(): void {
     this.#uvUpdateTime(this.#loop);
     this.#updatedAt = monotonicMs();

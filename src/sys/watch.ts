@@ -30,9 +30,8 @@ export interface LoopOptions {
   readonly deadline: () => number;
   readonly onDeadline: () => void;
   /**
-   * Called every millisecond of a pause: of the time after a descriptor was ready in which the next
-   * packet of a call or a session would come: it is for what keeps caches warm. Without it a
-   * pause is a wait as any other.
+   * Called every millisecond for 25 ms after the last packet, while the next one of a call is
+   * likely: it is for what keeps caches warm. Without it a pause is a wait as any other.
    */
   readonly onPause?: (() => void) | undefined;
   /** Gets whatever a callback throws, at once; the loop continues unless it is closed. */

@@ -291,7 +291,7 @@ class RouteMonitor implements Monitor {
   }
 }
 
-/** A socket that hears of such events. The right to it is that of whoever opens it, also later. */
+/** A socket that hears of such events. The right to it is that of its opener, also later. */
 function openEvents(groups: number): number {
   const fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
   if (fd < 0) throw new SystemError('watch the network', 'socket', errno());

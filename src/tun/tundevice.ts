@@ -97,8 +97,8 @@ function openByName(options: TunDeviceOptions): TunDevice {
   if (fd < 0) throw openError(name, errno());
   try {
     let hasHeader = offload;
-    // That it is ours alone is asked for in the same call that creates it: there is no gap in
-    // which it could come to be.
+    // IFF_TUN_EXCL is set in the creating call itself, so nobody can create the interface in
+    // between.
     let wasThere = false;
     let error = attach(fd, name, hasHeader, IFF_TUN_EXCL);
     if (error === EBUSY) {

@@ -1,6 +1,6 @@
 /**
  * Reads endpoints as the UAPI spells them: `IPv4:port`, `[IPv6]:port`, `[IPv6%scope]:port` (they are
- * written by device/endpoint.ts). Numeric only; resolving names is for whoever talks to the UAPI.
+ * written by device/endpoint.ts). Numeric only; resolving names is for the clients of the UAPI.
  */
 
 import { Endpoint } from '../device/endpoint.ts';

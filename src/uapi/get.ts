@@ -259,8 +259,8 @@ export function formatObservedState(
 }
 
 /**
- * Reads a whole answer to `get`, of any implementation: keys and values that make no sense are
- * passed over, missing ones have their empty value. Never throws. `interfaceIndex` resolves the
+ * Reads a whole answer to `get`, of any implementation: keys and values that cannot be parsed are
+ * skipped, missing ones have their empty value. Never throws. `interfaceIndex` resolves the
  * names of scopes, which wireguard-go sends; an endpoint with one it does not know is left out.
  */
 export function parseState(text: string, interfaceIndex?: InterfaceIndex): ReportedState {

@@ -14,7 +14,7 @@ export const EINVAL = 22;
 export const EPROTO = 71;
 export const EADDRINUSE = 98;
 
-/** Every answer ends so: an empty line behind the errno. */
+/** Every answer ends so: an empty line after the errno. */
 const END = '\n\n';
 
 /** A `get` or `stats` that succeeded. `body`: what formatState or formatStats made. */

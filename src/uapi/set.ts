@@ -158,7 +158,7 @@ const PEER_KEYS: ReadonlyMap<string, Key<PeerDraft>> = new Map<string, Key<PeerD
 const KEY_NAME = /key|psk|secret/i;
 
 /**
- * Checks and collects the lines behind `set=1`. Every `public_key` begins a PeerChange, also one
+ * Checks and collects the lines after `set=1`. Every `public_key` begins a PeerChange, also one
  * seen before: changes are applied in order. `interfaceIndex` resolves the names of scopes.
  */
 export function parseSet(lines: readonly string[], interfaceIndex?: InterfaceIndex): SetResult {

@@ -200,7 +200,7 @@ export class SendQueue {
       const size = this.#segmentSize[send];
       const joins =
         length <= size &&
-        // Nothing is no segment, it would vanish.
+        // An empty datagram cannot be a segment: the kernel would drop it.
         length > 0 &&
         // A shorter segment is the last one.
         this.#bytes[send] === this.#segments[send] * size &&

@@ -1,7 +1,7 @@
 /**
  * ChaCha20-Poly1305 put together from OpenSSL's two private halves, ChaCha20_ctr32 and Poly1305_*,
  * which Node's own builds export. It owns the order of the calls and the memory they work in; it
- * knows no packet layout, and whoever uses it must have compared it with another implementation
+ * knows no packet layout, and its users must have compared it with another implementation
  * first, since nobody promised that these functions stay what they are.
  *
  * What makes it fast, beside leaving out EVP (1420 bytes: 0.80 us against 1.12): the Poly1305 key
@@ -28,7 +28,7 @@ import { takeSecret } from './secretmemory.ts';
 const CHACHA_BLOCK_BYTES = 64;
 /** Zeros up to the next 16 bytes, and two 64-bit lengths (RFC 8439 2.8). */
 const TRAILER_BYTES = 32;
-/** A UDP datagram's most, with the block in front of it and the trailer behind. */
+/** A UDP datagram's most, with the block before it and the trailer after it. */
 const ROOM_BYTES = 65_536 + CHACHA_BLOCK_BYTES + TRAILER_BYTES;
 
 // Offsets in the memory of a CipherState.
@@ -191,7 +191,7 @@ class Engine {
   }
 
   /**
-   * Block 0 and the packet in one pass: the packet's other form stands in the room, behind the
+   * Block 0 and the packet in one pass: the packet's other form stands in the room, after the
    * first 64 bytes, and the one-time key is set. False, and nothing done, where it does not fit.
    */
   #streamIntoRoom(state: CipherState, offset: number, length: number, counter: number): boolean {
@@ -235,7 +235,7 @@ class Engine {
     this.#native.ChaCha20_ctr32(packet, packet, length, state.keyAddress, state.counterAddress);
   }
 
-  /** Whether the authenticator behind the ciphertext in the arena is the one of the one-time key. */
+  /** Whether the authenticator after the ciphertext in the arena is the one of the one-time key. */
   #verify(offset: number, length: number): boolean {
     const end = offset + length;
     const view = this.#view;
@@ -257,7 +257,7 @@ class Engine {
   }
 
   /**
-   * Spares a call by putting the trailer where Poly1305 wants it, over what stands behind the
+   * Spares a call by putting the trailer where Poly1305 wants it, over what stands after the
    * ciphertext: the authenticator, and the beginning of another packet. It is put back before
    * anyone can look.
    */
@@ -296,7 +296,7 @@ class Engine {
 }
 
 /**
- * What Poly1305 sees behind a ciphertext without AAD (RFC 8439 2.8): zeros to the next multiple of
+ * What Poly1305 sees after a ciphertext without AAD (RFC 8439 2.8): zeros to the next multiple of
  * 16, the AAD's length 0 and the ciphertext's, 64 bits each. Returns its length; it may write, as
  * zeros, the rest of 32 bytes.
  */

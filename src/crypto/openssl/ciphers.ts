@@ -51,7 +51,7 @@ export function checkPacket(offset: number, length: number, arenaBytes: number):
   }
 }
 
-/** Our own bug: the key is gone, and so must be whoever held it. */
+/** Our own bug: the key is gone, and so must be its holder. */
 export function usedAfterWipe(): never {
   throw new Error('cipher: used after wipe');
 }

@@ -61,7 +61,7 @@ export interface SecretMemory {
   readonly lockedBytes: number;
   /** The name of the error with which it refused that, or the empty string. */
   readonly refusal: string;
-  /** Pieces that somebody has for want of room in the block. */
+  /** Pieces in use that had no room in the block. */
   readonly ordinaryKeys: number;
 }
 

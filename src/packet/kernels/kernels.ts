@@ -11,14 +11,14 @@ export interface Kernels {
   /**
    * The one's complement sum (RFC 1071) of `length` bytes (at most 128 KiB) at `offset`, folded to
    * 16 bits, in network order; a sum, not a checksum, which is its complement. `initial`: an
-   * earlier sum to go on with, up to 32 bits.
+   * earlier sum to continue with, up to 32 bits.
    */
   sum(offset: number, length: number, initial: number): number;
   /** Copies `length` bytes to where they do not overlap. */
   copy(to: number, from: number, length: number): void;
   /**
    * Cuts the TCP or UDP super-packet at `source` into packets of up to `segmentSize` (not 0)
-   * payload bytes, the first at `target`, each `stride` behind the one before; they may not
+   * payload bytes, the first at `target`, each `stride` after the one before; they may not
    * overlap the source.
    *
    * `transport`: where its transport header begins. `headerLength`: IP and transport headers

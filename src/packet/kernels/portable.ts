@@ -180,7 +180,7 @@ function mix(hash: number, word: number): number {
 function sameHeaders(view: DataView, record: number, other: number): number {
   const length = view.getUint32(record + RECORD_HEADER_LENGTH, true);
   if (view.getUint32(other + RECORD_HEADER_LENGTH, true) !== length) return 0;
-  // Headers are whole 32-bit words, and behind them both are zero.
+  // Headers are whole 32-bit words, and after them both are zero.
   for (let i = RECORD_BLANKED_HEADER; i < RECORD_BLANKED_HEADER + length; i += 4) {
     if (view.getInt32(record + i) !== view.getInt32(other + i)) return 0;
   }

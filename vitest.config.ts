@@ -1,10 +1,16 @@
+import { basename } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Tests that start programs and build networks: they take turns with few others. */
+/** Tests that start programs and build networks: most of their time they wait for these. */
 const systemTests = [
   'test/{sys,crypto/openssl,tun,udp,gate,netlink,sandbox,control,state,handover,host,daemon}/**/*.test.ts',
   'test/{lab,interop,e2e}/**/*.test.ts',
 ];
+/** Those that wait for the protocol's own time, the longest first: others run meanwhile. */
+const LONGEST = ['rekey.test.ts', 'wireguardgo.test.ts', 'persist.test.ts', 'upgrade.test.ts'];
+/** More than a small machine has processors, since they wait; few enough that none starves. */
+const SYSTEM_WORKERS = 4;
 /** Tests that print durations, whose figures mean more when nothing else runs. */
 const timingTests = [
   'test/e2e/timing.test.ts',
@@ -16,14 +22,28 @@ const timingTests = [
 const SYSTEM_TIMEOUT_MS = 300_000;
 const UNIT_TIMEOUT_MS = 120_000;
 
+/** A bare clone has no durations of a run before, by which Vitest would order the files. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const place = LONGEST.indexOf(basename(moduleId));
+      return place < 0 ? LONGEST.length : place;
+    };
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [...systemTests, ...timingTests],
+          // All processors: by itself Vitest leaves one idle, which of two is half.
+          maxWorkers: '100%',
           testTimeout: UNIT_TIMEOUT_MS,
           hookTimeout: UNIT_TIMEOUT_MS,
           sequence: { groupOrder: 0 },
@@ -36,7 +56,7 @@ export default defineConfig({
           globalSetup: 'test/lab/announce.ts',
           exclude: timingTests,
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: SYSTEM_WORKERS,
           testTimeout: SYSTEM_TIMEOUT_MS,
           hookTimeout: SYSTEM_TIMEOUT_MS,
           sequence: { groupOrder: 1 },

@@ -121,6 +121,56 @@ it('docs/house.md has a row for every folder of src', () => {
   expect(folders.filter((folder) => !page.includes(`| \`${folder}\` |`))).toEqual([]);
 });
 
+/** What a page quotes of a program's messages, without what differs each time. */
+const QUOTED: Readonly<Record<string, readonly string[]>> = {
+  'README.md': ['no daemon serves it any longer: '],
+  'docs/boot.md': ['unknown word; did you mean'],
+  'docs/crash-safety.md': ['has ended without a word'],
+  'docs/floods.md': [
+    ...['useless datagrams a second', 'the kernel filters most of them until it subsides'],
+    'udp: the flood is over',
+  ],
+  'docs/least-privilege.md': ['cannot cover the others', 'not dumpable, no core files'],
+  'docs/monitoring.md': ['only root may change an interface; try it with sudo'],
+  'docs/resources.md': [
+    ...['too many open files (EMFILE)', 'set refused: ', 'too many open files in this process'],
+    ...[
+      'Interface is up, but there is no socket: ',
+      'another program has this port; choose another',
+    ],
+    ...['cannot send: ', 'a firewall of this machine forbids it', 'no route leads there'],
+    'is routed into the tunnel itself: nothing is sent there until the route leads elsewhere',
+    ...[
+      'this machine has no address to send from',
+      'the disk is full',
+      'The clock was set back by ',
+    ],
+    ...['was its clock set back?', 'Resumed after ', ' s of suspension', 'Shutting down: '],
+    ...['the interface was deleted', 'the control socket was deleted'],
+    'another program serves this interface',
+  ],
+  'docs/upgrade.md': ['now served by tswgd ', 'packets were held for '],
+  'docs/words.md': [
+    ...['other users can access this file (mode ', 'wgaip gives the whole set'],
+    'expected wgpeer PUBLICKEY',
+  ],
+};
+
+it('a message that a page quotes is one that a program says', () => {
+  const sources = readdirSync(join(REPOSITORY, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => read(join('src', name)))
+    .join('\n');
+  const mistakes = Object.entries(QUOTED).flatMap(([page, texts]) => {
+    const text = read(page);
+    return texts.flatMap((quoted) => [
+      ...(text.includes(quoted) ? [] : [`${page} does not quote: ${quoted}`]),
+      ...(sources.includes(quoted) ? [] : [`${page} quotes what no program says: ${quoted}`]),
+    ]);
+  });
+  expect(mistakes).toEqual([]);
+});
+
 describe('a table that a program writes', () => {
   it('in docs/benchmarks.md is that of the record', () => {
     const page = read('docs/benchmarks.md');

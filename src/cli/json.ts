@@ -122,18 +122,22 @@ export function describeInterface(view: InterfaceView, nowMs: number): Interface
 
 function describeWireguard(name: string, wireguard: WireguardView, nowMs: number): WireguardJson {
   const { state, publicKey, stats } = wireguard;
+  const { version, listenPort, fwmark, debug, keysAreHidden, peers, ...others } = state;
+  const { privateKey, publicKey: _own, errno, handshakesAreAges, ...forgotten } = others;
+  // A field that is added has to be told, or taken out above.
+  forgotten satisfies Record<string, never>;
   const told = statsByPeer(stats);
   return {
-    ...(state.version === undefined ? {} : { version: state.version }),
+    ...(version === undefined ? {} : { version }),
     publicKey: publicKey === null ? null : formatKey(publicKey),
-    listenPort: state.listenPort,
-    fwmark: state.fwmark,
-    debug: state.debug,
-    ...(state.keysAreHidden ? { keysAreHidden: true } : {}),
-    peers: state.peers.map((peer) => {
+    listenPort,
+    fwmark,
+    debug,
+    ...(keysAreHidden ? { keysAreHidden: true } : {}),
+    peers: peers.map((peer) => {
       const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, nowMs);
       const described = describePeer(name, peer, handshakeMs, told.get(formatKey(peer.publicKey)));
-      if (!state.keysAreHidden) return described;
+      if (!keysAreHidden) return described;
       const { hasPresharedKey, ...open } = described;
       return open;
     }),
@@ -147,20 +151,23 @@ function describePeer(
   handshakeMs: number,
   stats: ReportedPeer | undefined,
 ): PeerJson {
-  const { endpoint } = peer;
+  const { publicKey, description, presharedKey, endpoint, persistentKeepalive, ...others } = peer;
+  const { allowedIps, txBytes, rxBytes, lastHandshakeMs, ...forgotten } = others;
+  // A field that is added has to be told, or taken out above.
+  forgotten satisfies Record<string, never>;
   return {
-    publicKey: formatKey(peer.publicKey),
-    description: peer.description,
-    hasPresharedKey: peer.presharedKey !== null,
+    publicKey: formatKey(publicKey),
+    description,
+    hasPresharedKey: presharedKey !== null,
     endpoint:
       endpoint === null
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
     latestHandshake: Math.floor(handshakeMs / 1000),
-    transferRx: peer.rxBytes,
-    transferTx: peer.txBytes,
-    persistentKeepalive: peer.persistentKeepalive,
-    allowedIps: peer.allowedIps.map(formatPrefix),
+    transferRx: rxBytes,
+    transferTx: txBytes,
+    persistentKeepalive,
+    allowedIps: allowedIps.map(formatPrefix),
     ...(stats === undefined ? {} : describeStats(stats, (one) => wordPeerTrouble(one, name))),
   };
 }

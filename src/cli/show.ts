@@ -50,9 +50,22 @@ function pushWireguard(
   lines: string[],
 ): void {
   const { state, publicKey, stats } = wireguard;
-  if (state.listenPort !== 0) lines.push(`\twgport ${state.listenPort}`);
-  if (state.fwmark !== 0) lines.push(`\twgfwmark 0x${state.fwmark.toString(16)}`);
-  if (state.keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
+  const { listenPort, fwmark, keysAreHidden, peers, ...others } = state;
+  // `debug` is among the flags, the keys are in the view, the others say how all of it is meant.
+  const {
+    debug,
+    privateKey,
+    publicKey: _own,
+    errno,
+    version,
+    handshakesAreAges,
+    ...forgotten
+  } = others;
+  // A field that is added has to be shown, or taken out above.
+  forgotten satisfies Record<string, never>;
+  if (listenPort !== 0) lines.push(`\twgport ${listenPort}`);
+  if (fwmark !== 0) lines.push(`\twgfwmark 0x${fwmark.toString(16)}`);
+  if (keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
   for (const trouble of stats?.troubles ?? []) {
     const { isShownFirst, label, text } = wordDeviceTrouble(trouble, name);
@@ -60,7 +73,7 @@ function pushWireguard(
   }
   if (!options.peers) return;
   const told = statsByPeer(stats);
-  for (const peer of state.peers) {
+  for (const peer of peers) {
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
     pushPeer(peer, ageMs, lines);
@@ -72,22 +85,26 @@ function pushWireguard(
 }
 
 function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[]): void {
-  lines.push(`\twgpeer ${formatKey(peer.publicKey)}`);
-  if (peer.description !== '') lines.push(`\t\twgdescr: ${printable(peer.description)}`);
-  if (peer.presharedKey !== null) lines.push('\t\twgpsk (present)');
-  if (peer.persistentKeepalive !== 0) lines.push(`\t\twgpka ${peer.persistentKeepalive} (sec)`);
-  if (peer.endpoint !== null) {
-    const { address, scope, port } = peer.endpoint;
+  const { publicKey, description, presharedKey, persistentKeepalive, endpoint, ...others } = peer;
+  const { txBytes, rxBytes, lastHandshakeMs, allowedIps, ...forgotten } = others;
+  // A field that is added has to be shown, or taken out above.
+  forgotten satisfies Record<string, never>;
+  lines.push(`\twgpeer ${formatKey(publicKey)}`);
+  if (description !== '') lines.push(`\t\twgdescr: ${printable(description)}`);
+  if (presharedKey !== null) lines.push('\t\twgpsk (present)');
+  if (persistentKeepalive !== 0) lines.push(`\t\twgpka ${persistentKeepalive} (sec)`);
+  if (endpoint !== null) {
+    const { address, scope, port } = endpoint;
     const zone = scope === 0 ? '' : `%${scope}`;
     lines.push(`\t\twgendpoint ${formatAddress(address)}${zone} ${port}`);
   }
-  lines.push(`\t\ttx: ${peer.txBytes}, rx: ${peer.rxBytes}`);
+  lines.push(`\t\ttx: ${txBytes}, rx: ${rxBytes}`);
   if (handshakeAgeMs !== null) {
     // The wall clock may have been set back since.
     const seconds = Math.max(0, Math.floor(handshakeAgeMs / 1000));
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
   }
-  for (const prefix of peer.allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
+  for (const prefix of allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
 }
 
 function formatAddressLine(one: AddressView, view: InterfaceView): string {

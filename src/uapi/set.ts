@@ -216,8 +216,8 @@ function quote(name: string, value?: string): string {
   const shown = (text: string): string => (text === '' ? '' : visible(text));
   if (value !== undefined) {
     // The `=` may be the end of a key that a line break has parted, and the name the rest of it.
-    if (couldHoldKey(`${name}=`) && value === '') return HIDDEN;
-    return `${shown(name)}=${KEY_NAME.test(name) ? HIDDEN : shown(value)}`;
+    const shownName = couldHoldKey(`${name}=`) ? HIDDEN : shown(name);
+    return `${shownName}=${KEY_NAME.test(name) ? HIDDEN : shown(value)}`;
   }
   const [first] = name.split(/[^\w-]/, 1);
   return KEY_NAME.test(name) ? `${visible(first)} ${HIDDEN}` : visible(name);

@@ -28,6 +28,21 @@ const PERF_GRACE_MS = 60_000;
 const TOP_SYMBOLS = 30;
 const PERCENT = 100;
 
+/**
+ * V8 writes its map of code to /tmp under its PID, and two daemons may have the same, each on its
+ * host: each host gets a /tmp of its own. What the machine has there, which may be this checkout,
+ * it finds through links.
+ */
+const PRIVATE_TMP = `
+mkdir /run/tmp
+mount --rbind /tmp /run/tmp
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+shopt -s dotglob
+for name in /run/tmp/*; do
+  case $name in */perf-*.map) ;; *) ln -s -t /tmp "$name" ;; esac
+done
+`;
+
 /** Text for the terminal. */
 export async function profile(seconds: number): Promise<string> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tswg-profile-'));
@@ -43,9 +58,8 @@ async function profileWithPerf(seconds: number, folder: string): Promise<string>
     '--perf-basic-prof',
     '--interpreted-frames-native-stack',
   ]);
-  // Two daemons may have the same PID, each on its host: each gets a /tmp for its map of code.
   const tunnel = await Tunnel.open(implementation, (host) =>
-    host.run('mount', ['-t', 'tmpfs', 'tmpfs', '/tmp']).then(() => {}),
+    host.run('bash', ['-euc', PRIVATE_TMP]).then(() => {}),
   );
   try {
     const data = path.join(folder, 'perf.data');

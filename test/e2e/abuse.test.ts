@@ -1,6 +1,7 @@
 /**
  * The control socket under abuse, while a ping goes through the tunnel every 10 ms. A client that
  * may connect is root, so that this is about mistakes and broken programs; packets must not notice.
+ * On the observing socket it is others than root, and neither packets nor root's socket may notice.
  */
 
 import { connect, type Socket } from 'node:net';
@@ -23,6 +24,7 @@ describeInLab('the control socket under abuse', ['wg'], () => {
   let lab: Lab;
   let left: TunnelEnd;
   let path: string;
+  let observingPath: string;
   let daemonPid: number;
 
   beforeAll(async () => {
@@ -32,6 +34,7 @@ describeInLab('the control socket under abuse', ['wg'], () => {
     await firstPing(left.host, RIGHT);
     daemonPid = onlyChild(left.daemon.pid);
     path = `/proc/${daemonPid}/root/run/wireguard/wg0.sock`;
+    observingPath = `/proc/${daemonPid}/root/run/tswg/wg0.observe`;
   });
   afterAll(() => lab.close());
 
@@ -44,6 +47,9 @@ describeInLab('the control socket under abuse', ['wg'], () => {
     [`${CLIENTS} clients at once`, crowd],
     ['a storm of connections', storm],
     ['one set of 5,000 peers, which is none', manyPeers],
+    ['observers who do not read their answers', () => deaf(observingPath)],
+    ['observers who are silent', () => halfOpen(observingPath)],
+    ['a storm of observers', () => storm(observingPath)],
   ])('%s', async (name, abuse) => {
     const train = new PingTrain(left.host, RIGHT, PING_INTERVAL_MS);
     await waitFor(() => train.received > 20, 'the first pings');
@@ -89,8 +95,8 @@ describeInLab('the control socket under abuse', ['wg'], () => {
   }
 
   /** A connection whose answers are kept, unless nobody listens to them. */
-  function open(isDeaf = false): Socket & { text: string } {
-    const socket = Object.assign(connect(path), { text: '' });
+  function open(isDeaf = false, at = path): Socket & { text: string } {
+    const socket = Object.assign(connect(at), { text: '' });
     socket.on('error', () => {});
     if (isDeaf) socket.pause();
     else socket.on('data', (bytes) => (socket.text += bytes));
@@ -142,25 +148,25 @@ describeInLab('the control socket under abuse', ['wg'], () => {
     }
   }
 
-  async function deaf(): Promise<void> {
-    const sockets = Array.from({ length: 10 }, () => open(true));
+  async function deaf(at = path): Promise<void> {
+    const sockets = Array.from({ length: 10 }, () => open(true, at));
     for (const socket of sockets) socket.write('get=1\n\n'.repeat(20_000));
     await sleep(1_000);
     for (const socket of sockets) socket.destroy();
   }
 
-  async function halfOpen(): Promise<void> {
+  async function halfOpen(at = path): Promise<void> {
     const texts = ['', 'ge', 'set=1\n', 'set=1\nprivate_key='];
     // More than there are places for.
     const sockets = Array.from({ length: 300 }, (_, i) => {
-      const socket = open();
+      const socket = open(false, at);
       socket.write(texts[i % texts.length]);
       return socket;
     });
     await sleep(1_000);
     for (const socket of sockets) socket.destroy();
     // The other half: closed for writing, and the answer still comes.
-    const socket = open();
+    const socket = open(false, at);
     socket.end('get=1\n\n');
     await waitFor(() => socket.closed, 'the answer');
     expect(socket.text).toMatch(/errno=0\n\n$/);
@@ -179,9 +185,9 @@ describeInLab('the control socket under abuse', ['wg'], () => {
     );
   }
 
-  async function storm(): Promise<void> {
+  async function storm(at = path): Promise<void> {
     for (let round = 0; round < 30; round++) {
-      const sockets = Array.from({ length: 50 }, () => open());
+      const sockets = Array.from({ length: 50 }, () => open(false, at));
       await Promise.race([sleep(20), ...sockets.map((socket) => opened(socket))]);
       for (const socket of sockets) socket.destroy();
     }

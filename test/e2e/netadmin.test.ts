@@ -3,23 +3,15 @@
  * (netadminprobe.ts) and looked at from outside: it is true, item by item.
  */
 
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { waitFor } from '../lab/command.ts';
-import { compiledProgram } from '../lab/repository.ts';
+import { probedProgram } from '../lab/probedprogram.ts';
 import { describeInLab, withLab } from '../lab/suite.ts';
 import { waitForControl } from '../lab/tunnel.ts';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'tswg-netadmin-'));
-const PROGRAM = path.join(folder, 'tswgd');
-beforeAll(() => {
-  chmodSync(folder, 0o755);
-  writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }');
-  writeFileSync(PROGRAM, `import '${compiledProgram('test/e2e/sandboxsubject.ts')}';\n`);
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const { folder, program: PROGRAM } = probedProgram();
 
 describeInLab('a daemon in other hands, over route netlink', ['unshare', 'nsenter'], () => {
   it('does to the network what SECURITY.md lists', () =>

@@ -3,13 +3,13 @@
  * an operator may still ask of it what one could before.
  */
 
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { type Child, sleep, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { NotifySocket } from '../lab/notifysocket.ts';
+import { probedProgram } from '../lab/probedprogram.ts';
 import { firstPing, ping } from '../lab/probes.ts';
 import { compiledProgram } from '../lab/repository.ts';
 import { describeInLab, withLab } from '../lab/suite.ts';
@@ -33,16 +33,7 @@ const RIGHT = INNER[4][1];
 /** net_bind_service, net_admin */
 const KEPT = (1n << 10n) | (1n << 12n);
 
-/** Where the program with our code inside is: by that path it starts its successor, too. */
-const folder = mkdtempSync(path.join(tmpdir(), 'tswg-sandbox-'));
-const PROGRAM = path.join(folder, 'tswgd');
-beforeAll(() => {
-  // Whoever the daemon becomes.
-  chmodSync(folder, 0o755);
-  writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }');
-  writeFileSync(PROGRAM, `import '${compiledProgram('test/e2e/sandboxsubject.ts')}';\n`);
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const { folder, program: PROGRAM } = probedProgram();
 
 interface Subject {
   readonly daemon: Child;

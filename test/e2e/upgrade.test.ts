@@ -292,11 +292,11 @@ describe('the program on disk', () => {
         const version = await fact(host, 'version');
         const { latestHandshake } = await pair.left.peerDump();
         install(next);
-        expect(await upgrade(host)).toContain(`version ${NEXT_VERSION} goes on`);
+        expect(await upgrade(host)).toContain(`now served by tswgd ${NEXT_VERSION} `);
         expect(await fact(host, 'version')).toBe(NEXT_VERSION);
         expect((await ping(host, RIGHT)).received).toBe(1);
         install(REPOSITORY);
-        expect(await upgrade(host)).toContain(`version ${version} goes on`);
+        expect(await upgrade(host)).toContain(`now served by tswgd ${version} `);
         expect(await fact(host, 'version')).toBe(version);
         expect((await ping(host, RIGHT)).received).toBe(1);
         expect((await pair.left.peerDump()).latestHandshake).toBe(latestHandshake);

@@ -17,7 +17,8 @@ import {
 import { parseAddress } from '../../src/packet/address.ts';
 import { random } from '../../src/sys/clock.ts';
 import { close } from '../../src/sys/libc.ts';
-import { openUdp, type Udp } from '../../src/udp/udp.ts';
+import type { Udp } from '../../src/udp/udp.ts';
+import { endpointOf, message, openOnLoopback, readAll, sendAlike } from './loopback.ts';
 
 const OURS = 0x89ab_cdef;
 const NOT_OURS = 0x1234_5678;
@@ -30,11 +31,6 @@ let victim: Udp;
 let sender: Udp;
 let filters: number[];
 
-function open(): Udp {
-  const quiet = { onDrop: () => {}, onNote: () => {} };
-  return openUdp({ arena, port: 0, fwmark: 0, offload: true, ...quiet });
-}
-
 /** All classes pass. */
 function prepare(): void {
   arena = new Arena(8 << 20);
@@ -42,8 +38,8 @@ function prepare(): void {
   if ('refusal' in memory) throw new Error(memory.refusal);
   const keys = createHashKeys(random);
   board = new FloodBoard(memory.memory, keys);
-  victim = open();
-  sender = open();
+  victim = openOnLoopback(arena, true);
+  sender = openOnLoopback(arena, true);
   filters = victim.sockets.map(({ family, fd }) => {
     const filter = loadFilter(createFloodFilter(family, memory.fd, keys));
     if (typeof filter !== 'number') throw new Error(filter.refusal);
@@ -59,27 +55,10 @@ function cleanUp(): void {
   for (const udp of [victim, sender]) udp.close();
 }
 
-/** Sends so many from an address of loopback, as one run. */
-function send(from: string, bytes: Uint8Array, count: number): void {
-  const target = parseAddress(from.includes(':') ? '::1' : '127.0.0.1')!;
-  const endpoint = new Endpoint(target, victim.port, 0, parseAddress(from)!, 0);
-  const offset = arena.allocate(bytes.length * count);
-  for (let i = 0; i < count; i++) {
-    arena.bytes.set(bytes, offset + i * bytes.length);
-    sender.transmit(offset + i * bytes.length, bytes.length, endpoint, 0);
-  }
-  sender.flush();
-  arena.reset();
-}
+const send = (from: string, bytes: Uint8Array, count: number): void =>
+  sendAlike(arena, sender, victim, from, bytes, count);
 
-/** How many can be read. */
-function receive(): number {
-  let count = 0;
-  for (const socket of victim.sockets) {
-    while (socket.receive(() => count++, Number.POSITIVE_INFINITY, 0) > 0) arena.reset();
-  }
-  return count;
-}
+const receive = (): number => readAll(arena, victim);
 
 /** Which classes count it, and how often. */
 function counted(from: string, bytes: Uint8Array, count = 1): Partial<Record<Class, number>> {
@@ -89,13 +68,7 @@ function counted(from: string, bytes: Uint8Array, count = 1): Partial<Record<Cla
   return Object.fromEntries(entries.filter(([, difference]) => difference > 0));
 }
 
-const at = (from: string): Endpoint => new Endpoint(parseAddress(from)!, sender.port);
-
-function message(type: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  bytes[0] = type;
-  return bytes;
-}
+const at = (from: string): Endpoint => endpointOf(from, sender);
 
 /** `at` is where the receiver's index stands. */
 function named(type: number, length: number, index: number, at = 4): Uint8Array {

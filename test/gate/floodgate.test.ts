@@ -5,10 +5,9 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { Endpoint } from '../../src/device/endpoint.ts';
 import { Floodgate, openFloodgate, shareOut } from '../../src/gate/floodgate.ts';
-import { parseAddress } from '../../src/packet/address.ts';
-import { adoptUdp, openUdp, type Udp } from '../../src/udp/udp.ts';
+import { adoptUdp, type Udp } from '../../src/udp/udp.ts';
+import { endpointOf, message, openOnLoopback, readAll, sendAlike } from './loopback.ts';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
 vi.mock('../../src/sys/clock.ts', async (importOriginal) => ({
@@ -45,10 +44,7 @@ afterEach(() => {
   for (const udp of [victim, ...others.splice(0)]) udp.close();
 });
 
-function open(offload = false): Udp {
-  const quiet = { onDrop: () => {}, onNote: () => {} };
-  return openUdp({ arena, port: 0, fwmark: 0, offload, ...quiet });
-}
+const open = (offload = false): Udp => openOnLoopback(arena, offload);
 
 function other(): Udp {
   const udp = open(true);
@@ -56,49 +52,21 @@ function other(): Udp {
   return udp;
 }
 
-/** What the sender is as an endpoint of ours. */
-function at(from: string, sender: Udp): Endpoint {
-  return new Endpoint(parseAddress(from)!, sender.port);
-}
-
 interface Shot {
   readonly count?: number;
   readonly sender?: Udp;
 }
 
-/** Sends the bytes from an address of loopback to the victim; alike ones may arrive as one run. */
 function send(from: string, bytes: Uint8Array, { count = 1, sender = others[0] }: Shot = {}) {
-  const source = parseAddress(from)!;
-  const target = parseAddress(from.includes(':') ? '::1' : '127.0.0.1')!;
-  const endpoint = new Endpoint(target, victim.port, 0, source, 0);
-  const offset = arena.allocate(bytes.length * count);
-  for (let i = 0; i < count; i++) {
-    arena.bytes.set(bytes, offset + i * bytes.length);
-    sender.transmit(offset + i * bytes.length, bytes.length, endpoint, 0);
-  }
-  sender.flush();
-  arena.reset();
+  sendAlike(arena, sender, victim, from, bytes, count);
 }
 
-/** How many datagrams can be read now. */
-function receive(): number {
-  let count = 0;
-  for (const socket of victim.sockets) {
-    while (socket.receive(() => count++, Number.POSITIVE_INFINITY, 0) > 0) arena.reset();
-  }
-  return count;
-}
+const receive = (): number => readAll(arena, victim);
 
 /** How many of these arrive. */
 function passes(from: string, bytes: Uint8Array, shot: Shot = {}): number {
   send(from, bytes, shot);
   return receive();
-}
-
-function message(type: number, length: number, fill = 0): Uint8Array {
-  const bytes = new Uint8Array(length).fill(fill, 4);
-  bytes[0] = type;
-  return bytes;
 }
 
 const initiation = (cookie = 0): Uint8Array => {
@@ -193,7 +161,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     period(0.8);
     const sender = other();
     gate.expectIndex(OURS);
-    gate.expectPlace(at('127.0.0.2', sender));
+    gate.expectPlace(endpointOf('127.0.0.2', sender));
     const refused = [
       message(1, 147),
       message(1, 149),
@@ -235,9 +203,9 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     const sender = other();
     gate.expectIndex(OURS);
     for (const place of ['127.0.0.4', '::1']) {
-      gate.expectPlace(at(place, sender));
+      gate.expectPlace(endpointOf(place, sender));
       expect(passes(place, data(OURS), { sender, count: 500 })).toBe(500);
-      gate.forgetPlace(at(place, sender));
+      gate.forgetPlace(endpointOf(place, sender));
     }
   });
 
@@ -252,7 +220,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
       strangers += passes('127.0.0.5', initiation(), { sender });
     }
     expect(strangers).toBeGreaterThan(0);
-    gate.expectPlace(at('127.0.0.6', sender));
+    gate.expectPlace(endpointOf('127.0.0.6', sender));
     let peers = 0;
     for (let i = 0; i < 50; i++) peers += passes('127.0.0.6', initiation(), { sender });
     expect(peers).toBe(50);
@@ -273,7 +241,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     clock.now += PERIOD_MS;
     gate.turned(0, 0, 0, clock.now);
     expect(drops.turnedAway).toBe(40);
-    gate.expectPlace(at('127.0.0.7', sender));
+    gate.expectPlace(endpointOf('127.0.0.7', sender));
     expect(passes('127.0.0.7', initiation(), { sender, count: 40 })).toBe(40);
   });
 
@@ -320,7 +288,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
   it('knows a place until the last peer has left it', () => {
     shutTight();
     const sender = other();
-    const place = at('127.0.0.8', sender);
+    const place = endpointOf('127.0.0.8', sender);
     const called = (): number => {
       let count = 0;
       for (let i = 0; i < 100; i++) count += passes('127.0.0.8', initiation(), { sender });
@@ -370,7 +338,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     expect(judged()).toBe(0);
     expect(drops.turnedAway).toBe(5_000);
     gate.expectIndex(OURS);
-    gate.expectPlace(at('127.0.0.2', sender));
+    gate.expectPlace(endpointOf('127.0.0.2', sender));
     for (let i = 0; i < 8_000; i++) send('127.0.0.2', data(OURS, 1_000), { sender });
     const overflow = judged();
     expect(overflow).toBeGreaterThan(0);

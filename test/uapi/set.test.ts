@@ -212,7 +212,9 @@ describe('mistakes', () => {
     [HEX, '(hidden)'],
     [`${HEX}=1`, '(hidden)=1'],
     [`=${HEX}`, '=(hidden)'],
-    [BASE64.slice(4), '(hidden)'],
+    [BASE64.slice(4), '(hidden)='],
+    [`${BASE64.slice(4)}=`, '(hidden)=='],
+    [`${BASE64.slice(4)}/32`, '(hidden)=/32'],
     [`peer=${BASE64}`, 'peer=(hidden)'],
     [`peer=${BASE64.slice(0, 20)}\r${BASE64.slice(20)}`, 'peer=(hidden)'],
   ])('%j is told without what could be a key', (line, shown) => {

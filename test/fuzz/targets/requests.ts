@@ -10,7 +10,7 @@ import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import type { DeviceChange } from '../../../src/device/configuration.ts';
 import { Device } from '../../../src/device/device.ts';
 import { formatState, parseState } from '../../../src/uapi/get.ts';
-import { type Request, RequestReader } from '../../../src/uapi/request.ts';
+import { READING, type Request, RequestReader } from '../../../src/uapi/request.ts';
 import { answer, refuseSet } from '../../../src/uapi/response.ts';
 import { parseSet, writeSet } from '../../../src/uapi/set.ts';
 import { seeded } from '../../noise/parties.ts';
@@ -76,6 +76,13 @@ class Requests implements RunningTarget {
         operation !== 'invalid' || i === requests.length - 1,
         'a request behind an invalid one',
       );
+    });
+    const observed = new RequestReader(READING).push(bytes);
+    observed.forEach((request, i) => {
+      const isReading = request.operation === 'get' || request.operation === 'stats';
+      holds(isReading || i === observed.length - 1, 'a request after one that is refused');
+      if (isReading) holdsEqual(request, requests[i], 'an observer is read as root is');
+      else holds(request.lines.length === 0, 'what may not be asked is read');
     });
     const outcomes = requests.slice(0, ANSWERED_MAX).map((request) => this.#answer(request));
     return outcomes.length === 0 ? 'no request' : outcomes[outcomes.length - 1];

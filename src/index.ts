@@ -32,7 +32,9 @@ export {
   wipeHandover,
 } from './device/handover.ts';
 export type { Counters, Measured } from './device/metric.ts';
+export type { Observer } from './device/observers.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
+export type { PeerName } from './device/peername.ts';
 export type { DeviceTrouble, PeerTrouble } from './device/troubles.ts';
 export { formatKey, parseKey } from './keytext.ts';
 export {

@@ -66,7 +66,7 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
   noSocket: {
     label: 'socket',
     isShownFirst: true,
-    values: { why: 'string' },
+    values: { why: 'string', call: 'string', error: 'string' },
     text: ({ why }) => why,
   },
   starterLost: {
@@ -86,7 +86,7 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
   },
   stateUnsaved: {
     label: 'state',
-    values: { why: 'string', isRetried: 'boolean' },
+    values: { why: 'string', call: 'string', error: 'string', isRetried: 'boolean' },
     text: ({ why, isRetried }, name) => (isRetried ? why : `${why}${stateRemedy(name)}`),
   },
   sandboxOff: {

@@ -58,7 +58,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     name: 'udp',
     unit: 'errors',
     label: 'error',
-    help: 'errors of the UDP sockets, by the name of the error (errno(3))',
+    help: 'errors of the UDP sockets, since these were opened, by name (errno(3))',
     readEach: ({ path }) => errorsOf(path.transport, 'udp'),
   },
   {
@@ -66,7 +66,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     name: 'tun',
     unit: 'errors',
     label: 'error',
-    help: 'errors of the interface, by the name of the error (errno(3))',
+    help: 'errors of the interface, since it was opened, by name (errno(3))',
     readEach: ({ path }) => errorsOf(path.interface, 'tun'),
   },
   {
@@ -97,7 +97,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
 
 function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1_000_000;
+  return Math.round((user + system) / 1_000) / 1_000;
 }
 
 /** A side of the path of another kind has a row of its own. */

@@ -9,7 +9,12 @@ import type { StateTrouble } from '../state/statekeeper.ts';
 
 export type DaemonTrouble =
   /** The interface is up, but there is no UDP socket. `why`: one line of plain words. */
-  | { readonly code: 'noSocket'; readonly why: string }
+  | {
+      readonly code: 'noSocket';
+      readonly why: string;
+      readonly call: string;
+      readonly error: string;
+    }
   /** The helper that starts successors, and cleans up at the end, has ended. */
   | { readonly code: 'starterLost' }
   /**

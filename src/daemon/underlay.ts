@@ -26,14 +26,19 @@ export interface UnderlayOptions {
 }
 
 export class Underlay implements Subsystem {
-  /** Why there is no socket although the interface is up; '' when all is well. */
-  trouble = '';
+  /** Why there is no socket although the interface is up. */
+  #refusal: SystemError | null = null;
   readonly #options: UnderlayOptions;
   #udp: Udp | undefined;
   #watches: readonly Watch[] = [];
 
   constructor(options: UnderlayOptions) {
     this.#options = options;
+  }
+
+  /** Why there is no socket although the interface is up, in plain words; '' when all is well. */
+  get trouble(): string {
+    return this.#refusal?.message ?? '';
   }
 
   /** The interface is up. False, and `trouble` says why, when there can be no socket. */
@@ -44,7 +49,7 @@ export class Underlay implements Subsystem {
       return true;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      this.trouble = error.message;
+      this.#refusal = error;
       return false;
     }
   }
@@ -71,7 +76,7 @@ export class Underlay implements Subsystem {
     const udp = this.#udp;
     const port = change.listenPort ?? device.listenPort;
     const fwmark = change.fwmark ?? device.fwmark;
-    if (!device.isUp && this.trouble === '') {
+    if (!device.isUp && this.#refusal === null) {
       // No socket is wanted yet, but a port that is taken is better heard of now.
       if (change.listenPort) this.#tryPort(port, fwmark);
     } else if (udp === undefined || port !== udp.port) {
@@ -88,7 +93,9 @@ export class Underlay implements Subsystem {
   }
 
   troubles(): readonly DaemonTrouble[] {
-    return this.trouble === '' ? [] : [{ code: 'noSocket', why: this.trouble }];
+    if (this.#refusal === null) return [];
+    const { message, call, code } = this.#refusal;
+    return [{ code: 'noSocket', why: message, call, error: code }];
   }
 
   stop(): void {
@@ -103,7 +110,7 @@ export class Underlay implements Subsystem {
     this.#options.path.detachTransport();
     this.#udp?.close();
     this.#udp = undefined;
-    this.trouble = '';
+    this.#refusal = null;
   }
 
   /** Opens sockets on `port` in place of those there are, which stay when that fails. */

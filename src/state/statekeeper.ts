@@ -21,12 +21,14 @@ export interface StateKeeperOptions {
 }
 
 /**
- * The state is not saved. `why`: one line of plain words. `isRetried`: it is tried again; otherwise
- * only the next daemon can.
+ * The state is not saved. `why`: one line of plain words; `call` and `error`: the names of a system
+ * call and of its error. `isRetried`: it is tried again; otherwise only the next daemon can.
  */
 export type StateTrouble = {
   readonly code: 'stateUnsaved';
   readonly why: string;
+  readonly call: string;
+  readonly error: string;
   readonly isRetried: boolean;
 };
 
@@ -50,7 +52,8 @@ export class StateKeeper {
   #saving: Promise<void> = Promise.resolve();
   /** Of the text that is in the file; the text itself would be a copy of the keys. */
   #savedDigest = '';
-  #trouble = '';
+  /** Of the last attempt, if it did not succeed. */
+  #failure: SystemError | undefined;
   /** Why the folder could not be opened at first: later attempts find but what confines us. */
   #unopened: SystemError | undefined;
   #isClosed = false;
@@ -70,7 +73,7 @@ export class StateKeeper {
     try {
       return this.#openFile();
     } catch (error) {
-      if (error instanceof SystemError) this.#trouble = error.message;
+      if (error instanceof SystemError) this.#failure = error;
       throw error;
     }
   }
@@ -120,8 +123,10 @@ export class StateKeeper {
 
   /** null when all is well. */
   get trouble(): StateTrouble | null {
-    if (this.#trouble === '') return null;
-    return { code: 'stateUnsaved', why: this.#trouble, isRetried: this.remedy === '' };
+    if (this.#failure === undefined) return null;
+    const { message, call, code } = this.#failure;
+    const isRetried = this.remedy === '';
+    return { code: 'stateUnsaved', why: message, call, error: code, isRetried };
   }
 
   /** Saves what is to be saved, and is done. */
@@ -185,8 +190,8 @@ export class StateKeeper {
     try {
       await this.#openFile().write(text);
       this.#savedDigest = digest;
-      if (this.#trouble !== '') this.#options.onNote('The state is saved again');
-      this.#trouble = '';
+      if (this.#failure !== undefined) this.#options.onNote('The state is saved again');
+      this.#failure = undefined;
     } catch (error) {
       this.#fail(error);
       this.#schedule(RETRY_MS);
@@ -196,7 +201,7 @@ export class StateKeeper {
   /** The tunnel continues without; the line is said once, not at every attempt. */
   #fail(error: unknown): void {
     if (!(error instanceof SystemError)) throw error;
-    if (error.message !== this.#trouble) this.#options.onNote(error.message);
-    this.#trouble = error.message;
+    if (error.message !== this.#failure?.message) this.#options.onNote(error.message);
+    this.#failure = error;
   }
 }

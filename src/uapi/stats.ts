@@ -5,7 +5,7 @@
  *   fact_NAME=TEXT            an info
  *   trouble=CODE NAME=VALUE   what is wrong; as many values as it has, each after a blank: a decimal
  *                             number, true, false, or a string as in JSON
- *   NAME=COUNT                a counter or a gauge
+ *   NAME=COUNT                a counter or a gauge, in decimal
  *
  * Names and codes are the Device's and the daemon's to choose. A reader skips what it cannot make
  * sense of, so that each side may be of another version.
@@ -60,7 +60,9 @@ function formatPart(part: Part, lines: string[]): void {
   }
   for (const [name, count] of Object.entries(part.counters)) {
     const isTaken = name.startsWith(FACT_PREFIX) || RESERVED.includes(name);
-    if (!isName(name) || isTaken) throw new Error(`stats: counter ${name}`);
+    if (!isName(name) || isTaken || !COUNT.test(String(count))) {
+      throw new Error(`stats: counter ${name}: ${count}`);
+    }
     lines.push(`${name}=${count}`);
   }
 }
@@ -118,7 +120,7 @@ export function parseStats(text: string): ReportedStats {
       if (trouble !== null) part.troubles.push(trouble);
     } else if (name.startsWith(FACT_PREFIX)) {
       part.facts.set(name.slice(FACT_PREFIX.length), value);
-    } else if (name !== ERRNO_KEY && /^\d{1,20}$/.test(value)) {
+    } else if (name !== ERRNO_KEY && COUNT.test(value)) {
       part.counters.set(name, Number(value));
     }
   }
@@ -129,6 +131,7 @@ export function parseStats(text: string): ReportedStats {
   };
 }
 
+const COUNT = /^\d{1,20}(?:\.\d{1,20})?$/;
 /** One value and the blank before it. */
 const VALUE =
   / (?<name>[a-z][a-zA-Z0-9]*)=(?<value>"(?:[^"\\]|\\.)*"|-?\d{1,20}(?:\.\d{1,20})?|true|false)(?= |$)/y;

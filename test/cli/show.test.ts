@@ -157,7 +157,10 @@ describe('an interface is shown as ifconfig shows it', () => {
         stats({
           facts: { crypto: 'openssl' },
           troubles: [
-            { code: 'noSocket', values: { why: 'open UDP port 53: in use' } },
+            {
+              code: 'noSocket',
+              values: { why: 'open UDP port 53: in use', call: 'bind', error: 'EADDRINUSE' },
+            },
             { code: 'underLoad', values: {} },
           ],
           peers: [

@@ -11,6 +11,8 @@ function reported(trouble: AnyDeviceTrouble | PeerTrouble): ReportedTrouble {
   return parseStats(answer(told)).troubles[0];
 }
 
+const REFUSAL = { call: 'bind', error: 'EADDRINUSE' };
+
 const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
   [{ code: 'noPrivateKey' }, 'key: no private key is set: no handshake can begin'],
   [{ code: 'underLoad' }, 'load: under load: handshakes need a cookie'],
@@ -22,7 +24,10 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
     { code: 'stranger', publicKey: 'AQEB=', address: '192.0.2.1', port: 7, agoMs: 12_400 },
     'stranger: a key that is no peer here tried to connect: AQEB= from 192.0.2.1 port 7, 12 seconds ago',
   ],
-  [{ code: 'noSocket', why: 'open UDP port 53: in use' }, 'socket: open UDP port 53: in use'],
+  [
+    { code: 'noSocket', why: 'open UDP port 53: in use', ...REFUSAL },
+    'socket: open UDP port 53: in use',
+  ],
   [
     { code: 'starterLost' },
     'starter: has ended: no upgrade in place; the control socket does not follow a renaming, and is not removed at the end. Start the daemon again to have another starter',
@@ -35,9 +40,12 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
     { code: 'keysSwappable', error: 'EPERM', keys: 0 },
     'sandbox: keys are in ordinary memory, which may be swapped out (mlock: EPERM)',
   ],
-  [{ code: 'stateUnsaved', why: 'the disk is full', isRetried: true }, 'state: the disk is full'],
   [
-    { code: 'stateUnsaved', why: 'a read-only disk', isRetried: false },
+    { code: 'stateUnsaved', why: 'the disk is full', ...REFUSAL, isRetried: true },
+    'state: the disk is full',
+  ],
+  [
+    { code: 'stateUnsaved', why: 'a read-only disk', ...REFUSAL, isRetried: false },
     'state: a read-only disk; once that is fixed, `tswg wg0 upgrade` or a restart begins to save it',
   ],
   [
@@ -150,12 +158,12 @@ describe('a trouble of another version is shown as code and values', () => {
   });
 
   it('but a value more is no matter', () => {
-    const values = { why: 'in use', since: 7 };
+    const values = { why: 'in use', ...REFUSAL, since: 7 };
     expect(wordDeviceTrouble({ code: 'noSocket', values }, 'wg0').text).toBe('in use');
   });
 
   it('and no text of a daemon steers the terminal', () => {
-    const values = { why: 'in use\u001b[2J\u202e' };
+    const values = { why: 'in use\u001b[2J\u202e', ...REFUSAL };
     expect(wordDeviceTrouble({ code: 'noSocket', values }, 'wg0').text).toBe('in use?[2J?');
   });
 });

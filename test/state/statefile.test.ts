@@ -313,7 +313,10 @@ describe('the keeper of the state', () => {
     keeper.changed();
     await pass(1_000);
     expect(notes).toEqual([`keep the state in ${directory}: it exists already (mkdir: EEXIST)`]);
-    expect(keeper.trouble).toEqual({ code: 'stateUnsaved', why: notes[0], isRetried: false });
+    expect(keeper.trouble).toEqual({
+      ...{ code: 'stateUnsaved', why: notes[0], call: 'mkdir', error: 'EEXIST' },
+      isRetried: false,
+    });
     expect(keeper.remedy).toMatch(/^; once that is fixed, /);
     await pass(10_000);
     await pass(10_000);

@@ -32,7 +32,7 @@ describe('statistics', () => {
   it('are written with facts and troubles first, and each peer after its key', () => {
     const stats = {
       facts: { crypto: 'openssl', offload: 'tso uso' },
-      counters: { rx_packets: 5, drop_badMac1: 0 },
+      counters: { rx_packets: 5, drop_badMac1: 0, cpu_seconds: 0.25 },
       troubles: [{ code: 'underLoad' }, { code: 'noSocket', why: 'port 53: "in use"\nby x=1' }],
       peers: [
         {
@@ -45,7 +45,7 @@ describe('statistics', () => {
     };
     expect(formatStats(stats)).toBe(
       'fact_crypto=openssl\nfact_offload=tso uso\ntrouble=underLoad\n' +
-        'trouble=noSocket why="port 53: \\"in use\\"\\nby x=1"\nrx_packets=5\ndrop_badMac1=0\n' +
+        'trouble=noSocket why="port 53: \\"in use\\"\\nby x=1"\nrx_packets=5\ndrop_badMac1=0\ncpu_seconds=0.25\n' +
         `public_key=${HEX}\nfact_session=current\n` +
         'trouble=noAnswer initiations=5 silentMs=-0.5 isNew=true\nrekeys=2\n',
     );
@@ -142,6 +142,8 @@ describe('statistics', () => {
     ['a counter named as a peer', { counters: { public_key: 1 } }],
     ['a counter named as the end', { counters: { errno: 1 } }],
     ['a counter named as a trouble', { counters: { trouble: 1 } }],
+    ['a counter that is no number', { counters: { a: Number.NaN } }],
+    ['a counter below zero', { counters: { a: -1 } }],
     ['a trouble of two words', { troubles: [{ code: 'a b' }] }],
     ['a trouble whose value has no name', { troubles: [{ code: 'a', '': 1 }] }],
     ['a trouble whose value is no number', { troubles: [{ code: 'a', b: Number.NaN }] }],

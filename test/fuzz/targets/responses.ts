@@ -39,7 +39,7 @@ const CORPUS = [
   `fact_crypto=openssl\nfact_socket=port 51820 is taken\npeers=2\nallowed_ips=3\ndrop_badMac1=7\n` +
     `drop_unheardOf=1\npublic_key=${KEY_A}\nfact_handshake=no answer to 7 initiations\n` +
     'packets_received=12\ndrop_replayedPacket=1\nerrno=0\n\n',
-  'fact_crypto=openssl\ntrouble=noSocket why="open UDP port 53: \\"in use\\""\ntrouble=underLoad\n' +
+  'fact_crypto=openssl\ntrouble=noSocket why="open UDP port 53: \\"in use\\"" call="bind" error="EADDRINUSE"\ntrouble=underLoad\n' +
     `trouble=brandNew isNew=true atMs=-1.5\npublic_key=${KEY_A}\nfact_endpoint=192.0.2.1:7\n` +
     'trouble=noAnswer initiations=5 silentMs=25000\nbytes_sent=9\nerrno=0\n\n',
 ];

@@ -7,7 +7,7 @@ export function isRefusal(error: unknown): error is Error {
 }
 
 /** A daemon with its files, sockets and pipes has some thirty; loading it takes more. */
-const DESCRIPTORS_MIN = 64;
+const DESCRIPTORS_MIN = 80;
 
 /**
  * The line about a limit of descriptors that is too low for tswg or tswgd to be loaded at all; null

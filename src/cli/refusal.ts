@@ -6,8 +6,8 @@ export function isRefusal(error: unknown): error is Error {
   return error instanceof Refusal || (error as Error).name === 'SystemError';
 }
 
-/** A daemon with its files, sockets and pipes has some thirty; loading it takes more. */
-const DESCRIPTORS_MIN = 80;
+/** A daemon with its files, sockets and pipes has some thirty; loading it opens seventy at once. */
+const DESCRIPTORS_MIN = 128;
 
 /**
  * The line about a limit of descriptors that is too low for tswg or tswgd to be loaded at all; null

@@ -134,7 +134,7 @@ describeInLab('a tunnel on a machine that is not at its best', ['wg'], () => {
     withLab({ TSWG_WARM: '0' }, async (lab) => {
       const { left } = await buildPair(lab);
       await firstPing(left.host, RIGHT);
-      expect(left.daemon.stderr).toContain('No rehearsal: it was switched off');
+      expect(left.daemon.stderr).toContain('No rehearsal of the packet path: it is switched off');
       expect((await ping(left.host, RIGHT)).received).toBe(1);
     }));
 });

@@ -225,6 +225,21 @@ function circlesOf(files: readonly File[]): string[] {
   return circles;
 }
 
+/**
+ * Names of files in the comments of a file that are none's, or more than one's. A name is meant from
+ * the file's own folder, from `src` or from the root; else it is that of the only file so called.
+ */
+function lostNames({ path, text }: File, known: readonly string[]): string[] {
+  const named = [...text.matchAll(COMMENT_OR_STRING)].flatMap(([found]) =>
+    found.startsWith('/') ? (found.match(/(?<![\w@/.-])[\w./-]*\w\.(?:ts|mjs)\b/g) ?? []) : [],
+  );
+  return named.filter((name) => {
+    const places = [join(dirname(path), name), join('src', name), name];
+    if (places.some((place) => known.includes(place))) return false;
+    return known.filter((place) => place.endsWith(`/${name}`)).length !== 1;
+  });
+}
+
 /** First line (from 1) and length of every function that begins and ends on lines of its own. */
 function functionsOf(text: string): { line: number; length: number }[] {
   const lines = strip(text, true).split('\n');
@@ -313,6 +328,15 @@ describe('the repository', () => {
       return !byAll.has(name) && !new RegExp(`\\b${commands[name] ?? name}\\b`).test(scripts);
     });
     expect(unused).toEqual([]);
+  });
+
+  it('names in its comments only files that there are, with the folder where two are called so', () => {
+    // What the build writes is named, too, and stands in .gitignore.
+    const known = [...repository.map(({ path }) => path), ...read('.gitignore').split('\n')];
+    const lost = repository
+      .filter(({ path }) => /^(src|test)\/.*\.(ts|mjs)$/.test(path))
+      .flatMap((file) => lostNames(file, known).map((name) => `${file.path}: ${name}`));
+    expect(lost).toEqual([]);
   });
 
   it('names no address of a package registry in its lock file', () => {

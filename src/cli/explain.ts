@@ -11,7 +11,7 @@ export function noSuchInterface(name: string): string {
 /** One line out of whatever was thrown, in the system's own words where it has only a number. */
 export function systemReason(error: unknown): string {
   const { errno, message, call } = error as { errno?: unknown; message?: unknown; call?: unknown };
-  // io's SystemError (with its `call`) is worded for operators already.
+  // A SystemError (sys/libc.ts, with its `call`) is worded for operators already.
   if (typeof errno === 'number' && errno !== 0 && call === undefined) {
     const known = getSystemErrorMap().get(-Math.abs(errno));
     return known === undefined ? `error ${Math.abs(errno)}` : `${known[1]} (${known[0]})`;

@@ -11,7 +11,7 @@ import { UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
 
 /**
  * How long a daemon may be silent: one with many peers takes a while over a large `set`, and an
- * upgrade that fails as late as it can takes 35 s (handover.ts).
+ * upgrade that fails as late as it can takes 35 s (handover/handover.ts).
  */
 const TIMEOUT_MS = 40_000;
 

@@ -1,7 +1,8 @@
 /**
  * What the parts of a running daemon have in common, and the list of them. A part says what is wrong
  * with it, hears what the operator does, and ends when its turn comes; of the other parts it knows
- * nothing. What happens to the Device is told by the Device, to whoever observes it. Which parts there are, and in which order they end, is parts.ts'.
+ * nothing. What happens to the Device is told by the Device, to those that observe it. Which parts
+ * there are, and in which order they end, is parts.ts'.
  */
 
 import type { DaemonTrouble } from './troubles.ts';

@@ -1,6 +1,6 @@
 /**
  * Where a peer was last heard from, and on which of our own addresses: the whitepaper's endpoint
- * (2.1) with the sticky source address. A plain value: sockets and their structures are io's.
+ * (2.1) with the sticky source address. A plain value: sockets and their structures are udp/'s.
  */
 
 import { sameBytes } from '../bytes.ts';

@@ -1,7 +1,7 @@
 /**
  * Tells when the machine was suspended. The kernel's timers stand still meanwhile, those of poll(2)
  * and Node's too, so that a wait for a deadline would take as long as before: the telling itself
- * ends the wait, and what is due is found by a clock that counts suspension, too (clock.ts).
+ * ends the wait, and what is due is found by a clock that counts suspension, too (sys/clock.ts).
  */
 
 import { monotonicMs } from '../sys/clock.ts';

@@ -1,7 +1,8 @@
 /**
  * What the kernel says over rtnetlink (rtnetlink(7), netlink(7)), bytes -> values: links,
- * addresses, routes and its answers to requests. Pure. Parsing is total: whatever the bytes are, what does not parse is
- * left out and nothing is thrown. All integers are in the host's order, little-endian.
+ * addresses, routes and its answers to requests. Pure. Parsing is total: whatever the bytes are,
+ * what does not parse is left out and nothing is thrown. All integers are in the host's order,
+ * little-endian.
  */
 
 import { sameBytes } from '../bytes.ts';

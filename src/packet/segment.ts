@@ -66,7 +66,7 @@ export class Segmenter {
 
   readonly #arena: Arena;
   readonly #kernels: Kernels;
-  /** Where the transport header begins and whether it is UDP's, as `#findTransport` found it. */
+  /** Where the transport header begins and whether it is UDP's, as `#isTransport` found it. */
   #transport = 0;
   #isUdp = false;
 

@@ -55,7 +55,7 @@ describe('what is left in memory', () => {
     expect(found(), 'ours').toEqual([1, 1, 1]);
   });
 
-  // Without a packet in between: @noble copies the key for each, see portable.ts.
+  // Without a packet in between: @noble copies the key for each, see crypto/portable.ts.
   it('the portable suite keeps no wiped key of its own', () => {
     const suite = createPortableSuite(new Arena(65_536));
     const key = loneSecret('cipher key');

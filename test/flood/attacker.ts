@@ -4,7 +4,8 @@
  *
  *     node attacker.js FILE INTERFACE SECONDS PER_SECOND fixed|random CLUMP
  *
- * PER_SECOND may be "max"; CLUMP frames go at once. With "random" every frame gets another source address before it goes.
+ * PER_SECOND may be "max"; CLUMP frames go at once. With "random" every frame gets another source
+ * address before it goes.
  * Prints "flooding" when it begins and one line of JSON, a `Volley`, at the end.
  */
 

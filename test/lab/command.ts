@@ -1,7 +1,8 @@
 /**
  * Runs programs: to their end (`execute`) or beside the test (`Child`). Every program gets a
  * process group of its own, so that a Ctrl-C at the terminal reaches only the test, which then
- * ends its programs itself. With LAB_TRACE set, what they say on stderr is shown as it comes. Knows nothing of namespaces beyond signalling through `nsenter`.
+ * ends its programs itself. With LAB_TRACE set, what they say on stderr is shown as it comes. Knows
+ * nothing of namespaces beyond signalling through `nsenter`.
  */
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';

@@ -10,7 +10,10 @@ import type { Keypair } from '../../src/noise/keypair.ts';
 import { TROUBLE_KINDS } from './scenario.ts';
 import { hold } from './violation.ts';
 
-/** What io counts, and what depends on a machine that sites do not have: not to be seen here. */
+/**
+ * What is counted outside the Device, and what depends on a machine that sites do not have: not to
+ * be seen here.
+ */
 const UNREACHABLE_REASONS: Partial<Record<DropReason, string>> = {
   receiveOverflow: 'counted by the daemon when the kernel says so',
   turnedAway: 'counted by the daemon, whose gate the kernel keeps',

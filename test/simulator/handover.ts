@@ -1,7 +1,7 @@
 /**
- * Upgrade in place of a site (src/handover/packing.ts, src/daemon/upgrade.ts), from contents to its bytes and to the
- * Device that goes on, and what becomes of the site when the successor fails: before it may have
- * begun, or after. The times at which that happens are upgrades.ts's.
+ * Upgrade in place of a site (src/handover/packing.ts, src/daemon/upgrade.ts), from the contents to
+ * their bytes and to the Device that continues, and what becomes of the site when the successor
+ * fails: before it may have begun, or after. The times at which that happens are upgrades.ts's.
  */
 
 import { sameBytes } from '../../src/bytes.ts';

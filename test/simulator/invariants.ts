@@ -122,7 +122,7 @@ function checkNextTimeout(site: Site, device: Device): void {
 }
 
 /**
- * Whitepaper 6.3: at KEY_LIFE after a session, its keys are gone unless a newer one of the same
+ * Whitepaper 6.3: KEY_LIFE_MS after a session, its keys are gone unless a newer one of the same
  * peer has put the erasure off. Call a moment after that time.
  */
 export function checkExpiry(site: Site, session: AuditedSession): void {

@@ -1,6 +1,6 @@
 /**
- * What io does where a kernel or a device lacks something: the C library is wrapped, so that it
- * refuses what a test wants refused.
+ * What udp/ and tun/ do where a kernel or a device lacks something: the C library is wrapped, so
+ * that it refuses what a test wants refused.
  */
 
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';

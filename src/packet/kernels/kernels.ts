@@ -39,8 +39,8 @@ export interface Kernels {
   ): void;
   /**
    * Tells what the packet of `length` bytes is to the coalescer (OPAQUE, LONE, TCP, UDP: see
-   * record.ts) and writes its record at `record`. With `mergeUdp` 0 datagrams are LONE, unverified. Whatever the
-   * bytes are, no others are read.
+   * record.ts) and writes its record at `record`. With `mergeUdp` 0 datagrams are LONE, unverified.
+   * Whatever the bytes are, no others are read.
    */
   inspect(packet: number, length: number, record: number, mergeUdp: 0 | 1): number;
   /** 1 when two records' blanked headers are the same, else 0. */

@@ -1,6 +1,6 @@
 /**
- * What the kernel says over netlink. Linkmonitor.ts reads its events away without looking at them
- * and asks again, so netlinkmessage.ts is all that parses.
+ * What the kernel says over netlink. Its events are read away by tun/linkmonitor.ts without a look
+ * at them, which then asks again, so netlinkmessage.ts is all that parses.
  */
 
 import {

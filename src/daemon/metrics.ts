@@ -27,12 +27,12 @@ export interface DaemonSubject {
 
 /** In the order in which they are shown. */
 export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
-  info('version', 'of the program that runs', () => VERSION),
-  info('pid', "of the daemon's process, in its own namespace", () => String(process.pid)),
+  info('version', 'version of the running program', () => VERSION),
+  info('pid', 'process id of the daemon, in its own namespace', () => String(process.pid)),
   gauge(
     'uptime_seconds',
     'seconds',
-    'since the daemon was started; an upgrade in place does not begin it again',
+    'time since the daemon was started; an upgrade in place does not reset it',
     ({ path, startedAt }) => Math.floor((path.now - startedAt()) / 1_000),
   ),
   counter(
@@ -44,13 +44,17 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
   gauge(
     'heap_bytes',
     'bytes',
-    "JavaScript's heap in use; packets and most keys lie outside it",
+    'JavaScript heap in use; packets and most keys lie outside it',
     () => getHeapStatistics().used_heap_size,
   ),
-  info('offload', 'whether interface and sockets take segments of many packets at once', offload),
+  info(
+    'offload',
+    'whether the interface and the sockets take segments of many packets at once',
+    offload,
+  ),
   info(
     'gate',
-    'whether the kernel turns strangers away, and what part of their calls passes',
+    'whether the kernel turns strangers away, and what share of their initiations passes',
     ({ path }) => path.guardFact,
   ),
   {
@@ -58,7 +62,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     name: 'udp',
     unit: 'errors',
     label: 'error',
-    help: 'errors of the UDP sockets, since these were opened, by name (errno(3))',
+    help: 'errors of the UDP sockets, since they were opened, by name (errno(3))',
     readEach: ({ path }) => errorsOf(path.transport, 'udp'),
   },
   {
@@ -73,24 +77,24 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     kind: 'info',
     name: 'sandbox',
     label: 'step',
-    help: 'how it stands with each step of the sandbox; without a step where there is none',
+    help: 'state of each step of the sandbox; without a step where there is no sandbox',
     readEach: ({ confinement }) => confinement.steps,
   },
   info('sandbox_key_memory', 'whether keys are kept out of swap', secretMemoryFact),
   gauge(
     'keys_in_ordinary_memory',
     'keys',
-    'keys beyond what the memory that is kept out of swap holds',
+    'keys that do not fit into the memory that is kept out of swap',
     () => secretMemory().ordinaryKeys,
   ),
   info(
     'observing',
-    'whether the observing socket is there, and who beside root may read from it',
+    'whether the observing socket exists, and who besides root may read from it',
     ({ observing }) => observing.fact,
   ),
   info(
     'state',
-    'that the state is kept for a restart; left out without --persist, and while it cannot be saved',
+    'that the state is kept for a restart; absent without --persist, and while it cannot be saved',
     ({ persistence }) => (persistence?.isSaved ? 'kept for a restart' : null),
   ),
 ];

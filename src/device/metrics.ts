@@ -19,7 +19,7 @@ const DROPS: LabelledNumbers<{ readonly drops: Drops }> = {
   name: 'drop',
   unit: 'packets',
   label: 'reason',
-  help: 'neither delivered nor sent, by reason; a reason that has not occurred is left out',
+  help: 'packets neither delivered nor sent, by reason; a reason that has not occurred is left out',
   readEach: ({ drops }) => drops.entries(),
 };
 
@@ -36,7 +36,7 @@ export const DEVICE_METRICS: readonly Metric<Core>[] = [
   gauge(
     'handshakes_waiting',
     'messages',
-    'handshake messages received that wait for their turn',
+    'received handshake messages that wait to be handled',
     (core) => core.handshakeQueue.length,
   ),
   counter(
@@ -48,7 +48,7 @@ export const DEVICE_METRICS: readonly Metric<Core>[] = [
   counter(
     'unreachables_sent',
     'packets',
-    'ICMP errors given to the interface for packets that could go nowhere',
+    'ICMP errors written to the interface for packets that could not be sent',
     (core) => core.counts.unreachablesSent,
   ),
   DROPS,
@@ -75,7 +75,7 @@ export const PEER_METRICS: readonly Metric<Peer>[] = [
     gauge(
       'last_handshake_seconds',
       'seconds',
-      'when a handshake last completed, since 1970; 0 for never',
+      'time of the last completed handshake, since 1970; 0 for never',
       (peer) => Math.floor(peer.lastHandshakeMs / 1_000),
     ),
   ),
@@ -143,7 +143,7 @@ export const PEER_METRICS: readonly Metric<Peer>[] = [
   counter(
     'roams',
     'changes',
-    'changes of the endpoint, because the peer called from another one',
+    'changes of the endpoint, because the peer sent from another one',
     (peer) => peer.counts.roams,
   ),
   gauge(

@@ -51,7 +51,7 @@ function formatPart(part: Part, lines: string[]): void {
   }
   for (const { code, ...values } of part.troubles) {
     const words = Object.entries(values).map(([name, value]) => {
-      const isSound = CODE.test(name) && (typeof value !== 'number' || Number.isFinite(value));
+      const isSound = CODE.test(name) && (typeof value !== 'number' || NUMBER.test(String(value)));
       if (!isSound) throw new Error(`stats: trouble ${code}: ${name}`);
       return ` ${name}=${typeof value === 'string' ? JSON.stringify(value) : value}`;
     });
@@ -131,10 +131,12 @@ export function parseStats(text: string): ReportedStats {
   };
 }
 
+/** Of a trouble: what JavaScript writes without an exponent and reads as the same. */
+const NUMBER = /^-?\d{1,15}(?:\.\d{1,6})?$/;
 const COUNT = /^\d{1,20}(?:\.\d{1,20})?$/;
 /** One value and the blank before it. */
 const VALUE =
-  / (?<name>[a-z][a-zA-Z0-9]*)=(?<value>"(?:[^"\\]|\\.)*"|-?\d{1,20}(?:\.\d{1,20})?|true|false)(?= |$)/y;
+  / (?<name>[a-z][a-zA-Z0-9]*)=(?<value>"(?:[^"\\]|\\.)*"|-?\d{1,15}(?:\.\d{1,6})?|true|false)(?= |$)/y;
 
 /** null when the code is none. What follows something that makes no sense is not read. */
 function parseTrouble(text: string): ReportedTrouble | null {
@@ -145,7 +147,8 @@ function parseTrouble(text: string): ReportedTrouble | null {
   for (let found = VALUE.exec(text); found !== null; found = VALUE.exec(text)) {
     const { name = '', value = '' } = found.groups!;
     try {
-      values.set(name, JSON.parse(value));
+      // Zero has no sign.
+      values.set(name, /^-0(\.0+)?$/.test(value) ? 0 : JSON.parse(value));
     } catch {
       // A string with an escape that is none, or a number that begins with a zero.
       break;

@@ -141,6 +141,15 @@ describe('observers', () => {
   });
 });
 
+it('who comes while an observer is told is not told of that event', () => {
+  const { a } = pair();
+  const told: string[] = [];
+  const late = ({ kind }: DeviceEvent): void => void told.push(kind);
+  a.device.observe(() => void a.device.observe(late));
+  a.send(A_TO_B());
+  expect(told).toEqual([]);
+});
+
 describe('an observer that throws', () => {
   /** The same life with and without it: what A sent, delivered, and knows in the end. */
   function lifeOf(observe?: (event: DeviceEvent) => void) {

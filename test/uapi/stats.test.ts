@@ -116,6 +116,7 @@ describe('statistics', () => {
     ['a string with an escape that is none', 'trouble=a b=1 c="\\x" d=1', { b: 1 }],
     ['a name of Object', 'trouble=a b=1 __proto__=1', { b: 1 }],
     ['one twice', 'trouble=a b=1 b=2', { b: 2 }],
+    ['a zero with a sign', 'trouble=a b=-0 c=-0.0', { b: 0, c: 0 }],
     ['one after two blanks', 'trouble=a b=1  c=2', { b: 1 }],
     ['something new', 'trouble=a b=1 c=[2] d=3', { b: 1 }],
   ])('of another program have, of the values of a trouble, %s', (_, line, values) => {
@@ -146,6 +147,7 @@ describe('statistics', () => {
     ['a counter below zero', { counters: { a: -1 } }],
     ['a trouble of two words', { troubles: [{ code: 'a b' }] }],
     ['a trouble whose value has no name', { troubles: [{ code: 'a', '': 1 }] }],
+    ['a trouble whose value is too small', { troubles: [{ code: 'a', b: 1e-7 }] }],
     ['a trouble whose value is no number', { troubles: [{ code: 'a', b: Number.NaN }] }],
   ])('%s is a bug of ours', (_, part) => {
     expect(() => formatStats({ ...NOTHING, ...part })).toThrow('stats: ');

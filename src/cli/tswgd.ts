@@ -1,7 +1,7 @@
 /**
  * The daemon's command line, a drop-in for wireguard-go's: the name of an interface, and the rest
  * from the environment, since wg-quick calls it as one word. In the background (the usual case) it
- * starts itself once more and waits; only the foreground loads the daemon.
+ * starts itself again and waits; only the foreground loads the daemon.
  */
 
 import type { Takeover } from '../handover/handover.ts';

@@ -1,6 +1,6 @@
 /**
- * The machine's clocks and its randomness, as the Device's environment wants them. Everything
- * behind this file is told the time and never asks for it.
+ * The machine's clocks and its randomness, as the Device's environment wants them. The Device
+ * itself is told the time and never asks for it.
  */
 
 import { randomFillSync } from 'node:crypto';

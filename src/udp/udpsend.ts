@@ -363,7 +363,7 @@ export class SendQueue {
     this.#onNote(`udp: IPv${this.#family}: a device cannot segment (EIO); sending singly from now`);
   }
 
-  /** Whether sending once more can do better; forgets the source address if it may be the cause. */
+  /** Whether sending again can do better; forgets the source address if it may be the cause. */
   #mayRetry(send: number, error: number, segmentSize: number): boolean {
     const endpoint = this.#endpoints[send];
     // An ICMP error that was waiting on the socket is reported once, whatever is sent.

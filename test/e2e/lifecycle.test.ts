@@ -236,7 +236,8 @@ describeInLab('the life of a daemon', ['wg'], () => {
       const host = await lab.host('host');
       await startDaemon(host);
       // The starter is stopped first, or it would remove the socket of the daemon killed before it.
-      await host.sh('pkill -STOP -f tswgd-starter; pkill -KILL -f tswgd');
+      await host.run('pkill', ['-STOP', '-f', 'tswgd-starter']);
+      await host.run('pkill', ['-KILL', '-f', 'tswgd']);
       await host.run('test', ['-S', SOCKET]);
       await startDaemon(host);
       expect(await host.run('wg', ['show', 'interfaces'])).toBe('wg0\n');

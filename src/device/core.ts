@@ -106,6 +106,8 @@ export class Core {
     readonly endpoint: Endpoint;
     readonly at: number;
   } | null = null;
+  /** When the last message came that was not made for our public key; monotonic ms. */
+  badMac1At = Number.NEGATIVE_INFINITY;
 
   readonly takeSecret: SecretSource;
   readonly privateKeyPlace: SecretPlace;

@@ -7,6 +7,7 @@ import type { Core } from './core.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
 
+/** How long what a stranger sent is told of: a single datagram of anybody's is no lasting trouble. */
 const STRANGER_SHOWN_MS = 300_000;
 /** The network may lose or delay so many responses, or the data after them. */
 const RESPONSES_UNCONFIRMED_MAX = 2;
@@ -16,8 +17,9 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
   const troubles: DeviceTrouble[] = [];
   if (core.identity === null) troubles.push({ code: 'noPrivateKey' });
   if (core.handshakeQueue.isUnderLoad(now)) troubles.push({ code: 'underLoad' });
-  const messages = core.drops.get('badMac1');
-  if (messages > 0) troubles.push({ code: 'badMac1', messages });
+  if (now - core.badMac1At < STRANGER_SHOWN_MS) {
+    troubles.push({ code: 'badMac1', messages: core.drops.get('badMac1') });
+  }
   const { stranger } = core;
   if (stranger !== null && now - stranger.at < STRANGER_SHOWN_MS) {
     const { endpoint } = stranger;

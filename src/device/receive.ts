@@ -171,8 +171,10 @@ function deliverPacket(
 
 /** Initiations and responses wait for their turn once they prove to know our public key (mac1). */
 function queueHandshake(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
-  if (!core.cookieChecker.verifyMac1(message)) core.drop('badMac1', null, endpoint);
-  else if (!core.handshakeQueue.push(message, endpoint, now))
+  if (!core.cookieChecker.verifyMac1(message)) {
+    core.badMac1At = now;
+    core.drop('badMac1', null, endpoint);
+  } else if (!core.handshakeQueue.push(message, endpoint, now))
     core.drop('handshakeQueueFull', null, endpoint);
 }
 

@@ -9,7 +9,10 @@ export type DeviceTrouble =
   | { readonly code: 'noPrivateKey' }
   /** So many handshakes come that a cookie is asked for before any is answered. */
   | { readonly code: 'underLoad' }
-  /** Handshake messages that were not made for our public key: the sender may have another one. */
+  /**
+   * Handshake messages that were not made for our public key, the last within five minutes: the
+   * sender may have another one. `messages`: all there ever were.
+   */
   | { readonly code: 'badMac1'; readonly messages: number }
   /**
    * The last initiation by a key that is no peer here, within five minutes. `publicKey`: in base64;

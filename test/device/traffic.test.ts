@@ -212,6 +212,21 @@ describe('hostile datagrams', () => {
     expect(b.device.stats(world.now).troubles).toEqual([]);
   });
 
+  it('a handshake that is not for our key is told of for five minutes, and counted for good', () => {
+    const { world, a, b } = pair();
+    const initiation = new Uint8Array(148).fill(0xa5);
+    initiation.set([1, 0, 0, 0]);
+    world.inject(a, b, initiation);
+    world.run(1_000);
+    const troubles = () => b.device.stats(world.now).troubles;
+    expect(troubles()).toEqual([{ code: 'badMac1', messages: 1 }]);
+    world.run(300_000);
+    expect(troubles()).toEqual([]);
+    world.inject(a, b, initiation);
+    world.run(1_000);
+    expect(troubles()).toEqual([{ code: 'badMac1', messages: 2 }]);
+  });
+
   it('a replayed initiation is refused', () => {
     const { world, a, b } = connected();
     world.run(1_000);

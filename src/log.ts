@@ -93,7 +93,7 @@ export function describe(event: DeviceEvent): string {
     case 'keysErased':
       return `${peerName(event.peer)} - Erased all session keys: nothing new was agreed for too long`;
     case 'clockSetBack':
-      return `The clock was set back by ${duration(event.ms)}: handshakes carry on from the timestamps sent before`;
+      return `The clock was set back by ${duration(event.ms)}: handshakes continue from the timestamps sent before`;
     case 'initiationsStale':
       return `${peerName(event.peer)} - Refused its initiations from ${where(event.endpoint)}: their timestamps are not newer than the last one taken. Was its clock set back?`;
     case 'stranger':

@@ -32,11 +32,11 @@ group('what an event reads like', () => {
     ],
     [
       { kind: 'clockSetBack', ms: 365 * 86_400_000 },
-      'The clock was set back by 365 days: handshakes carry on from the timestamps sent before',
+      'The clock was set back by 365 days: handshakes continue from the timestamps sent before',
     ],
     [
       { kind: 'clockSetBack', ms: 90_000 },
-      'The clock was set back by 90 seconds: handshakes carry on from the timestamps sent before',
+      'The clock was set back by 90 seconds: handshakes continue from the timestamps sent before',
     ],
     [
       { kind: 'initiationsStale', peer, endpoint },

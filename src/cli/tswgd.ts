@@ -41,7 +41,7 @@ Members of the group _tswg, if there is one, may read what \`tswg INTERFACE\` an
 
 SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now
 and hands the running tunnel over to it, sessions and all; if that fails, this
-one carries on.
+one continues.
 
 Environment:
   LOG_LEVEL=LEVEL            what is logged: verbose, debug, error (the default)

@@ -9,7 +9,7 @@ import type { System } from './system.ts';
 /**
  * Resolves to the line for the operator.
  *
- * @throws Refusal with the line for the operator; the old daemon carries on then
+ * @throws Refusal with the line for the operator; the old daemon continues then
  */
 export async function upgrade(name: string, system: System): Promise<string> {
   const link = system.links().find((other) => other.name === name);

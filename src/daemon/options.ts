@@ -42,9 +42,10 @@ export interface DaemonOptions {
    */
   readonly sandbox?: boolean;
   /**
-   * Takes the process's signals: SIGTERM and SIGINT end the daemon, SIGUSR2 upgrades it; and its
-   * uncaught exceptions, which count as bugs of the daemon and end it. Off by default: those of a
-   * process that does more are its own affair, and `stop` ends the daemon.
+   * Takes the process's signals: SIGTERM and SIGINT end the daemon; SIGUSR2 upgrades one that has a
+   * successor, as tswgd, and does nothing in a program; and its uncaught exceptions, which count as
+   * bugs of the daemon and end it. Off by default: those of a process that does more are its own
+   * affair, and `stop` ends the daemon.
    */
   readonly signals?: boolean;
 }

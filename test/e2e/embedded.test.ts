@@ -36,6 +36,7 @@ writeFileSync(
      const stop = i < times - 1 ? AbortSignal.abort() : end.signal;
      const code = await runDaemon({
        name: 'wg0', logLevel: 'error', writeLog: (line) => console.log('log ' + line), stop,
+       signals: process.argv[3] === 'signals',
        onReady: () => { if (stop === end.signal) tell('ready'); },
      }).catch((error) => error.message);
      console.log('ended ' + code);
@@ -80,6 +81,19 @@ describeInLab('a daemon inside a program', ['wg'], () => {
       expect((await host.exec('ls', ['/run/wireguard', '/run/tswg'])).stdout).not.toMatch(/wg0/);
       // Nothing of it keeps the process alive.
       expect(await child.exited).toBe(0);
+    }));
+
+  it('takes the signals that it is given, of which SIGUSR2 upgrades nothing and ends nothing', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const child = start(host, '1', 'signals');
+      const { listeners } = await told(child, 'ready');
+      expect(listeners).toEqual([1, 1, 1, 1]);
+      child.signal('SIGUSR2');
+      expect(await host.run('wg', ['show', 'wg0'])).toContain('interface: wg0');
+      child.signal('SIGTERM');
+      await whenEnded(child, '0');
+      expect((await told(child, 'after')).listeners).toEqual([0, 0, 0, 0]);
     }));
 
   it('ends at once when it was asked to before it began, and holds no descriptor after that', () =>

@@ -139,7 +139,7 @@ describeHere('a member of the group', ['wg', 'setpriv'], () => {
       expect(get).toContain('endpoint=192.0.2.2:51820\n');
       expect(get).toContain('description=laptop\n');
       expect(stats).toContain('fact_version=');
-      expect(shown).toContain('\twgkey (not readable: ');
+      expect(shown).toContain('\twgkey (not shown: ');
       expect(shown).toContain(`\twgpubkey ${keys.publicKey}\n`);
       expect(JSON.parse(json!).wireguard).toMatchObject({
         keysAreHidden: true,

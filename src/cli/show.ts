@@ -29,7 +29,7 @@ const REDIRECTS =
   'set net.ipv4.conf.all.send_redirects to 0';
 
 /** In place of keys, to an observer. */
-const HIDDEN = '(not shown: private and preshared keys are for root only)';
+const HIDDEN = '(not shown: secret keys are for root only)';
 
 /** Lines with their newlines. */
 export function formatInterface(view: InterfaceView, options: ShowOptions): string {

@@ -420,7 +420,7 @@ describe('gathering', () => {
     system.observed.add('wg0');
     const { views, notes } = await gather('wg0', system);
     expect(notes).toEqual([]);
-    const hidden = '(not shown: private and preshared keys are for root only)';
+    const hidden = '(not shown: secret keys are for root only)';
     expect(show(views[0])).toBe(
       show(whole)
         .replace('\twgpubkey', `\twgkey ${hidden}\n\twgpubkey`)

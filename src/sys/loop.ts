@@ -50,6 +50,12 @@ const MAX_SOURCES = 15;
  * later, and `onPlain` gets a line for the log.
  */
 export function openLoop(options: LoopOptions, onPlain: (line: string) => void): Loop {
+  if (isTaken) {
+    onPlain(
+      "Packets wait in Node's own event loop: another loop of this program waits in its place",
+    );
+    return new PlainLoop(options);
+  }
   try {
     return new BlockingLoop(options, new Libuv());
   } catch (error) {
@@ -58,6 +64,9 @@ export function openLoop(options: LoopOptions, onPlain: (line: string) => void):
     return new PlainLoop(options);
   }
 }
+
+/** Whether a loop waits in libuv's place: two would keep each other from waiting at all. */
+let isTaken = false;
 
 class BlockingLoop implements Loop {
   readonly #options: LoopOptions;
@@ -79,6 +88,7 @@ class BlockingLoop implements Loop {
     this.#libuv = libuv;
     this.#layOut([]);
     this.#doorbell = new Doorbell(options.onBug);
+    isTaken = true;
     this.#leave();
   }
 
@@ -98,6 +108,7 @@ class BlockingLoop implements Loop {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    isTaken = false;
     this.#layOut([]);
     this.#doorbell.close();
   }

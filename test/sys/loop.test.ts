@@ -379,6 +379,27 @@ describe.each([
 });
 
 describe('loop of our own', () => {
+  it('is one for a program: while it lasts, others are of Node, and they all carry', async () => {
+    const read: string[] = [];
+    const first = startLoop();
+    const ends = [first, startLoop()].map((loop, i) => {
+      const [near, far] = openPair();
+      loop.watch(near, {
+        readable: () => {
+          drain(near);
+          read.push(`loop ${i}`);
+        },
+      });
+      return far;
+    });
+    expect(plain).toEqual([expect.stringMatching(/another loop of this program/)]);
+    for (const far of ends) poke(far);
+    while (new Set(read).size < 2) await sleep(5);
+    first.close();
+    startLoop();
+    expect(plain).toHaveLength(1);
+  });
+
   it('calls every millisecond of a pause after something was read, and not when it is idle', async () => {
     const [near, far] = openPair();
     let pauses = 0;

@@ -88,10 +88,14 @@ const PEER_EFFECTS: Effects<
   'publicKey' | 'remove' | 'updateOnly'
 > = {
   presharedKey: (_core, _now, peer, { presharedKey }) => {
-    if (presharedKey !== undefined) peer.handshake.setPresharedKey(presharedKey);
+    if (presharedKey === undefined) return;
+    peer.handshake.setPresharedKey(presharedKey);
+    // What failed under the other key says nothing of this one.
+    peer.trouble.clear();
   },
   endpoint: (core, now, peer, { endpoint }) => {
     if (endpoint === undefined) return;
+    if (endpoint === null || !peer.endpoint?.sameRemote(endpoint)) peer.trouble.clear();
     peer.endpoint = endpoint;
     whereabouts.saidToBeAt(core, peer, endpoint);
     endpointChanged(peer);
@@ -168,6 +172,7 @@ function takeDown(core: Core, peer: Peer): void {
   timers.stopped(core, peer);
   core.drop('peerRemoved', peer, null, peer.staged.take().length);
   session.eraseAll(core, peer);
+  peer.trouble.clear();
   peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
   peer.sentLastMinuteHandshake = false;
 }

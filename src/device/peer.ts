@@ -122,6 +122,7 @@ class HandshakeTrouble {
     if (this.unanswered++ === 0) this.unansweredSince = now;
   }
 
+  /** Call when a handshake has completed, or what it depends on has changed. */
   clear(): void {
     this.unanswered = 0;
     this.undecipherable = 0;

@@ -416,6 +416,24 @@ describe('configuration', () => {
     expect(a.device.stats(world.now).peers[0].troubles).toEqual([]);
   });
 
+  it.each([
+    ['another preshared key', (key: Uint8Array) => ({ presharedKey: key })],
+    ['another endpoint', () => ({ endpoint: null })],
+  ])('%s ends what was wrong with the one before', (_what, change) => {
+    const { world, a, b } = connected();
+    const psk = new Uint8Array(32).fill(7);
+    const configure = (settings: object) =>
+      a.configure({ peers: [{ publicKey: b.publicKey, allowedIps: [], ...settings }] });
+    configure({ presharedKey: psk });
+    world.run(200_000);
+    a.send(A_TO_B());
+    world.run(10_000);
+    const troubles = () => a.device.stats(world.now).peers[0].troubles.map(({ code }) => code);
+    expect(troubles()).toEqual(['undecipherable']);
+    configure(change(psk));
+    expect(troubles()).not.toContain('undecipherable');
+  });
+
   it('state shows what was configured', () => {
     const { a, b } = connected();
     a.peer(b, ['10.20.0.0/24'], { persistentKeepalive: 25, description: 'site B' });

@@ -95,7 +95,7 @@ export function describe(event: DeviceEvent): string {
     case 'clockSetBack':
       return `The clock was set back by ${duration(event.ms)}: handshakes continue from the timestamps sent before`;
     case 'initiationsStale':
-      return `${peerName(event.peer)} - Refused its initiations from ${where(event.endpoint)}: their timestamps are not newer than the last one taken. Was its clock set back?`;
+      return `${peerName(event.peer)} - Refused its initiations from ${where(event.endpoint)}: their timestamps are not newer than the last one accepted. Was its clock set back?`;
     case 'stranger':
       return `Refused an initiation from ${where(event.endpoint)}: ${event.publicKey} is no peer of ours`;
     case 'dropped': {

@@ -40,7 +40,7 @@ group('what an event reads like', () => {
     ],
     [
       { kind: 'initiationsStale', peer, endpoint },
-      'peer(AQEB…BAQE) - Refused its initiations from 203.0.113.10:51820: their timestamps are not newer than the last one taken. Was its clock set back?',
+      'peer(AQEB…BAQE) - Refused its initiations from 203.0.113.10:51820: their timestamps are not newer than the last one accepted. Was its clock set back?',
     ],
     [
       { kind: 'dropped', reason: 'stagedOverflow', peer, endpoint: null, packets: 2 },

@@ -28,7 +28,7 @@ export function explainSocket(link: Pick<Link, 'name' | 'kind'>, error: unknown)
       : 'not a WireGuard interface: it has no control socket in /var/run/wireguard';
   }
   if (code === 'EACCES' || code === 'EPERM')
-    return 'only root may ask its daemon, and the group _tswg may observe it; try it with sudo';
+    return 'only root may query its daemon, or a member of the group _tswg that was there when the daemon started; try it with sudo';
   if (code === 'ECONNREFUSED') return lostDaemon(link.name);
   return `its daemon does not answer: ${systemReason(error)}`;
 }

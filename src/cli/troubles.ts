@@ -61,7 +61,7 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
     label: 'stranger',
     values: { publicKey: 'string', address: 'string', port: 'number', agoMs: 'number' },
     text: ({ publicKey, address, port, agoMs }) =>
-      `a key that is no peer here tried to connect: ${publicKey} from ${address} port ${port}, ${seconds(agoMs)} ago`,
+      `an unknown key tried to connect: ${publicKey} from ${address} port ${port}, ${seconds(agoMs)} ago`,
   },
   noSocket: {
     label: 'socket',

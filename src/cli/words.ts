@@ -59,7 +59,7 @@ const ROWS = [
     place: 'interface',
     summary: 'hand the running tunnel over to the tswgd that is on disk now',
     detail:
-      'Sessions continue: no packet need be lost, and no handshake is made. If the new daemon fails, the old one continues. SIGUSR2 to the daemon does the same.',
+      'Sessions continue: normally no packet is lost, and no handshake is made. If the new daemon fails, the old one continues. SIGUSR2 to the daemon does the same.',
     example: 'tswg wg0 upgrade',
   },
   {

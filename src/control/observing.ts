@@ -102,7 +102,7 @@ export class Observing {
       return;
     }
     if (fd < 0) {
-      this.#miss('the daemon before this one has not handed it over');
+      this.#miss('the previous daemon did not hand it over');
       return;
     }
     const { handle } = this.#options;
@@ -113,7 +113,7 @@ export class Observing {
       permitted: READING,
       clientsMax: this.#clientsMax,
       rest: REST,
-      onGone: () => this.#end('it was deleted: a new start of the daemon opens it again'),
+      onGone: () => this.#end('it was deleted: restart the daemon to open it again'),
       onKept: () => this.#options.onNote(`The observing socket is still ${this.#file?.path}`),
     });
   }
@@ -133,7 +133,7 @@ export class Observing {
 
   #miss(why: string): void {
     this.#trouble = why;
-    this.#options.onNote(`Nobody can observe without being root: ${why}`);
+    this.#options.onNote(`Only root can observe: ${why}`);
   }
 
   /** Nobody is taken in any more when it is another process's, `notOurs`. */

@@ -61,7 +61,7 @@ function prepare({ what, directory }: SocketPlace): void {
     makeDirectory(directory, DIRECTORY_MODE);
     const folder = lstatSync(directory);
     if (!folder.isDirectory() || folder.uid !== process.geteuid!()) {
-      const hint = `expected ${directory} to be a folder of ours, since others could put theirs in it`;
+      const hint = `expected ${directory} to be a folder owned by root, since others could put their own socket in it`;
       throw new SystemError(`open the ${what}`, 'lstat', ERRNO.EPERM!, hint);
     }
     if ((folder.mode & 0o777) !== DIRECTORY_MODE) chmodSync(directory, DIRECTORY_MODE);

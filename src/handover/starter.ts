@@ -161,7 +161,7 @@ export class Starter {
     close(theirs);
     shell.unref();
     shell.on('error', (error) => this.#gone(`${SHELL} cannot be started: ${error.message}`));
-    shell.on('exit', () => this.#gone(`the ${SHELL} that would start it has ended`));
+    shell.on('exit', () => this.#gone('the starter (tswgd-starter) has ended'));
     this.#watch = watch(
       fd,
       () => {

@@ -403,7 +403,7 @@ describe('gathering', () => {
     system.isRoot = false;
     const { views, notes } = await gather('wg0', system);
     expect(notes).toEqual([
-      'wg0: only root may ask its daemon, and the group _tswg may observe it; try it with sudo',
+      'wg0: only root may query its daemon, or a member of the group _tswg that was there when the daemon started; try it with sudo',
     ]);
     expect(show(views[0])).toBe(
       'wg0: flags=1090<POINTOPOINT,NOARP,MULTICAST> mtu 1420\n\tindex 2\n',

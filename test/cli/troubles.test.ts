@@ -22,7 +22,7 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
   ],
   [
     { code: 'stranger', publicKey: 'AQEB=', address: '192.0.2.1', port: 7, agoMs: 12_400 },
-    'stranger: a key that is no peer here tried to connect: AQEB= from 192.0.2.1 port 7, 12 seconds ago',
+    'stranger: an unknown key tried to connect: AQEB= from 192.0.2.1 port 7, 12 seconds ago',
   ],
   [
     { code: 'noSocket', why: 'open UDP port 53: in use', ...REFUSAL },

@@ -243,7 +243,7 @@ describe('the observing socket', () => {
     const [before, planted] = [openDescriptors(), listing()];
     const observing = begin();
     expect(observing.fact).toMatch(/^no \(.*\)$/);
-    expect(notes).toEqual([expect.stringMatching(/^Nobody can observe without being root: /)]);
+    expect(notes).toEqual([expect.stringMatching(/^Only root can observe: /)]);
     expect([observing.fd, observing.remains]).toEqual([undefined, undefined]);
     expect(openDescriptors()).toBe(before);
     expect(listing()).toEqual(planted);
@@ -314,7 +314,7 @@ describe('a successor', () => {
     const next = create({ fileFd: open(path(), O_PATH | O_CLOEXEC) });
     next.open('wg0');
     next.serve();
-    expect(next.fact).toBe('no (the daemon before this one has not handed it over)');
+    expect(next.fact).toBe('no (the previous daemon did not hand it over)');
   });
 
   it('that does not begin removes what it has opened, if it may', async () => {

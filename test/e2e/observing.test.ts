@@ -198,7 +198,7 @@ describeHere('anybody else', ['wg', 'setpriv'], () => {
       expect(asked.stderr).toContain('EACCES');
       const shown = await as(STRANGER!, host, 'tswg', 'wg0');
       expect(shown.stderr).toBe(
-        'tswg: wg0: only root may ask its daemon, and the group _tswg may observe it; try it with sudo\n',
+        'tswg: wg0: only root may query its daemon, or a member of the group _tswg that was there when the daemon started; try it with sudo\n',
       );
       expect(shown.stdout).not.toContain('wgp');
     }));
@@ -221,9 +221,12 @@ describeHere('anybody else', ['wg', 'setpriv'], () => {
       const traps: [trap: string, expected: RegExp][] = [
         [
           `mkdir /run/trap; ln -s /run/trap ${FOLDER}`,
-          /expected \/run\/tswg to be a folder of ours/,
+          /expected \/run\/tswg to be a folder owned by root/,
         ],
-        [`mkdir ${FOLDER}; chown 4244 ${FOLDER}`, /expected \/run\/tswg to be a folder of ours/],
+        [
+          `mkdir ${FOLDER}; chown 4244 ${FOLDER}`,
+          /expected \/run\/tswg to be a folder owned by root/,
+        ],
         [`: >${FOLDER}`, /mkdir: EEXIST|folder of ours/],
         [
           `mkdir ${FOLDER}; ln -s /etc/passwd ${SOCKET}`,
@@ -237,7 +240,7 @@ describeHere('anybody else', ['wg', 'setpriv'], () => {
         const daemon = await start(host);
         expect(await fact(host), trap).toMatch(/^no \(/);
         expect(await fact(host), trap).toMatch(expected);
-        expect(daemon.stderr, trap).toMatch(/ERROR: .*Nobody can observe without being root: .*\n/);
+        expect(daemon.stderr, trap).toMatch(/ERROR: .*Only root can observe: .*\n/);
         expect(await daemon.stop('SIGTERM')).toBe(0);
         expect(await host.run('ls', ['-lAR', '--time-style=+', '/run/tswg']), trap).toBe(before);
       }
@@ -295,8 +298,8 @@ describeHere('the observing socket', ['wg', 'setpriv'], () => {
       const host = await hostOf(lab);
       const daemon = await start(host);
       await host.run('rm', [SOCKET]);
-      await daemon.waitForOutput(/ERROR: .*Nobody can observe without being root: it was deleted/);
-      expect(await fact(host)).toMatch(/^no \(it was deleted: a new start/);
+      await daemon.waitForOutput(/ERROR: .*Only root can observe: it was deleted/);
+      expect(await fact(host)).toMatch(/^no \(it was deleted: restart/);
       // Its successor opens another one.
       await host.run('tswg', ['wg0', 'upgrade']);
       expect(await reads(host)).toBe(true);

@@ -362,7 +362,7 @@ describe('the shell that waits', () => {
     await eventually(() => !isAlive(pid), 'the shell has ended');
     await eventually(() => childrenOf(process.pid).length === before.children.length, 'its end');
     await new Promise((resolve) => setTimeout(resolve, 20));
-    const why = 'the /bin/sh that would start it has ended';
+    const why = 'the starter (tswgd-starter) has ended';
     expect(await handover!.upgrade()).toEqual({ kind: 'kept', why });
     expect(await handover!.upgrade()).toEqual({ kind: 'kept', why });
     expect([packed, pids().length]).toEqual([0, 0]);

@@ -217,7 +217,7 @@ describe('when it was killed, a starter', () => {
     await eventually(() => reasons.length > 0, 'somebody misses it');
     expect(starter!.start()).toBe(reasons[0]);
     end(false);
-    expect(reasons).toEqual(['the /bin/sh that would start it has ended']);
+    expect(reasons).toEqual(['the starter (tswgd-starter) has ended']);
   });
 
   it('is not missed by a daemon that has ended itself', async () => {

@@ -8,7 +8,10 @@ const systemTests = [
   'test/{lab,interop,e2e}/**/*.test.ts',
 ];
 /** Those that wait for the protocol's own time, the longest first: others run meanwhile. */
-const LONGEST = ['rekey.test.ts', 'wireguardgo.test.ts', 'persist.test.ts', 'upgrade.test.ts'];
+const LONGEST = [
+  ...['rekey.test.ts', 'wireguardgo.test.ts', 'persist.test.ts', 'upgrade.test.ts'],
+  ...['lifecycle.test.ts', 'idle.test.ts'],
+];
 /** More than a small machine has processors, since they wait; few enough that none starves. */
 const SYSTEM_WORKERS = 4;
 /** Tests that print durations, whose figures mean more when nothing else runs. */

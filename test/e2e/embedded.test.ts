@@ -36,7 +36,7 @@ writeFileSync(
      const stop = i < times - 1 ? AbortSignal.abort() : end.signal;
      const code = await runDaemon({
        name: 'wg0', logLevel: 'error', writeLog: (line) => console.log('log ' + line), stop,
-       signals: process.argv[3] === 'signals',
+       ...(process.argv[3] === 'signals' ? { signals: true } : {}),
        onReady: () => { if (stop === end.signal) tell('ready'); },
      }).catch((error) => error.message);
      console.log('ended ' + code);

@@ -62,8 +62,8 @@ export class Operator {
   readonly observe = (request: Request): string => {
     const { path, ending } = this.#options;
     if (ending.isSucceeded) return refuseGet(EAGAIN);
-    path.readClock();
     try {
+      path.readClock();
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       const state = path.device.state();
       // Before anything is made of it.

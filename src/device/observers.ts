@@ -5,7 +5,7 @@ import type { DeviceEvent } from './events.ts';
 /**
  * Is told of an event at once, in the midst of one of the Device's inputs: what the input has yet to
  * do is not done. It may keep the event. It must not call an input of the Device, `configure`,
- * `inherit` or `close`, nor believe what else the Device tells then; `observe` it may call.
+ * `takeOver` or `close`, nor believe what else the Device tells then; `observe` it may call.
  */
 export type Observer = (event: DeviceEvent) => void;
 

@@ -32,6 +32,8 @@ const CONTENTS_FORMAT = 2;
 const PORT_MAX = 0xffff;
 const MTU_MAX = 0xffff;
 const INDEX_MAX = 0xffff_ffff;
+/** The greatest counter of a session that has received nothing. */
+const NONE_RECEIVED = -1;
 const LENGTH_BYTES = 4;
 
 /** All that is handed over, but for the descriptors. */
@@ -175,7 +177,8 @@ function decodeSession(session: Reader, secrets: Secrets): SessionHandover[] {
   if (localIndex === undefined || remoteIndex === undefined || ageMs === undefined) return [];
   if (sendCounter === undefined || greatest === undefined) return [];
   if (!isCount(localIndex, INDEX_MAX) || !isCount(remoteIndex, INDEX_MAX)) return [];
-  if (ageMs < 0 || !isCount(sendCounter) || !isCount(greatest + 1)) return [];
+  if (ageMs < 0 || !isCount(sendCounter)) return [];
+  if (greatest !== NONE_RECEIVED && !isCount(greatest)) return [];
   return [
     {
       ...{ place, localIndex, remoteIndex, ageMs, sendCounter, greatest },

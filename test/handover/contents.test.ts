@@ -150,6 +150,21 @@ describe('contents', () => {
     );
   });
 
+  it.each([-1, 0, Number.MAX_SAFE_INTEGER])('reads back a greatest counter of %d', (greatest) => {
+    const { device, ...rest } = example();
+    const [one] = device.peers;
+    const sessions = one!.sessions.map((session) => ({ ...session, greatest }));
+    const all = { ...rest, device: { ...device, peers: [{ ...one!, sessions }] } };
+    expect(decodeContents(encodeContents(all))).toEqual(all);
+  });
+
+  it.each([-2, 0.5, Number.MAX_SAFE_INTEGER + 1])('takes no session of %d', (greatest) => {
+    const read = rewritten((json) => {
+      json.device.peers[0].sessions[0].greatest = greatest;
+    });
+    expect(read!.device.peers[0].sessions).toHaveLength(1);
+  });
+
   it('leaves out deadlines that are not armed', () => {
     const { device, ...rest } = example();
     const [one] = device.peers;

@@ -25,7 +25,7 @@ const LEAD_MS = 1_000;
 /** Beyond it somebody is locked out; how long it takes is measured elsewhere. */
 const HANG_S = 180;
 const TIMEOUT_MS = 300_000;
-const NEWCOMERS = 4;
+const NEWCOMERS = 2;
 const GROWTH_LIMIT_MB = 20;
 const MIX: Assault = { kind: 'mix', sources: 'random', rate: 'max' };
 /** The newcomers' and the client's own addresses, among others' kinds of messages. */

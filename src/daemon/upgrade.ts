@@ -25,6 +25,8 @@ export interface UpgradeOptions {
   /** All that is handed over, as of a turn that has just begun. */
   readonly pack: () => PackedContents;
   readonly ending: Ending;
+  /** A resolver that was started has called (resolver/remoteresolver.ts). */
+  readonly onResolver: (fds: readonly number[]) => void;
   /** The process of this number continues: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
 }
@@ -43,7 +45,7 @@ export class Upgrade {
    * there is no upgrade, and a line in the log.
    */
   open(remains: Remains): void {
-    const { successor, path, pack, log, ending } = this.#options;
+    const { successor, path, pack, log, ending, onResolver } = this.#options;
     if (successor === undefined) return;
     try {
       this.#handover = new Handover({
@@ -55,6 +57,7 @@ export class Upgrade {
         },
         onOutcome: this.#follow,
         onStarterGone: this.#miss,
+        onResolver,
         onBug: ending.surface,
       });
     } catch (error) {
@@ -80,6 +83,11 @@ export class Upgrade {
     // The answer is on its way to the client, but not there yet.
     setImmediate(() => this.#options.ending.endSucceeded());
     return answer(`version=${version}\npid=${pid}\npause_ms=${pauseMs.toFixed(0)}\n`);
+  }
+
+  /** Has a resolver started, which then calls. Returns why that cannot be, or ''. */
+  startResolver(): string {
+    return this.#handover?.startResolver() ?? 'the daemon was started without a starter';
   }
 
   /** The interface has another name. */

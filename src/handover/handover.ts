@@ -68,6 +68,8 @@ export interface HandoverOptions {
   readonly onOutcome: (outcome: Outcome) => void;
   /** There is no starter any more: `why`, once. */
   readonly onStarterGone?: ((why: string) => void) | undefined;
+  /** A resolver that was started has called; see Starter. */
+  readonly onResolver?: ((fds: readonly number[]) => void) | undefined;
   readonly onBug: (error: unknown) => void;
   /** Those of a daemon by default. */
   readonly timeouts?: HandoverTimeouts;
@@ -88,8 +90,9 @@ export class Handover {
   constructor(options: HandoverOptions) {
     this.#options = options;
     this.#timeouts = options.timeouts ?? TIMEOUTS;
-    const { command, env, remains, onStarterGone: onGone, onBug } = options;
-    this.#starter = new Starter({ command, env, remains, onCall: this.#answer, onGone, onBug });
+    const { command, env, remains, onStarterGone: onGone, onResolver, onBug } = options;
+    const [onCall, heard] = [this.#answer, { onGone, onResolver, onBug }];
+    this.#starter = new Starter({ command, env, remains, onCall, ...heard });
   }
 
   /** Starts the successor and hands over to it. */
@@ -107,6 +110,11 @@ export class Handover {
     return new Promise((resolve) => {
       this.#settle = resolve;
     });
+  }
+
+  /** Has a resolver started, which then calls. Returns why that cannot be, or ''. */
+  startResolver(): string {
+    return this.#starter.resolve();
   }
 
   /** The interface has another name. */

@@ -4,6 +4,7 @@
  * starts a shell that waits for its words:
  *
  *   start    start the daemon's successor
+ *   resolve  start the process that looks names up for the daemon (resolver/program.ts)
  *   rename   the interface has another name: its sockets and the state's folder get it, too
  *   left     the daemon ends, and its successor continues: nothing is left to do
  *   end      the daemon ends, and has said why
@@ -19,7 +20,8 @@
  * the sockets' files, of which the shell holds descriptors, so that no other file can have their
  * inodes. Programs are started one after the other, with pauses, and a limited number of them.
  *
- * Over the same socket the new program sends its end of a channel to the daemon.
+ * Over the same socket the new program sends its end of a channel to the daemon. A resolver has
+ * another one for that: it is exposed to name servers, and is never to be taken for a successor.
  */
 
 import { spawn } from 'node:child_process';
@@ -27,6 +29,7 @@ import {
   CONTROL_FD_VARIABLE,
   INTERFACE_INDEX_VARIABLE,
   OBSERVE_FD_VARIABLE,
+  RESOLVER_FD_VARIABLE,
   STARTER_FD_VARIABLE,
 } from '../host/launch.ts';
 import type { Environment } from '../sys/environment.ts';
@@ -47,18 +50,23 @@ import { nameSocket } from '../sys/unixnames.ts';
 import { Channel, receiveDescriptors, sendDescriptors } from './channel.ts';
 
 const SHELL = '/bin/sh';
+/** Successors that one daemon may have started, all but the last without success; and resolvers. */
+const STARTS_MAX = 50;
 /** Out of the environment, so that a list of processes shows what it is and not all of it. */
 const SHELL_COMMAND = `script=$TSWG_STARTER; unset TSWG_STARTER; eval "$script"`;
 /**
  * Descriptors of the shell's: 3 the daemon's socket, 4 the control socket (O_PATH), 5 the log, 6 the
- * observing socket (O_PATH), whose name is the other's unless another file was in the way.
+ * observing socket (O_PATH), whose name is the other's unless another file was in the way, 7 the
+ * resolvers' socket, which becomes their 3. Of the environment for successors, what names the
+ * others is taken out. The resolver before has ended by then, or does at once: the daemon has let go
+ * of it.
  * Nothing of it may need a right that the service of examples/ lacks, or a shell that is not POSIX;
  * `-ef` is in that standard since 2024, and was in every shell before. A name that ends as the files
  * of others do could make a folder of one: version 0.1.0 kept the state of wg0 as wg0.state.
  */
 const SCRIPT = `name=$1 index=$2 sockets=$3 states=$4 tag=$5 observed=$6 observers=$7 remaining=$8
 shift 8
-child= last=
+child= last= resolver= resolvers=$remaining
 trap '' HUP INT QUIT TERM PIPE
 is_ours() { [ "$sockets/$1.sock" -ef /proc/self/fd/4 ]; }
 is_observed() { [ "$observers" ] && [ "$observers/$1.observe" -ef /proc/self/fd/6 ]; }
@@ -66,8 +74,16 @@ start() {
   [ "$remaining" -gt 0 ] || return
   remaining=$((remaining - 1))
   if [ "$child" ]; then wait "$child"; sleep 1; fi
-  (trap - HUP INT QUIT TERM PIPE; exec "$@") 5>&- &
+  (trap - HUP INT QUIT TERM PIPE; exec "$@") 5>&- 7>&- &
   child=$!
+}
+resolve() {
+  [ "$resolvers" -gt 0 ] || return
+  resolvers=$((resolvers - 1))
+  if [ "$resolver" ]; then wait "$resolver"; sleep 1; fi
+  (unset ${STARTER_FD_VARIABLE} ${CONTROL_FD_VARIABLE} ${OBSERVE_FD_VARIABLE} ${INTERFACE_INDEX_VARIABLE}
+    ${RESOLVER_FD_VARIABLE}=3 exec "$@") </dev/null >/dev/null 2>&1 3<&7 4>&- 5>&- 6>&- 7>&- &
+  resolver=$!
 }
 follow() {
   for file in /sys/class/net/*/ifindex; do
@@ -90,6 +106,7 @@ follow() {
 while read -r word <&3; do
   case $word in
     start) start "$@" ;;
+    resolve) resolve "$@" ;;
     rename) follow ;;
     left | end) last=$word ;;
   esac
@@ -106,8 +123,6 @@ const SOCKET_FD = 3;
 const CONTROL_FD = 4;
 /** And the observing socket. */
 const OBSERVE_FD = 6;
-/** Programs that one daemon may have started, all but the last without success. */
-const STARTS_MAX = 50;
 const SEND_TIMEOUT_MS = 1_000;
 
 /** What outlives the daemon by a moment, for the shell to clear up. */
@@ -135,6 +150,8 @@ export interface StarterOptions {
   readonly remains?: Remains | undefined;
   /** A program that was started has called: the channel is the receiver's. */
   readonly onCall: (channel: Channel) => void;
+  /** A resolver that was started has called: the descriptors are the receiver's. */
+  readonly onResolver?: ((fds: readonly number[]) => void) | undefined;
   /** The shell has ended before us, or never began: `why`, once. */
   readonly onGone?: ((why: string) => void) | undefined;
   readonly onBug: (error: unknown) => void;
@@ -143,22 +160,27 @@ export interface StarterOptions {
 export class Starter {
   readonly #fd: number;
   readonly #watch: Watch;
+  readonly #resolversFd: number;
+  readonly #resolversWatch: Watch;
   readonly #onGone: StarterOptions['onGone'];
   readonly #word = new Scratch(16);
   /** Why nothing can be started; '' when all is well. */
   #trouble = '';
+  #resolversLeft = STARTS_MAX;
   #isClosed = false;
 
   /** @throws {SystemError} when descriptors are short */
   constructor(options: StarterOptions) {
-    const { onCall, onBug } = options;
+    const { onCall, onResolver, onBug } = options;
     this.#onGone = options.onGone;
-    const [fd, theirs] = streamPair();
+    const [[fd, theirs], [resolversFd, resolversEnd]] = pairsForShell();
     this.#fd = fd;
+    this.#resolversFd = resolversFd;
     // The shell would take "try again" for the end.
     fcntl(theirs, F_SETFL, 0);
-    const shell = spawnShell(options, theirs);
+    const shell = spawnShell(options, theirs, resolversEnd);
     close(theirs);
+    close(resolversEnd);
     shell.unref();
     shell.on('error', (error) => this.#gone(`${SHELL} cannot be started: ${error.message}`));
     shell.on('exit', () => this.#gone('the starter (tswgd-starter) has ended'));
@@ -168,6 +190,17 @@ export class Starter {
         const call = receiveDescriptors(fd, 0);
         if (call.kind === 'message') for (const end of call.fds) onCall(new Channel(end));
         else if (call.kind === 'closed') this.#watch.close();
+      },
+      onBug,
+    );
+    this.#resolversWatch = watch(
+      resolversFd,
+      () => {
+        const call = receiveDescriptors(resolversFd, 0);
+        if (call.kind === 'closed') this.#resolversWatch.close();
+        else if (call.kind !== 'message') return;
+        else if (onResolver !== undefined) onResolver(call.fds);
+        else for (const end of call.fds) close(end);
       },
       onBug,
     );
@@ -192,6 +225,16 @@ export class Starter {
     return this.#trouble;
   }
 
+  /** Starts a resolver, which calls when it is there. Returns why that cannot be, or ''. */
+  resolve(): string {
+    if (this.#trouble !== '') return this.#trouble;
+    if (this.#resolversLeft === 0) {
+      return `${STARTS_MAX} resolvers have been started; \`tswg INTERFACE upgrade\` permits as many again`;
+    }
+    this.#resolversLeft--;
+    return this.#say('resolve') ? '' : `the starter does not answer (send: ${errnoName(errno())})`;
+  }
+
   /** The interface has another name. */
   rename(): void {
     this.#say('rename');
@@ -202,16 +245,33 @@ export class Starter {
     this.#isClosed = true;
     this.#say(isSucceeded ? 'left' : 'end');
     this.#watch.close();
+    this.#resolversWatch.close();
     close(this.#fd);
+    close(this.#resolversFd);
   }
 
-  #say(word: 'start' | 'rename' | 'left' | 'end'): boolean {
+  #say(word: 'start' | 'resolve' | 'rename' | 'left' | 'end'): boolean {
     const { written } = new TextEncoder().encodeInto(`${word}\n`, this.#word.bytes);
     return send(this.#fd, this.#word.address, written, MSG_DONTWAIT) === written;
   }
 }
 
-function spawnShell({ command, env, remains }: StarterOptions, socketFd: number) {
+/** Of each, our end and the shell's: for words, and for resolvers' calls. @throws {SystemError} */
+function pairsForShell(): [words: readonly [number, number], resolvers: readonly [number, number]] {
+  const words = streamPair();
+  try {
+    return [words, socketPair()];
+  } catch (error) {
+    for (const fd of words) close(fd);
+    throw error;
+  }
+}
+
+function spawnShell(
+  { command, env, remains }: StarterOptions,
+  socketFd: number,
+  resolversFd: number,
+) {
   const { name = '', index = 0, socketDirectory = '', stateDirectory = '', log } = remains ?? {};
   const observing = remains?.observing;
   const held = [
@@ -235,7 +295,7 @@ function spawnShell({ command, env, remains }: StarterOptions, socketFd: number)
       stdio: [
         ...(['ignore', 'inherit', 'inherit', socketFd] as const),
         ...[remains?.controlFd ?? ('ignore' as const), log?.fd ?? ('ignore' as const)],
-        observing?.fd ?? ('ignore' as const),
+        ...[observing?.fd ?? ('ignore' as const), resolversFd],
       ],
     },
   );

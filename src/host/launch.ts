@@ -22,6 +22,8 @@ export const CONTROL_FD_VARIABLE = 'TSWG_CONTROL_FD';
  * TSWG_ variable on to its own successor, in which the descriptor would be another one),
  */
 export const OBSERVE_FD_VARIABLE = 'STARTER_OBSERVE_FD';
+/** Names the descriptor over which a resolver calls the daemon that had it started (resolver/). */
+export const RESOLVER_FD_VARIABLE = 'TSWG_RESOLVER_FD';
 /** and the interface's number. */
 export const INTERFACE_INDEX_VARIABLE = 'TSWG_INTERFACE_INDEX';
 /** Of a daemon's environment, what its successor and the shell that starts it are to have, too. */

@@ -21,43 +21,35 @@
  * A step that the system refuses is no error: it is noted, and `gaps` says what does not hold.
  */
 
-import { fchownSync, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
 import type { Environment } from '../sys/environment.ts';
-import { errno, errnoName, Scratch } from '../sys/libc.ts';
-import { invoke } from '../sys/syscalls.ts';
+import { errnoName } from '../sys/libc.ts';
 import { nameAllSockets } from '../sys/unixnames.ts';
-import {
-  becomeUser,
-  type Capability,
-  emptyBoundingSet,
-  limitCapabilities,
-  type User,
-} from './capabilities.ts';
+import type { Capability, User } from './capabilities.ts';
 import type { SandboxGap } from './gap.ts';
 import { type Confinement, confine, MAKE_REG, REMOVE_FILE, WRITE_FILE } from './landlock.ts';
 import { permittedCalls } from './permittedcalls.ts';
-import { createFilter, installFilter } from './seccomp.ts';
+import type { Rule } from './seccomp.ts';
+import {
+  describeLandlock,
+  filterCalls,
+  forbidDumps,
+  forbidNewPrivileges,
+  leaveRoot,
+  type Step,
+  unusedUser,
+} from './steps.ts';
 import { stopReadingTerminals } from './terminal.ts';
 
 /** Accounts that are looked for by name, the first that exists. */
 const USER_NAMES = ['_tswg', 'tswg'];
-/** Ids for services without an account of their own (systemd.io/UIDS-GIDS). */
-const DYNAMIC_FIRST = 61_184;
-const DYNAMIC_COUNT = 65_520 - DYNAMIC_FIRST;
 
 /**
  * net_admin: SO_MARK and buffers beyond the system's limit, at every new socket; net_bind_service:
  * ports below 1024.
  */
 const NEEDED: readonly Capability[] = ['net_admin', 'net_bind_service'];
-
-const ROOT: User = { uid: 0, gid: 0 };
-const STILL_ROOT = ': still root';
-
-const PR_SET_DUMPABLE = 4;
-const PR_SET_NO_NEW_PRIVS = 38;
-const RLIMIT_CORE = 4;
 
 /**
  * A directory in which the daemon continues to make and replace files, through a descriptor: it is
@@ -96,8 +88,7 @@ export function planSandbox(name: string, env: Environment): SandboxPlan {
 
 /**
  * The user that the daemon of an interface becomes: the account that was asked for; or `_tswg` or
- * `tswg`; or else ids that are nobody's, picked by the interface's name, so that they stay the
- * same. (`nobody` is many programs'.)
+ * `tswg`; or else ids that are nobody's, picked by the interface's name.
  */
 function chooseUser(name: string, asked: string): User {
   const accounts = new Map<string, User>();
@@ -114,10 +105,7 @@ function chooseUser(name: string, asked: string): User {
     const user = accounts.get(account);
     if (user !== undefined) return user;
   }
-  let hash = 0;
-  for (const byte of Buffer.from(name)) hash = (Math.imul(hash, 31) + byte) >>> 0;
-  const id = DYNAMIC_FIRST + (hash % DYNAMIC_COUNT);
-  return { uid: id, gid: id };
+  return unusedUser(name);
 }
 
 function readLines(path: string): string[] {
@@ -158,31 +146,20 @@ export function enterSandbox(plan: SandboxPlan, options: SandboxOptions): Sandbo
     gaps.push(gap.code === 'sandboxRefused' ? { ...gap, step: name } : gap);
     options.onRefusal(`Sandbox: ${name.replaceAll('_', ' ')}: ${text}`);
   };
-  const noNewPrivileges = invoke('prctl', PR_SET_NO_NEW_PRIVS, 1) === 0;
-  account('no_new_privs', noNewPrivileges ? held('yes') : refused('prctl', errno()));
+  account('no_new_privs', forbidNewPrivileges());
   const landlock = confineToDirectories(options);
   account('landlock', describeLandlock(landlock));
-  const { user, capabilities } = leaveRoot(plan.user, options);
+  const { user, capabilities } = leaveRoot(
+    plan.user,
+    NEEDED,
+    options.writableDirectories.map(({ fd }) => fd),
+  );
   account('user', user);
   account('capabilities', capabilities);
   // Another user may be dumpable again (fs.suid_dumpable).
   account('dump', forbidDumps());
-  account('seccomp', filterCalls(options, hasRing));
+  account('seccomp', filterCalls(permitted(options, hasRing), hasRing));
   return { steps, gaps };
-}
-
-interface Step {
-  readonly text: string;
-  /** null when it holds. The name of the step is filled in later. */
-  readonly gap: SandboxGap | null;
-}
-
-const held = (text: string): Step => ({ text, gap: null });
-
-function refused(call: string, number: number, consequence = ''): Step {
-  const error = errnoName(number);
-  const gap: SandboxGap = { code: 'sandboxRefused', step: '', call, error };
-  return { text: `no (${call}: ${error})${consequence}`, gap };
 }
 
 /**
@@ -201,90 +178,18 @@ function prepare({ onRefusal }: SandboxOptions): void {
     onRefusal(`Sandbox: sockets can still be given a name (bind: ${errnoName(refusal)})`);
 }
 
-/** No core file with keys in it, and no debugger but root's with CAP_SYS_PTRACE. */
-function forbidDumps(): Step {
-  const limits = new Scratch(16);
-  if (invoke('prlimit64', 0, RLIMIT_CORE, limits.address, 0) < 0) {
-    return refused('prlimit', errno());
-  }
-  if (invoke('prctl', PR_SET_DUMPABLE, 0) < 0) return refused('prctl', errno());
-  return held('not dumpable, no core files');
-}
-
 function confineToDirectories({ writableDirectories }: SandboxOptions): Confinement {
   return confine(
     writableDirectories.map(({ path }) => ({
-      directory: path,
+      path,
       rights: WRITE_FILE | REMOVE_FILE | MAKE_REG,
     })),
   );
 }
 
-function describeLandlock(landlock: Confinement): Step {
-  if (!landlock.isHeld) return refused(landlock.call, landlock.errno);
-  if (landlock.coversAllThreads) return held('all threads');
-  return held(`the main thread (ABI ${landlock.abi} cannot cover the others)`);
-}
-
-function leaveRoot(
-  wanted: User,
-  { writableDirectories }: SandboxOptions,
-): { user: Step; capabilities: Step } {
-  const isRoot = process.getuid?.() === 0;
-  emptyBoundingSet();
-  let user: Step;
-  if (!isRoot) user = held(`${process.getuid?.()}, as started`);
-  else if (wanted.uid === 0) {
-    give(writableDirectories, ROOT);
-    user = { text: 'root, as TSWG_USER asks', gap: { code: 'sandboxRoot' } };
-  } else user = becomeOther(wanted, writableDirectories);
-  const hasLeft = isRoot && process.getuid?.() !== 0;
-  const kept = limitCapabilities(NEEDED);
-  if (kept === null) return { user, capabilities: refused('capset', errno()) };
-  const others = hasLeft ? 'other threads none' : 'other threads as started';
-  const list = kept.length === 0 ? 'none' : kept.join(' ');
-  const gap: SandboxGap | null = hasLeft || !isRoot ? null : { code: 'sandboxThreads' };
-  return { user, capabilities: { text: `${list} in the main thread; ${others}`, gap } };
-}
-
-/** The directories become the user's, who could not write to them otherwise; or all stays root's. */
-function becomeOther(user: User, directories: readonly WritableDirectory[]): Step {
-  const error = give(directories, user);
-  if (error !== 0) return refused('fchown', error, STILL_ROOT);
-  const refusal = becomeUser(user);
-  if (refusal === null) return held(`${user.uid}, group ${user.gid}`);
-  give(directories, ROOT);
-  return refused(refusal.call, refusal.errno, STILL_ROOT);
-}
-
-/** Returns 0, or the error number. On a read-only file system what is the user's already stays so. */
-function give(directories: readonly WritableDirectory[], { uid, gid }: User): number {
-  try {
-    for (const { fd } of directories) {
-      const owner = fstatSync(fd);
-      if (owner.uid !== uid || owner.gid !== gid) fchownSync(fd, uid, gid);
-    }
-    return 0;
-  } catch (error) {
-    return Math.abs((error as NodeJS.ErrnoException).errno ?? 0);
-  }
-}
-
-function filterCalls({ writableDirectories, connected }: SandboxOptions, hasRing: boolean): Step {
+function permitted({ writableDirectories, connected }: SandboxOptions, hasRing: boolean): Rule[] {
   const directories = writableDirectories.map(({ fd }) => fd);
-  const circumstances = { pid: process.pid, directories, connected, hasRing };
-  const filter = createFilter(permittedCalls(circumstances));
-  if (filter === null) {
-    const gap: SandboxGap = { code: 'sandboxProcessor', processor: process.arch };
-    return { text: `no (none for ${process.arch})`, gap };
-  }
-  const error = installFilter(filter);
-  if (error !== 0) return refused('seccomp', error);
-  if (hasRing) {
-    const text = 'all threads, but not requests through io_uring';
-    return { text, gap: { code: 'sandboxRing' } };
-  }
-  return held('all threads');
+  return permittedCalls({ pid: process.pid, directories, connected, hasRing });
 }
 
 /** A ring's operations pass no filter, and an engine that has begun to use one cannot stop. */

@@ -1,0 +1,105 @@
+/**
+ * Names of endpoints, looked up for the Device: it asks in the midst of an input, and gets its answer
+ * in a turn of its own. A daemon that confines itself has a process for that, started when the first
+ * name is asked for; one inside a program asks by itself. Which name is asked for, and when, is the
+ * Device's to decide.
+ */
+
+import { LocalResolver } from '../resolver/localresolver.ts';
+import { Questions } from '../resolver/questions.ts';
+import { RemoteResolver } from '../resolver/remoteresolver.ts';
+import type { NameAnswer, Resolver } from '../resolver/resolver.ts';
+import { monotonicMs } from '../sys/clock.ts';
+import type { Subsystem } from './subsystem.ts';
+import type { DaemonTrouble } from './troubles.ts';
+
+export interface NamesOptions {
+  /** Has a resolver started, which then calls; undefined for a daemon that asks by itself. */
+  readonly startResolver: (() => string) | undefined;
+  readonly onAnswer: (host: string, answer: NameAnswer) => void;
+  /** Gets a line for the operator. */
+  readonly onNote: (line: string) => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+export class Names implements Subsystem {
+  readonly #options: NamesOptions;
+  readonly #remote: RemoteResolver | undefined;
+  readonly #resolver: Resolver;
+  readonly #questions: Questions;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: NamesOptions) {
+    const { startResolver: start, onNote, onBug } = options;
+    this.#options = options;
+    const onAnswer = (id: number, answer: NameAnswer): void =>
+      this.#guard(() => this.#questions.answered(monotonicMs(), id, answer));
+    this.#remote = start && new RemoteResolver({ start, onAnswer, onNote, onBug });
+    this.#resolver = this.#remote ?? new LocalResolver(onAnswer);
+    this.#questions = new Questions({
+      resolver: this.#resolver,
+      onAnswer: (host, answer) => this.#guard(() => options.onAnswer(host, answer)),
+    });
+  }
+
+  /** Has a host looked up. Its answer comes later, even for what is no name. */
+  lookUp(host: string): void {
+    if (this.#isClosed) return;
+    this.#questions.ask(monotonicMs(), host);
+    this.#timer ??= this.#expireLater();
+  }
+
+  /** A resolver that was started has called. */
+  readonly connect = (fds: readonly number[]): void => this.#remote?.connect(fds);
+
+  /** What looks names up, for `stats`. */
+  get fact(): string {
+    return this.#resolver.fact;
+  }
+
+  /** How it stands with each step of the resolver's confinement; none while there is no process. */
+  get steps(): ReadonlyMap<string, string> {
+    return this.#remote?.steps ?? new Map();
+  }
+
+  /** How often each came of a lookup: `answered`, `late`, or an error's name. */
+  get outcomes(): ReadonlyMap<string, number> {
+    return this.#questions.outcomes;
+  }
+
+  troubles(): DaemonTrouble[] {
+    const why = this.#resolver.trouble;
+    return why === '' ? [] : [{ code: 'resolverLost', why }];
+  }
+
+  stop(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#resolver.close();
+  }
+
+  #expireLater(): NodeJS.Timeout {
+    const ms = this.#questions.deadline - monotonicMs();
+    const timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#guard(() => this.#questions.expire(monotonicMs()));
+        if (this.#questions.deadline < Number.POSITIVE_INFINITY) this.#timer = this.#expireLater();
+      },
+      Math.max(0, Math.min(ms, 0x7fff_ffff)),
+    );
+    timer.unref();
+    return timer;
+  }
+
+  /** Answers come from threads and timers, where nobody else would catch what is thrown. */
+  #guard(act: () => void): void {
+    if (this.#isClosed) return;
+    try {
+      act();
+    } catch (error) {
+      this.#options.onBug(error);
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** One question to the system's name service, on a thread of Node's pool: getaddrinfo(3). */
+
+import { type LookupAddress, lookup as lookUpAll } from 'node:dns';
+import { parseAddress } from '../packet/address.ts';
+import { ADDRESSES_MAX, type NameAnswer } from './resolver.ts';
+
+/** Errors of getaddrinfo(3), by the names that Node gives some of them. */
+const NODE_ERRORS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'EAI_NONAME',
+  ENOMEM: 'EAI_MEMORY',
+};
+/** As a message names it, too. */
+const ERROR = /^EAI_[A-Z]{1,16}$/;
+
+/** Whether it is the name of such an error. */
+export function isLookupError(text: string): boolean {
+  return ERROR.test(text);
+}
+
+/** Calls `onAnswer` once and later. Asks for both families, in the system's own order. */
+export function lookUp(host: string, onAnswer: (answer: NameAnswer) => void): void {
+  try {
+    lookUpAll(host, { all: true, verbatim: true }, (error, found) =>
+      onAnswer(error === null ? addressesOf(found) : { error: errorOf(error) }),
+    );
+  } catch (error) {
+    // A name that Node does not even ask for.
+    setImmediate(() => onAnswer({ error: errorOf(error) }));
+  }
+}
+
+function addressesOf(found: readonly LookupAddress[]): NameAnswer {
+  const addresses = found.flatMap(({ address }) => parseAddress(address) ?? []);
+  return { addresses: addresses.slice(0, ADDRESSES_MAX) };
+}
+
+function errorOf(error: unknown): string {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const name = NODE_ERRORS[code] ?? code;
+  return isLookupError(name) ? name : 'EAI_FAIL';
+}

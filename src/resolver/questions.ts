@@ -1,0 +1,113 @@
+/**
+ * Which names are being looked up, for somebody who may ask for the same name again before its answer
+ * is there. Knows no resolver but by its interface, and is told the time.
+ *
+ * A question that was asked when the network was another one may wait for a name server of then, for
+ * as long as the C library is patient (5 s for each of them, twice). So a name that is asked for again
+ * after a moment is looked up a second time beside the first: the first addresses count, and an error
+ * only when nothing else is on its way.
+ */
+
+import { isHost, type NameAnswer, type Resolver } from './resolver.ts';
+
+/** Questions under way at once; more wait their turn. */
+export const ASKED_MAX = 32;
+/** Until then a question for the same name is the same question. */
+export const FRESH_MS = 2_000;
+/** After that it counts as unanswered. The resolver itself gives up before (program.ts). */
+export const PATIENCE_MS = 60_000;
+const LOOKUPS_PER_NAME = 2;
+
+interface Question {
+  readonly host: string;
+  readonly askedAt: number;
+}
+
+export interface QuestionsOptions {
+  readonly resolver: Resolver;
+  readonly onAnswer: (host: string, answer: NameAnswer) => void;
+}
+
+export class Questions {
+  readonly #options: QuestionsOptions;
+  /** By number, the oldest first. */
+  readonly #asked = new Map<number, Question>();
+  readonly #waiting = new Set<string>();
+  /** How often each came: `answered`, `late`, or an error's name. */
+  readonly outcomes = new Map<string, number>();
+  #lastId = 0;
+
+  constructor(options: QuestionsOptions) {
+    this.#options = options;
+  }
+
+  /** Has a name looked up; its answer comes later, never inside the call. */
+  ask(now: number, host: string): void {
+    if (!isHost(host)) {
+      setImmediate(() => this.#tell(host, { error: 'EAI_NONAME' }));
+      return;
+    }
+    const same = [...this.#asked.values()].filter((one) => one.host === host);
+    const isFresh = same.some(({ askedAt }) => now - askedAt < FRESH_MS);
+    if (isFresh || same.length >= LOOKUPS_PER_NAME) return;
+    this.#waiting.add(host);
+    this.#askNext(now);
+  }
+
+  /** When `expire` is due; infinite when nothing is asked. */
+  get deadline(): number {
+    const [oldest] = this.#asked.values();
+    return oldest === undefined ? Number.POSITIVE_INFINITY : oldest.askedAt + PATIENCE_MS;
+  }
+
+  /** Those that nobody has answered in all this time fail. */
+  expire(now: number): void {
+    for (const [id, { askedAt }] of this.#asked) {
+      if (now - askedAt < PATIENCE_MS) return;
+      this.#options.resolver.forget(id);
+      this.answered(now, id, { error: 'EAI_AGAIN' });
+    }
+  }
+
+  /** The resolver's answer, under the number of its question. */
+  answered(now: number, id: number, answer: NameAnswer): void {
+    const question = this.#asked.get(id);
+    if (question === undefined) {
+      this.#count('late');
+      return;
+    }
+    this.#asked.delete(id);
+    this.#settle(question.host, answer);
+    this.#askNext(now);
+  }
+
+  #settle(host: string, answer: NameAnswer): void {
+    const others = [...this.#asked].filter(([, one]) => one.host === host);
+    const isFound = 'addresses' in answer && answer.addresses.length > 0;
+    if (!isFound && others.length > 0) return;
+    for (const [id] of others) {
+      this.#asked.delete(id);
+      this.#options.resolver.forget(id);
+    }
+    this.#tell(host, answer);
+  }
+
+  #askNext(now: number): void {
+    for (const host of this.#waiting) {
+      if (this.#asked.size >= ASKED_MAX) return;
+      this.#waiting.delete(host);
+      const id = ++this.#lastId;
+      this.#asked.set(id, { host, askedAt: now });
+      this.#options.resolver.ask(id, host);
+    }
+  }
+
+  #tell(host: string, answer: NameAnswer): void {
+    this.#count('error' in answer ? answer.error : 'answered');
+    this.#options.onAnswer(host, answer);
+  }
+
+  #count(outcome: string): void {
+    this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * What resolves names for a daemon, as the daemon sees it: something that is asked and answers later.
+ * There are two: the process's own threads, for a program that embeds a daemon and stays what it is
+ * (localresolver.ts), and a process of its own, for a daemon that confines itself
+ * (remoteresolver.ts). Both ask the system's name service, as every program of the machine does.
+ */
+
+/** What the name service knows of a host. */
+export type NameAnswer =
+  /** Each of 4 or 16 bytes, in the order in which the machine would try them (RFC 6724). */
+  | { readonly addresses: readonly Uint8Array[] }
+  /** A name of getaddrinfo(3)'s, such as EAI_NONAME. */
+  | { readonly error: string };
+
+/** An answer has no more addresses than this; further ones are left out. */
+export const ADDRESSES_MAX = 32;
+/** RFC 1035 2.3.4, in text. */
+export const HOST_BYTES_MAX = 253;
+
+/** Whether a name service can be asked for it: of some length, without blanks and control characters. */
+export function isHost(host: string): boolean {
+  return /^[^\s\p{Cc}]+$/u.test(host) && new TextEncoder().encode(host).length <= HOST_BYTES_MAX;
+}
+
+export interface Resolver {
+  /** What it is, in words for `stats`. */
+  readonly fact: string;
+  /** Why there can be none, in plain words; '' when all is well. */
+  readonly trouble: string;
+  /**
+   * Looks a host up. The answer comes once, under this number, and never inside the call. Numbers
+   * are positive, less than 2^32, and each greater than the one before.
+   */
+  ask(id: number, host: string): void;
+  /** Nobody waits for this answer any more. */
+  forget(id: number): void;
+  /** No answer comes any more. */
+  close(): void;
+}
+
+/** Takes an answer; one whose number is not known any more came too late. */
+export type AnswerTaker = (id: number, answer: NameAnswer) => void;

@@ -9,6 +9,7 @@ import { openJournal } from '../host/journal.ts';
 import {
   keepsOutput,
   parseDescriptor,
+  RESOLVER_FD_VARIABLE,
   type StarterDescriptors,
   startDaemon,
   successorCommand,
@@ -142,6 +143,10 @@ export async function main(argv: readonly string[], given: Environment): Promise
 }
 
 async function runForeground(name: string, env: Environment): Promise<number> {
+  if (env[RESOLVER_FD_VARIABLE] !== undefined) {
+    const { runResolver } = await import('../resolver/program.ts');
+    return runResolver(name, env);
+  }
   nameProcess('tswgd', name);
   const reporter = takeReporter(env);
   // Node would open its debugger.

@@ -13,12 +13,14 @@ import { counter, gauge, info, type Metric } from '../device/metric.ts';
 import type { Persistence } from '../state/persistence.ts';
 import { VERSION } from '../version.ts';
 import type { Confinement } from './confinement.ts';
+import type { Names } from './names.ts';
 
 /** The parts of a daemon that there is something to be read of, in a turn that has begun. */
 export interface DaemonSubject {
   readonly path: Datapath;
   readonly confinement: Confinement;
   readonly observing: Observing;
+  readonly names: Names;
   /** Only of a persistent daemon. */
   readonly persistence: Persistence | undefined;
   /** When the first of all who have followed each other began; monotonic ms. */
@@ -92,6 +94,26 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     'whether the observing socket exists, and who besides root may read from it',
     ({ observing }) => observing.fact,
   ),
+  info(
+    'resolver',
+    'what looks up names of endpoints, and how it is; absent as long as there are none',
+    ({ names }) => names.fact,
+  ),
+  {
+    kind: 'info',
+    name: 'resolver',
+    label: 'step',
+    help: 'state of each step of the sandbox of the process that looks names up, as that tells it',
+    readEach: ({ names }) => names.steps,
+  },
+  {
+    kind: 'counter',
+    name: 'lookups',
+    unit: 'lookups',
+    label: 'outcome',
+    help: 'lookups of names: answered, answered too late, or failed, by name of getaddrinfo(3)',
+    readEach: ({ names }) => names.outcomes,
+  },
   info(
     'state',
     'that the state is kept for a restart; absent without --persist, and while it cannot be saved',

@@ -17,6 +17,8 @@ export type DaemonTrouble =
     }
   /** The helper that starts successors, and cleans up at the end, has ended. */
   | { readonly code: 'starterLost' }
+  /** No name is looked up, or the process that does it fails. `why`: one line of plain words. */
+  | { readonly code: 'resolverLost'; readonly why: string }
   /**
    * Keys may be swapped out: all of them, since the system refused to lock memory (`error`), or
    * `keys` beyond what the locked memory holds (`error` is empty).

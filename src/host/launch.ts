@@ -38,7 +38,7 @@ const READY = 'ready';
 const START_TIMEOUT_MS = 20_000;
 
 /** The package's folder, seen from the sources and from dist. */
-function packageRoot(): string {
+export function packageRoot(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   const levels = here.endsWith(join('dist', 'src', 'host')) ? '../../..' : '../..';
   return join(here, levels);

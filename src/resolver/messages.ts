@@ -8,21 +8,21 @@
  *   answer     version 1, 1, number 4, length 1, name, then for each address its length 1 and bytes
  *   failure    version 1, 2, number 4, length 1, name, an error's name
  *   report     version 1, 3, text: lines `STEP: how it stands`, what holds of its confinement
- *   bug        version 1, 4, text: its last words
+ *   end        version 1, 4, text: its last words, why it ends by itself
  */
 
 import { isLookupError } from './lookup.ts';
 import { ADDRESSES_MAX, HOST_BYTES_MAX, isHost, type NameAnswer } from './resolver.ts';
 
 const VERSION = 1;
-const KIND = { question: 0, answer: 1, failure: 2, report: 3, bug: 4 } as const;
+const KIND = { question: 0, answer: 1, failure: 2, report: 3, end: 4 } as const;
 const HEADER_BYTES = 6;
-const TEXT_BYTES_MAX = 1_000;
 const STEPS_MAX = 16;
 const STEP = /^([a-z_]{1,24}): ([\x20-\x7e]{1,120})$/;
 
 /** No message is longer; a reader has room for one byte more, to see that one is. */
 export const MESSAGE_BYTES_MAX = HEADER_BYTES + 1 + HOST_BYTES_MAX + ADDRESSES_MAX * 17;
+const TEXT_BYTES_MAX = MESSAGE_BYTES_MAX - 2;
 
 export interface Question {
   readonly id: number;
@@ -34,7 +34,7 @@ export type Word =
   | { readonly kind: 'answer'; readonly question: Question; readonly answer: NameAnswer }
   /** How it stands with each step of its confinement, by name. */
   | { readonly kind: 'report'; readonly steps: ReadonlyMap<string, string> }
-  | { readonly kind: 'bug'; readonly text: string };
+  | { readonly kind: 'end'; readonly why: string };
 
 export function formatQuestion({ id, host }: Question): Uint8Array {
   return concat([...header(KIND.question, id), ...new TextEncoder().encode(host)]);
@@ -63,13 +63,12 @@ export function formatReport(steps: ReadonlyMap<string, string>): Uint8Array {
   return formatText(KIND.report, [...steps].map(([name, text]) => `${name}: ${text}`).join('\n'));
 }
 
-export function formatBug(text: string): Uint8Array {
-  return formatText(KIND.bug, text.replaceAll(/[^\x20-\x7e]+/g, ' '));
+export function formatEnd(why: string): Uint8Array {
+  return formatText(KIND.end, why.replaceAll(/[^\x20-\x7e]+/g, ' '));
 }
 
 function formatText(kind: number, text: string): Uint8Array {
-  const body = new TextEncoder().encode(text).subarray(0, MESSAGE_BYTES_MAX - 2);
-  return concat([VERSION, kind, ...body.subarray(0, TEXT_BYTES_MAX)]);
+  return concat([VERSION, kind, ...new TextEncoder().encode(text).subarray(0, TEXT_BYTES_MAX)]);
 }
 
 /** null for what no resolver of ours says. */
@@ -81,9 +80,9 @@ export function parseWord(bytes: Uint8Array): Word | null {
       return parseAnswer(bytes, bytes[1] === KIND.failure);
     case KIND.report:
       return parseReport(textOf(bytes.subarray(2)));
-    case KIND.bug: {
-      const text = textOf(bytes.subarray(2));
-      return text !== null && /^[\x20-\x7e]*$/.test(text) ? { kind: 'bug', text } : null;
+    case KIND.end: {
+      const why = textOf(bytes.subarray(2));
+      return why !== null && /^[\x20-\x7e]*$/.test(why) ? { kind: 'end', why } : null;
     }
     default:
       return null;

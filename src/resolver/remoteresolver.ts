@@ -8,6 +8,7 @@
  * it closes, the kernel kills the resolver (program.ts), whatever became of either of us.
  */
 
+import { visible } from '../quotation.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import { close, ERRNO, errno, recv, Scratch, send } from '../sys/libc.ts';
 import { MSG_DONTWAIT } from '../sys/linux.ts';
@@ -66,6 +67,8 @@ export class RemoteResolver implements Resolver {
   #state: State = { kind: 'none' };
   #steps: ReadonlyMap<string, string> = new Map();
   #trouble = '';
+  /** Of the running one, before it ends by itself. */
+  #lastWords = '';
   #lastId = 0;
   /** In a row, without an answer between them. */
   #failures = 0;
@@ -167,7 +170,7 @@ export class RemoteResolver implements Resolver {
       const length = recv(this.#state.fd, address, MESSAGE_BYTES_MAX + 1, MSG_DONTWAIT);
       if (length < 0 && (errno() === ERRNO.EAGAIN || errno() === ERRNO.EINTR)) break;
       if (length <= 0) {
-        this.#fail('it has ended');
+        this.#fail(`it has ended${this.#lastWords}`);
         return;
       }
       const word = parseWord(bytes.slice(0, length));
@@ -185,8 +188,8 @@ export class RemoteResolver implements Resolver {
       this.#steps = word.steps;
       return true;
     }
-    if (word.kind === 'bug') {
-      this.#options.onNote(`The resolver has a bug: ${word.text}`);
+    if (word.kind === 'end') {
+      this.#lastWords = `: ${visible(word.why)}`;
       return true;
     }
     const { id, host } = word.question;
@@ -242,5 +245,6 @@ export class RemoteResolver implements Resolver {
     close(state.fd);
     close(state.lifeline);
     this.#steps = new Map();
+    this.#lastWords = '';
   }
 }

@@ -1,14 +1,12 @@
 /**
  * The system calls that a running daemon may make, once everything is open: to move packets, to
  * answer on connections that are made to it, to open UDP and netlink sockets, and what the engine
- * needs for memory, threads and time. It opens no file, starts no program, signals nobody else.
+ * needs (enginecalls.ts). It opens no file, starts no program, signals nobody else.
  *
  * A call that is permitted must not do by its arguments what another is refused for. So there are
  * two tables: calls that can be looked at from every side and lead nowhere, and those of which only
  * certain arguments are permitted, each with what the others would do. A filter sees numbers, not
  * what they point to: where the memory of a call would matter, that is said, too.
- *
- * Generous with what is harmless: whatever is missing here fails at the worst of times.
  */
 
 import { ERRNO } from '../sys/libc.ts';
@@ -16,10 +14,6 @@ import {
   AF_INET,
   AF_INET6,
   AF_NETLINK,
-  F_GETFD,
-  F_GETFL,
-  F_SETFD,
-  F_SETFL,
   IP_MTU_DISCOVER,
   IP_PKTINFO,
   IP_RECVTOS,
@@ -32,26 +26,19 @@ import {
   NETLINK_EXT_ACK,
   NETLINK_GET_STRICT_CHK,
   NETLINK_LISTEN_ALL_NSID,
-  O_ASYNC,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
-  O_NONBLOCK,
   O_WRONLY,
-  SO_ACCEPTCONN,
   SO_ATTACH_BPF,
   SO_DETACH_FILTER,
-  SO_DOMAIN,
-  SO_ERROR,
   SO_MARK,
   SO_MEMINFO,
-  SO_PROTOCOL,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_RCVTIMEO,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
-  SO_TYPE,
   SOCK_DGRAM,
   SOL_IP,
   SOL_IPV6,
@@ -67,45 +54,31 @@ import {
   UDP_SEGMENT,
 } from '../sys/linux.ts';
 import type { CallName } from '../sys/syscalls.ts';
-import type { Condition, Rule } from './seccomp.ts';
+import {
+  ASKED_OPTIONS,
+  ENGINE_CALLS,
+  isZero,
+  limitedEngineCalls,
+  only,
+  optionRule,
+} from './enginecalls.ts';
+import type { Rule } from './seccomp.ts';
 
-/** Whatever their arguments. The busiest first, for kernels that look them through (before 5.11). */
+/** Before all others. An address that goes with them stands in memory: it is a datagram's. */
+const BUSIEST: readonly CallName[] = ['sendmmsg', 'recvmmsg'];
+
+/** Beside the engine's, whatever their arguments. */
 const ALWAYS: readonly CallName[] = [
-  // An address that goes with these stands in memory: to a UDP socket it is a datagram's.
-  ...(['sendmmsg', 'recvmmsg', 'read', 'write', 'readv', 'writev', 'poll', 'ppoll'] as const),
-  ...(['epoll_pwait', 'epoll_wait', 'epoll_pwait2', 'epoll_ctl', 'futex'] as const),
   // Work on descriptors already open, and descriptors that reach nothing outside the process. No
   // dup: what is refused for one descriptor by its number (see `Circumstances`) would be permitted
   // for its double.
-  ...(['close', 'close_range', 'lseek', 'fsync', 'fdatasync', 'pread64', 'pwrite64'] as const),
-  ...(['preadv', 'pwritev', 'select', 'pselect6', 'epoll_create1', 'eventfd2'] as const),
-  ...(['inotify_rm_watch', 'timerfd_create', 'timerfd_settime', 'timerfd_gettime'] as const),
-  // To look for the control socket. They tell which files there are; they open none.
-  ...(['fstat', 'stat', 'lstat', 'newfstatat', 'statx', 'access', 'faccessat'] as const),
-  ...(['faccessat2', 'readlink', 'readlinkat', 'getcwd'] as const),
+  ...(['close', 'close_range', 'fsync', 'fdatasync', 'pwrite64', 'pwritev'] as const),
   // The sockets that there are, or may be made: UDP, netlink, and UNIX ones that are connected or
   // listen, so that another address is refused. Those of `connected` have rules of their own.
   ...(['listen', 'accept', 'accept4', 'shutdown', 'getsockname', 'getpeername'] as const),
   ...(['recvfrom', 'recvmsg', 'sendmsg', 'bind', 'connect'] as const),
-  // PROT_EXEC cannot be refused: V8 compiles what it runs, and so does WebAssembly. Whoever is
-  // inside runs code of their own; what that code may ask the kernel for is what stands here.
-  ...(['mmap', 'munmap', 'mremap', 'mprotect', 'madvise', 'brk', 'msync', 'mincore'] as const),
-  ...(['membarrier', 'mlock', 'mlock2', 'munlock', 'pkey_alloc', 'pkey_free'] as const),
-  'pkey_mprotect',
-  ...(['exit', 'exit_group', 'futex_waitv', 'set_robust_list', 'get_robust_list'] as const),
-  ...(['rseq', 'set_tid_address', 'restart_syscall', 'arch_prctl', 'sched_yield'] as const),
-  ...(['sched_getaffinity', 'sched_getparam', 'sched_getscheduler', 'getcpu'] as const),
-  ...(['sched_get_priority_max', 'sched_get_priority_min', 'getpriority'] as const),
   // Of the only child there is, the starter's shell, when it ends.
   'wait4',
-  ...(['gettid', 'getpid', 'getppid', 'getpgrp', 'getpgid', 'getsid', 'getuid'] as const),
-  ...(['geteuid', 'getgid', 'getegid', 'getresuid', 'getresgid', 'getgroups'] as const),
-  'capget',
-  ...(['rt_sigaction', 'rt_sigprocmask', 'rt_sigreturn', 'rt_sigpending'] as const),
-  ...(['rt_sigsuspend', 'rt_sigtimedwait', 'sigaltstack'] as const),
-  ...(['clock_gettime', 'clock_getres', 'clock_nanosleep', 'nanosleep', 'time'] as const),
-  ...(['gettimeofday', 'times', 'getrusage', 'getitimer', 'setitimer'] as const),
-  ...(['getrandom', 'uname', 'sysinfo', 'getrlimit'] as const),
 ];
 
 /** The kind of a socket, without the flags beside it. */
@@ -114,12 +87,6 @@ const SOCKET_TYPE = 0xf;
 const CLONE_THREAD = 0x10000;
 /** CLONE_NEWNS, -CGROUP, -UTS, -IPC, -USER, -PID and -NET. */
 const CLONE_NAMESPACES = 0x7e020000;
-
-// linux/prctl.h
-const PR_GET_DUMPABLE = 3;
-const PR_SET_NAME = 15;
-const PR_GET_NAME = 16;
-const PR_SET_VMA = 0x53564d41;
 
 // asm-generic/ioctls.h; TIOCGWINSZ is what a log on a terminal asks for.
 const TCGETS = 0x5401;
@@ -149,13 +116,7 @@ const SET_OPTIONS: readonly (readonly [level: number, options: readonly number[]
 
 /** Options that are asked for, by level. */
 const GET_OPTIONS: readonly (readonly [level: number, options: readonly number[]])[] = [
-  [
-    SOL_SOCKET,
-    [
-      ...[SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN, SO_RCVBUF, SO_SNDBUF],
-      SO_MEMINFO,
-    ],
-  ],
+  [SOL_SOCKET, [...ASKED_OPTIONS, SO_MEMINFO]],
   [SOL_UDP, [UDP_SEGMENT, UDP_GRO]],
 ];
 
@@ -176,12 +137,8 @@ export interface Circumstances {
 }
 
 /** The calls of which only these arguments are permitted, and what the others would do. */
-function limitedCalls(pid: number): Rule[] {
+function limitedCalls(): Rule[] {
   return [
-    // F_SETOWN and F_SETSIG send any signal, as `kill`; F_SETOWN_EX and F_NOTIFY, too; F_DUPFD
-    // makes doubles. O_ASYNC would be the signal's other half.
-    { call: 'fcntl', when: [only(1, F_GETFD, F_SETFD, F_GETFL)] },
-    { call: 'fcntl', when: [only(1, F_SETFL), { argument: 2, mask: O_ASYNC, isOneOf: [0] }] },
     // Raw and packet sockets, and others' protocols; UNIX sockets lead to every service.
     {
       call: 'socket',
@@ -203,23 +160,11 @@ function limitedCalls(pid: number): Rule[] {
     // TIOCSTI types on a terminal; FIOSETOWN and SIOCSPGRP are F_SETOWN; SIOCSIF- change the
     // network; TUNSETIFF makes interfaces, TUNATTACHFILTER loads filters.
     { call: 'ioctl', when: [only(1, ...IOCTLS)] },
-    // PR_SET_DUMPABLE lets debuggers in, PR_SET_PTRACER one, PR_SET_MM and the rest not at all.
-    { call: 'prctl', when: [only(0, PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_SET_VMA)] },
-    // O_NOTIFICATION_PIPE (O_EXCL) hears of keyrings.
-    {
-      call: 'pipe2',
-      when: [{ argument: 1, mask: ~(O_CLOEXEC | O_NONBLOCK), isOneOf: [0] }],
-    },
-    { call: 'tgkill', when: [only(0, pid)] },
-    // Its flags are in memory, where no filter can look; the C library goes back to clone.
-    { call: 'clone3', errno: ERRNO.ENOSYS! },
     // Threads only: a process of its own would outlive the daemon, CLONE_NEWUSER is root inside.
     {
       call: 'clone',
       when: [{ argument: 0, mask: CLONE_THREAD | CLONE_NAMESPACES, isOneOf: [CLONE_THREAD] }],
     },
-    // Asking for a limit of its own, not setting one.
-    { call: 'prlimit64', when: [only(0, 0), ...isZero(2)] },
   ];
 }
 
@@ -251,26 +196,10 @@ export function permittedCalls({ pid, directories, connected, hasRing }: Circums
     ...connected.flatMap((fd) =>
       NAMING_CALLS.map((call): Rule => ({ call, when: [only(0, fd)], errno: ERRNO.EPERM! })),
     ),
-    ...ALWAYS.map((call) => ({ call })),
-    ...limitedCalls(pid),
+    ...[...BUSIEST, ...ENGINE_CALLS, ...ALWAYS].map((call) => ({ call })),
+    ...limitedEngineCalls(pid),
+    ...limitedCalls(),
     ...directories.flatMap(filesOf),
     ...(hasRing ? [{ call: 'io_uring_enter' } as const] : []),
   ];
-}
-
-function optionRule(
-  call: 'setsockopt' | 'getsockopt',
-  level: number,
-  options: readonly number[],
-): Rule {
-  return { call, when: [only(1, level), only(2, ...options)] };
-}
-
-function only(argument: number, ...isOneOf: readonly number[]): Condition {
-  return { argument, isOneOf };
-}
-
-/** A null pointer, or a long that is 0. */
-function isZero(argument: number): Condition[] {
-  return [only(argument, 0), { argument, half: 'high', isOneOf: [0] }];
 }

@@ -1,0 +1,23 @@
+/** execve(2): becoming another program, or the same one once more. */
+
+import koffi from 'koffi';
+import type { Environment } from './environment.ts';
+import { errno } from './libc.ts';
+
+const execve: (path: string, args: (string | null)[], env: (string | null)[]) => number = koffi
+  .load(null)
+  .func('execve', 'int', ['str', 'str *', 'str *']);
+
+/**
+ * Has this process execute a program. Descriptors that do not close on exec stay open; all other
+ * threads end. Returns the error number, or not at all.
+ *
+ * @param command the program's path, then its arguments
+ */
+export function execute(command: readonly string[], env: Environment): number {
+  const variables = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+  execve(command[0]!, [...command, null], [...variables, null]);
+  return errno();
+}

@@ -28,6 +28,7 @@ import {
   TRAFFIC,
 } from './floodfilter.ts';
 import { Recent } from './recent.ts';
+import { shareOut } from './shareout.ts';
 
 /** Between two judgements; sooner while it is open and so many strangers have come. */
 const PERIOD_MS = 100;
@@ -402,22 +403,6 @@ export class Floodgate implements Guard {
     if (!this.#isClosed) for (const fd of Object.values(this.#machinery?.filters ?? {})) close(fd);
     this.#isClosed = true;
   }
-}
-
-/**
- * What part of each class may pass so that all together get no more than `budget`: those that want
- * little have all of it, and the others as much as each other.
- */
-export function shareOut(budget: number, wanted: readonly number[]): number[] {
-  const smallestFirst = [...wanted.keys()].sort((a, b) => wanted[a] - wanted[b]);
-  const shares = new Array<number>(wanted.length).fill(1);
-  let left = budget;
-  for (const [i, one] of smallestFirst.entries()) {
-    const part = Math.min(wanted[one], left / (wanted.length - i));
-    if (wanted[one] > 0) shares[one] = part / wanted[one];
-    left -= part;
-  }
-  return shares;
 }
 
 /** Loads all that the kernel is to run. Call before the daemon gives up its rights. */

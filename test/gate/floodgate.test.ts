@@ -5,7 +5,8 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { Floodgate, openFloodgate, shareOut } from '../../src/gate/floodgate.ts';
+import { Floodgate, openFloodgate } from '../../src/gate/floodgate.ts';
+import { shareOut } from '../../src/gate/shareout.ts';
 import { adoptUdp, type Udp } from '../../src/udp/udp.ts';
 import { endpointOf, message, openOnLoopback, readAll, sendAlike } from './loopback.ts';
 

@@ -213,6 +213,11 @@ export class Floodgate implements Guard {
     if (this.isShut) this.#attach();
   }
 
+  /** These are about to be closed; if others are guarded in their place already, it is nothing. */
+  release(sockets: readonly { readonly fd: number }[]): void {
+    if (this.#sockets[0]?.fd === sockets[0]?.fd) this.guard([]);
+  }
+
   // The judgement.
 
   /** Call after each read. */

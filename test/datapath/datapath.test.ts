@@ -23,7 +23,7 @@ interface Turn {
   readonly turnMs: number;
 }
 
-/** A path on which turns take 8 ms, and a guard that has one in `stride` of them timed. */
+/** A path on which turns take 8 ms, and a transport whose guard has one in `stride` of them timed. */
 function path(stride = 1) {
   const turns: Turn[] = [];
   const guard = {
@@ -38,7 +38,10 @@ function path(stride = 1) {
   const path = new Datapath({
     arena,
     suite: createPortableSuite(arena),
-    guard,
+  });
+  path.attachTransport({
+    ...{ kind: 'test', inlets: [], isWritable: true, isOffloading: false, errors: new Map() },
+    ...{ guard, transmit: () => {}, flush: () => {} },
   });
   const { outcomes } = path.device.core;
   /** `opened` of the datagrams that were read are a session's. */
@@ -103,6 +106,13 @@ it('a handshake that is refused answers for its part, and has been counted when 
   const { strangersMs } = turns[2];
   expect(strangersMs).toBeGreaterThan(0);
   expect(strangersMs).toBeLessThan(8);
+});
+
+it('nobody is told of the turns of a path without a transport', () => {
+  const { path: one, read, turns } = path();
+  one.detachTransport();
+  read(10, 5);
+  expect(turns).toEqual([]);
 });
 
 it('the Device asks for cookies while the guard holds calls back', () => {

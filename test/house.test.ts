@@ -32,6 +32,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
+  events: { values: ['device/endpoint.ts'], types: ['device'] },
   // Linux, a room for each of its parts. Of the Device only the plain values: what is named there
   // never calls back into it.
   sys: { values: [] },

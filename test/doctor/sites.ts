@@ -16,7 +16,7 @@ import type { Lab } from '../lab/lab.ts';
 import { createKeyPair, type KeyPair } from '../lab/tunnel.ts';
 
 export const IFNAME = 'wg0';
-export const PORT = 51820;
+const PORT = 51820;
 const KEY_FILE = '/etc/wg/private.key';
 const PRESHARED_KEY_FILE = '/etc/wg/preshared.key';
 
@@ -43,14 +43,14 @@ interface Numbers {
   readonly lan: Readonly<Record<4 | 6, string>>;
 }
 
-export const A: Numbers = {
+const A: Numbers = {
   letter: 'a',
   wan: { 4: '198.51.100.10', 6: '2001:db8:a::10' },
   routerWan: { 4: '198.51.100.1', 6: '2001:db8:a::1' },
   inner: { 4: '10.99.0.1', 6: 'fd00:99::1' },
   lan: { 4: '10.0.0', 6: 'fd00:a:' },
 };
-export const B: Numbers = {
+const B: Numbers = {
   letter: 'b',
   wan: { 4: '203.0.113.10', 6: '2001:db8:b::10' },
   routerWan: { 4: '203.0.113.1', 6: '2001:db8:b::1' },

@@ -1,6 +1,6 @@
 /**
  * What a case of `npm run doctortest` is: a tunnel, what is broken of it, and what doctor has to
- * call it. The cases stand in injections/*.ts and healthy.ts; table.ts lists them.
+ * call it. The cases stand in injections/*.ts and variants.ts; table.ts lists them.
  */
 
 import type { Plan, Sites } from './sites.ts';

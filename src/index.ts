@@ -7,6 +7,7 @@ export { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from './arena.ts';
 export { SECRET_BYTES, type SecretPlace, type SecretSource } from './crypto/bytes.ts';
 export { createPortableSuite } from './crypto/portable.ts';
 export { type CryptoSuite, KEY_BYTES, type Opener, type Sealer } from './crypto/suite.ts';
+export type { LossCause, PeerCondition } from './device/condition.ts';
 export {
   type AllowedIpChange,
   type DeviceChange,

@@ -28,7 +28,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'packet/padding.ts': { values: ['packet', 'noise/messages.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
-    values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
+    values: [
+      ...['packet/address.ts', 'packet/hostname.ts', 'device/endpoint.ts', 'device/ways.ts'],
+      ...['crypto/bytes.ts', 'crypto/suite.ts'],
+    ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },

@@ -27,6 +27,7 @@ import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
+import type { NameService } from './ways.ts';
 
 /** A leap second is a step of one second back, and not worth a line. */
 const TOLD_STEP_BACK_MS = 2_000;
@@ -62,6 +63,15 @@ export interface DeviceOptions {
    * paths.ts). Without it they never do.
    */
   readonly leadsInside?: (endpoint: Endpoint) => boolean;
+  /** Looks the names of hosts up. Without it names are known from `nameAnswered` alone. */
+  readonly nameService?: NameService;
+  /**
+   * Whether the machine has a route to the endpoint at this moment, from its near end if that is
+   * said. Without it there always is one.
+   */
+  readonly isReachable?: (endpoint: Endpoint) => boolean;
+  /** The index of the interface of that name; 0 when there is none. Without it there never is. */
+  readonly interfaceIndex?: (name: string) => number;
 }
 
 /** Counts, all from zero. */

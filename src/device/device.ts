@@ -28,6 +28,7 @@ import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
+import type { NameAnswer } from './ways.ts';
 import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
@@ -171,6 +172,12 @@ export class Device {
   pathsChanged(now: number): void {
     pathsChanged(this.core, now);
   }
+
+  /**
+   * What the name service says of a host that it was asked for, or of one that it was not: a host
+   * that no peer names is skipped.
+   */
+  nameAnswered(_now: number, _host: string, _answer: NameAnswer): void {}
 
   /**
    * Tells which addresses are the machine's own where the interface is; call whenever they change.

@@ -260,7 +260,8 @@ export class Datapath {
     this.device.handleTimeout(this.#now);
     const genuine = outcomes.accepted - accepted;
     this.#work += genuine * HANDSHAKE_WEIGHT;
-    // They have been counted as strangers when they were read.
+    // All of them have been counted as strangers when they were read.
+    if (genuine > 0) this.#guard?.vindicate(genuine);
     this.#nuisance += (outcomes.judged - judged - genuine) * REFUSAL_WEIGHT;
   }
 

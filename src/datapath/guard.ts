@@ -14,6 +14,11 @@ export interface Guard extends Doorkeeper {
   /** Its status line for `stats`. */
   readonly fact: string;
   /**
+   * So many of those that were told of as strangers have turned out to be peers who call. Their calls
+   * are work, however many they are, and no flood.
+   */
+  vindicate(strangers: number): void;
+  /**
    * Called after each turn.
    *
    * @param strangers datagrams that came to nothing, or that still may

@@ -122,6 +122,8 @@ export class Floodgate implements Guard {
   // Of this period.
   #judgedAt = monotonicMs();
   #strangers = 0;
+  /** Of the strangers of this period and the one before, those who turned out to be peers. */
+  #vindicated = 0;
   #strangersMs = 0;
   #turnsMs = 0;
 
@@ -225,6 +227,10 @@ export class Floodgate implements Guard {
     this.#behind[family].wasRead(isEmpty, now);
   }
 
+  vindicate(strangers: number): void {
+    this.#vindicated += strangers;
+  }
+
   /**
    * Call after each turn.
    *
@@ -257,10 +263,11 @@ export class Floodgate implements Guard {
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
+      const uselessRate = perSecond(this.#strangers - this.#vindicated);
       // A moment says how many there are, and only a whole period what they cost.
       const isDear = share > allowed && elapsedMs >= PERIOD_MS;
-      if ((isDear && rate >= FLOOD_PER_S) || (isBehind && rate >= SUDDEN_PER_S))
-        this.#shut(rate, share, allowed, now);
+      if ((isDear && uselessRate >= FLOOD_PER_S) || (isBehind && uselessRate >= SUDDEN_PER_S))
+        this.#shut(uselessRate, share, allowed, now);
       else this.#detach();
     } else {
       // By what they were allowed, and not by what they are from now on: sessions may have woken up.
@@ -282,6 +289,7 @@ export class Floodgate implements Guard {
     this.#isTimingTurns = this.isShut || rate >= FLOOD_PER_S / 4;
     this.#judgedAt = now;
     this.#strangers = 0;
+    this.#vindicated = 0;
     this.#strangersMs = 0;
     this.#turnsMs = 0;
   }

@@ -355,7 +355,7 @@ describeInNamespace('udp', () => {
     const reads: unknown[] = [];
     const gate = {
       ...NO_DOORKEEPER,
-      ...{ turnsASample: 0, isPressed: false, fact: '', turned: () => {} },
+      ...{ turnsASample: 0, isPressed: false, fact: '', turned: () => {}, vindicate: () => {} },
       ...{ guard: () => {}, release: () => {} },
       wasRead: (...read: unknown[]) => void reads.push(read),
     };

@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests that start programs and build networks: most of their time they wait for these. */
 const systemTests = [
-  'test/{sys,crypto/openssl,tun,udp,gate,netlink,sandbox,control,state,handover,host,daemon}/**/*.test.ts',
+  'test/{sys,crypto/openssl,tun,udp,gate,netlink,sandbox,control,state,handover,host,resolver,daemon}/**/*.test.ts',
   'test/{lab,interop,e2e}/**/*.test.ts',
 ];
 /**

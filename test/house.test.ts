@@ -64,6 +64,15 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
     types: ['device', 'log.ts', 'netlink', 'sandbox'],
   },
+  // Looking names up: the daemon's side, and the process that does it.
+  resolver: {
+    values: [
+      ...['sys', 'sandbox', 'host', 'packet/address.ts', 'packet/hostname.ts'],
+      // How descriptors are sent.
+      'handover/channel.ts',
+    ],
+    types: ['device/ways.ts'],
+  },
   handover: {
     values: [
       ...['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
@@ -75,7 +84,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   daemon: {
     values: [
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
-      ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
+      ...['datapath', 'state', 'handover', 'resolver', 'log.ts', 'packet', 'uapi'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
     ],
     types: ['crypto', 'device'],
@@ -101,7 +110,9 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['device', 'daemon/troubles.ts'],
   },
   // The daemon's own command line, which is the one that starts it.
-  'cli/tswgd.ts': { values: ['cli', 'sys', 'host', 'state', 'handover', 'daemon', 'log.ts'] },
+  'cli/tswgd.ts': {
+    values: ['cli', 'sys', 'host', 'state', 'handover', 'resolver', 'daemon', 'log.ts'],
+  },
   'index.ts': { values: ['crypto', 'device', 'packet', 'uapi'] },
 };
 /** The ground floor: anybody may stand on it. */
@@ -119,7 +130,7 @@ const PACKAGE_PLACES: Record<string, string[]> = {
 /** Where the machine is: these may ask for time, randomness and the process. */
 const IMPURE = [
   ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
-  ...['state', 'handover', 'daemon', 'doctor/gather', 'cli'],
+  ...['state', 'handover', 'resolver', 'daemon', 'doctor/gather', 'cli'],
 ];
 const CLOCK = 'the `now` of the call, or the wallClock handed in';
 const DEADLINE = 'a deadline that nextTimeout() tells (device/deadlines.ts)';

@@ -75,6 +75,12 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
     values: {},
     text: () => STARTER_LOST,
   },
+  resolverLost: {
+    label: 'names',
+    isShownFirst: true,
+    values: { why: 'string' },
+    text: ({ why }) => `names of endpoints are not looked up: ${why}`,
+  },
   keysSwappable: {
     label: 'sandbox',
     fact: () => 'sandbox_key_memory',

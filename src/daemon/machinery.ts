@@ -7,6 +7,7 @@ import { Arena } from '../arena.ts';
 import { chooseSuite, cryptoPreference } from '../crypto/openssl/suite.ts';
 import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
+import type { NameService } from '../device/ways.ts';
 import { openFloodgate } from '../gate/floodgate.ts';
 import type { Log } from '../log.ts';
 import { createKernels } from '../packet/kernels/fastest.ts';
@@ -23,12 +24,13 @@ export interface MachineryOptions {
   readonly log: Log;
   /** The transport takes no more, or takes some again. */
   readonly onHold: (isHeld: boolean) => void;
+  readonly nameService: NameService;
   readonly onBug: (error: unknown) => void;
 }
 
 /** @throws Error with one line for the operator */
 export function createMachinery(options: MachineryOptions) {
-  const { environment = {}, log, onHold, onBug } = options;
+  const { environment = {}, log, onHold, nameService, onBug } = options;
   const offload = environment.TSWG_NO_OFFLOAD !== '1';
   const warm = environment.TSWG_WARM !== '0';
   const arena = new Arena(ARENA_BYTES);
@@ -38,7 +40,7 @@ export function createMachinery(options: MachineryOptions) {
   const suite = chooseSuite(arena, cryptoPreference(environment.TSWG_CRYPTO), onNote);
   const kernels = createKernels(arena);
   const gate = openFloodgate({ onDrop, onNote });
-  const path = new Datapath({ arena, suite, warm, onHold });
+  const path = new Datapath({ arena, suite, warm, onHold, nameService });
   path.device.observe(log.event);
   // What an observer has settled, somebody may wait for.
   path.device.observe(drainSoon);

@@ -5,10 +5,11 @@
  * Device's to decide.
  */
 
+import type { NameAnswer, NameService } from '../device/ways.ts';
 import { LocalResolver } from '../resolver/localresolver.ts';
 import { Questions } from '../resolver/questions.ts';
 import { RemoteResolver } from '../resolver/remoteresolver.ts';
-import type { NameAnswer, Resolver } from '../resolver/resolver.ts';
+import type { Resolver } from '../resolver/resolver.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { DaemonTrouble } from './troubles.ts';
@@ -22,12 +23,13 @@ export interface NamesOptions {
   readonly onBug: (error: unknown) => void;
 }
 
-export class Names implements Subsystem {
+export class Names implements Subsystem, NameService {
   readonly #options: NamesOptions;
   readonly #remote: RemoteResolver | undefined;
   readonly #resolver: Resolver;
   readonly #questions: Questions;
   #timer: NodeJS.Timeout | undefined;
+  #wasAsked = false;
   #isClosed = false;
 
   constructor(options: NamesOptions) {
@@ -46,6 +48,7 @@ export class Names implements Subsystem {
   /** Has a host looked up. Its answer comes later, even for what is no name. */
   lookUp(host: string): void {
     if (this.#isClosed) return;
+    this.#wasAsked = true;
     this.#questions.ask(monotonicMs(), host);
     this.#timer ??= this.#expireLater();
   }
@@ -53,9 +56,9 @@ export class Names implements Subsystem {
   /** A resolver that was started has called. */
   readonly connect = (fds: readonly number[]): void => this.#remote?.connect(fds);
 
-  /** What looks names up, for `stats`. */
-  get fact(): string {
-    return this.#resolver.fact;
+  /** What looks names up, for `stats`; null before the first is asked for. */
+  get fact(): string | null {
+    return this.#wasAsked ? this.#resolver.fact : null;
   }
 
   /** How it stands with each step of the resolver's confinement; none while there is no process. */

@@ -15,6 +15,7 @@ import { Confinement } from './confinement.ts';
 import { ControlSocket } from './controlsocket.ts';
 import { Ending } from './ending.ts';
 import { createMachinery } from './machinery.ts';
+import { Names } from './names.ts';
 import { Operator } from './operator.ts';
 import type { ProgramOptions } from './options.ts';
 import { Signals } from './signals.ts';
@@ -37,6 +38,7 @@ export function createParts(options: ProgramOptions) {
   const { path, loop, gate, kernels, ways, warmUp } = createMachinery({
     ...{ environment, log, onBug: ending.surface },
     onHold: (isHeld) => tunnel.hold(isHeld),
+    nameService: { lookUp: (host) => names.lookUp(host) },
   });
   const { onNote } = ways;
   /** Of the first of all who have followed each other; monotonic ms. */
@@ -70,15 +72,22 @@ export function createParts(options: ProgramOptions) {
       const belongings = { tunFd: tunnel.fd, uapi, udp, observeFd: observing.fd };
       return packContents(path, belongings, path.now - age.startedAt);
     },
+    onResolver: (fds) => names.connect(fds),
     onHandedOver: (pid) => {
       subsystems.stop(ending.kind);
       options.onSucceeded?.(pid);
     },
   });
+  const names = new Names({
+    // A daemon that confines itself can neither ask nor start anybody who does.
+    startResolver: options.sandbox ? () => upgrade.startResolver() : undefined,
+    onAnswer: (host, answer) => path.turn(() => path.device.nameAnswered(path.now, host, answer)),
+    ...{ onNote, onBug: ending.surface },
+  });
   const startedAt = (): number => age.startedAt;
   const operator = new Operator({
     ...{ path, underlay, log, ending, upgrade },
-    subject: { path, confinement, observing, persistence, startedAt },
+    subject: { path, confinement, observing, names, persistence, startedAt },
     troubles: () => subsystems.troubles(),
     onChange: () => subsystems.changed(),
   });
@@ -89,7 +98,7 @@ export function createParts(options: ProgramOptions) {
   const subsystems = new Subsystems([
     ...[signals, warmUp, loop, listening(log), confinement, observing, control],
     ...(persistence === undefined ? [] : [persistence]),
-    ...[underlay, { stop: () => gate.close() }, path, tunnel, upgrade],
+    ...[names, underlay, { stop: () => gate.close() }, path, tunnel, upgrade],
   ]);
   return {
     ...{ log, ending, age, path, warmUp, confinement, persistence, control, observing },

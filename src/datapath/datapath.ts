@@ -12,6 +12,7 @@ import { takeSecret } from '../crypto/openssl/secretmemory.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
 import { NO_DOORKEEPER } from '../device/doorkeeper.ts';
+import type { NameService } from '../device/ways.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
 import type { Guard } from './guard.ts';
 import type { Interface } from './interface.ts';
@@ -31,6 +32,8 @@ export interface DatapathOptions {
   readonly suite: CryptoSuite;
   /** Whether caches are kept warm in pauses (warming.ts); they are, unless this is false. */
   readonly warm?: boolean;
+  /** Looks the names of endpoints up, if somebody does. */
+  readonly nameService?: NameService;
   /**
    * Told at a turn's end when the transport takes no more, and when it does again: meanwhile the
    * interface is not read, and watching it is of no use.
@@ -67,7 +70,7 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, warm = true, onHold }: DatapathOptions) {
+  constructor({ arena, suite, warm = true, onHold, nameService }: DatapathOptions) {
     this.#arena = arena;
     this.#onHold = onHold ?? (() => {});
     this.device = new Device({
@@ -86,6 +89,7 @@ export class Datapath {
           this.#interface?.deliver(offset, length);
         },
       },
+      ...(nameService && { nameService }),
     });
     this.#warming = warm ? new Warming({ arena, suite, readAll: this.#readAll }) : undefined;
     this.stayWarm = this.#warming?.stayWarm;

@@ -1,8 +1,9 @@
 /** One question to the system's name service, on a thread of Node's pool: getaddrinfo(3). */
 
 import { type LookupAddress, lookup as lookUpAll } from 'node:dns';
+import type { NameAnswer } from '../device/ways.ts';
 import { parseAddress } from '../packet/address.ts';
-import { ADDRESSES_MAX, type NameAnswer } from './resolver.ts';
+import { ADDRESSES_MAX } from './resolver.ts';
 
 /** Errors of getaddrinfo(3), by the names that Node gives some of them. */
 const NODE_ERRORS: Readonly<Record<string, string>> = {

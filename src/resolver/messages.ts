@@ -11,8 +11,10 @@
  *   end        version 1, 4, text: its last words, why it ends by itself
  */
 
+import type { NameAnswer } from '../device/ways.ts';
+import { isHostName } from '../packet/hostname.ts';
 import { isLookupError } from './lookup.ts';
-import { ADDRESSES_MAX, HOST_BYTES_MAX, isHost, type NameAnswer } from './resolver.ts';
+import { ADDRESSES_MAX, HOST_BYTES_MAX } from './resolver.ts';
 
 const VERSION = 1;
 const KIND = { question: 0, answer: 1, failure: 2, report: 3, end: 4 } as const;
@@ -45,7 +47,7 @@ export function parseQuestion(bytes: Uint8Array): Question | null {
   if (bytes.length <= HEADER_BYTES || bytes.length > HEADER_BYTES + HOST_BYTES_MAX) return null;
   if (bytes[0] !== VERSION || bytes[1] !== KIND.question) return null;
   const host = textOf(bytes.subarray(HEADER_BYTES));
-  return host === null || !isHost(host) ? null : { id: numberOf(bytes), host };
+  return host === null || !isHostName(host) ? null : { id: numberOf(bytes), host };
 }
 
 export function formatAnswer({ id, host }: Question, answer: NameAnswer): Uint8Array {
@@ -93,7 +95,7 @@ function parseAnswer(bytes: Uint8Array, isFailure: boolean): Word | null {
   const nameLength = bytes[HEADER_BYTES] ?? 0;
   const end = HEADER_BYTES + 1 + nameLength;
   const host = textOf(bytes.subarray(HEADER_BYTES + 1, end));
-  if (host === null || !isHost(host) || end > bytes.length) return null;
+  if (host === null || !isHostName(host) || end > bytes.length) return null;
   const rest = bytes.subarray(end);
   const answer = isFailure ? parseFailure(rest) : parseAddresses(rest);
   return answer && { kind: 'answer', question: { id: numberOf(bytes), host }, answer };

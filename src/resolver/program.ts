@@ -14,6 +14,7 @@ import { closeSync, openSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import type { NameAnswer } from '../device/ways.ts';
 import { sendDescriptors } from '../handover/channel.ts';
 import { packageRoot, parseDescriptor, RESOLVER_FD_VARIABLE } from '../host/launch.ts';
 import {
@@ -38,7 +39,6 @@ import {
   parseQuestion,
   type Question,
 } from './messages.ts';
-import type { NameAnswer } from './resolver.ts';
 
 /** Tells the program that it has executed itself, and how it stands with its files. */
 const CONFINED_VARIABLE = 'TSWG_RESOLVER_FILES';

@@ -8,7 +8,9 @@
  * only when nothing else is on its way.
  */
 
-import { isHost, type NameAnswer, type Resolver } from './resolver.ts';
+import type { NameAnswer } from '../device/ways.ts';
+import { isHostName } from '../packet/hostname.ts';
+import type { Resolver } from './resolver.ts';
 
 /** Questions under way at once; more wait their turn. */
 export const ASKED_MAX = 32;
@@ -43,7 +45,7 @@ export class Questions {
 
   /** Has a name looked up; its answer comes later, never inside the call. */
   ask(now: number, host: string): void {
-    if (!isHost(host)) {
+    if (!isHostName(host)) {
       setImmediate(() => this.#tell(host, { error: 'EAI_NONAME' }));
       return;
     }

@@ -5,22 +5,12 @@
  * (remoteresolver.ts). Both ask the system's name service, as every program of the machine does.
  */
 
-/** What the name service knows of a host. */
-export type NameAnswer =
-  /** Each of 4 or 16 bytes, in the order in which the machine would try them (RFC 6724). */
-  | { readonly addresses: readonly Uint8Array[] }
-  /** A name of getaddrinfo(3)'s, such as EAI_NONAME. */
-  | { readonly error: string };
+import type { NameAnswer } from '../device/ways.ts';
 
 /** An answer has no more addresses than this; further ones are left out. */
 export const ADDRESSES_MAX = 32;
-/** RFC 1035 2.3.4, in text. */
+/** Of the name of a host: isHostName's, which are all of ASCII. */
 export const HOST_BYTES_MAX = 253;
-
-/** Whether a name service can be asked for it: of some length, without blanks and control characters. */
-export function isHost(host: string): boolean {
-  return /^[^\s\p{Cc}]+$/u.test(host) && new TextEncoder().encode(host).length <= HOST_BYTES_MAX;
-}
 
 export interface Resolver {
   /** What it is, in words for `stats`. */

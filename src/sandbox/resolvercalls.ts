@@ -100,7 +100,9 @@ export function resolverCalls(circumstances: ResolverCircumstances): Rule[] {
     // To read. Which files is the user's permissions' and Landlock's affair.
     {
       call: 'openat',
-      when: [{ argument: 2, mask: O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | TMPFILE, isOneOf: [0] }],
+      when: [
+        { argument: 2, mask: O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | TMPFILE, isOneOf: [0] },
+      ],
     },
     // Raw, packet and ping sockets, MPTCP, which Landlock does not know; UNIX datagrams, which reach
     // the log and the service manager.

@@ -131,7 +131,9 @@ function readable(program: readonly string[]): Allowance[] {
     ...[...DIRECTORIES, ...program, ...targets, ...loaded.map((path) => dirname(path))],
     ...danglingPlace(RESOLV_CONF),
   ];
-  const existing = directories.flatMap((path) => realPath(path) ?? []).filter((path) => path !== '/');
+  const existing = directories
+    .flatMap((path) => realPath(path) ?? [])
+    .filter((path) => path !== '/');
   // To execute itself, for which the loader of libraries is executed, too.
   const executed = loaded.filter((path) => path === realPath(process.execPath) || isLoader(path));
   return [

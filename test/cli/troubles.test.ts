@@ -33,6 +33,10 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
     'starter: has ended: no upgrade in place; the control socket does not follow a renaming, and is not removed at the end. Start the daemon again to have another starter',
   ],
   [
+    { code: 'resolverLost', why: 'the starter (tswgd-starter) has ended' },
+    'names: names of endpoints are not looked up: the starter (tswgd-starter) has ended',
+  ],
+  [
     { code: 'keysSwappable', error: '', keys: 7 },
     'sandbox: 7 keys are in ordinary memory, which may be swapped out',
   ],
@@ -116,7 +120,7 @@ describe('what is wrong is put into words', () => {
     const first = OF_DEVICE.map(([trouble]) => reported(trouble))
       .filter((trouble) => wordDeviceTrouble(trouble, 'wg0').isShownFirst)
       .map(({ code }) => code);
-    expect(first).toEqual(['noSocket', 'starterLost']);
+    expect(first).toEqual(['noSocket', 'starterLost', 'resolverLost']);
   });
 });
 

@@ -24,8 +24,8 @@ import {
 } from '../sandbox/resolversandbox.ts';
 import type { Environment } from '../sys/environment.ts';
 import { execute } from '../sys/execution.ts';
-import { close, ERRNO, errno, recv, Scratch, send, socketPair } from '../sys/libc.ts';
-import { MSG_DONTWAIT } from '../sys/linux.ts';
+import { close, ERRNO, errno, fcntl, recv, Scratch, send, socketPair } from '../sys/libc.ts';
+import { F_SETFD, MSG_DONTWAIT } from '../sys/linux.ts';
 import { watch } from '../sys/poller.ts';
 import { nameProcess } from '../sys/processname.ts';
 import { invoke } from '../sys/syscalls.ts';
@@ -55,6 +55,7 @@ const LOOKUPS_MAX = 64;
 /** The C library takes two minutes for six name servers that are silent. */
 const STUCK_MS = 300_000;
 const RESOLV_CONF = '/etc/resolv.conf';
+const STANDARD_FDS = [0, 1, 2];
 const PR_SET_NAME = 15;
 
 /**
@@ -67,7 +68,7 @@ export async function runResolver(name: string, env: Environment): Promise<numbe
   if (callFd === undefined) return 1;
   const isConfined = env.TSWG_SANDBOX !== 'off';
   const files = env[CONFINED_VARIABLE];
-  if (isConfined && files === undefined) return confineAndExecute(name, env);
+  if (isConfined && files === undefined) return confineAndExecute(name, env, callFd);
   nameProcess(PROGRAM_NAME, name);
   nameThread();
   // Signals to all processes of a service, or of a terminal, are the daemon's to answer. On SIGUSR1
@@ -88,13 +89,15 @@ export async function runResolver(name: string, env: Environment): Promise<numbe
 }
 
 /** The first half: files, for all threads of what it becomes. */
-function confineAndExecute(name: string, env: Environment): number {
+function confineAndExecute(name: string, env: Environment, callFd: number): number {
   const nodeModules = createRequire(import.meta.url).resolve('koffi');
   const program = process.argv[1] ?? '';
   const { text } = confineResolverFiles([
     ...[dirname(program), packageRoot()],
     nodeModules.slice(0, nodeModules.lastIndexOf('/node_modules/') + '/node_modules'.length),
   ]);
+  // Node has them all closed on exec.
+  for (const fd of [...STANDARD_FDS, callFd]) fcntl(fd, F_SETFD, 0);
   const flags = process.execArgv.filter((flag) => !ENGINE_FLAGS.includes(flag));
   execute([process.execPath, ...flags, ...ENGINE_FLAGS, program, name], {
     ...env,

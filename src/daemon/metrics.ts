@@ -101,7 +101,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
   ),
   {
     kind: 'info',
-    name: 'resolver',
+    name: 'resolver_sandbox',
     label: 'step',
     help: 'state of each step of the sandbox of the process that looks names up, as that tells it',
     readEach: ({ names }) => names.steps,

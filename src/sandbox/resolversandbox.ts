@@ -112,7 +112,7 @@ function limitResources(): Step {
       return refused('prlimit', errno());
     }
   }
-  return held('no file may grow, 128 descriptors');
+  return held('files of 0 bytes, 128 descriptors');
 }
 
 /** Whether nscd runs, or the name service has modules that ask others of this machine. */

@@ -18,6 +18,7 @@ export function execute(command: readonly string[], env: Environment): number {
   const variables = Object.entries(env).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${value}`],
   );
-  execve(command[0]!, [...command, null], [...variables, null]);
+  const [path = ''] = command;
+  execve(path, [...command, null], [...variables, null]);
   return errno();
 }

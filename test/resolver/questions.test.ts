@@ -1,0 +1,114 @@
+/** Which names are asked for, how often, and what their asker hears: with a resolver that is told. */
+
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { NameAnswer } from '../../src/device/ways.ts';
+import { ASKED_MAX, FRESH_MS, PATIENCE_MS, Questions } from '../../src/resolver/questions.ts';
+
+const HOST = 'gw.example.net';
+const FOUND: NameAnswer = { addresses: [Uint8Array.of(192, 0, 2, 1)] };
+const OTHER: NameAnswer = { addresses: [Uint8Array.of(192, 0, 2, 2)] };
+const FAILED: NameAnswer = { error: 'EAI_AGAIN' };
+
+let asked: (readonly [id: number, host: string])[];
+let forgotten: number[];
+let heard: (readonly [host: string, answer: NameAnswer])[];
+let questions: Questions;
+
+beforeEach(() => {
+  [asked, forgotten, heard] = [[], [], []];
+  const resolver = {
+    fact: '',
+    trouble: '',
+    ask: (id: number, host: string) => void asked.push([id, host]),
+    forget: (id: number) => void forgotten.push(id),
+    close: () => {},
+  };
+  questions = new Questions({ resolver, onAnswer: (...words) => void heard.push(words) });
+});
+
+describe('a name', () => {
+  it('is looked up once for all who ask within a moment, and answered once', () => {
+    questions.ask(0, HOST);
+    questions.ask(FRESH_MS - 1, HOST);
+    expect(asked).toEqual([[1, HOST]]);
+    questions.answered(10, 1, FOUND);
+    expect(heard).toEqual([[HOST, FOUND]]);
+    questions.ask(20, HOST);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('is looked up a second time beside the first when that takes long, and no third time', () => {
+    questions.ask(0, HOST);
+    questions.ask(FRESH_MS, HOST);
+    questions.ask(3 * FRESH_MS, HOST);
+    expect(asked).toEqual([
+      [1, HOST],
+      [2, HOST],
+    ]);
+    questions.answered(9_000, 2, FOUND);
+    expect(heard).toEqual([[HOST, FOUND]]);
+    expect(forgotten).toEqual([1]);
+    // Of the network as it was.
+    questions.answered(9_001, 1, OTHER);
+    expect(heard).toHaveLength(1);
+    expect(questions.outcomes.get('late')).toBe(1);
+  });
+
+  it('fails only when nothing else is on its way', () => {
+    questions.ask(0, HOST);
+    questions.ask(FRESH_MS, HOST);
+    questions.answered(9_000, 1, FAILED);
+    expect(heard).toEqual([]);
+    questions.answered(9_001, 2, FAILED);
+    expect(heard).toEqual([[HOST, FAILED]]);
+    expect(questions.outcomes.get('EAI_AGAIN')).toBe(1);
+  });
+
+  it('is given up after a time', () => {
+    expect(questions.deadline).toBe(Number.POSITIVE_INFINITY);
+    questions.ask(5, HOST);
+    expect(questions.deadline).toBe(5 + PATIENCE_MS);
+    questions.expire(4 + PATIENCE_MS);
+    expect(heard).toEqual([]);
+    questions.expire(5 + PATIENCE_MS);
+    expect(heard).toEqual([[HOST, FAILED]]);
+    expect(forgotten).toEqual([1]);
+  });
+
+  it('that cannot be one is answered later, and not asked for', async () => {
+    questions.ask(0, 'gw example');
+    expect([asked, heard]).toEqual([[], []]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(heard).toEqual([['gw example', { error: 'EAI_NONAME' }]]);
+  });
+});
+
+describe('many names', () => {
+  it('wait their turn, each once, in their order', () => {
+    const names = Array.from({ length: ASKED_MAX + 3 }, (_, i) => `n${i}.example.net`);
+    for (const name of [...names, ...names]) questions.ask(0, name);
+    expect(asked).toHaveLength(ASKED_MAX);
+    questions.answered(1, 1, FOUND);
+    questions.answered(1, 2, FAILED);
+    expect(asked.slice(ASKED_MAX).map(([, host]) => host)).toEqual(names.slice(-3, -1));
+    for (const [id] of [...asked]) questions.answered(2, id, FOUND);
+    questions.answered(2, ASKED_MAX + 3, FOUND);
+    expect(heard.map(([host]) => host).sort()).toEqual([...names].sort());
+  });
+
+  it('may ask for the next in the midst of an answer', () => {
+    let next = 0;
+    const resolver = {
+      ...{ fact: '', trouble: '', forget: () => {}, close: () => {} },
+      ask: (id: number, host: string) => void asked.push([id, host]),
+    };
+    questions = new Questions({
+      resolver,
+      onAnswer: () => questions.ask(0, `next${next++}.example.net`),
+    });
+    questions.ask(0, HOST);
+    questions.answered(0, 1, FOUND);
+    questions.answered(0, 2, FOUND);
+    expect(asked.map(([, host]) => host)).toEqual([HOST, 'next0.example.net', 'next1.example.net']);
+  });
+});

@@ -20,7 +20,8 @@ const VERSION = 1;
 const KIND = { question: 0, answer: 1, failure: 2, report: 3, end: 4 } as const;
 const HEADER_BYTES = 6;
 const STEPS_MAX = 16;
-const STEP = /^([a-z_]{1,24}): ([\x20-\x7e]{1,120})$/;
+/** Without a name where nothing is confined. */
+const STEP = /^([a-z_]{0,24}): ([\x20-\x7e]{1,120})$/;
 
 /** No message is longer; a reader has room for one byte more, to see that one is. */
 export const MESSAGE_BYTES_MAX = HEADER_BYTES + 1 + HOST_BYTES_MAX + ADDRESSES_MAX * 17;

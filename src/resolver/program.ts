@@ -83,7 +83,7 @@ export async function runResolver(name: string, env: Environment): Promise<numbe
   const { fd, lifeline, end } = ends;
   const steps = isConfined
     ? new Map([['files', files!], ['end', end], ...enterResolverSandbox(name, lifeline)])
-    : new Map([['', 'off']]);
+    : new Map([['', 'off (TSWG_SANDBOX=off)']]);
   new Server(fd, isConfined).report(steps);
   return new Promise(() => {});
 }

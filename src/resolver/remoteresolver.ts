@@ -20,6 +20,7 @@ import type { AnswerTaker, Resolver } from './resolver.ts';
 const CALL_TIMEOUT_MS = 20_000;
 /** The resolver answers everything within 50 s (program.ts), if only that it does not know yet. */
 const ANSWER_TIMEOUT_MS = 58_000;
+/** After the second failure in a row, doubled with each one; the starter pauses by itself. */
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 60_000;
 /** Answers that are read before others have their turn. */
@@ -207,9 +208,9 @@ export class RemoteResolver implements Resolver {
   /** The present one is of no use: there shall be another. */
   #fail(why: string): void {
     this.#end();
-    const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** this.#failures);
+    const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (this.#failures - 1));
     this.#failures++;
-    const timer = setTimeout(this.#goOn, restMs);
+    const timer = setTimeout(this.#goOn, this.#failures === 1 ? 0 : restMs);
     timer.unref();
     this.#state = { kind: 'resting', timer };
     this.#trouble = `tswgd-resolver in \`ps\`: ${why}`;

@@ -14,6 +14,7 @@ import {
   AF_INET6,
   AF_NETLINK,
   AF_UNIX,
+  F_SETFL,
   IP_MTU_DISCOVER,
   IP_RECVERR,
   IPV6_MTU_DISCOVER,
@@ -79,7 +80,7 @@ const notFastOpen = (argument: number): Condition => ({
 
 export interface ResolverCircumstances {
   readonly pid: number;
-  /** The descriptor whose other end's closing ends the process: it is not to be closed. */
+  /** The descriptor whose other end's closing ends the process, which it is not to let go of. */
   readonly lifeline: number;
   /** Whether the name service of this machine is asked over UNIX sockets (nscd, resolved, ...). */
   readonly usesUnixSockets: boolean;
@@ -95,6 +96,8 @@ export function resolverCalls(circumstances: ResolverCircumstances): Rule[] {
   return [
     // First, since the first rule that holds decides.
     { call: 'close', when: [only(0, lifeline)], errno: ERRNO.EPERM! },
+    // It could end its being told (O_ASYNC).
+    { call: 'fcntl', when: [only(0, lifeline), only(1, F_SETFL)], errno: ERRNO.EPERM! },
     ...[...ENGINE_CALLS, ...ALWAYS, 'close' as const].map((call) => ({ call })),
     ...limitedEngineCalls(pid),
     // To read. Which files is the user's permissions' and Landlock's affair.

@@ -324,6 +324,30 @@ describeInLab('code inside a daemon', ['wg'], () => {
       expect(await victims()).toBe(true);
     }));
 
+  it('has its starter start resolvers one at a time, and nothing with words of its own', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const words = `${'resolve\n'.repeat(4)}resolve /bin/touch /run/intruder\n`;
+      const { said, pid } = await start(host, { TSWG_PROBE_WORDS: words });
+      await host.run('kill', ['-WINCH', `${pid}`]);
+      await waitFor(() => said().includes('starter told\n'), 'the words', 20_000);
+      const pattern = `^([^ ]*node .*${PROGRAM} wg0|tswgd-resolver wg0)$`;
+      const seen = new Set<string>();
+      let most = 0;
+      // Nobody asked for them, so that the daemon lets go of each.
+      while (seen.size < 4) {
+        const running = await host.sh(`pgrep -f '${pattern}' || true`);
+        const pids = running.stdout.split('\n').filter(Boolean);
+        for (const one of pids) seen.add(one);
+        most = Math.max(most, pids.length);
+        await sleep(20);
+      }
+      expect(most).toBe(1);
+      expect(await currentPid(host)).toBe(pid);
+      expect((await host.sh('test -e /run/intruder')).status).toBe(1);
+      expect(await stats(host)).toMatchObject({ 'sandbox seccomp': 'all threads' });
+    }));
+
   it('cannot give its interface a name that is another’s, or its file’s', () =>
     withLab({}, async (lab) => {
       const host = await lab.host('host');

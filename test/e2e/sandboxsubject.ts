@@ -8,7 +8,8 @@
  *   TSWG_PROBE_SOCKET=NAME    hands over another name for the control socket than its own
  *   TSWG_PROBE_WORDS=WORDS    what the starter is told on SIGWINCH
  *
- * On SIGCONT it changes the network (netadminprobe.ts).
+ * On SIGCONT it changes the network (netadminprobe.ts). As the program of a resolver it has other code
+ * inside (resolverprobe.ts).
  */
 
 import { main } from '../../src/cli/tswgd.ts';
@@ -18,6 +19,7 @@ import { type Instruction, installFilter } from '../../src/sandbox/seccomp.ts';
 import { ERRNO } from '../../src/sys/libc.ts';
 import { type CallName, callNumber } from '../../src/sys/syscalls.ts';
 import { changeNetwork } from './netadminprobe.ts';
+import { listenInResolver } from './resolverprobe.ts';
 import { listen, say, tryNow } from './sandboxprobe.ts';
 
 function refuse(call: CallName): void {
@@ -62,12 +64,17 @@ function tryBefore(method: 'take' | 'begin', when: 'before it takes' | 'before i
 }
 
 const { TSWG_PROBE_WITHOUT: missing, TSWG_PROBE_SOCKET: lie } = process.env;
-if (missing !== undefined && process.env.TSWG_STARTER_FD === undefined) {
-  refuse(missing as CallName);
+const isResolver = process.env.TSWG_RESOLVER_FD !== undefined;
+// What is refused stays so in a program that is executed.
+const isFirst =
+  process.env.TSWG_STARTER_FD === undefined && process.env.TSWG_PROBE_FD === undefined;
+if (missing !== undefined && isFirst) refuse(missing as CallName);
+if (isResolver) listenInResolver();
+else {
+  if (lie !== undefined) lieAboutSocket(lie);
+  tryBefore('take', 'before it takes');
+  tryBefore('begin', 'before it goes');
+  listen();
+  process.on('SIGCONT', () => say(`network ${JSON.stringify(changeNetwork(process.env))}`));
 }
-if (lie !== undefined) lieAboutSocket(lie);
-tryBefore('take', 'before it takes');
-tryBefore('begin', 'before it goes');
-listen();
-process.on('SIGCONT', () => say(`network ${JSON.stringify(changeNetwork(process.env))}`));
 process.exitCode = await main(process.argv.slice(2), process.env);

@@ -1,12 +1,12 @@
 /**
- * What the filter decides, by a machine for classic BPF of our own; and what the environment asks
+ * What the filter decides, by a machine of our own (filtermachine.ts); and what the environment asks
  * for. What the kernel makes of it is test/e2e/sandbox.test.ts'.
  */
 
 import { describe, expect, it } from 'vitest';
 import { permittedCalls } from '../../src/sandbox/permittedcalls.ts';
 import { planSandbox } from '../../src/sandbox/sandbox.ts';
-import { createFilter, type Instruction } from '../../src/sandbox/seccomp.ts';
+import { createFilter } from '../../src/sandbox/seccomp.ts';
 import { ERRNO } from '../../src/sys/libc.ts';
 import {
   AF_INET,
@@ -37,37 +37,10 @@ import {
   UDP_SEGMENT,
 } from '../../src/sys/linux.ts';
 import { type CallName, callNumber } from '../../src/sys/syscalls.ts';
+import { ALLOWED, decide, EPERM, REFUSED } from './filtermachine.ts';
 
-const ALLOWED = 0x7fff0000;
-const REFUSED = 0x00050000;
-const EPERM = REFUSED | ERRNO.EPERM;
 const PID = 4321;
 const DIRECTORY = 17;
-const ARCHITECTURE = process.arch === 'arm64' ? 0xc00000b7 : 0xc000003e;
-
-/** Runs the program on a struct seccomp_data, and returns what it returns. */
-function decide(
-  filter: readonly Instruction[],
-  number: number,
-  args: readonly number[] = [],
-  architecture = ARCHITECTURE,
-): number {
-  const data = new DataView(new ArrayBuffer(64));
-  data.setInt32(0, number, true);
-  data.setUint32(4, architecture, true);
-  args.forEach((value, index) => {
-    data.setBigUint64(16 + 8 * index, BigInt.asUintN(64, BigInt(value)), true);
-  });
-  let accumulator = 0;
-  for (let at = 0; ; at++) {
-    const { operation, constant, ifTrue, ifFalse } = filter[at];
-    if (operation === 0x20) accumulator = data.getUint32(constant, true);
-    else if (operation === 0x54) accumulator = (accumulator & constant) >>> 0;
-    else if (operation === 0x15) at += accumulator === constant >>> 0 ? ifTrue : ifFalse;
-    else if (operation === 0x06) return constant;
-    else throw new Error(`no such operation: ${operation}`);
-  }
-}
 
 const filterOf = (directories: readonly number[] = [], connected: readonly number[] = []) =>
   createFilter(permittedCalls({ pid: PID, directories, connected, hasRing: false }))!;

@@ -17,6 +17,7 @@ import {
   parseLocalRoute,
   parseNamespaceNumber,
   parseRoute,
+  parseRule,
   type Recording,
   type Route,
   RTM_DELADDR,
@@ -25,6 +26,8 @@ import {
   RTM_NEWLINK,
   RTM_NEWNSID,
   RTM_NEWROUTE,
+  RTM_NEWRULE,
+  type Rule,
   recordAddress,
   recordRoute,
 } from './netlinkmessage.ts';
@@ -45,6 +48,7 @@ import {
   writeGetNamespaceNumber,
   writeGetRoute,
   writeGetRoutes,
+  writeGetRules,
   writeNumberNamespace,
   writeRecording,
   writeRoute,
@@ -53,7 +57,7 @@ import {
   writeTunnelIpv6,
 } from './netlinkrequest.ts';
 
-export type { Link, LinkAddress, LocalRoute, Route } from './netlinkmessage.ts';
+export type { Link, LinkAddress, LocalRoute, Route, Rule } from './netlinkmessage.ts';
 export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
 
 const {
@@ -68,6 +72,8 @@ const {
   EXDEV,
   EAFNOSUPPORT,
 } = ERRNO;
+
+const NO_ROUTE = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV];
 
 export class Netlink {
   readonly #channel: NetlinkChannel;
@@ -247,13 +253,29 @@ export class Netlink {
    * @throws {SystemError} when the kernel does not answer
    */
   getRoute(flow: Flow): Route | null {
+    const way = this.askRoute(flow);
+    return typeof way === 'number' ? null : way;
+  }
+
+  /** The same, or the number of the error that such a packet would get. @throws {SystemError} */
+  askRoute(flow: Flow): Route | number {
     let route: Route | null = null;
     const error = this.#channel.exchange(writeGetRoute(flow), ({ type, body }) => {
       if (type === RTM_NEWROUTE) route = parseRoute(body);
     });
-    const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV].includes(error.errno);
-    if (!noRoute) refuse('look up a route', error);
-    return noRoute ? null : route;
+    if (!NO_ROUTE.includes(error.errno)) refuse('look up a route', error);
+    return error.errno === 0 ? (route ?? EINVAL!) : error.errno;
+  }
+
+  /** Entries of all routing tables that `parse` takes from their messages. @throws {SystemError} */
+  routes<T>(parse: (body: Uint8Array) => T | null): T[] {
+    return this.#channel.list('list routes', writeGetRoutes(), RTM_NEWROUTE, parse);
+  }
+
+  /** Policy rules of one family, 4 or 6, by priority. @throws {SystemError} */
+  rules(family: 4 | 6): Rule[] {
+    const request = writeGetRules(family === 4 ? AF_INET : AF_INET6);
+    return this.#channel.list('list policy rules', request, RTM_NEWRULE, parseRule);
   }
 }
 

@@ -6,9 +6,13 @@
 import type { Cause } from './cause.ts';
 import { ADDRESSES } from './causes/addresses.ts';
 import { ALLOWED_IPS } from './causes/allowedips.ts';
+import { CAPACITY } from './causes/capacity.ts';
 import { CLOCK } from './causes/clock.ts';
 import { FILTERING } from './causes/filtering.ts';
 import { FORWARDING } from './causes/forwarding.ts';
+import { LOAD } from './causes/load.ts';
+import { MANAGERS } from './causes/managers.ts';
+import { MTU } from './causes/mtu.ts';
 import { ROUTES } from './causes/routes.ts';
 
 export const CAUSES: readonly Cause[] = [
@@ -17,5 +21,9 @@ export const CAUSES: readonly Cause[] = [
   ...ALLOWED_IPS,
   ...FORWARDING,
   ...FILTERING,
+  ...MTU,
   ...CLOCK,
+  ...LOAD,
+  ...CAPACITY,
+  ...MANAGERS,
 ];

@@ -4,14 +4,8 @@
  */
 
 import { printable } from '../../quotation.ts';
-import type { Cause } from '../causes.ts';
-import {
-  hasSession,
-  isOutOfContact,
-  placeOf,
-  unansweredBy,
-  wireOf,
-} from '../contact.ts';
+import type { Cause } from '../cause.ts';
+import { hasSession, isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
 import type { Evidence, NameAnswer, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
@@ -277,9 +271,7 @@ function findNoEndpoint(evidence: Evidence): Finding[] {
           'no wgendpoint is set, and no message of its has come',
         ],
         commands: [`tswg help wgendpoint`],
-        undecided: [
-          'it is to call us, and does not: doctor at the other end says why',
-        ],
+        undecided: ['it is to call us, and does not: doctor at the other end says why'],
       },
     ];
   });

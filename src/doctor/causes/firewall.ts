@@ -4,17 +4,11 @@
  */
 
 import { printable } from '../../quotation.ts';
-import type { Cause } from '../causes.ts';
+import type { Cause } from '../cause.ts';
 import { isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
 import type { Chain, Evidence, Firewall, FirewallRule, Hook, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
-import {
-  deleteCommand,
-  isDropping,
-  nameChain,
-  nameRule,
-  pathAt,
-} from '../filterpath.ts';
+import { deleteCommand, isDropping, nameChain, nameRule, pathAt } from '../filterpath.ts';
 import type { Finding } from '../finding.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 
@@ -28,7 +22,13 @@ export const FIREWALL: readonly Cause[] = [
     code: 'forbiddenHere',
     weight: 'handshake',
     find: findForbidden,
-    explains: ['prohibited', 'nothingListens', 'answersUnconfirmed', 'answersLost', 'natMappingLost'],
+    explains: [
+      'prohibited',
+      'nothingListens',
+      'answersUnconfirmed',
+      'answersLost',
+      'natMappingLost',
+    ],
   },
   {
     code: 'inboundFirewall',
@@ -46,8 +46,7 @@ function findForbidden(evidence: Evidence): Finding[] {
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const isRefused = (peer.gained.drop_sendFailed ?? 0) > 0 || gained > 0;
     const probe = (known(evidence.probes) ?? []).find(
-      (one) =>
-        one.peer === peer.publicKey && one.sent.some(({ error }) => error === FORBIDDEN),
+      (one) => one.peer === peer.publicKey && one.sent.some(({ error }) => error === FORBIDDEN),
     );
     const isSeen = all > 0 && unansweredBy(evidence, peer) !== null;
     if (!isOutOfContact(evidence, peer) || wireOf(evidence, peer, 'out').length > 0) return [];
@@ -139,12 +138,7 @@ const NOWHERE: Omit<Place, 'isEmpty' | 'undecided'> = {
 };
 
 /** What of the filter at these hooks did it, or can have done it. */
-function placesOf(
-  evidence: Evidence,
-  hooks: readonly Hook[],
-  port: number,
-  peer: OwnPeer,
-): Place {
+function placesOf(evidence: Evidence, hooks: readonly Hook[], port: number, peer: OwnPeer): Place {
   const { firewall } = evidence;
   if (!firewall.ok) {
     const because = printable(firewall.because);

@@ -4,7 +4,7 @@
  */
 
 import { printable } from '../../quotation.ts';
-import type { Cause } from '../causes.ts';
+import type { Cause } from '../cause.ts';
 import { hasSession, placeOf, unansweredBy } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
@@ -49,7 +49,8 @@ function findSameKey(evidence: Evidence): Finding[] {
     {
       code: 'sameKey',
       peer: null,
-      sentence: 'both ends have the same private key: a key file was copied, and neither end can call itself',
+      sentence:
+        'both ends have the same private key: a key file was copied, and neither end can call itself',
       proof: [
         `our public key is ${own}`,
         `that of ${printable(other.name)} at the other end is the same`,
@@ -223,8 +224,7 @@ function wrongOfOursByMac(evidence: Evidence, own: string): Finding[] {
   if (calls === null || peers.every((peer) => hasSession(evidence, peer))) return [];
   const peer =
     calls.from === null ? null : peerAt(peers, calls.from, (one) => !hasSession(evidence, one));
-  const from =
-    calls.from === null ? 'somebody' : `${calls.from.address} port ${calls.from.port}`;
+  const from = calls.from === null ? 'somebody' : `${calls.from.address} port ${calls.from.port}`;
   const who = peer === null ? from : `${nameOf(peer)}, at ${from},`;
   return [
     {
@@ -232,7 +232,9 @@ function wrongOfOursByMac(evidence: Evidence, own: string): Finding[] {
       peer: peer?.publicKey ?? null,
       sentence: `${who} calls and has a wrong public key of ours: expected ${own} as its wgpeer`,
       proof: calls.proof,
-      commands: [`tswg ${evidence.run.name} wgpeer ${own} # at the other end, in place of the wrong one`],
+      commands: [
+        `tswg ${evidence.run.name} wgpeer ${own} # at the other end, in place of the wrong one`,
+      ],
     },
   ];
 }
@@ -254,8 +256,7 @@ function findUnknown(evidence: Evidence): Finding[] {
         ...refusals(evidence),
         ...(wish === undefined ? [] : [`${printable(file!.path)} names it as wgpeer`]),
       ],
-      commands:
-        wish === undefined ? [admission(name, stranger)] : [`tswg netstart ${name}`],
+      commands: wish === undefined ? [admission(name, stranger)] : [`tswg netstart ${name}`],
     },
   ];
 }

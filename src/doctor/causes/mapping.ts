@@ -1,6 +1,6 @@
 /** What a NAT does to a peer that we know only from its calls, and what two machines with one key do. Pure. */
 
-import type { Cause } from '../causes.ts';
+import type { Cause } from '../cause.ts';
 import { isAt, placeOf, unansweredBy } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
@@ -18,7 +18,12 @@ const MS_PER_S = 1_000;
 const KEEPALIVE_S = 25;
 
 export const MAPPING: readonly Cause[] = [
-  { code: 'keyShared', weight: 'handshake', find: findShared, explains: ['natMappingLost', 'silence'] },
+  {
+    code: 'keyShared',
+    weight: 'handshake',
+    find: findShared,
+    explains: ['natMappingLost', 'silence'],
+  },
   {
     code: 'natMappingLost',
     weight: 'handshake',
@@ -58,7 +63,9 @@ function findLost(evidence: Evidence): Finding[] {
           `tswg ${evidence.run.name} wgpeer ${own} wgpka ${KEEPALIVE_S} # at the other end, whose interface is taken to have the same name`,
         ],
         ...(us === undefined
-          ? { undecided: ['that machine is off or has gone elsewhere: then it does not call again'] }
+          ? {
+              undecided: ['that machine is off or has gone elsewhere: then it does not call again'],
+            }
           : {}),
       },
     ];

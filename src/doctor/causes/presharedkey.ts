@@ -1,10 +1,10 @@
 /** Preshared keys: one side has none, or the two differ. Pure. */
 
-import type { Cause } from '../causes.ts';
+import type { Cause } from '../cause.ts';
+import { isOutOfContact } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { counterpartOf } from '../otherend.ts';
-import { isOutOfContact } from '../contact.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 
 const CONSEQUENCES = ['answersUnconfirmed', 'answersLost'];
@@ -62,7 +62,9 @@ function mismatchOf(evidence: Evidence, peer: OwnPeer): (Finding & { code: Code 
       ...about,
       code: 'presharedKeyOneSided',
       sentence: `a preshared key is set for ${nameOf(peer)} here, and it has none for us`,
-      commands: [`tswg ${name} wgpeer ${own} wgpskfile ${file} # at the other end, a copy of our file`],
+      commands: [
+        `tswg ${name} wgpeer ${own} wgpskfile ${file} # at the other end, a copy of our file`,
+      ],
     };
   }
   return {

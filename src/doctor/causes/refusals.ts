@@ -3,7 +3,7 @@
  * somebody on the way forbids it. Pure.
  */
 
-import type { Cause } from '../causes.ts';
+import type { Cause } from '../cause.ts';
 import { isOutOfContact, placeOf, unansweredBy, unconfirmedBy } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
@@ -40,11 +40,7 @@ export const REFUSALS: readonly Cause[] = [
   },
 ];
 
-type Told = (
-  evidence: Evidence,
-  peer: OwnPeer,
-  errors: readonly NetworkError[],
-) => Finding | null;
+type Told = (evidence: Evidence, peer: OwnPeer, errors: readonly NetworkError[]) => Finding | null;
 
 /** An error is worth a word only where nothing gets through: anybody may send one. */
 function findOf(evidence: Evidence, tell: Told): Finding[] {
@@ -90,7 +86,9 @@ function prohibitedFinding(
     proof: proofOf(evidence, peer, said),
     commands: isThere
       ? [`nft insert rule inet filter input udp dport ${port} accept # at the other end`]
-      : [`tswg ${name} wgpeer ${peer.publicKey} wgendpoint ${peer.endpoint?.address} 443 # if ${first.from} lets only known ports pass; the other end needs wgport 443 then`],
+      : [
+          `tswg ${name} wgpeer ${peer.publicKey} wgendpoint ${peer.endpoint?.address} 443 # if ${first.from} lets only known ports pass; the other end needs wgport 443 then`,
+        ],
   };
 }
 

@@ -3,14 +3,8 @@
  * packets are lost, where that can be known. Pure.
  */
 
-import type { Cause } from '../causes.ts';
-import {
-  endpointRoute,
-  placeOf,
-  unansweredBy,
-  unconfirmedBy,
-  wireOf,
-} from '../contact.ts';
+import type { Cause } from '../cause.ts';
+import { endpointRoute, placeOf, unansweredBy, unconfirmedBy, wireOf } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
@@ -38,7 +32,12 @@ function findAnswersLost(evidence: Evidence): Finding[] {
     const answers = unconfirmedBy(peer);
     if (answers === null) return [];
     const { responses_received: heard = 0 } = peer.gained;
-    const called = Math.max(peer.gained.initiations_sent ?? 0, wireOf(evidence, peer, 'out').filter(({ message }) => message === 'initiation').reduce((sum, { packets }) => sum + packets, 0));
+    const called = Math.max(
+      peer.gained.initiations_sent ?? 0,
+      wireOf(evidence, peer, 'out')
+        .filter(({ message }) => message === 'initiation')
+        .reduce((sum, { packets }) => sum + packets, 0),
+    );
     const isProved = called > 0 && heard === 0;
     const counterpart = counterpartOf(evidence, peer);
     if (!isProved && !isUnheardBy(counterpart)) return [];
@@ -130,7 +129,9 @@ function findFiltered(evidence: Evidence): Finding[] {
           ...leaving(evidence, peer),
         ],
         commands: isHeard
-          ? [`tcpdump -ni any udp and host ${peer.endpoint.address} # here: whether its answers arrive`]
+          ? [
+              `tcpdump -ni any udp and host ${peer.endpoint.address} # here: whether its answers arrive`,
+            ]
           : [
               `nft insert rule inet filter input udp dport ${other.listenPort} accept # at the other end, if it filters; else ask who runs the network between`,
             ],
@@ -164,7 +165,9 @@ function findSilence(evidence: Evidence): Finding[] {
         undecided: [
           `a firewall at the other end or on the way drops UDP port ${port}: \`tcpdump -ni any udp port ${port}\` there sees nothing of ours then`,
           ...(wasThere
-            ? ['that machine is off or has moved, or one of the two ends has another key since then']
+            ? [
+                'that machine is off or has moved, or one of the two ends has another key since then',
+              ]
             : [
                 `${peer.publicKey} is not the public key of the other end: there, mac1 is counted then (badMac1)`,
                 `our public key, ${daemonOf(evidence)?.publicKey}, is no peer there: there, it is named as a stranger then`,

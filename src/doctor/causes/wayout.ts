@@ -4,7 +4,7 @@
  */
 
 import { printable } from '../../quotation.ts';
-import type { Cause } from '../causes.ts';
+import type { Cause } from '../cause.ts';
 import { endpointRoute, isOutOfContact, unansweredBy } from '../contact.ts';
 import type { Evidence, OwnPeer, Route } from '../evidence.ts';
 import { known } from '../evidence.ts';
@@ -85,7 +85,10 @@ function aroundCommands(evidence: Evidence, address: string, route: Route | null
     `tswg ${name} wgfwmark ${mark}`,
     `${family} rule add not fwmark ${mark} table ${table ?? mark}`,
     ...(table === null
-      ? [`${family} route replace default dev ${name} table ${mark}`, `${family} route delete default dev ${name}`]
+      ? [
+          `${family} route replace default dev ${name} table ${mark}`,
+          `${family} route delete default dev ${name}`,
+        ]
       : []),
   ];
 }
@@ -125,34 +128,37 @@ function saysRoute(address: string, route: Route): string {
 /** `wgbind`, or `via` of an endpoint, names an address or a link that is not there any more. */
 function findSourceGone(evidence: Evidence): Finding[] {
   const told = daemonOf(evidence)?.troubles.find(({ code }) => code === 'bindGone');
-  return peersOf(evidence).flatMap((peer): Finding[] => {
-    const own = peer.troubles.find(({ code }) => code === 'nearGone') ?? told;
-    const near = own?.values.near ?? nearOf(peer);
-    if (typeof near !== 'string' || near === '') return [];
-    const links = known(evidence.links);
-    if (links === null || !(own !== undefined || isOutOfContact(evidence, peer))) return [];
-    const isThere = links.some(
-      ({ name, addresses }) =>
-        name === near || addresses.some(({ address }) => address === near),
-    );
-    if (isThere && own === undefined) return [];
-    const isLink = !/[.:]/.test(near);
-    const shown = printable(near);
-    const words = own === told && told !== undefined ? 'wgbind' : 'via';
-    const why = printable(`${own?.values.why ?? ''}`);
-    return [
-      {
-        code: 'sourceGone',
-        peer: own === told && told !== undefined ? null : peer.publicKey,
-        sentence: `nothing can be sent from ${shown}, which ${words} asks for: ${isThere ? `it cannot be used (${why})` : isLink ? 'there is no such interface any more' : 'it is no address of this machine any more'}`,
-        proof: [
-          ...(own === undefined ? [] : [`the daemon says so: ${own.code}${why === '' ? '' : ` (${why})`}`]),
-          `the ${links.length} links of this machine have ${addressesOf(evidence)}`,
-        ],
-        commands: sourceCommands(evidence, peer, words),
-      },
-    ];
-  }).filter(isFirstOfCode);
+  return peersOf(evidence)
+    .flatMap((peer): Finding[] => {
+      const own = peer.troubles.find(({ code }) => code === 'nearGone') ?? told;
+      const near = own?.values.near ?? nearOf(peer);
+      if (typeof near !== 'string' || near === '') return [];
+      const links = known(evidence.links);
+      if (links === null || !(own !== undefined || isOutOfContact(evidence, peer))) return [];
+      const isThere = links.some(
+        ({ name, addresses }) => name === near || addresses.some(({ address }) => address === near),
+      );
+      if (isThere && own === undefined) return [];
+      const isLink = !/[.:]/.test(near);
+      const shown = printable(near);
+      const words = own === told && told !== undefined ? 'wgbind' : 'via';
+      const why = printable(`${own?.values.why ?? ''}`);
+      return [
+        {
+          code: 'sourceGone',
+          peer: own === told && told !== undefined ? null : peer.publicKey,
+          sentence: `nothing can be sent from ${shown}, which ${words} asks for: ${isThere ? `it cannot be used (${why})` : isLink ? 'there is no such interface any more' : 'it is no address of this machine any more'}`,
+          proof: [
+            ...(own === undefined
+              ? []
+              : [`the daemon says so: ${own.code}${why === '' ? '' : ` (${why})`}`]),
+            `the ${links.length} links of this machine have ${addressesOf(evidence)}`,
+          ],
+          commands: sourceCommands(evidence, peer, words),
+        },
+      ];
+    })
+    .filter(isFirstOfCode);
 }
 
 /** What is about the interface is told once, and not for each peer. */
@@ -265,7 +271,9 @@ function findUnexpected(evidence: Evidence): Finding[] {
         commands:
           usual === null || route.type === 'local'
             ? [`ip route get ${address}`]
-            : [`ip route delete ${route.prefix}${wayWords(route)}${route.table === MAIN_TABLE ? '' : ` table ${route.table}`}`],
+            : [
+                `ip route delete ${route.prefix}${wayWords(route)}${route.table === MAIN_TABLE ? '' : ` table ${route.table}`}`,
+              ],
         undecided: strange.undecided,
       },
     ].map(({ undecided, ...finding }) =>
@@ -296,8 +304,8 @@ function strangeness(
     return { what: 'another tunnel', proof, undecided: NOT_THE_WAY };
   }
   if (usual === null || usual.link === route.link || lengthOf(route.prefix) === 0) return null;
-  const isConnected = link?.addresses.some(({ address, length }) =>
-    covers(route.prefix, address) && length === lengthOf(route.prefix),
+  const isConnected = link?.addresses.some(
+    ({ address, length }) => covers(route.prefix, address) && length === lengthOf(route.prefix),
   );
   if (isConnected) return null;
   const isFailing = networkErrors(evidence, peer).some(

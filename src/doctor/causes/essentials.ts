@@ -1,7 +1,7 @@
 /** Without these there is no tunnel at all: a daemon, an interface that is up, a key, a port. Pure. */
 
 import { printable } from '../../quotation.ts';
-import type { Cause } from '../causes.ts';
+import type { Cause } from '../cause.ts';
 import type { Evidence, ServingProcess, UdpSocket } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
@@ -10,7 +10,7 @@ import { daemonOf, peersOf } from '../peer.ts';
 const KEY_FILE = '/etc/wg/private.key';
 const PORT_MAX = 65_535;
 
-export const INTERFACE: readonly Cause[] = [
+export const ESSENTIALS: readonly Cause[] = [
   { code: 'noInterface', weight: 'everything', find: findMissing, explains: 'lighter' },
   { code: 'daemonGone', weight: 'everything', find: findGone, explains: 'lighter' },
   { code: 'daemonSilent', weight: 'everything', find: findSilent, explains: 'lighter' },
@@ -54,8 +54,7 @@ function findMissing(evidence: Evidence): Finding[] {
 function servingElsewhere(evidence: Evidence): ServingProcess | null {
   const { name, namespace } = evidence.run;
   const found = (known(evidence.processes) ?? []).find(
-    (one) =>
-      one.arguments.includes(name) && one.namespace !== null && one.namespace !== namespace,
+    (one) => one.arguments.includes(name) && one.namespace !== null && one.namespace !== namespace,
   );
   return found ?? null;
 }
@@ -113,9 +112,7 @@ function findSilent(evidence: Evidence): Finding[] {
   const daemon = known(evidence.daemon);
   if (daemon?.kind !== 'silent') return [];
   const { name } = evidence.run;
-  const [process] = (known(evidence.processes) ?? []).filter((one) =>
-    one.arguments.includes(name),
-  );
+  const [serving] = (known(evidence.processes) ?? []).filter((one) => one.arguments.includes(name));
   return [
     {
       code: 'daemonSilent',
@@ -123,7 +120,7 @@ function findSilent(evidence: Evidence): Finding[] {
       sentence: `the daemon of ${name} does not answer: ${printable(daemon.why)}`,
       proof: [
         `its control socket was asked: ${printable(daemon.why)}`,
-        ...(process === undefined ? [] : [`${process.program} runs as process ${process.pid}`]),
+        ...(serving === undefined ? [] : [`${serving.program} runs as process ${serving.pid}`]),
       ],
       commands: startCommands(evidence, false),
     },
@@ -182,7 +179,8 @@ function findPortTaken(evidence: Evidence): Finding[] {
       proof: [
         `${trouble.call} said ${trouble.error}: ${trouble.why}`,
         ...holders.map(
-          (one) => `UDP ${one.address} port ${one.port} is open (uid ${one.uid}): ${nameHolder(one)}`,
+          (one) =>
+            `UDP ${one.address} port ${one.port} is open (uid ${one.uid}): ${nameHolder(one)}`,
         ),
       ],
       commands: [`tswg ${name} wgport ${freePort(evidence, port)}`],
@@ -199,10 +197,8 @@ function wantedPort(evidence: Evidence): number {
   return port === 0 ? (wished ?? 0) : port;
 }
 
-function nameHolder({ process }: UdpSocket): string {
-  return process === null
-    ? 'another program'
-    : `${printable(process.name)} (process ${process.pid})`;
+function nameHolder({ process: holder }: UdpSocket): string {
+  return holder === null ? 'another program' : `${printable(holder.name)} (process ${holder.pid})`;
 }
 
 function freePort(evidence: Evidence, port: number): number {
@@ -244,9 +240,7 @@ function findDown(evidence: Evidence): Finding[] {
         isBare ? 'it has no address' : `it has ${link.addresses.length} addresses`,
       ],
       commands:
-        isBare && words.length > 0
-          ? [`tswg ${name} ${words.join(' ')}`]
-          : [`tswg ${name} up`],
+        isBare && words.length > 0 ? [`tswg ${name} ${words.join(' ')}`] : [`tswg ${name} up`],
     },
   ];
 }
@@ -266,10 +260,7 @@ function findNoPeer(evidence: Evidence): Finding[] {
         'the daemon lists no peer',
         ...(wished === 0 ? [] : [`${printable(file!.path)} names ${wished}`]),
       ],
-      commands:
-        wished > 0
-          ? [`tswg netstart ${name}`]
-          : ['tswg help wgpeer'],
+      commands: wished > 0 ? [`tswg netstart ${name}`] : ['tswg help wgpeer'],
     },
   ];
 }

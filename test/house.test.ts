@@ -52,7 +52,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   },
   udp: {
     values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['datapath/transport.ts'],
+    types: ['datapath/transport.ts', 'datapath/guard.ts'],
   },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },

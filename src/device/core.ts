@@ -58,8 +58,6 @@ export interface DeviceOptions {
   readonly outlet: Outlet;
   /** Where keys lie that last as long as the Device or a peer. */
   readonly takeSecret?: SecretSource;
-  /** Told whom to let through when there is more than can be read. */
-  readonly doorkeeper?: Doorkeeper;
   /**
    * Whether datagrams to the endpoint would leave into the interface of this very Device (see
    * paths.ts). Without it they never do.
@@ -91,7 +89,8 @@ export class Core {
   readonly random: (out: Uint8Array) => void;
   readonly wallClock: () => number;
   readonly outlet: Outlet;
-  readonly doorkeeper: Doorkeeper;
+  /** Told whom we expect to hear from; changed by whereabouts.ts alone. */
+  doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly observers = new Observers();
   readonly leadsInside: (endpoint: Endpoint) => boolean;
 
@@ -148,8 +147,7 @@ export class Core {
     this.outlet = options.outlet;
     this.takeSecret = options.takeSecret ?? ordinarySecrets;
     this.privateKeyPlace = this.takeSecret();
-    this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
-    this.indices = new IndexTable(options.random, this.doorkeeper);
+    this.indices = new IndexTable(options.random);
     this.leadsInside = options.leadsInside ?? (() => false);
     this.cookieChecker = new CookieChecker(options.random, options.suite);
   }

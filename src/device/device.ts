@@ -15,6 +15,7 @@
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions, type Outcomes } from './core.ts';
+import type { Doorkeeper } from './doorkeeper.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
@@ -28,6 +29,7 @@ import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
 import type { NameAnswer } from './ways.ts';
+import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
 const HANDSHAKES_PER_TURN = 4;
@@ -96,6 +98,14 @@ export class Device {
   /** Handshake messages that wait for `handleTimeout`. */
   get queuedHandshakes(): number {
     return this.core.handshakeQueue.length;
+  }
+
+  /**
+   * From now on this one is told whom we expect to hear from, beginning with all there are; the one
+   * before forgets them. NO_DOORKEEPER to begin with.
+   */
+  setDoorkeeper(doorkeeper: Doorkeeper): void {
+    employ(this.core, doorkeeper);
   }
 
   /** Call while datagrams are held back before they get here: cookies are asked for. */

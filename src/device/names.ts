@@ -5,8 +5,9 @@
  *
  *   wanted, known           asked, but LOOKUP_INTERVAL after the last time at the earliest
  *   wanted, not known       asked, but WAITED_INTERVAL after the last time at the earliest
- *   the machine's network   asked, but NEWS_INTERVAL after the last time at the earliest
+ *   the network changed     the same, but not known: NEWS_INTERVAL
  *   failed, nothing known   asked again after 1, 2, 4 ... 60 s, wanted or not
+ *   failed, known           the same, but not more than a few times
  *   no answer at all        asked again after LOOKUP_LOST
  */
 
@@ -18,8 +19,10 @@ import type { NameAnswer, NameService } from './ways.ts';
 const LOOKUP_INTERVAL_MS = 10_000;
 /** The same while something waits for the first address. */
 const WAITED_INTERVAL_MS = 5_000;
-/** The same when addresses or routes have changed: they do so in bursts. */
+/** The same when addresses or routes have changed, which they do in bursts. */
 const NEWS_INTERVAL_MS = 1_000;
+/** Lookups in a row that fail and are repeated although the name is known. */
+const RETRIES_OF_KNOWN = 4;
 const BACKOFF_MIN_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
 /** A question that nobody has answered by then was lost. */
@@ -129,7 +132,8 @@ export class Names<User> {
   /** Call when the machine's network has changed, or names have just come into use. */
   wantSoon(now: number, name: Name<User>): void {
     name.failures = 0;
-    this.#schedule(now, name, NEWS_INTERVAL_MS);
+    const isKnown = name.addresses.length > 0;
+    this.#schedule(now, name, isKnown ? LOOKUP_INTERVAL_MS : NEWS_INTERVAL_MS);
   }
 
   /** What the name service says; null when nobody uses the name. */
@@ -152,20 +156,27 @@ export class Names<User> {
     const hasFailed = name.error !== error;
     name.error = error;
     name.failures++;
-    // What was known before is tried as long as there is nothing better; who is not answered asks.
-    if (this.#isActive && name.addresses.length === 0) {
+    // What was known before is tried as long as there is nothing better. Who is not answered asks again,
+    // but a network that has just changed may have no name server for a few seconds.
+    const isKnown = name.addresses.length > 0;
+    if (this.#isActive && (!isKnown || name.failures <= RETRIES_OF_KNOWN)) {
       this.#arm(name, now + Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (name.failures - 1)));
     }
     return { name, hasMoved: false, hasFailed };
   }
 
   /** Takes over what a predecessor knew of a name that is in use here. */
-  recall(host: string, addresses: readonly Uint8Array[], answeredAt: number): Name<User> | null {
+  recall(host: string, addresses: readonly Uint8Array[], answeredAt: number): void {
     const name = this.#all.get(host.toLowerCase());
-    if (name === undefined) return null;
+    if (name === undefined) return;
     name.addresses = usable(addresses);
     if (name.addresses.length > 0) name.answeredAt = answeredAt;
-    return name;
+  }
+
+  /** Names of which nothing is known are due at once: what a predecessor asked is not answered here. */
+  wantUnknown(now: number): void {
+    if (!this.#isActive) return;
+    for (const name of this.#all.values()) if (name.addresses.length === 0) this.#arm(name, now);
   }
 
   /** Asks for every name that is due. */

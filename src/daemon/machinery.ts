@@ -10,6 +10,7 @@ import type { DropReason } from '../device/drops.ts';
 import type { NameService } from '../device/ways.ts';
 import { openFloodgate } from '../gate/floodgate.ts';
 import type { Log } from '../log.ts';
+import { interfaceIndex } from '../netlink/netlink.ts';
 import { createKernels } from '../packet/kernels/fastest.ts';
 import { openLoop } from '../sys/loop.ts';
 import { drainSoon } from '../sys/poller.ts';
@@ -40,7 +41,7 @@ export function createMachinery(options: MachineryOptions) {
   const suite = chooseSuite(arena, cryptoPreference(environment.TSWG_CRYPTO), onNote);
   const kernels = createKernels(arena);
   const gate = openFloodgate({ onDrop, onNote });
-  const path = new Datapath({ arena, suite, warm, onHold, nameService });
+  const path = new Datapath({ arena, suite, nameService, interfaceIndex, warm, onHold });
   path.device.observe(log.event);
   // What an observer has settled, somebody may wait for.
   path.device.observe(drainSoon);

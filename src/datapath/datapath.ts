@@ -30,10 +30,11 @@ const REFUSAL_WEIGHT = 3;
 export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
+  /** For the Device; see there. */
+  readonly nameService?: NameService;
+  readonly interfaceIndex?: (name: string) => number;
   /** Whether caches are kept warm in pauses (warming.ts); they are, unless this is false. */
   readonly warm?: boolean;
-  /** Looks the names of endpoints up, if somebody does. */
-  readonly nameService?: NameService;
   /**
    * Told at a turn's end when the transport takes no more, and when it does again: meanwhile the
    * interface is not read, and watching it is of no use.
@@ -70,7 +71,7 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, warm = true, onHold, nameService }: DatapathOptions) {
+  constructor({ arena, suite, nameService, interfaceIndex, warm = true, onHold }: DatapathOptions) {
     this.#arena = arena;
     this.#onHold = onHold ?? (() => {});
     this.device = new Device({
@@ -81,6 +82,9 @@ export class Datapath {
       takeSecret,
       leadsInside: (endpoint) =>
         this.#link !== 0 && this.#transport?.outgoingLink?.(endpoint) === this.#link,
+      isReachable: (endpoint) => this.#transport?.outgoingLink?.(endpoint) !== 0,
+      ...(nameService === undefined ? {} : { nameService }),
+      ...(interfaceIndex === undefined ? {} : { interfaceIndex }),
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.#transport?.transmit(offset, length, endpoint, trafficClass),
@@ -89,7 +93,6 @@ export class Datapath {
           this.#interface?.deliver(offset, length);
         },
       },
-      ...(nameService && { nameService }),
     });
     this.#warming = warm ? new Warming({ arena, suite, readAll: this.#readAll }) : undefined;
     this.stayWarm = this.#warming?.stayWarm;

@@ -49,7 +49,7 @@ const THREADS = 32;
 const ENGINE_FLAGS = ['--max-old-space-size=32', '--max-semi-space-size=1'];
 const CALL_TIMEOUT_MS = 5_000;
 /** Less than what the daemon is patient for (questions.ts). */
-const ANSWER_MS = 50_000;
+const ANSWER_MS = 45_000;
 /** Lookups under way, beyond those that anybody waits for. */
 const LOOKUPS_MAX = 64;
 /** The C library takes two minutes for six name servers that are silent. */

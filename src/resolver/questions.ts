@@ -16,8 +16,11 @@ import type { Resolver } from './resolver.ts';
 export const ASKED_MAX = 32;
 /** Until then a question for the same name is the same question. */
 export const FRESH_MS = 2_000;
-/** After that it counts as unanswered. The resolver itself gives up before (program.ts). */
-export const PATIENCE_MS = 60_000;
+/**
+ * After that it counts as unanswered. The resolver itself gives up before (program.ts), and whoever
+ * asked takes the question for lost only later (device/names.ts).
+ */
+export const PATIENCE_MS = 55_000;
 const LOOKUPS_PER_NAME = 2;
 
 interface Question {

@@ -18,8 +18,8 @@ import type { AnswerTaker, Resolver } from './resolver.ts';
 
 /** Node starts twice, and a machine may be busy. */
 const CALL_TIMEOUT_MS = 20_000;
-/** The resolver answers everything within 50 s (program.ts), if only that it does not know yet. */
-const ANSWER_TIMEOUT_MS = 58_000;
+/** The resolver answers everything within 45 s (program.ts), if only that it does not know yet. */
+const ANSWER_TIMEOUT_MS = 50_000;
 /** After the second failure in a row, doubled with each one; the starter pauses by itself. */
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 60_000;

@@ -142,9 +142,8 @@ describeInLab('a hub whose peers are at names', ['wg', 'pgrep'], () => {
       await server.set(nameOf(0), [outer(0)]);
       await server.set(nameOf(1), 'silent');
       await reach(host, inner(0));
-      const quiet = new PingTrain(host, inner(0), PING_MS);
-      await waitFor(() => quiet.received > 300, 'answers');
-      const usual = longestGap((await quiet.stop()).text);
+      // Beside it the same ping outside the tunnel: what the machine itself does to one.
+      const outside = new PingTrain(host, outer(0), PING_MS);
       const train = new PingTrain(host, inner(0), PING_MS);
       // Packets for the other have it asked for again and again.
       const other = new PingTrain(host, inner(1), PING_MS);
@@ -153,9 +152,9 @@ describeInLab('a hub whose peers are at names', ['wg', 'pgrep'], () => {
       await waitFor(() => train.received > 300, 'answers');
       await other.stop();
       const { lost, text } = await train.stop();
-      const gap = longestGap(text);
+      const [gap, usual] = [longestGap(text), longestGap((await outside.stop()).text)];
       console.log(
-        `a silent name server: longest gap ${gap.toFixed(0)} ms in a ping of 10 ms, without ${usual.toFixed(0)} ms`,
+        `a silent name server: longest gap ${gap.toFixed(0)} ms in a ping of 10 ms, outside of the tunnel ${usual.toFixed(0)} ms`,
       );
       expect(lost).toBe(0);
       expect(gap).toBeLessThan(GAP_MAX_MS);

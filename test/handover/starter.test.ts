@@ -19,7 +19,10 @@ import { type Remains, Starter } from '../../src/handover/starter.ts';
 import { open } from '../../src/sys/libc.ts';
 import { O_CLOEXEC, O_PATH } from '../../src/sys/linux.ts';
 import { eventually } from '../lab/namespace.ts';
+import { REPOSITORY } from '../lab/repository.ts';
 
+/** As the build leaves them. */
+const SOURCES = join(REPOSITORY, 'dist', 'src');
 /** No interface has it. */
 const NO_INDEX = 2 ** 31 - 1;
 /** The loopback interface, which is the same in every network namespace. */
@@ -68,6 +71,7 @@ function begin(
   changes: Partial<Remains> = {},
   command = ['/bin/true'],
   onGone?: (why: string) => void,
+  onResolver?: (fds: readonly number[]) => void,
 ): Starter {
   starter = new Starter({
     command,
@@ -80,6 +84,7 @@ function begin(
     },
     onCall: (channel) => channel.close(),
     onGone,
+    onResolver,
     onBug: (error) => {
       throw error;
     },
@@ -206,6 +211,52 @@ describe('programs', () => {
     const count = () => (existsSync(counted) ? readFileSync(counted, 'utf8').length : 0);
     await eventually(() => count() === 3, 'three of them');
     expect(existsSync(twice)).toBe(false);
+  });
+});
+
+describe('resolvers', () => {
+  it('are started with one socket, and nothing that is a successor’s or the daemon’s', async () => {
+    const told = join(folder, 'told');
+    const act = `env >'${told}.new'; ls -l /proc/$$/fd >>'${told}.new'; mv '${told}.new' '${told}'`;
+    begin({}, ['/bin/sh', '-c', act]).resolve();
+    await eventually(() => existsSync(told), 'it works');
+    const text = readFileSync(told, 'utf8');
+    expect(text).toMatch(/^TSWG_RESOLVER_FD=3$/m);
+    expect(text).not.toMatch(/STARTER|CONTROL_FD|OBSERVE_FD|INTERFACE_INDEX/);
+    const open = [...text.matchAll(/ (\d+) -> (\S+)/g)].filter(([, fd]) => Number(fd) < 10);
+    expect(open.map(([, fd, target]) => [fd, target.replace(/\d+/, 'N')])).toEqual([
+      ...['0', '1', '2'].map((fd) => [fd, fd === '1' ? expect.anything() : '/dev/null']),
+      ['3', 'socket:[N]'],
+    ]);
+  });
+
+  it('call over that socket, and their descriptors are handed over', async () => {
+    const received: (readonly number[])[] = [];
+    const program = `
+      const { sendDescriptors } = await import('${join(SOURCES, 'handover/channel.js')}');
+      sendDescriptors(3, 0, [1, 2], 1000);`;
+    begin({}, ['node', '--input-type=module', '-e', program], undefined, (fds) =>
+      received.push(fds),
+    ).resolve();
+    await eventually(() => received.length > 0, 'its call');
+    expect(received[0]).toHaveLength(2);
+    for (const fd of received[0]) closeSync(fd);
+  });
+
+  it('are started one after the other, as many as it permits', async () => {
+    const [running, twice] = [join(folder, 'running'), join(folder, 'twice')];
+    const counted = join(folder, 'counted');
+    const act = `mkdir '${running}' || : >'${twice}'; sleep 0.2; rmdir '${running}'; echo >>'${counted}'`;
+    begin({}, ['/bin/sh', '-c', act]);
+    for (let i = 0; i < 3; i++) expect(starter!.resolve()).toBe('');
+    const count = () => (existsSync(counted) ? readFileSync(counted, 'utf8').length : 0);
+    await eventually(() => count() === 3, 'three of them');
+    expect(existsSync(twice)).toBe(false);
+    let why = '';
+    for (let i = 3; i < 51; i++) why = starter!.resolve();
+    expect(why).toMatch(/^50 resolvers have been started; /);
+    // A successor may still be started after that.
+    expect(starter!.start()).toBe('');
   });
 });
 

@@ -5,7 +5,8 @@
  *
  *   wanted, known           asked, but LOOKUP_INTERVAL after the last time at the earliest
  *   wanted, not known       asked, but WAITED_INTERVAL after the last time at the earliest
- *   the network changed     the same, but not known: NEWS_INTERVAL
+ *   the network changed     the same, but not known: NEWS_INTERVAL; and a second time beside a lookup
+ *                           under way: SECOND_INTERVAL
  *   failed, nothing known   asked again after 1, 2, 4 ... 60 s, wanted or not
  *   failed, known           the same, but not more than a few times
  *   no answer at all        asked again after LOOKUP_LOST
@@ -21,6 +22,8 @@ const LOOKUP_INTERVAL_MS = 10_000;
 const WAITED_INTERVAL_MS = 5_000;
 /** The same when addresses or routes have changed, which they do in bursts. */
 const NEWS_INTERVAL_MS = 1_000;
+/** The same when one is under way, of the network as it was: it may take long to fail. */
+const SECOND_INTERVAL_MS = 3_000;
 /** Lookups in a row that fail and are repeated although the name is known. */
 const RETRIES_OF_KNOWN = 4;
 const BACKOFF_MIN_MS = 1_000;
@@ -133,7 +136,8 @@ export class Names<User> {
   wantSoon(now: number, name: Name<User>): void {
     name.failures = 0;
     const isKnown = name.addresses.length > 0;
-    this.#schedule(now, name, isKnown ? LOOKUP_INTERVAL_MS : NEWS_INTERVAL_MS);
+    if (name.isAsked && name.askedAt < now) this.#arm(name, name.askedAt + SECOND_INTERVAL_MS);
+    else this.#schedule(now, name, isKnown ? LOOKUP_INTERVAL_MS : NEWS_INTERVAL_MS);
   }
 
   /** What the name service says; null when nobody uses the name. */
@@ -186,7 +190,8 @@ export class Names<User> {
     for (const name of this.#all.values()) {
       const isLost = name.isAsked && now - name.askedAt >= LOOKUP_LOST_MS;
       if (name.dueAt <= now || isLost) this.#ask(now, name);
-      const next = name.isAsked ? name.askedAt + LOOKUP_LOST_MS : name.dueAt;
+      const lostAt = name.isAsked ? name.askedAt + LOOKUP_LOST_MS : NEVER;
+      const next = Math.min(name.dueAt, lostAt);
       if (next < this.#bound) this.#bound = next;
     }
   }

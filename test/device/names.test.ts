@@ -104,6 +104,24 @@ describe('a name', () => {
     expect(dueAfter(20 * MINUTE, names)).toBe(NEVER);
   });
 
+  it('is asked for beside a lookup under way when the network has changed since', () => {
+    const { asked, names } = table();
+    const name = names.use(HOST, 'a');
+    names.wantSoon(0, name);
+    names.wantSoon(SECOND, name);
+    names.wantSoon(2 * SECOND, name);
+    expect(dueAfter(2 * SECOND, names)).toBe(3 * SECOND);
+    names.expire(3 * SECOND);
+    expect(asked).toEqual([HOST, HOST]);
+    // And not again without news.
+    expect(dueAfter(4 * SECOND, names)).toBe(63 * SECOND);
+    names.answered(5 * SECOND, HOST, found('192.0.2.9'));
+    names.wantSoon(MINUTE, name);
+    names.wantSoon(MINUTE + 20 * SECOND, name);
+    names.expire(MINUTE + 20 * SECOND);
+    expect(asked).toHaveLength(4);
+  });
+
   it('whose question is lost is asked for again', () => {
     const { asked, names } = table();
     names.wantSoon(0, names.use(HOST, 'a'));

@@ -89,7 +89,7 @@ export function enterResolverSandbox(name: string, lifeline: number): ResolverSt
   steps.set('dump', forbidDumps().text);
   const usesUnixSockets = asksOverUnixSockets();
   const rules = resolverCalls({ pid: process.pid, lifeline, usesUnixSockets });
-  // It was started without one (program.ts).
+  // It was started without one (resolver/program.ts).
   steps.set('seccomp', filterCalls(rules, false).text);
   steps.set('unix_sockets', usesUnixSockets ? 'permitted: nscd or nsswitch.conf' : 'refused');
   return steps;

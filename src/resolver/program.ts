@@ -90,11 +90,12 @@ export async function runResolver(name: string, env: Environment): Promise<numbe
 
 /** The first half: files, for all threads of what it becomes. */
 function confineAndExecute(name: string, env: Environment, callFd: number): number {
-  const nodeModules = createRequire(import.meta.url).resolve('koffi');
+  const koffi = createRequire(import.meta.url).resolve('koffi');
   const program = process.argv[1] ?? '';
   const { text } = confineResolverFiles([
-    ...[dirname(program), packageRoot()],
-    nodeModules.slice(0, nodeModules.lastIndexOf('/node_modules/') + '/node_modules'.length),
+    ...[dirname(program), packageRoot(), dirname(koffi)],
+    // What koffi depends on may lie beside it.
+    ...(/^.*\/node_modules(?=\/)/.exec(koffi) ?? []),
   ]);
   // Node has them all closed on exec.
   for (const fd of [...STANDARD_FDS, callFd]) fcntl(fd, F_SETFD, 0);

@@ -94,7 +94,7 @@ async function threads(host: Host, pid: number, field: string): Promise<string[]
 
 async function stats(host: Host): Promise<Record<string, string>> {
   const text = await host.run('tswg', ['wg0', 'stats']);
-  const rows = [...text.matchAll(/^\t(sandbox.*?): (.*)$/gm)];
+  const rows = [...text.matchAll(/^\t(sandbox.*?|resolver): (.*)$/gm)];
   return Object.fromEntries(rows.map(([, name, value]) => [name, value]));
 }
 
@@ -249,10 +249,11 @@ describeInLab('code inside a daemon', ['wg'], () => {
             socket.on('data', () => console.log('answered')).write('get=1\\n\\n');`;
           const client = host.spawn('node', ['-e', program]);
           await waitFor(() => client.stdout.includes('answered'), 'a connection', 20_000);
+          await nameEndpoint(host);
           const first = await probe(host, subject, pid);
           await client.stop('SIGTERM');
-          // The starter's, the listening one, and that.
-          expect(namedOnes(first).length).toBeGreaterThanOrEqual(3);
+          // The starter's two, the resolver's two, the listening one, and that.
+          expect(namedOnes(first).length).toBeGreaterThanOrEqual(6);
           await host.run('tswg', ['wg0', 'upgrade'], { timeoutMs: 40_000 });
           const next = await currentPid(host);
           expect(next).not.toBe(pid);
@@ -363,6 +364,16 @@ describeInLab('code inside a daemon', ['wg'], () => {
       expect(await victims()).toBe(true);
     }));
 });
+
+/** Gives the daemon an endpoint that is a name, and so a resolver; no name server answers here. */
+async function nameEndpoint(host: Host): Promise<void> {
+  const peer = Buffer.from(createKeyPair().publicKey, 'base64').toString('hex');
+  const input = `set=1\npublic_key=${peer}\ntswg_way=gw.example.net:51820\n\n`;
+  await host.run('node', [compiledProgram('test/lab/uapirequest.ts'), SOCKET], { input });
+  await host.ip('link set wg0 up');
+  const isThere = async () => (await stats(host)).resolver === 'runs';
+  await waitFor(isThere, 'the resolver', 20_000);
+}
 
 /** What others have on this host; the function tells whether it is as it was. */
 async function placeVictims(host: Host): Promise<() => Promise<boolean>> {

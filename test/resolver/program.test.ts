@@ -159,6 +159,7 @@ describeInLab('the resolver of a confined daemon', ['pgrep'], () => {
       // What a service manager or a terminal sends to all is the daemon's to answer.
       for (const one of ['-TERM', '-INT', '-HUP', '-USR1']) await host.run('kill', [one, `${pid}`]);
       expect(await asker.ask(HOST)).toContain('192.0.2.1');
+      expect(await resolvers(host)).toEqual([pid]);
       if (isStopped) await host.run('kill', ['-STOP', `${pid}`]);
       asker.child.signal(signal);
       await host.waitForExit(pid);

@@ -24,7 +24,11 @@ export const OUR_END: readonly Case[] = [
   {
     id: 'noInterface/killed',
     code: 'noInterface',
-    inject: killDaemon,
+    inject: async (sites) => {
+      await killDaemon(sites);
+      const isThere = () => sites.a.host.exec('ip', ['link', 'show', IFNAME]);
+      await waitFor(async () => (await isThere()).status !== 0, `the end of ${IFNAME}`);
+    },
     talks: [],
   },
   {
@@ -86,9 +90,4 @@ async function killDaemon({ a }: Sites): Promise<undefined> {
   const pid = await daemonPid(a);
   await a.host.run('kill', ['-9', `${pid}`]);
   await a.host.waitForExit(pid);
-  // Its helper has something left to do.
-  await waitFor(
-    async () => (await a.host.sh('pgrep -x tswgd || pgrep -f dist/src/cli/tswgd')).status !== 0,
-    'the end of all that the daemon has started',
-  );
 }

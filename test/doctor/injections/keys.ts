@@ -2,7 +2,15 @@
 
 import { createKeyPair, createPresharedKey } from '../../lab/tunnel.ts';
 import type { Case } from '../case.ts';
-import { givePresharedKey, IFNAME, PORT, type Site, type Sites, tswg } from '../sites.ts';
+import {
+  givePresharedKey,
+  IFNAME,
+  PORT,
+  type Site,
+  type Sites,
+  tswg,
+  writeHostnameFile,
+} from '../sites.ts';
 
 /** The words that make `of` a peer, under whatever key. */
 function peerWords(of: Site, publicKey: string, isKnown = true): string {
@@ -88,10 +96,7 @@ export const KEYS: readonly Case[] = [
     code: 'peerIsOurself',
     inject: async ({ a, b }) => {
       await tswg(a, `-wgpeer ${b.keys.publicKey}`);
-      const line = `wgpeer ${a.keys.publicKey} wgaip ${b.inner[4]}/32\n`;
-      // /etc is full of links to the files of the machine that the tests run on.
-      await a.host.run('rm', ['-f', '/etc/hostname.wg0']);
-      await a.host.writeFile('/etc/hostname.wg0', line);
+      await writeHostnameFile(a, `wgpeer ${a.keys.publicKey} wgaip ${b.inner[4]}/32`);
     },
     talks: [],
     says: /hostname\.wg0/,

@@ -1,7 +1,7 @@
 /** Where the peer is said to be, and which way leads there. */
 
 import type { Case } from '../case.ts';
-import { PORT, type Site, type Sites, tswg } from '../sites.ts';
+import { PORT, type Site, type Sites, tswg, writeHostnameFile } from '../sites.ts';
 
 const NAME = 'vpn.example.net';
 
@@ -15,8 +15,10 @@ async function writeHosts({ host }: Site, lines: string): Promise<void> {
 /** A calls B by a name that meant `before` when it was configured, and means `after` now. */
 function nameChanges(before: string, after: string | null) {
   return async ({ a, b }: Sites): Promise<undefined> => {
+    const words = `wgpeer ${b.keys.publicKey} wgendpoint ${NAME} ${PORT}`;
     await writeHosts(a, `${before} ${NAME}`);
-    await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${NAME} ${PORT}`);
+    await writeHostnameFile(a, `${words} wgaip ${b.inner[4]}/32 wgaip ${b.inner[6]}/128`);
+    await tswg(a, words);
     await writeHosts(a, after === null ? '' : `${after} ${NAME}`);
   };
 }
@@ -35,7 +37,9 @@ export const ENDPOINTS: readonly Case[] = [
     id: 'wrongPort/heard',
     code: 'wrongPort',
     inject: async ({ a, b }) => {
-      await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${b.wan[4]} 9`);
+      const words = `wgpeer ${b.keys.publicKey} wgendpoint ${b.wan[4]} 9`;
+      await writeHostnameFile(a, `${words} wgaip ${b.inner[4]}/32 wgaip ${b.inner[6]}/128`);
+      await tswg(a, words);
     },
     talks: ['b'],
     talkMs: 5_000,

@@ -105,8 +105,7 @@ export function gatherTable(
     const addressBytes = body[0] === 2 ? 4 : 16;
     const address = route.destination ?? new Uint8Array(addressBytes);
     const prefix = formatPrefix({ address, length: route.prefixLength });
-    const isNear =
-      route.linkIndex === index || places.some((place) => overlap(place, prefix));
+    const isNear = route.linkIndex === index || places.some((place) => overlap(place, prefix));
     return isNear ? describeRoute(route, links, addressBytes) : null;
   });
   // Ours first: what is cut is others'.

@@ -148,11 +148,6 @@ export async function daemonPid(side: Site): Promise<number> {
   return Number(shown.wireguard.facts.pid);
 }
 
-/** Of its only peer. */
-export async function peerCounters(side: Site): Promise<Readonly<Record<string, number>>> {
-  return JSON.parse(await tswg(side, '--json')).wireguard.peers[0].counters;
-}
-
 /** Gives `at` a preshared key for `of`. */
 export async function givePresharedKey(at: Site, of: Site, key: string): Promise<void> {
   await at.host.writeFile(PRESHARED_KEY_FILE, `${key}\n`);

@@ -23,8 +23,12 @@ export function connectedNetworks(evidence: Evidence): readonly string[] {
   return own.filter((one) => !isHost(one));
 }
 
-/** Into the tunnel, beside those that come with its addresses or are of a link or a group. */
+/**
+ * Into the tunnel, beside those that come with its addresses or are of a link or a group. None where
+ * it cannot be told which come with an address.
+ */
 export function tunnelRoutes(evidence: Evidence): readonly Route[] {
+  if (!evidence.link.ok) return [];
   const networks = connectedNetworks(evidence);
   const isConnected = ({ prefix }: Route): boolean =>
     networks.some((one) => lengthOf(one) === lengthOf(prefix) && covers(one, prefix));

@@ -32,32 +32,44 @@ export const ALLOWED_IPS: readonly Cause[] = [
     code: 'allowedIpsLackAddress',
     weight: 'traffic',
     find: (evidence) => findLacks(evidence, true),
-    explains: ['noAllowedIps', 'nothingComesBack'],
+    explains: ['nothingComesBack'],
   },
   {
     code: 'allowedIpsLackNetwork',
     weight: 'traffic',
     find: (evidence) => [...findLacks(evidence, false), ...findUnownedRoutes(evidence)],
-    explains: ['noAllowedIps'],
   },
-  { code: 'noAllowedIps', weight: 'traffic', find: findNone },
+  {
+    code: 'noAllowedIps',
+    weight: 'traffic',
+    find: findNone,
+    explains: ['nothingComesBack'],
+  },
   { code: 'nothingComesBack', weight: 'traffic', find: findNothingBack, isLastResort: true },
 ];
 
 function findNone(evidence: Evidence): Finding[] {
-  return peersOf(evidence)
-    .filter(({ allowedIps }) => allowedIps.length === 0)
-    .map((peer) => {
-      const wished = wishedIps(evidence, peer);
-      const { name } = evidence.run;
-      return {
-        code: 'noAllowedIps',
-        peer: peer.publicKey,
-        sentence: `${nameOf(peer)} has no wgaip: nothing is sent to it, and nothing that it sends is taken`,
-        proof: [`the daemon lists no wgaip of it${saysFile(evidence, wished)}`],
-        commands: wished.length === 0 ? [] : [allowCommand(name, peer, wished)],
-      };
-    });
+  const bare = peersOf(evidence).filter(({ allowedIps }) => allowedIps.length === 0);
+  return bare.map((peer) => {
+    const { name } = evidence.run;
+    const wished = wishedIps(evidence, peer);
+    const refused = refusedSource(evidence, peer);
+    const seen = refused === null ? [] : [hostPrefix(refused.address)];
+    // Only one can be meant by what is routed here and is nobody's.
+    const routed = bare.length === 1 ? unownedRoutes(evidence) : [];
+    const prefixes = wished.length > 0 ? wished : [...new Set([...seen, ...routed])];
+    return {
+      code: 'noAllowedIps',
+      peer: peer.publicKey,
+      sentence: `${nameOf(peer)} has no wgaip: nothing is sent to it, and nothing that it sends is taken`,
+      proof: [
+        `the daemon lists no wgaip of it${saysFile(evidence, wished)}`,
+        ...(refused === null ? [] : [saysRefused(peer, refused)]),
+        ...routed.map((one) => `the route ${one} leads into ${name}, and is nobody's`),
+      ],
+      commands: prefixes.length === 0 ? [] : [allowCommand(name, peer, prefixes)],
+    };
+  });
 }
 
 function saysFile(evidence: Evidence, wished: readonly string[]): string {
@@ -137,6 +149,7 @@ function saysRefused(peer: OwnPeer, { address, packets }: Refused): string {
  * @param isInner whether the address is of the network that the tunnel itself has
  */
 function findLacks(evidence: Evidence, isInner: boolean): Finding[] {
+  if (!evidence.link.ok) return [];
   const peers = peersOf(evidence);
   const all = peers.flatMap(({ allowedIps }) => allowedIps);
   const networks = connectedNetworks(evidence);
@@ -145,7 +158,7 @@ function findLacks(evidence: Evidence, isInner: boolean): Finding[] {
   const found = new Map<string, Finding>();
   for (const peer of peers) {
     const refused = refusedSource(evidence, peer);
-    if (refused === null || !isMeant(refused.address)) continue;
+    if (refused === null || peer.allowedIps.length === 0 || !isMeant(refused.address)) continue;
     found.set(
       peer.publicKey,
       lackFinding(evidence, peer, refused.address, isInner, [saysRefused(peer, refused)]),
@@ -153,7 +166,8 @@ function findLacks(evidence: Evidence, isInner: boolean): Finding[] {
   }
   for (const { address, proof } of refusedDestinations(evidence)) {
     const owner = isMeant(address) ? ownerOf(evidence, address) : null;
-    if (owner === null || found.has(owner.publicKey)) continue;
+    const isOther = owner === null || owner.allowedIps.length === 0;
+    if (isOther || found.has(owner.publicKey)) continue;
     found.set(owner.publicKey, lackFinding(evidence, owner, address, isInner, [proof]));
   }
   return [...found.values()];
@@ -198,32 +212,39 @@ function lackFinding(
   };
 }
 
-/** A route into the tunnel for what no peer has: packets go in, and nothing comes back. */
+/** Routes into the tunnel for what no peer has any part of. */
+function unownedRoutes(evidence: Evidence): readonly string[] {
+  const all = peersOf(evidence).flatMap(({ allowedIps }) => allowedIps);
+  if (peersOf(evidence).length === 0) return [];
+  return tunnelRoutes(evidence)
+    .map(({ prefix }) => prefix)
+    .filter((prefix) => !all.some((one) => overlap(one, prefix)));
+}
+
+/** Packets go in there, and nothing comes back. */
 function findUnownedRoutes(evidence: Evidence): Finding[] {
   const peers = peersOf(evidence);
-  if (peers.length === 0) return [];
-  const all = peers.flatMap(({ allowedIps }) => allowedIps);
-  const unowned = tunnelRoutes(evidence).filter(
-    ({ prefix }) => !all.some((one) => overlap(one, prefix)),
-  );
-  return unowned.map(({ prefix }) => {
+  const [only] = peers;
+  // Of a peer without any it is told as that.
+  if (peers.some(({ allowedIps }) => allowedIps.length === 0)) return [];
+  const count = peers.reduce((sum, { allowedIps }) => sum + allowedIps.length, 0);
+  return unownedRoutes(evidence).map((prefix) => {
     const { name } = evidence.run;
-    const [only] = peers;
-    const isKnown = peers.length === 1;
     const seen = refusedDestinations(evidence).filter(({ address }) => covers(prefix, address));
-    return {
+    const finding = {
       code: 'allowedIpsLackNetwork',
-      peer: isKnown ? only.publicKey : null,
       sentence: `${prefix} is routed into ${name}, but is no peer's: what is sent there is dropped`,
       proof: [
         ...seen.map(({ proof }) => proof),
-        `the route ${prefix} leads over ${name}; of ${all.length} wgaip of ${peers.length} peers none is in it`,
+        `the route ${prefix} leads over ${name}; of ${count} wgaip of ${peers.length} peers none is in it`,
       ],
-      commands: isKnown ? [allowCommand(name, only, [...only.allowedIps, prefix])] : [],
-      ...(isKnown
-        ? {}
-        : { undecided: [`whose ${prefix} is: the peer that has it needs \`wgaip ${prefix}\``] }),
     };
+    if (peers.length === 1) {
+      const commands = [allowCommand(name, only, [...only.allowedIps, prefix])];
+      return { ...finding, peer: only.publicKey, commands };
+    }
+    const undecided = [`whose ${prefix} is: the peer that has it needs \`wgaip ${prefix}\``];
+    return { ...finding, peer: null, commands: [], undecided };
   });
 }
 
@@ -231,7 +252,7 @@ function findUnownedRoutes(evidence: Evidence): Finding[] {
 function findOtherLacks(evidence: Evidence): Finding[] {
   const other = known(evidence.other);
   const daemon = daemonOf(evidence);
-  if (other === null || daemon === null) return [];
+  if (other === null || daemon === null || !evidence.link.ok) return [];
   const peer = daemon.peers.find(({ publicKey }) => publicKey === other.publicKey);
   const us = other.peers.find(({ publicKey }) => publicKey === daemon.publicKey);
   if (peer === undefined || us === undefined) return [];
@@ -269,6 +290,7 @@ function saysDrops({ counters }: TunnelPeer): string[] {
 
 /** What is sent arrives, since keepalives say so; but nobody there answers. */
 function findNothingBack(evidence: Evidence): Finding[] {
+  if (!evidence.link.ok || !evidence.pings.ok) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const pings = (known(evidence.pings) ?? []).filter((ping) => ping.peer === peer.publicKey);
     if (pings.some(({ echoes }) => echoes.some(({ received }) => received > 0))) return [];

@@ -119,6 +119,7 @@ function mtuOf(evidence: Evidence): number {
 
 /** Nobody says that they are too large: they vanish. */
 function findBlackHole(evidence: Evidence): Finding[] {
+  if (!evidence.probes.ok) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const sizes = sizesOf(evidence, peer);
     if (sizes === null || narrowOf(evidence, peer) !== null) return [];

@@ -28,7 +28,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'packet/padding.ts': { values: ['packet', 'noise/messages.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
-    values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
+    values: [
+      ...['packet/address.ts', 'packet/hostname.ts', 'device/endpoint.ts', 'device/ways.ts'],
+      ...['crypto/bytes.ts', 'crypto/suite.ts'],
+    ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
@@ -49,7 +52,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   },
   udp: {
     values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['datapath/transport.ts'],
+    types: ['datapath/transport.ts', 'datapath/guard.ts'],
   },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },

@@ -16,7 +16,7 @@ import type { Lab } from '../lab/lab.ts';
 import { createKeyPair, type KeyPair } from '../lab/tunnel.ts';
 
 export const IFNAME = 'wg0';
-const PORT = 51820;
+export const PORT = 51820;
 const KEY_FILE = '/etc/wg/private.key';
 const PRESHARED_KEY_FILE = '/etc/wg/preshared.key';
 

@@ -162,7 +162,7 @@ export const PASSING: readonly Recorded[] = [
     'forwardingOff',
     'IPv4, seen coming out of the tunnel',
     gateway({ sysctls: OFF, inner: looked(passing(false)), kernel: counted('Ip.InAddrErrors', 4) }),
-    /4 packets from 10\.20\.0\.5 came out of the tunnel for 10\.0\.0\.5[^]*sysctl -w net\.ipv4\.ip_forward=1/,
+    /4 packets from 10\.20\.0\.5 came out of the tunnel for 10\.0\.0\.5[\s\S]*sysctl -w net\.ipv4\.ip_forward=1/,
   ),
   recorded(
     'forwardingOff',
@@ -215,7 +215,7 @@ export const PASSING: readonly Recorded[] = [
         sysctls: sysctls({ 'ipv4/conf/all/rp_filter': '1' }),
       },
     ),
-    /12 packets since the boot[^]*net\.ipv4\.conf\.eth0\.rp_filter=2/,
+    /12 packets since the boot[\s\S]*net\.ipv4\.conf\.eth0\.rp_filter=2/,
   ),
   recorded(
     'reversePathTunnel',
@@ -239,7 +239,7 @@ export const PASSING: readonly Recorded[] = [
         ]),
       },
     ),
-    /5 packets over the run[^]*net\.ipv4\.conf\.wg0\.rp_filter=2/,
+    /5 packets over the run[\s\S]*net\.ipv4\.conf\.wg0\.rp_filter=2/,
   ),
   recorded(
     'firewallForward',
@@ -248,7 +248,7 @@ export const PASSING: readonly Recorded[] = [
       inner: looked(passing(false)),
       firewall: filter([FORWARD], rule('iifname "wg0" counter drop', 'drop', 4)),
     }),
-    /rule 2 of chain forward of table inet filter[^]*dropped 4 packets, 34 since[^]*nft delete rule inet filter forward handle 7/,
+    /rule 2 of chain forward of table inet filter[\s\S]*dropped 4 packets, 34 since[\s\S]*nft delete rule inet filter forward handle 7/,
   ),
   recorded(
     'firewallForward',
@@ -276,7 +276,7 @@ export const PASSING: readonly Recorded[] = [
     'firewallForward',
     'a policy that counts',
     gateway({ inner: looked(passing(false)), firewall: filter([IPTABLES_FORWARD]) }),
-    /4 packets met this policy[^]*iptables -I FORWARD -i wg0 -j ACCEPT/,
+    /4 packets met this policy[\s\S]*iptables -I FORWARD -i wg0 -j ACCEPT/,
   ),
   recorded(
     'firewallForward',
@@ -285,7 +285,7 @@ export const PASSING: readonly Recorded[] = [
       inner: looked(passing(false)),
       firewall: filter([{ ...FORWARD, policy: 'drop' }]),
     }),
-    /how many it was cannot be seen[^]*tcpdump -ni any host 10\.0\.0\.5/,
+    /how many it was cannot be seen[\s\S]*tcpdump -ni any host 10\.0\.0\.5/,
   ),
   recorded(
     'masquerade',
@@ -294,7 +294,7 @@ export const PASSING: readonly Recorded[] = [
       conntrack: HIDDEN,
       firewall: filter([POSTROUTING], rule('counter masquerade', 'masquerade', 1, POSTROUTING)),
     }),
-    /sees 10\.99\.0\.1 in place of 10\.0\.0\.5[^]*nft insert rule inet nat postrouting oifname "wg0" accept/,
+    /sees 10\.99\.0\.1 in place of 10\.0\.0\.5[\s\S]*nft insert rule inet nat postrouting oifname "wg0" accept/,
   ),
   recorded(
     'masquerade',
@@ -324,15 +324,15 @@ export const PASSING: readonly Recorded[] = [
     'fragmentsDropped',
     '',
     healthy({ pings: LARGE_LOST, probes: NARROW, kernel: counted('Ip.FragCreates', 8) }),
-    /1472 bytes, as 198\.51\.100\.1 says[^]*8 fragments[^]*tswg wg0 mtu 1412/,
+    /1472 bytes, as 198\.51\.100\.1 says[\s\S]*8 fragments[\s\S]*tswg wg0 mtu 1412/,
   ),
   recorded(
     'mtuBlackHole',
     '',
     healthy({ pings: LARGE_LOST }),
-    /answers to packets of 1300 bytes, and to none of 1380[^]*tswg wg0 mtu 1300/,
+    /answers to packets of 1300 bytes, and to none of 1380[\s\S]*tswg wg0 mtu 1300/,
   ),
-  recorded('mtuTooLarge', '', healthy({ probes: NARROW }), /has 1480[^]*tswg wg0 mtu 1412/),
+  recorded('mtuTooLarge', '', healthy({ probes: NARROW }), /has 1480[\s\S]*tswg wg0 mtu 1412/),
   recorded(
     'tooBigFiltered',
     '',
@@ -356,7 +356,7 @@ export const PASSING: readonly Recorded[] = [
         rule('tcp flags syn / syn,rst counter tcp option maxseg size set 1460', 'none', 1),
       ),
     }),
-    /leaves 1380[^]*handle 7 tcp flags syn \/ syn,rst counter tcp option maxseg size set rt mtu/,
+    /leaves 1380[\s\S]*handle 7 tcp flags syn \/ syn,rst counter tcp option maxseg size set rt mtu/,
   ),
 
   well('a gateway between two LANs', gateway({})),

@@ -250,13 +250,13 @@ export const WAYS: readonly Recorded[] = [
         ],
       }),
     }),
-    /lack 10\.99\.0\.1[^]*dropped 58 packets[^]*# at the other end/,
+    /lack 10\.99\.0\.1[\s\S]*dropped 58 packets[\s\S]*# at the other end/,
   ),
   recorded(
     'nothingComesBack',
     '',
     healthyWith({}, UNANSWERED, { pings: SILENT_PING }),
-    /55 packets sent, 0 received, but 5 keepalives[^]*--other FILE/,
+    /55 packets sent, 0 received, but 5 keepalives[\s\S]*--other FILE/,
   ),
   recorded(
     'noRoute',
@@ -265,7 +265,7 @@ export const WAYS: readonly Recorded[] = [
       table: looked([INNER_ROUTE]),
       routes: looked([INNER_ANSWER, answer('10.20.0.0/24', '10.20.0.1', DEFAULT_ROUTE)]),
     }),
-    /via 198\.51\.100\.1 over eth0 of the main table[^]*ip route replace 10\.20\.0\.0\/24 dev wg0/,
+    /via 198\.51\.100\.1 over eth0 of the main table[\s\S]*ip route replace 10\.20\.0\.0\/24 dev wg0/,
   ),
   recorded(
     'noRoute',
@@ -304,7 +304,7 @@ export const WAYS: readonly Recorded[] = [
     'routeShadowed',
     'by another table',
     shadowed({ ...DEFAULT_ROUTE, table: 100 }),
-    /table 100[^]*ip route delete 0\.0\.0\.0\/0 via 198\.51\.100\.1 dev eth0 table 100/,
+    /table 100[\s\S]*ip route delete 0\.0\.0\.0\/0 via 198\.51\.100\.1 dev eth0 table 100/,
   ),
   recorded(
     'routeShadowed',
@@ -364,7 +364,7 @@ export const WAYS: readonly Recorded[] = [
       { allowedIps: ['10.99.0.1/32'], counters: { ...PEER.counters, drop_ownSource: 30 } },
       { table: looked([INNER_ROUTE]) },
     ),
-    /30 packets of it were dropped[^]*tswg wg0 inet 10\.99\.0\.2\/30/,
+    /30 packets of it were dropped[\s\S]*tswg wg0 inet 10\.99\.0\.2\/30/,
   ),
   recorded(
     'sameInnerAddress',

@@ -71,7 +71,7 @@ export const WORKING: readonly Recorded[] = [
     'timestampsRefused',
     '',
     healthyWith({}, { lastHandshakeMs: 0, troubles: [stale] }, NO_PINGS),
-    /3 initiations of it[^]*tswg wg0 -wgpeer \S+ && tswg wg0 wgpeer \S+ wgdescr 'berlin' wgendpoint 198\.51\.100\.20 51820 wgpka 25 wgaip 10\.99\.0\.2\/32 wgaip 10\.20\.0\.0\/24/,
+    /3 initiations of it[\s\S]*tswg wg0 -wgpeer \S+ && tswg wg0 wgpeer \S+ wgdescr 'berlin' wgendpoint 198\.51\.100\.20 51820 wgpka 25 wgaip 10\.99\.0\.2\/32 wgaip 10\.20\.0\.0\/24/,
   ),
   recorded(
     'clockSetBack',
@@ -83,7 +83,7 @@ export const WORKING: readonly Recorded[] = [
     'clockSetBack',
     'as the daemon noticed',
     healthyWith({}, SILENCE, { ...NO_PINGS, events: event('clockSetBack', { ms: 3_600_000 }) }),
-    /set back by 3600 seconds[^]*--other FILE/,
+    /set back by 3600 seconds[\s\S]*--other FILE/,
   ),
   recorded(
     'clockSetBack',
@@ -110,7 +110,7 @@ export const WORKING: readonly Recorded[] = [
       counters: { drop_turnedAway: 90_000 },
       gained: { drop_turnedAway: 40_000, drop_cookieRequired: 200 },
     }),
-    /4 % of strangers' calls pass[^]*40000 datagrams were turned away over the run, 90000 in all/,
+    /4 % of strangers' calls pass[\s\S]*40000 datagrams were turned away over the run, 90000 in all/,
   ),
   recorded(
     'gateShut',
@@ -147,7 +147,7 @@ export const WORKING: readonly Recorded[] = [
     'processorSaturated',
     '',
     healthyWith({ gained: { drop_receiveOverflow: 500 } }, {}, { load: busy({ daemon: 0.99 }) }),
-    /99 % of one of 2 processors[^]*dropped 500 packets/,
+    /99 % of one of 2 processors[\s\S]*dropped 500 packets/,
   ),
   recorded(
     'receiveOverflow',

@@ -1,0 +1,28 @@
+/** What injections break a tunnel with, or use it by. */
+
+import type { Host } from '../../lab/host.ts';
+import { IFNAME, type Site, tswg } from '../sites.ts';
+
+const OTHER_FILE = '/run/other.json';
+/** Longer than any case takes; it ends with the lab at the latest. */
+const PING_LIMIT_S = 180;
+
+/** Pings beside the case, from wherever in the lab. */
+export function keepPinging(host: Host, address: string, ...options: readonly string[]): void {
+  host.spawn('ping', ['-n', '-q', '-i', '0.3', '-w', `${PING_LIMIT_S}`, ...options, address]);
+}
+
+/** What the other end says of itself, as doctor on `side` is given it. */
+export async function otherEnd(other: Site, side: Site): Promise<readonly string[]> {
+  await side.host.writeFile(OTHER_FILE, await tswg(other, '--json'));
+  return ['--other', OTHER_FILE];
+}
+
+/** Restarts the daemon of a side with the clock so much ahead, or right again, and no state. */
+export async function restartDaemon(side: Site, words: string, aheadMs: number): Promise<void> {
+  await tswg(side, 'destroy');
+  const shift = `const now=Date.now;Date.now=()=>now()+${aheadMs}`;
+  const module = `data:text/javascript,${encodeURIComponent(shift)}`;
+  const env = aheadMs === 0 ? {} : { NODE_OPTIONS: `--import=${module}` };
+  await side.host.run('tswg', [IFNAME, ...`create ${words}`.split(' ')], { env });
+}

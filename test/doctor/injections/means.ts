@@ -18,11 +18,18 @@ export async function otherEnd(other: Site, side: Site): Promise<readonly string
   return ['--other', OTHER_FILE];
 }
 
-/** Restarts the daemon of a side with the clock so much ahead, or right again, and no state. */
-export async function restartDaemon(side: Site, words: string, aheadMs: number): Promise<void> {
+/** Makes the tunnel of a side again with a new daemon, which has no memory of the one before. */
+export async function restartDaemon(
+  side: Site,
+  words: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await tswg(side, 'destroy');
-  const shift = `const now=Date.now;Date.now=()=>now()+${aheadMs}`;
-  const module = `data:text/javascript,${encodeURIComponent(shift)}`;
-  const env = aheadMs === 0 ? {} : { NODE_OPTIONS: `--import=${module}` };
   await side.host.run('tswg', [IFNAME, ...`create ${words}`.split(' ')], { env });
+}
+
+/** The environment of a program whose wall clock is so much ahead. */
+export function clockAhead(ms: number): Readonly<Record<string, string>> {
+  const shift = `const now=Date.now;Date.now=()=>now()+${ms}`;
+  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(shift)}` };
 }

@@ -8,7 +8,7 @@ import { sleep } from '../../lab/command.ts';
 import { firstPing } from '../../lab/probes.ts';
 import type { Case } from '../case.ts';
 import { IFNAME, PORT, type Site, type Sites } from '../sites.ts';
-import { keepPinging, otherEnd, restartDaemon } from './means.ts';
+import { clockAhead, keepPinging, otherEnd, restartDaemon } from './means.ts';
 
 const YEAR_MS = 365 * 24 * 3_600_000;
 /** Two initiations without an answer, and the time between them. */
@@ -20,9 +20,9 @@ const FLOOD_S = 40;
 
 /** A handshake of the future, and then the present again without a memory of it. */
 async function setBack(sites: Sites, side: Site, other: Site): Promise<void> {
-  await restartDaemon(side, sites.words(side), YEAR_MS);
+  await restartDaemon(side, sites.words(side), clockAhead(YEAR_MS));
   await firstPing(side.host, other.inner[4]);
-  await restartDaemon(side, sites.words(side), 0);
+  await restartDaemon(side, sites.words(side));
 }
 
 /** Forged initiations from everywhere to A. */

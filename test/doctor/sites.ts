@@ -25,6 +25,8 @@ export interface Plan {
   readonly outer?: 4 | 6;
   /** The router hides site A behind its own address on B's side, and only A knows where B is. */
   readonly nat?: boolean;
+  /** Only A knows where B is. */
+  readonly isOneWay?: boolean;
   /** Machines in the LANs, which are allowed and routed. */
   readonly lans?: boolean;
   readonly presharedKey?: string;
@@ -100,7 +102,7 @@ export class Sites {
     const { plan } = this;
     const other = side === this.a ? this.b : this.a;
     const inner = [`inet ${side.inner[4]}/24`, `inet6 ${side.inner[6]}/64`];
-    const knowsEndpoint = side === this.a || !plan.nat;
+    const knowsEndpoint = side === this.a || !(plan.nat || plan.isOneWay);
     const peer = [
       `wgpeer ${other.keys.publicKey}`,
       ...(knowsEndpoint ? [`wgendpoint ${other.wan[plan.outer ?? 4]} ${PORT}`] : []),
@@ -130,6 +132,18 @@ export class Sites {
 /** `tswg wg0` with these words; rejects unless it succeeded. */
 export function tswg(side: Site, words: string): Promise<string> {
   return side.host.run('tswg', [IFNAME, ...words.split(' ')]);
+}
+
+/** Of the daemon, as its host sees it. */
+export async function daemonPid(side: Site): Promise<number> {
+  const shown = JSON.parse(await tswg(side, '--json'));
+  return Number(shown.wireguard.facts.pid);
+}
+
+/** Gives `at` a preshared key for `of`. */
+export async function givePresharedKey(at: Site, of: Site, key: string): Promise<void> {
+  await at.host.writeFile(PRESHARED_KEY_FILE, `${key}\n`);
+  await tswg(at, `wgpeer ${of.keys.publicKey} wgpskfile ${PRESHARED_KEY_FILE}`);
 }
 
 /** By hand, since the router's own address is what a mapping is bound to. */

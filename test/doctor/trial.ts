@@ -3,7 +3,7 @@
 import { type Child, sleep } from '../lab/command.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { Case } from './case.ts';
-import { IFNAME, Sites } from './sites.ts';
+import { IFNAME, Sites, tswg } from './sites.ts';
 import { type Answer, judge, readAnswer } from './verdict.ts';
 
 /** Longer than an initiation waits for its answer, three times. */
@@ -34,14 +34,30 @@ export async function tryCase(lab: Lab, one: Case, record: string | null): Promi
   const trains = talks.map((side) => ping(sites, side));
   if (talks.length > 0) await sleep(one.talkMs ?? TALK_MS);
   const { host } = sites[one.side ?? 'a'];
+  const other = one.asksOther ? ['--other', await describeOther(sites, one.side ?? 'a')] : [];
   const recording = record === null ? [] : ['--record', record];
   const asked = performance.now();
-  const said = await host.exec('tswg', [IFNAME, 'doctor', '--json', ...recording, ...words]);
+  const said = await host.exec('tswg', [
+    IFNAME,
+    'doctor',
+    '--json',
+    ...recording,
+    ...other,
+    ...words,
+  ]);
   const doctorSeconds = (performance.now() - asked) / MS_PER_S;
   const answer = readAnswer(said.stdout, said.stderr, said.status);
   const fault = judge(one, answer);
   await Promise.all(trains.map((train) => train.stop('SIGINT')));
   return { one, answer, fault, seconds: (performance.now() - begun) / MS_PER_S, doctorSeconds };
+}
+
+/** The file with what the other end says of itself, on the host of this one. */
+async function describeOther(sites: Sites, side: 'a' | 'b'): Promise<string> {
+  const file = '/run/other.json';
+  const text = await tswg(sites[side === 'a' ? 'b' : 'a'], '--json');
+  await sites[side].host.writeFile(file, text);
+  return file;
 }
 
 /** Pings that end by themselves, whatever becomes of us. */

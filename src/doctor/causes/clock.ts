@@ -10,9 +10,12 @@ const MS_PER_S = 1_000;
 /** A handshake's time is told in whole seconds, and a clock may be adjusted a little at any time. */
 const CLOCK_SLACK_MS = 2_000;
 
+/** Of a handshake that is refused without a word. */
+const CONSEQUENCES = ['answersLost', 'answersUnconfirmed', 'filteredBeyond', 'silence'];
+
 export const CLOCK: readonly Cause[] = [
-  { code: 'timestampsRefused', weight: 'handshake', find: findRefused, explains: 'lighter' },
-  { code: 'clockSetBack', weight: 'handshake', find: findSetBack },
+  { code: 'timestampsRefused', weight: 'handshake', find: findRefused, explains: CONSEQUENCES },
+  { code: 'clockSetBack', weight: 'handshake', find: findSetBack, explains: CONSEQUENCES },
 ];
 
 /** The peer's initiations are no newer than what we have seen of it. */

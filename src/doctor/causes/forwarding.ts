@@ -18,7 +18,7 @@ export const FORWARDING: readonly Cause[] = [
     code: 'reversePathEndpoint',
     weight: 'handshake',
     find: findEndpoint,
-    explains: 'lighter',
+    explains: ['answersLost', 'answersUnconfirmed', 'filteredBeyond', 'inboundFirewall', 'silence'],
   },
   { code: 'forwardingOff', weight: 'traffic', find: findOff, explains: ['firewallForward'] },
   { code: 'reversePathTunnel', weight: 'traffic', find: findTunnel },

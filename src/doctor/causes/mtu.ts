@@ -159,7 +159,9 @@ function rulesIn(evidence: Evidence): readonly FirewallRule[] {
   return known(evidence.firewall)?.rules ?? [];
 }
 
-const TOO_BIG = /\bfrag(?:mentation)?-needed\b|\bpacket-too-big\b|\bdestination-unreachable\b/;
+/** In nft's words, and in those of iptables-save, which knows them by number. */
+const TOO_BIG =
+  /\bfrag-needed\b|\bpacket-too-big\b|\bdestination-unreachable\b|--icmp-type 3(?:\/4)?(?= )|--icmpv6-type 2(?= )/;
 
 /** Without these a TCP that is not told its limit at the start hangs on its first full packet. */
 function findFiltered(evidence: Evidence): Finding[] {

@@ -119,8 +119,8 @@ export const PASSING: readonly Case[] = [
   between('firewallForward/policy', /policy of chain forward[\s\S]*cannot be seen/, ({ host }) =>
     host.nft(filterForward('drop')),
   ),
-  between('firewallForward/iptables', /iptables -I FORWARD -i wg0 -j ACCEPT/, async ({ host }) => {
-    await host.run('iptables-legacy', ['-P', 'FORWARD', 'DROP']);
+  between('firewallForward/iptables', /iptables -t filter -D FORWARD 1/, async ({ host }) => {
+    await host.run('iptables', ['-A', 'FORWARD', '-i', IFNAME, '-j', 'DROP']);
   }),
   {
     id: 'masquerade/all links',

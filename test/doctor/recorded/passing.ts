@@ -348,6 +348,17 @@ export const PASSING: readonly Recorded[] = [
     /nft delete rule inet filter output handle 7/,
   ),
   recorded(
+    'tooBigFiltered',
+    'by iptables',
+    healthy({
+      firewall: filter(
+        [IPTABLES_FORWARD],
+        rule('-A FORWARD -p icmp -m icmp --icmp-type 3/4 -j DROP', 'drop', 2, IPTABLES_FORWARD),
+      ),
+    }),
+    /iptables -t filter -D FORWARD 2$/m,
+  ),
+  recorded(
     'mssTooLarge',
     '',
     healthy({
@@ -390,6 +401,13 @@ export const PASSING: readonly Recorded[] = [
         rule('iifname "eth0" counter drop', 'drop', 9),
         rule('counter drop', 'drop', 3),
       ),
+    }),
+  ),
+  well(
+    'a host beyond us that does not answer, while the firewall drops others',
+    gateway({
+      inner: looked(passing(false)),
+      firewall: filter([FORWARD], rule('iifname "eth0" counter packets 9 bytes 99 drop', 'drop', 9)),
     }),
   ),
   well(

@@ -140,8 +140,6 @@ export const SIOCSIFMTU = 0x8922;
 // linux/if_packet.h, linux/if_ether.h
 export const PACKET_OUTGOING = 4;
 export const ETH_P_ALL = 3;
-export const ETH_P_IP = 0x0800;
-export const ETH_P_IPV6 = 0x86dd;
 
 // linux/errqueue.h
 export const SO_EE_ORIGIN_LOCAL = 1;

@@ -4,7 +4,6 @@
  */
 
 import { Netlink } from '../../netlink/netlink.ts';
-import { type Prefix, parsePrefix } from '../../packet/address.ts';
 import { VERSION } from '../../version.ts';
 import {
   cannotLook,
@@ -17,11 +16,11 @@ import {
   type OtherEnd,
   type Wishes,
 } from '../evidence.ts';
-import { describeClock, sampleClock } from './clock.ts';
+import { type ClockSample, describeClock, sampleClock } from './clock.ts';
 import { gatherConnections } from './conntrack.ts';
 import { readKernelCounters, readLinkCounters, withoutZeros } from './counters.ts';
 import { type DaemonSample, describeDaemon, isSample, sampleDaemon } from './daemon.ts';
-import { describeFirewall, sampleFirewall } from './firewall.ts';
+import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
 import { gatherLinks } from './links.ts';
 import { describeLoad, sampleLoad } from './load.ts';
 import { gainOf, look, lookWithin } from './looking.ts';
@@ -43,8 +42,8 @@ export interface GatherOptions {
   readonly isQuiet: boolean;
   /** The other end's state, already read; null when it was not given. */
   readonly other: Looked<OtherEnd> | null;
-  /** What the hostname file asks for; null when there is none. */
-  readonly readWishes: () => Promise<Wishes | null>;
+  /** What the hostname file asks for, already read; a value of null when there is none. */
+  readonly wishes: Looked<Wishes | null>;
   /** Where persistent daemons keep their states. */
   readonly stateDirectory: string;
 }
@@ -63,23 +62,57 @@ export async function gatherEvidence(options: GatherOptions): Promise<Evidence> 
   }
 }
 
+/** What is known before anything is sent. */
+interface Beginning {
+  readonly clock: ClockSample;
+  readonly startedAt: number;
+  readonly links: readonly Link[];
+  readonly link: Link | null;
+  readonly daemon: Looked<DaemonSample | Daemon>;
+  readonly firewall: Looked<FirewallSample>;
+  readonly processes: Evidence['processes'];
+  readonly plan: Plan;
+}
+
 async function gatherWith(netlink: Netlink, options: GatherOptions): Promise<Evidence> {
-  const { name, peer, other } = options;
-  const begun = sampleClock();
+  const beginning = await begin(netlink, options);
+  const traffic = new Traffic(beginning.plan, beginning.links, sampleOf(beginning.daemon));
+  try {
+    return await gatherDuring(netlink, options, beginning, traffic);
+  } finally {
+    traffic.close();
+  }
+}
+
+async function begin(netlink: Netlink, options: GatherOptions): Promise<Beginning> {
+  const { name, peer, isQuiet } = options;
+  const clock = sampleClock();
   const startedAt = performance.now();
   const links = gatherLinks(netlink);
   const link = links.find((one) => one.name === name) ?? null;
-  const wishes = await look(options.readWishes);
-  const [firstDaemon, firewallBefore] = await Promise.all([
-    look(() => sampleDaemon(name, link, options.stateDirectory)),
+  const [daemon, firewall] = await Promise.all([
+    look(() => ask(options, link)),
     lookWithin(FIREWALL_MS, 'listing the firewall', sampleFirewall),
   ]);
-  const sample = sampleOf(firstDaemon);
-  const plan = planOf({ options, links, link, sample, wishes: known(wishes) });
+  const plan = planOf({
+    ...{ name, peer, isQuiet, links, link },
+    other: known(options.other),
+    sample: sampleOf(daemon),
+    wishes: known(options.wishes),
+  });
   const processes = await look(() => gatherProcesses(name));
-  const before = countAll(links, plan, known(processes)?.[0]?.pid ?? null);
+  return { clock, startedAt, links, link, daemon, firewall, processes, plan };
+}
 
-  const traffic = new Traffic(plan, links, sample);
+async function gatherDuring(
+  netlink: Netlink,
+  options: GatherOptions,
+  beginning: Beginning,
+  traffic: Traffic,
+): Promise<Evidence> {
+  const { links, link, plan, processes } = beginning;
+  const pid = known(processes)?.find(({ program }) => program !== 'wg-quick')?.pid ?? null;
+  const before = countAll(links, plan, pid);
   const [names, conntrack] = await Promise.all([
     look(() => gatherNames(plan.names)),
     lookWithin(CONNTRACK_MS, 'listing connections', () =>
@@ -87,43 +120,60 @@ async function gatherWith(netlink: Netlink, options: GatherOptions): Promise<Evi
     ),
     traffic.run(async () => sampleOf(await look(() => ask(options, link)))),
   ]);
-
   const [lastDaemon, firewallAfter] = await Promise.all([
     look(() => ask(options, link)),
     lookWithin(FIREWALL_MS, 'listing the firewall', sampleFirewall),
   ]);
-  const after = countAll(links, plan, known(processes)?.[0]?.pid ?? null);
-  const ended = sampleClock();
+  const after = countAll(links, plan, pid);
+  const clock = sampleClock();
   const questions = [...plan.routes, ...plan.routesOfNames(known(names) ?? [])];
   const routes = await look(() => askRoutes(netlink, links, questions));
-  const heard = traffic.end(known(routes) ?? []);
   return {
-    run: {
-      name,
-      peer,
-      version: VERSION,
-      isRoot: process.geteuid?.() === 0,
-      startedMs: begun.wallMs,
-      tookMs: Math.round(performance.now() - startedAt),
-      namespace: targetOf('/proc/self/ns/net') ?? '',
-    },
+    run: runOf(options, beginning),
     link: looked(link),
-    daemon: daemonOf(firstDaemon, lastDaemon, ended.wallMs),
+    daemon: daemonOf(beginning.daemon, lastDaemon, clock.wallMs),
     events: cannotLook('this daemon keeps no events'),
     processes,
-    files: await look(() => {
-      // It is known by then; what could not be read is no file that could be taken for missing.
-      if (!wishes.ok) throw Object.assign(new Error(wishes.because), { code: 'EACCES' });
-      return { hostname: wishes.value, managers: gatherManagers(name, link?.index ?? null) };
-    }),
+    files: filesOf(options, beginning),
     links: looked(links),
     routes,
-    table: await look(() => gatherTable(netlink, links, name, prefixesOf(plan.allowedIps))),
+    table: await look(() => gatherTable(netlink, links, options.name, plan.allowedIps)),
     rules: await look(() => gatherRules(netlink)),
-    sockets: both(before.sockets, after.sockets, gainDrops),
-    sysctls: looked(gatherSysctls(links, name)),
-    firewall: both(firewallBefore, firewallAfter, describeFirewall),
+    sysctls: looked(gatherSysctls(links, options.name)),
+    firewall: both(beginning.firewall, firewallAfter, describeFirewall),
     conntrack,
+    ...countedOf(before, after),
+    clock: looked(describeClock(beginning.clock, clock)),
+    names,
+    ...traffic.end(known(routes) ?? []),
+    other: options.other,
+  };
+}
+
+function runOf({ name, peer }: GatherOptions, { clock, startedAt }: Beginning): Evidence['run'] {
+  return {
+    name,
+    peer,
+    version: VERSION,
+    isRoot: process.geteuid?.() === 0,
+    startedMs: clock.wallMs,
+    tookMs: Math.round(performance.now() - startedAt),
+    namespace: targetOf('/proc/self/ns/net') ?? '',
+  };
+}
+
+function filesOf({ name, wishes }: GatherOptions, { link }: Beginning): Evidence['files'] {
+  // A file that could not be read is not to be taken for one that is missing.
+  if (!wishes.ok) return wishes;
+  return looked({ hostname: wishes.value, managers: gatherManagers(name, link?.index ?? null) });
+}
+
+function countedOf(
+  before: Counted,
+  after: Counted,
+): Pick<Evidence, 'sockets' | 'kernel' | 'linkCounters' | 'load'> {
+  return {
+    sockets: both(before.sockets, after.sockets, gainDrops),
     kernel: both(before.kernel, after.kernel, (first, last) => ({
       counters: withoutZeros(last),
       gained: gainOf(first, last),
@@ -136,10 +186,6 @@ async function gatherWith(netlink: Netlink, options: GatherOptions): Promise<Evi
       })),
     ),
     load: both(before.load, after.load, describeLoad),
-    clock: looked(describeClock(begun, ended)),
-    names,
-    ...heard,
-    other,
   };
 }
 
@@ -162,9 +208,7 @@ function daemonOf(
   return looked(describeDaemon(sampleOf(first) ?? last.value, last.value, nowMs));
 }
 
-function prefixesOf(texts: readonly string[]): Prefix[] {
-  return texts.map(parsePrefix).filter((prefix) => prefix !== null);
-}
+type Counted = ReturnType<typeof countAll>;
 
 /** Everything that is counted, at one moment. */
 function countAll(links: readonly Link[], plan: Plan, pid: number | null) {

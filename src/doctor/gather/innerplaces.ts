@@ -8,7 +8,7 @@ import {
   parsePrefix,
 } from '../../packet/address.ts';
 import type { Link, OtherEnd, Ping } from '../evidence.ts';
-import { isWithin } from '../prefixes.ts';
+import { covers } from '../prefix.ts';
 
 export interface InnerPlace {
   readonly destination: string;
@@ -23,7 +23,7 @@ interface PeerOf {
 /** At most one of each family: the best known one that the peer is allowed. */
 export function innerPlaces(peer: PeerOf, link: Link, other: OtherEnd | null): InnerPlace[] {
   const isAllowed = (address: string): boolean =>
-    peer.allowedIps.some((prefix) => isWithin(address, prefix));
+    peer.allowedIps.some((prefix) => covers(prefix, address));
   const own = new Set(link.addresses.map(({ address }) => address));
   const candidates: InnerPlace[] = [
     ...(other?.publicKey === peer.publicKey ? other.addresses : []).map((text) => ({
@@ -84,7 +84,7 @@ export function sampleOf(text: string, own: ReadonlySet<string>): string | null 
     const candidate = start.slice();
     candidate[candidate.length - 1] |= host;
     const found = formatAddress(candidate);
-    if (!own.has(found) && isWithin(found, text)) return found;
+    if (!own.has(found) && covers(text, found)) return found;
   }
   return formatAddress(start);
 }

@@ -5,9 +5,8 @@
 
 import { formatKey } from '../../keytext.ts';
 import { formatAddress, formatPrefix, parseAddress } from '../../packet/address.ts';
-import { known, type Link, type NameAnswer, type Wishes } from '../evidence.ts';
+import type { Link, NameAnswer, OtherEnd, Wishes } from '../evidence.ts';
 import type { DaemonSample } from './daemon.ts';
-import type { GatherOptions } from './gather.ts';
 import { innerPlaces, sampleOf } from './innerplaces.ts';
 import type { NameQuestion } from './names.ts';
 import type { PingTarget } from './pings.ts';
@@ -20,7 +19,6 @@ const ALLOWED_IPS_MAX = 512;
 const SMALL_PING = { 4: 84, 6: 104 } as const;
 /** IP and UDP headers, and WireGuard's own 32 bytes. */
 const OVERHEAD = { 4: 60, 6: 80 } as const;
-const DEFAULT_FACE = { port: 0, mark: 0 };
 
 export interface Plan {
   readonly name: string;
@@ -46,36 +44,41 @@ interface Asked {
   readonly isWrong: boolean;
 }
 
-interface Known {
-  readonly options: GatherOptions;
+/** What is known before anything is asked of the network. */
+export interface Known {
+  readonly name: string;
+  /** Only this one; null for all. */
+  readonly peer: string | null;
+  readonly isQuiet: boolean;
+  readonly other: OtherEnd | null;
   readonly links: readonly Link[];
   readonly link: Link | null;
   readonly sample: DaemonSample | null;
   readonly wishes: Wishes | null;
 }
 
-export function planOf({ options, links, link, sample, wishes }: Known): Plan {
+export function planOf(facts: Known): Plan {
+  const { name, isQuiet, other, links, link, sample, wishes } = facts;
   const { port, mark } = faceOf(sample, wishes);
   const peers = peersOf(sample, wishes).filter(
-    ({ publicKey }) => options.peer === null || publicKey === options.peer,
+    ({ publicKey }) => facts.peer === null || publicKey === facts.peer,
   );
   const chosen = [...peers]
     .sort((a, b) => Number(b.isWrong) - Number(a.isWrong))
     .slice(0, PEERS_MAX);
   const own = new Set(links.flatMap(({ addresses }) => addresses.map(({ address }) => address)));
-  const other = known(options.other);
   const isUp = link?.isUp === true && sample !== null;
   return {
-    name: options.name,
+    name,
     link,
     port,
-    isQuiet: options.isQuiet,
+    isQuiet,
     publicKey: sample?.publicKey ?? null,
     allowedIps: peers.flatMap(({ allowedIps }) => allowedIps),
     endpointAddresses: peers.flatMap(({ endpoint }) =>
       endpoint === null ? [] : [endpoint.address],
     ),
-    names: namesOf(wishes, options.peer),
+    names: namesOf(wishes, facts.peer),
     routes: [
       ...peers.flatMap((peer) => endpointRoutes(peer, port, mark)),
       ...peers.flatMap((peer) => allowedRoutes(peer, own)).slice(0, ALLOWED_IPS_MAX),
@@ -103,8 +106,7 @@ function faceOf(
   wishes: Wishes | null,
 ): { port: number; mark: number } {
   if (sample !== null) return { port: sample.state.listenPort, mark: sample.state.fwmark };
-  if (wishes === null) return DEFAULT_FACE;
-  return { port: wishes.listenPort ?? 0, mark: wishes.fwmark ?? 0 };
+  return { port: wishes?.listenPort ?? 0, mark: wishes?.fwmark ?? 0 };
 }
 
 function peersOf(sample: DaemonSample | null, wishes: Wishes | null): Asked[] {

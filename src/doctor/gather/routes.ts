@@ -2,10 +2,10 @@
 
 import type { Route as KernelRoute, Netlink } from '../../netlink/netlink.ts';
 import { parseRoute } from '../../netlink/netlinkmessage.ts';
-import { formatAddress, formatPrefix, type Prefix, parseAddress } from '../../packet/address.ts';
+import { formatAddress, formatPrefix, parseAddress } from '../../packet/address.ts';
 import { errnoName } from '../../sys/libc.ts';
 import type { Link, Route, RouteAnswer, RouteType, Rule, Way } from '../evidence.ts';
-import { covers } from '../prefixes.ts';
+import { overlap } from '../prefix.ts';
 
 const ROUTES_MAX = 1_000;
 const RT_TABLE_LOCAL = 255;
@@ -88,7 +88,7 @@ export function gatherTable(
   netlink: Netlink,
   links: readonly Link[],
   name: string,
-  allowedIps: readonly Prefix[],
+  allowedIps: readonly string[],
 ): Route[] {
   const index = links.find((link) => link.name === name)?.index ?? -1;
   const found = netlink.routes((body) => {
@@ -97,10 +97,9 @@ export function gatherTable(
     // AF_INET is 2.
     const addressBytes = body[0] === 2 ? 4 : 16;
     const address = route.destination ?? new Uint8Array(addressBytes);
-    const prefix = { address, length: route.prefixLength };
+    const prefix = formatPrefix({ address, length: route.prefixLength });
     const isNear =
-      route.linkIndex === index ||
-      allowedIps.some((allowed) => covers(allowed, prefix) || covers(prefix, allowed));
+      route.linkIndex === index || allowedIps.some((allowed) => overlap(allowed, prefix));
     return isNear ? describeRoute(route, links, addressBytes) : null;
   });
   // Ours first: what is cut is others'.

@@ -7,38 +7,18 @@
 import { CookieChecker } from '../../noise/cookie.ts';
 import { COOKIE_REPLY, classify, INITIATION, RESPONSE } from '../../noise/messages.ts';
 import { formatAddress } from '../../packet/address.ts';
-import {
-  bindSocket,
-  close,
-  errno,
-  putAddress,
-  Scratch,
-  SystemError,
-  setsockopt,
-  socket,
-} from '../../sys/libc.ts';
-import {
-  AF_PACKET,
-  ETH_P_ALL,
-  PACKET_OUTGOING,
-  SO_ATTACH_FILTER,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-  SOCK_NONBLOCK,
-  SOL_SOCKET,
-} from '../../sys/linux.ts';
+import { close } from '../../sys/libc.ts';
+import { PACKET_OUTGOING } from '../../sys/linux.ts';
 import { watch } from '../../sys/poller.ts';
 import type { WireFlow } from '../evidence.ts';
 import { rethrow } from './icmplistener.ts';
 import { receiveFrom } from './ipsocket.ts';
+import { LINK_ADDRESS_BYTES, openPacketSocket } from './packetsocket.ts';
 import { handshakeFilter } from './tapfilter.ts';
 
-const WHAT = 'listen on the links';
 const FLOWS_MAX = 256;
 const READ_MAX = 64;
 const UDP_HEADER_BYTES = 8;
-/** struct sockaddr_ll: the link's index at 4, the packet's type at 10. */
-const LINK_ADDRESS_BYTES = 20;
 
 const MESSAGES: Readonly<Record<number, WireFlow['message']>> = {
   [INITIATION]: 'initiation',
@@ -67,7 +47,7 @@ export function tapHandshakes(
   publicKey: Uint8Array | null,
   nameOf: (index: number) => string,
 ): Tap {
-  const fd = open(port);
+  const fd = openPacketSocket(handshakeFilter(port), 0);
   const checker = new CookieChecker(() => {});
   checker.setPublicKey(publicKey);
   const flows = new Map<string, { flow: WireFlow; packets: number }>();
@@ -106,29 +86,6 @@ function count(flows: Map<string, { flow: WireFlow; packets: number }>, flow: Wi
   const known = flows.get(key);
   if (known !== undefined) known.packets++;
   else if (flows.size < FLOWS_MAX) flows.set(key, { flow, packets: 1 });
-}
-
-function open(port: number): number {
-  const fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) throw new SystemError(WHAT, 'socket', errno());
-  const program = handshakeFilter(port);
-  const code = new Scratch(program.length);
-  code.bytes.set(program);
-  // struct sock_fprog: the number of instructions, and at 8 where they are.
-  const filter = new Scratch(16);
-  filter.view.setUint16(0, program.length / 8, true);
-  putAddress(filter.words, 2, code.address);
-  // Without a protocol until it is bound: nothing comes before the filter is there.
-  const link = new Scratch(LINK_ADDRESS_BYTES);
-  link.view.setUint16(0, AF_PACKET, true);
-  link.view.setUint16(2, ETH_P_ALL, false);
-  const isOpen =
-    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter.address, 16) === 0 &&
-    bindSocket(fd, link.address, LINK_ADDRESS_BYTES) === 0;
-  if (isOpen) return fd;
-  const error = errno();
-  close(fd);
-  throw new SystemError(WHAT, 'bind', error);
 }
 
 /** @param packet from its IP header on; null when it is no handshake message of WireGuard */

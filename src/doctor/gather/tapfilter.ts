@@ -1,6 +1,6 @@
 /**
- * The classic BPF program that lets handshake messages of one UDP port through to the tap: of packets
- * that begin with their IP header. Pure; bpf(4) of the BSDs has the instructions.
+ * The classic BPF programs of the taps, for packets that begin with their IP header: which ones are
+ * seen, and how much of them. Pure; bpf(4) of the BSDs has the instructions.
  */
 
 const LOAD_BYTE = 0x30;
@@ -27,7 +27,7 @@ type Line =
   | { readonly code: number; readonly k: number; readonly yes?: Target; readonly no?: Target }
   | { readonly label: Target };
 
-/** Instructions of 8 bytes each (struct sock_filter). */
+/** Handshake messages of one UDP port. Instructions of 8 bytes each (struct sock_filter). */
 export function handshakeFilter(port: number): Uint8Array {
   return assemble([
     { code: LOAD_BYTE, k: 0 },
@@ -59,6 +59,11 @@ export function handshakeFilter(port: number): Uint8Array {
     { label: 'reject' },
     { code: RETURN, k: 0 },
   ]);
+}
+
+/** All packets, but only as far as both IP headers reach. */
+export function headersOnly(): Uint8Array {
+  return assemble([{ code: RETURN, k: 40 }]);
 }
 
 function assemble(lines: readonly Line[]): Uint8Array {

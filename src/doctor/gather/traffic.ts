@@ -14,6 +14,7 @@ import {
 } from '../evidence.ts';
 import type { DaemonSample } from './daemon.ts';
 import { type IcmpListener, listenToIcmp } from './icmplistener.ts';
+import { InnerTap } from './innertap.ts';
 import { sleep, waitUntil } from './looking.ts';
 import { OpenPing } from './pings.ts';
 import type { Plan } from './plan.ts';
@@ -32,7 +33,7 @@ const LADDER = [1_000, 1_200, 1_280, 1_320, 1_340, 1_360, 1_380, 1_392, 1_400, 1
 
 const QUIET = 'left out, as --quiet asks';
 
-type Heard = Pick<Evidence, 'icmp' | 'probes' | 'wire' | 'pings'>;
+type Heard = Pick<Evidence, 'icmp' | 'probes' | 'wire' | 'inner' | 'pings'>;
 
 /** Kept, or why it could not be opened. */
 function opening<T>(open: () => T): Looked<T> {
@@ -50,8 +51,10 @@ export class Traffic {
   readonly #first: DaemonSample | null;
   readonly #icmp: Looked<IcmpListener>;
   readonly #tap: Looked<Tap>;
+  readonly #inner: Looked<InnerTap>;
   readonly #probes: Looked<readonly OpenProbe[]>;
   readonly #pings: Looked<readonly OpenPing[]>;
+  #isClosed = false;
 
   /** Listens from here on. @param first what the daemon said; null when none answers */
   constructor(plan: Plan, links: readonly Link[], first: DaemonSample | null) {
@@ -74,6 +77,11 @@ export class Traffic {
               (index) => links.find((link) => link.index === index)?.name ?? `${index}`,
             ),
           );
+    const { link } = plan;
+    this.#inner =
+      link === null
+        ? cannotLook('there is no such interface')
+        : opening(() => new InnerTap(link.index));
     this.#probes = plan.isQuiet ? cannotLook(QUIET) : opening(() => openAll(plan.probes, toProbe));
     for (const probe of this.#probes.ok ? this.#probes.value : []) ports.add(probe.port);
     const { name } = plan;
@@ -143,6 +151,7 @@ export class Traffic {
     const heard: Heard = {
       icmp: mapLooked(this.#icmp, (listener) => listener.errors()),
       wire: mapLooked(this.#tap, (tap) => tap.flows()),
+      inner: mapLooked(this.#inner, (tap) => tap.flows()),
       probes: mapLooked(this.#probes, (probes) => probes.map((probe) => probe.take())),
       pings: mapLooked(this.#pings, (pings) =>
         pings.map((ping, at) => ping.take(sourceOf(this.#plan.pings[at].destination))),
@@ -153,6 +162,9 @@ export class Traffic {
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#inner.ok) this.#inner.value.close();
     if (this.#icmp.ok) this.#icmp.value.close();
     if (this.#tap.ok) this.#tap.value.close();
     for (const one of this.#probes.ok ? this.#probes.value : []) one.close();

@@ -7,9 +7,10 @@ const OTHER_FILE = '/run/other.json';
 /** Longer than any case takes; it ends with the lab at the latest. */
 const PING_LIMIT_S = 180;
 
-/** Pings beside the case, from wherever in the lab. */
+/** Pings beside the case, from wherever in the lab. With a -w of its own it would end at an error. */
 export function keepPinging(host: Host, address: string, ...options: readonly string[]): void {
-  host.spawn('ping', ['-n', '-q', '-i', '0.3', '-w', `${PING_LIMIT_S}`, ...options, address]);
+  const words = ['-n', '-q', '-i', '0.3', ...options, address];
+  host.spawn('timeout', [`${PING_LIMIT_S}`, 'ping', ...words]);
 }
 
 /** What the other end says of itself, as doctor on `side` is given it. */

@@ -29,9 +29,10 @@ export function connectedNetworks(evidence: Evidence): readonly string[] {
  */
 export function tunnelRoutes(evidence: Evidence): readonly Route[] {
   if (!evidence.link.ok) return [];
-  const networks = connectedNetworks(evidence);
+  // Of IPv6 a single host has a route of its own, too.
+  const own = addressesOf(evidence).map(({ address, length }) => `${address}/${length}`);
   const isConnected = ({ prefix }: Route): boolean =>
-    networks.some((one) => lengthOf(one) === lengthOf(prefix) && covers(one, prefix));
+    own.some((one) => lengthOf(one) === lengthOf(prefix) && covers(one, prefix));
   return routesInto(evidence).filter((route) => !isConnected(route));
 }
 

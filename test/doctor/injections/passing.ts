@@ -1,5 +1,6 @@
 /** What forwards, filters, translates and cuts packets on their way between the LANs. */
 
+import { firstPing } from '../../lab/probes.ts';
 import type { Case } from '../case.ts';
 import { IFNAME, PORT, type Site, tswg } from '../sites.ts';
 import { keepPinging, otherEnd } from './means.ts';
@@ -104,6 +105,7 @@ export const PASSING: readonly Case[] = [
       await tswg(a, `wgpeer ${b.keys.publicKey} wgaip 0.0.0.0/0 wgaip fd00:99::2/128`);
       await a.host.sysctl(`net.ipv4.conf.${IFNAME}.rp_filter`, 1);
       await b.host.ip('address add 192.0.2.77/32 dev lo');
+      await firstPing(a.host, b.inner[4]);
       keepPinging(b.host, '10.99.0.1', '-I', '192.0.2.77');
       return undefined;
     },

@@ -456,6 +456,28 @@ export const WAYS: readonly Recorded[] = [
     }),
   ),
   well('router solicitations', healthyWith({ troubles: [refused('noPeer', 'ff02::2')], counters: { drop_noPeer: 5 } })),
+  well(
+    'a single address of IPv6, which has a route of its own',
+    healthyWith(
+      {},
+      { allowedIps: [...PEER.allowedIps, 'fd00:99::2/128'] },
+      {
+        link: looked({
+          ...INNER,
+          addresses: [
+            ...INNER.addresses,
+            { address: 'fd00:99::1', length: 128, destination: null, isLinkLocal: false },
+          ],
+        }),
+        table: looked([
+          INNER_ROUTE,
+          LAN_ROUTE,
+          { ...INNER_ROUTE, family: 6, prefix: 'fd00:99::1/128', source: null },
+          { ...INNER_ROUTE, family: 6, prefix: 'fd00:99::2/128', source: null },
+        ]),
+      },
+    ),
+  ),
   well('the other end agrees', healthy({ other: looked(OTHER) })),
   well(
     'the other end has no IPv6 for us, and we none for it',

@@ -43,6 +43,17 @@ const SECTIONS: Readonly<Record<Section, string>> = {
   other: "the other end's state",
 };
 
+/** In a line that fits a terminal. */
+const TOLD_WHEN_HEALTHY: readonly (readonly [Section, string])[] = [
+  ['routes', 'routes'],
+  ['firewall', 'firewall'],
+  ['probes', 'paths'],
+  ['pings', 'pings'],
+  ['names', 'names'],
+  ['load', 'load'],
+  ['clock', 'clock'],
+];
+
 const MS_PER_S = 1_000;
 const INDENT = '  ';
 
@@ -93,12 +104,11 @@ function hang(
 
 function healthyLine(evidence: Evidence): string {
   const { run, daemon } = evidence;
-  const seen = sections().filter((section) => isSeen(evidence[section]));
   const peers = daemon.ok && daemon.value.kind === 'answers' ? daemon.value.peers.length : 0;
   const about = run.peer === null ? `${peers} ${peers === 1 ? 'peer' : 'peers'}` : 'one peer';
-  const names = seen.map((section) => SECTIONS[section]).join(', ');
-  const seconds = (run.tookMs / MS_PER_S).toFixed(1);
-  return `${run.name}: nothing is wrong: looked at ${about}, ${names} for ${seconds} s`;
+  const seen = TOLD_WHEN_HEALTHY.filter(([section]) => isSeen(evidence[section]));
+  const names = [about, ...seen.map(([, name]) => name)].join(', ');
+  return `${run.name}: nothing is wrong (${names}; ${(run.tookMs / MS_PER_S).toFixed(1)} s)`;
 }
 
 function sections(): Section[] {

@@ -18,6 +18,7 @@ import {
   parseNamespaceNumber,
   parseRoute,
   parseRule,
+  parseStatistics,
   type Recording,
   type Route,
   RTM_DELADDR,
@@ -75,6 +76,8 @@ const {
 
 const NO_ROUTE = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV];
 
+type LinkStatistics = NonNullable<ReturnType<typeof parseStatistics>>;
+
 export class Netlink {
   readonly #channel: NetlinkChannel;
 
@@ -90,6 +93,11 @@ export class Netlink {
   /** All links, in the kernel's order. */
   links(): Link[] {
     return this.#channel.list('list interfaces', writeGetLinks(), RTM_NEWLINK, parseLink);
+  }
+
+  /** What the kernel counts of each of them. @throws {SystemError} */
+  linkStatistics(): LinkStatistics[] {
+    return this.#channel.list('list interfaces', writeGetLinks(), RTM_NEWLINK, parseStatistics);
   }
 
   /**

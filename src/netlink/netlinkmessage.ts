@@ -34,6 +34,7 @@ export const RULE_BYTES = 12;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
+const IFLA_STATS64 = 23;
 export const IFLA_IFALIAS = 20;
 export const IFLA_AF_SPEC = 26;
 export const IFLA_TARGET_NETNSID = 46;
@@ -228,6 +229,28 @@ export function parseLink(body: Uint8Array): Link | null {
     kind,
     isPersistent: kind === 'tun' && data.get(IFLA_TUN_PERSIST)?.[0] === 1,
   };
+}
+
+// struct rtnl_link_stats64, in its order.
+const STATISTICS: readonly string[] = [
+  ...['rx_packets', 'tx_packets', 'rx_bytes', 'tx_bytes', 'rx_errors', 'tx_errors', 'rx_dropped'],
+  ...['tx_dropped', 'multicast', 'collisions', 'rx_length_errors', 'rx_over_errors'],
+  ...['rx_crc_errors', 'rx_frame_errors', 'rx_fifo_errors', 'rx_missed_errors'],
+  ...['tx_aborted_errors', 'tx_carrier_errors', 'tx_fifo_errors', 'tx_heartbeat_errors'],
+  ...['tx_window_errors', 'rx_compressed', 'tx_compressed', 'rx_nohandler'],
+];
+
+/** What the kernel counts of a link, of RTM_NEWLINK, by the names that sysfs has for it. */
+export function parseStatistics(
+  body: Uint8Array,
+): { readonly name: string; readonly counters: Readonly<Record<string, number>> } | null {
+  const link = parseLink(body);
+  if (link === null) return null;
+  const value = attributesOf(body, LINK_BYTES).get(IFLA_STATS64) ?? NOTHING;
+  const view = viewOf(value);
+  const known = STATISTICS.filter((_, at) => 8 * (at + 1) <= value.length);
+  const counters = known.map((name, at) => [name, Number(view.getBigUint64(8 * at, true))]);
+  return { name: link.name, counters: Object.fromEntries(counters) };
 }
 
 /** What a network namespace is called here, of RTM_NEWNSID; null when it has no number yet. */

@@ -1,6 +1,6 @@
-/** Evidence: what the kernel counts of IP, UDP and TCP, and of each link. The parsers are total. */
+/** Evidence: what the kernel counts of IP, UDP and TCP. The parsers are total. */
 
-import { namesIn, readText, textOf } from './procfile.ts';
+import { readText, textOf } from './procfile.ts';
 
 type Counters = Record<string, number>;
 
@@ -41,13 +41,4 @@ export function parseNamedLines(text: string): Counters {
 
 export function withoutZeros(counters: Readonly<Counters>): Counters {
   return Object.fromEntries(Object.entries(counters).filter(([, count]) => count !== 0));
-}
-
-/** Of one link; null when there is none of that name. */
-export function readLinkCounters(link: string): Counters | null {
-  const folder = `/sys/class/net/${link}/statistics`;
-  const names = namesIn(folder);
-  if (names.length === 0) return null;
-  const values = names.map((name) => [name, Number(textOf(`${folder}/${name}`) ?? 0)] as const);
-  return Object.fromEntries(values.filter(([, value]) => Number.isFinite(value)));
 }

@@ -18,7 +18,7 @@ import {
 } from '../evidence.ts';
 import { type ClockSample, describeClock, sampleClock } from './clock.ts';
 import { gatherConnections } from './conntrack.ts';
-import { readKernelCounters, readLinkCounters, withoutZeros } from './counters.ts';
+import { readKernelCounters, withoutZeros } from './counters.ts';
 import { type DaemonSample, describeDaemon, isSample, sampleDaemon } from './daemon.ts';
 import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
 import { gatherLinks } from './links.ts';
@@ -112,7 +112,7 @@ async function gatherDuring(
 ): Promise<Evidence> {
   const { links, link, plan, processes } = beginning;
   const pid = known(processes)?.find(({ program }) => program !== 'wg-quick')?.pid ?? null;
-  const before = countAll(links, plan, pid);
+  const before = countAll(netlink, plan, pid);
   const [names, conntrack] = await Promise.all([
     look(() => gatherNames(plan.names)),
     lookWithin(CONNTRACK_MS, 'listing connections', () =>
@@ -124,7 +124,7 @@ async function gatherDuring(
     look(() => ask(options, link)),
     lookWithin(FIREWALL_MS, 'listing the firewall', sampleFirewall),
   ]);
-  const after = countAll(links, plan, pid);
+  const after = countAll(netlink, plan, pid);
   const clock = sampleClock();
   const questions = [...plan.routes, ...plan.routesOfNames(known(names) ?? [])];
   const routes = await look(() => askRoutes(netlink, links, questions));
@@ -179,10 +179,10 @@ function countedOf(
       gained: gainOf(first, last),
     })),
     linkCounters: both(before.links, after.links, (first, last) =>
-      last.map(([one, counters]) => ({
-        link: one,
+      last.map(({ name, counters }) => ({
+        link: name,
         counters: withoutZeros(counters),
-        gained: gainOf(first.find(([same]) => same === one)?.[1] ?? {}, counters),
+        gained: gainOf(first.find((same) => same.name === name)?.counters ?? {}, counters),
       })),
     ),
     load: both(before.load, after.load, describeLoad),
@@ -211,7 +211,7 @@ function daemonOf(
 type Counted = ReturnType<typeof countAll>;
 
 /** Everything that is counted, at one moment. */
-function countAll(links: readonly Link[], plan: Plan, pid: number | null) {
+function countAll(netlink: Netlink, plan: Plan, pid: number | null) {
   const trying = <T>(gather: () => T): Looked<T> => {
     try {
       return looked(gather());
@@ -224,12 +224,7 @@ function countAll(links: readonly Link[], plan: Plan, pid: number | null) {
   return {
     kernel: trying(readKernelCounters),
     load: trying(() => sampleLoad(pid)),
-    links: trying(() =>
-      links.slice(0, LINK_COUNTERS_MAX).flatMap(({ name }) => {
-        const counters = readLinkCounters(name);
-        return counters === null ? [] : [[name, counters] as const];
-      }),
-    ),
+    links: trying(() => netlink.linkStatistics().slice(0, LINK_COUNTERS_MAX)),
     sockets: trying(() => (plan.port === 0 ? [] : gatherSockets(plan.port))),
   };
 }

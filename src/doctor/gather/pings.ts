@@ -149,9 +149,9 @@ export class OpenPing {
     if (view.getUint16(4, false) !== this.#id) return;
     const echo = this.#sequences[view.getUint16(6, false)];
     if (echo === undefined) return;
-    const rttMs = performance.now() - echo.sentAt;
+    const rttMs = Math.round((performance.now() - echo.sentAt) * 100) / 100;
     echo.received++;
-    echo.rttMs = Math.min(echo.rttMs ?? rttMs, Math.round(rttMs * 100) / 100);
+    echo.rttMs = Math.min(echo.rttMs ?? rttMs, rttMs);
   }
 
   /** What is said of an echo of ours: its identifier stands where UDP has its ports. */

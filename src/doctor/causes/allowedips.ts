@@ -4,7 +4,8 @@
  */
 
 import type { Cause } from '../cause.ts';
-import type { Evidence, OwnPeer, TunnelPeer } from '../evidence.ts';
+import { hasSession } from '../contact.ts';
+import type { Evidence, OwnPeer, Ping, TunnelPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { allowCommand, daemonOf, dataOf, gainedDataOf, nameOf, peersOf } from '../peer.ts';
@@ -14,6 +15,7 @@ import { connectedNetworks, innerAddresses, tunnelRoutes } from '../tunnelroutes
 
 /** Without an answer, more than a network loses. */
 const PACKETS_UNANSWERED_MIN = 5;
+const FLOW_UNANSWERED_MIN = 3;
 
 export const ALLOWED_IPS: readonly Cause[] = [
   {
@@ -288,29 +290,19 @@ function saysDrops({ counters }: TunnelPeer): string[] {
   return dropped === 0 ? [] : [`it has dropped ${dropped} packets of ours because of their source`];
 }
 
-/** What is sent arrives, since keepalives say so; but nobody there answers. */
+/** What is sent arrives, but nobody there answers. */
 function findNothingBack(evidence: Evidence): Finding[] {
   if (!evidence.link.ok || !evidence.pings.ok) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
-    const pings = (known(evidence.pings) ?? []).filter((ping) => ping.peer === peer.publicKey);
-    if (pings.some(({ echoes }) => echoes.some(({ received }) => received > 0))) return [];
-    const total = dataOf(peer);
-    const gained = gainedDataOf(peer);
-    const probing = pings.flatMap(({ echoes }) => echoes).reduce((sum, { sent }) => sum + sent, 0);
-    // What doctor itself asks may be filtered over there.
-    const sent = total.sent - Math.min(gained.sent, probing);
-    const isSilent = total.received === 0 && sent >= PACKETS_UNANSWERED_MIN;
-    if (!isSilent || total.keepalivesReceived === 0) return [];
+    const proof = silenceOf(evidence, peer) ?? silenceOfFamily(evidence, peer);
+    if (proof === null) return [];
     const ours = innerAddresses(evidence).join(' and ') || 'what we send from';
     return [
       {
         code: 'nothingComesBack',
         peer: peer.publicKey,
-        sentence: `${nameOf(peer)} gets what we send and sends nothing back but keepalives`,
-        proof: [
-          `${sent} packets sent, 0 received, but ${total.keepalivesReceived} keepalives, which only an arrived packet calls for`,
-          ...pings.map(({ destination }) => `${destination} does not answer to a ping, either`),
-        ],
+        sentence: `${nameOf(peer)} gets what we send, and sends nothing back for it`,
+        proof,
         commands: [],
         undecided: [
           `the wgaip that it has for us lack ${ours}: \`--other FILE\` with its \`tswg IF --json\` decides`,
@@ -319,4 +311,59 @@ function findNothingBack(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/** All that ever came from it are keepalives, which only an arrived packet calls for. */
+function silenceOf(evidence: Evidence, peer: OwnPeer): readonly string[] | null {
+  const pings = pingsOf(evidence, peer);
+  const total = dataOf(peer);
+  const gained = gainedDataOf(peer);
+  // What doctor itself asks may be filtered over there.
+  const sent = total.sent - Math.min(gained.sent, countEchoes(pings));
+  const isSilent = total.received === 0 && total.keepalivesReceived > 0;
+  if (!isSilent || pings.some(isAnswered) || sent < PACKETS_UNANSWERED_MIN) return null;
+  return [
+    `${sent} packets sent, 0 received, but ${total.keepalivesReceived} keepalives, which only an arrived packet calls for`,
+    ...pings.map(saysUnanswered),
+  ];
+}
+
+/** The other family is well, or it was before. */
+function silenceOfFamily(evidence: Evidence, peer: OwnPeer): readonly string[] | null {
+  if (!hasSession(evidence, peer)) return null;
+  const flows = (known(evidence.inner) ?? []).filter(({ direction, source, destination }) =>
+    isCovered(direction === 'out' ? destination : source, peer.allowedIps),
+  );
+  for (const family of [4, 6] as const) {
+    const own = flows.filter(({ destination }) => familyOf(destination) === family);
+    const pings = pingsOf(evidence, peer).filter(({ destination }) => {
+      return familyOf(destination) === family;
+    });
+    const isHeard = own.some(({ direction }) => direction === 'in') || pings.some(isAnswered);
+    const sent = own.reduce((sum, { packets }) => sum + packets, 0) - countEchoes(pings);
+    const isAsked = pings.some((ping) => ping.known !== 'guess');
+    if (isHeard || !isAsked || sent < FLOW_UNANSWERED_MIN) continue;
+    const to = [...new Set(own.map(({ destination }) => destination))].join(' and ');
+    return [
+      `over the run, ${sent} packets of others than doctor went to ${to}, and nothing came from there`,
+      ...pings.map(saysUnanswered),
+    ];
+  }
+  return null;
+}
+
+function pingsOf(evidence: Evidence, { publicKey }: OwnPeer): readonly Ping[] {
+  return (known(evidence.pings) ?? []).filter(({ peer }) => peer === publicKey);
+}
+
+function isAnswered({ echoes }: Ping): boolean {
+  return echoes.some(({ received }) => received > 0);
+}
+
+function countEchoes(pings: readonly Ping[]): number {
+  return pings.flatMap(({ echoes }) => echoes).reduce((sum, { sent }) => sum + sent, 0);
+}
+
+function saysUnanswered({ destination }: Ping): string {
+  return `${destination} does not answer to a ping`;
 }

@@ -145,9 +145,19 @@ export const ALLOWED_IPS: readonly Case[] = [
     id: 'nothingComesBack',
     code: 'nothingComesBack',
     inject: async ({ a, b }) => {
-      await allow(b, a, 'fd00:99::1/128');
+      await allow(b, a, '192.0.2.0/24');
       return undefined;
     },
     says: /0 received, but \d+ keepalives[\s\S]*--other FILE/,
+  },
+  {
+    id: 'nothingComesBack/one family',
+    code: 'nothingComesBack',
+    inject: async ({ a, b }) => {
+      await allow(b, a, 'fd00:99::1/128');
+      keepPinging(a.host, '10.99.0.2');
+      return undefined;
+    },
+    says: /of others than doctor went to 10\.99\.0\.2/,
   },
 ];

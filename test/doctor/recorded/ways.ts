@@ -259,6 +259,39 @@ export const WAYS: readonly Recorded[] = [
     /55 packets sent, 0 received, but 5 keepalives[\s\S]*--other FILE/,
   ),
   recorded(
+    'nothingComesBack',
+    'of one family',
+    healthyWith(
+      {},
+      { allowedIps: [...PEER.allowedIps, 'fd00:99::2/128'] },
+      {
+        link: looked({
+          ...INNER,
+          addresses: [
+            ...INNER.addresses,
+            { address: 'fd00:99::1', length: 64, destination: null, isLinkLocal: false },
+          ],
+        }),
+        table: looked([
+          INNER_ROUTE,
+          LAN_ROUTE,
+          { ...INNER_ROUTE, family: 6, prefix: 'fd00:99::/64', source: null },
+        ]),
+        pings: SILENT_PING,
+        inner: looked([
+          {
+            direction: 'out' as const,
+            source: '10.99.0.1',
+            destination: '10.99.0.2',
+            packets: 9,
+            largest: 84,
+          },
+        ]),
+      },
+    ),
+    /6 packets of others than doctor went to 10\.99\.0\.2/,
+  ),
+  recorded(
     'noRoute',
     'of a LAN',
     healthy({

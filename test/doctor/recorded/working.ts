@@ -74,6 +74,12 @@ export const WORKING: readonly Recorded[] = [
     /3 initiations of it[\s\S]*tswg wg0 -wgpeer \S+ && tswg wg0 wgpeer \S+ wgdescr 'berlin' wgendpoint 198\.51\.100\.20 51820 wgpka 25 wgaip 10\.99\.0\.2\/32 wgaip 10\.20\.0\.0\/24/,
   ),
   recorded(
+    'timestampsRefused',
+    'until a ping of the run had us begin',
+    healthyWith({}, { troublesBefore: [stale] }),
+    /only those that it begins are refused/,
+  ),
+  recorded(
     'clockSetBack',
     'as the other end says',
     healthyWith({}, SILENCE, { ...NO_PINGS, other: OTHER_REFUSES }),

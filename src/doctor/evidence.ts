@@ -74,7 +74,10 @@ export interface Evidence {
    */
   readonly sysctls: Looked<Readonly<Record<string, string>>>;
   readonly firewall: Looked<Firewall>;
-  /** Entries of conntrack that are about our UDP port or an endpoint's address. At most 200. */
+  /**
+   * Entries of conntrack that are about our UDP port or an endpoint's address, and those of others
+   * whose answers come to an address of the interface. At most 200.
+   */
   readonly conntrack: Looked<readonly Connection[]>;
   readonly kernel: Looked<KernelCounters>;
   /** Of each link that has any. */

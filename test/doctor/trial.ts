@@ -60,9 +60,9 @@ async function describeOther(sites: Sites, side: 'a' | 'b'): Promise<string> {
   return file;
 }
 
-/** Pings that end by themselves, whatever becomes of us. */
+/** Pings that end by themselves, whatever becomes of us; by their own -w they would at an error. */
 function ping(sites: Sites, side: 'a' | 'b'): Child {
   const other = sites[side === 'a' ? 'b' : 'a'];
-  const bounds = ['-i', `${PING_INTERVAL_S}`, '-w', `${PING_LIMIT_S}`];
-  return sites[side].host.spawn('ping', ['-n', '-q', ...bounds, other.inner[4]]);
+  const words = ['-n', '-q', '-i', `${PING_INTERVAL_S}`, other.inner[4]];
+  return sites[side].host.spawn('timeout', [`${PING_LIMIT_S}`, 'ping', ...words]);
 }

@@ -50,6 +50,7 @@ export interface GatherOptions {
 
 const LINK_COUNTERS_MAX = 64;
 const CONNTRACK_MS = 3_000;
+const INNER_ADDRESSES_MAX = 8;
 const FIREWALL_MS = 4_000;
 
 /** @throws {SystemError} where not even links can be listed */
@@ -116,7 +117,7 @@ async function gatherDuring(
   const [names, conntrack] = await Promise.all([
     look(() => gatherNames(plan.names)),
     lookWithin(CONNTRACK_MS, 'listing connections', () =>
-      gatherConnections(plan.port, plan.endpointAddresses),
+      gatherConnections(plan.port, plan.endpointAddresses, innerAddresses(link)),
     ),
     traffic.run(async () => sampleOf(await look(() => ask(options, link)))),
   ]);
@@ -192,6 +193,14 @@ function countedOf(
 
 function ask(options: GatherOptions, link: Link | null): Promise<DaemonSample | Daemon> {
   return sampleDaemon(options.name, link, options.stateDirectory);
+}
+
+/** Without those of the link alone; a tunnel with many is asked about the first. */
+function innerAddresses(link: Link | null): string[] {
+  return (link?.addresses ?? [])
+    .filter(({ isLinkLocal }) => !isLinkLocal)
+    .map(({ address }) => address)
+    .slice(0, INNER_ADDRESSES_MAX);
 }
 
 function sampleOf(daemon: Looked<DaemonSample | Daemon>): DaemonSample | null {

@@ -7,8 +7,8 @@ import { IFNAME, PORT, type Sites } from '../sites.ts';
 
 /** Until a session's silence is one: 15 s until it is noticed, 5 s until a call of ours is old. */
 const SILENCE_MS = 26_000;
-/** After it nobody owes a keepalive for what was last received: 10 s. */
-const KEEPALIVE_MS = 15_000;
+/** After it nobody owes a keepalive for what was last received: 10 s, and once more 10 s. */
+const KEEPALIVE_MS = 25_000;
 
 export const MAPPINGS: readonly Case[] = [
   {

@@ -4,10 +4,10 @@ import { parseAddress } from '../../../src/packet/address.ts';
 import { createFrames, createPayloads } from '../../flood/ammunition.ts';
 import { createRandom, POOL_SIZE, randomSource } from '../../flood/sources.ts';
 import { Flood, type Rate, wayBetween } from '../../flood/volley.ts';
-import { sleep } from '../../lab/command.ts';
+import { sleep, waitFor } from '../../lab/command.ts';
 import { firstPing } from '../../lab/probes.ts';
 import type { Case } from '../case.ts';
-import { IFNAME, PORT, type Site, type Sites } from '../sites.ts';
+import { IFNAME, PORT, type Site, type Sites, tswg } from '../sites.ts';
 import { clockAhead, keepPinging, otherEnd, restartDaemon } from './means.ts';
 
 const YEAR_MS = 365 * 24 * 3_600_000;
@@ -18,10 +18,17 @@ const TALK_MS = 4_000;
 const FLOOD_FIRST_MS = 2_000;
 const FLOOD_S = 40;
 
-/** A handshake of the future, and then the present again without a memory of it. */
+/**
+ * A handshake of the future, and then the present again without a memory of it. Keepalives alone make
+ * it: who had sent data would begin a handshake of his own, and all would be well.
+ */
 async function setBack(sites: Sites, side: Site, other: Site): Promise<void> {
   await restartDaemon(side, sites.words(side), clockAhead(YEAR_MS));
-  await firstPing(side.host, other.inner[4]);
+  await tswg(side, `wgpeer ${other.keys.publicKey} wgpka 1`);
+  await waitFor(
+    async () => /"latestHandshake": ?[1-9]/.test(await tswg(other, '--json')),
+    'a handshake of the future',
+  );
   await restartDaemon(side, sites.words(side));
 }
 

@@ -447,6 +447,14 @@ export const WAYS: readonly Recorded[] = [
           { ...OUTER_ROUTE, prefix: '10.0.5.0/24', link: 'eth1' },
           { ...OUTER_ROUTE, prefix: '10.0.6.0/24', link: 'eth1', gateway: '10.0.5.254' },
         ]),
+        routes: looked([
+          INNER_ANSWER,
+          answer('10.0.0.0/8', '10.0.5.2', {
+            ...OUTER_ROUTE,
+            prefix: '10.0.5.0/24',
+            link: 'eth1',
+          }),
+        ]),
       },
     ),
   ),

@@ -2,8 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { firstPing } from '../../lab/probes.ts';
+import { waitFor } from '../../lab/command.ts';
+import { firstPing, ping } from '../../lab/probes.ts';
 import { REPOSITORY } from '../../lab/repository.ts';
+import { waitForControl } from '../../lab/tunnel.ts';
 import type { Case } from '../case.ts';
 import { keepPinging } from '../injections/means.ts';
 import { IFNAME, type Site, type Sites, tswg } from '../sites.ts';
@@ -64,6 +66,8 @@ async function runUnits(sites: Sites): Promise<void> {
   await clear(sites);
   for (const side of [sites.a, sites.b]) {
     const other = side === sites.a ? sites.b : sites.a;
+    // A state directory of the host's own.
+    await side.host.run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/var/lib']);
     const program = (unit: string): string[] =>
       /^ExecStart=(.*)$/m
         .exec(readFileSync(example(unit), 'utf8'))![1]
@@ -71,11 +75,17 @@ async function runUnits(sites: Sites): Promise<void> {
         .split(' ');
     await side.host.writeFile(HOSTNAME_FILE, hostnameFile(side, other));
     const [daemon, ...words] = program('tswg@.service');
-    side.host.spawn(daemon, words, { env: { TSWG_PERSIST: '1', LOG_LEVEL: 'error' } });
+    const child = side.host.spawn(daemon, words, {
+      env: { TSWG_PERSIST: '1', LOG_LEVEL: 'error' },
+    });
+    await waitForControl(side.host, IFNAME, child);
     const [keeper, ...keeperWords] = program('tswg-config@.service');
     side.host.spawn(keeper, keeperWords);
   }
-  await firstPing(sites.a.host, '10.99.0.2');
+  await waitFor(
+    async () => (await ping(sites.a.host, '10.99.0.2', { deadlineMs: 1_000 })).received === 1,
+    'an answer',
+  );
 }
 
 export const EXAMPLES: readonly Case[] = [

@@ -93,9 +93,9 @@ table inet filter {
   }),
   well('after the peer roamed', async ({ a, b }) => {
     await use({ a, b } as Sites);
+    await b.host.ip('-4 address flush dev wan');
     await b.host.ip('address add 203.0.113.77/24 dev wan');
-    await b.host.ip('address delete 203.0.113.10/24 dev wan');
-    await b.host.ip('route replace default via 203.0.113.1');
+    await b.host.ip('route add default via 203.0.113.1');
     await firstPing(b.host, a.inner[4]);
     keepPinging(b.host, a.inner[4]);
   }),

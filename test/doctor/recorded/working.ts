@@ -123,7 +123,14 @@ export const WORKING: readonly Recorded[] = [
     'while every peer has its place',
     healthyWith(
       { facts: { gate: "shut (4 % of strangers' calls pass)" } },
-      { ways: [{ host: '198.51.100.20', port: 51_820, near: null }] },
+      {
+        ways: [
+          {
+            ...{ host: '198.51.100.20', port: 51_820, near: null, isInUse: true },
+            ...{ addresses: [], error: null, unanswered: 0 },
+          },
+        ],
+      },
     ),
     /ip saddr != '\{ 198\.51\.100\.20 \}' drop/,
   ),

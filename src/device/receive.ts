@@ -35,6 +35,7 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import * as liveness from './liveness.ts';
 import { hasOwnSource } from './ownsources.ts';
 import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
@@ -112,15 +113,7 @@ function receiveData(
   roam(core, peer, endpoint);
   peer.rxBytes += length;
   peer.counts.rxPackets++;
-  if (session.confirm(core, peer, keypair)) {
-    timers.handshakeCompleted(core, peer);
-    core.tell({
-      kind: 'sessionConfirmed',
-      peer: peer.name,
-      session: peer.counts.handshakesCompleted,
-    });
-    sendStaged(core, now, peer);
-  }
+  if (session.confirm(core, peer, keypair)) sessionConfirmed(core, now, peer);
   if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
     peer.sentLastMinuteHandshake = true;
     sendInitiation(core, now, peer);
@@ -128,10 +121,21 @@ function receiveData(
   timers.authenticatedPacketReceived(core, peer, now);
   if (innerLength === 0) {
     peer.counts.keepalivesReceived++;
+    liveness.keepaliveReceived(core, now, peer);
     return;
   }
   timers.dataReceived(core, peer, now);
   deliverPacket(core, peer, endpoint, inner, innerLength, trafficClass);
+}
+
+/** The first packet came under a session that the peer began: it has our answer. */
+function sessionConfirmed(core: Core, now: number, peer: Peer): void {
+  timers.handshakeCompleted(core, peer);
+  const ordinal = peer.counts.handshakesCompleted;
+  const renews = liveness.isGood(peer.previous, now);
+  core.tell({ kind: 'sessionConfirmed', peer: peer.name, session: ordinal, renews });
+  liveness.sessionBegun(core, now, peer);
+  sendStaged(core, now, peer);
 }
 
 /** The decrypted packet: is it IP, may this peer send from that source, and what of its ECN? */
@@ -261,7 +265,8 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
   core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.initiationsReceived++;
-  core.tell({ kind: 'initiationReceived', peer: peer.name, endpoint });
+  const renews = liveness.isGood(peer.current, now);
+  core.tell({ kind: 'initiationReceived', peer: peer.name, endpoint, renews });
   roam(core, peer, endpoint);
   timers.authenticatedPacketReceived(core, peer, now);
   sendResponse(core, now, peer, endpoint);
@@ -293,12 +298,14 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   peer.rxBytes += message.length;
   peer.counts.responsesReceived++;
   const ordinal = peer.counts.handshakesCompleted + 1;
-  core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal });
+  const renews = liveness.isGood(peer.current, now);
+  core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal, renews });
   roam(core, peer, endpoint);
   session.begin(core, now, peer);
   timers.authenticatedPacketReceived(core, peer, now);
   timers.sessionDerived(core, peer, now);
   timers.handshakeCompleted(core, peer);
+  liveness.sessionBegun(core, now, peer);
   // The responder may send only after it has heard from us (key confirmation, whitepaper 5.4.6).
   sendKeepalive(core, now, peer);
 }

@@ -19,6 +19,7 @@ import { KEY_BYTES } from '../crypto/suite.ts';
 import { DEFAULT_MTU } from '../device/configuration.ts';
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import {
+  type ConditionHandover,
   type DeviceHandover,
   type PeerHandover,
   SESSION_KEY_BYTES,
@@ -162,9 +163,30 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
       rxBytes: peer.integer('rxBytes', 0),
       drops: peer.numbers('drops'),
       counts: peer.numbers('counts'),
+      condition: decodeCondition(peer.child('condition')),
     },
   ];
 }
+
+/** null when it is none, as from an earlier version. */
+function decodeCondition(condition: Reader): ConditionHandover | null {
+  const state = STATES.find((one) => one === condition.text('state'));
+  if (state === undefined) return null;
+  return {
+    state,
+    sinceMs: condition.integer('sinceMs', 0),
+    told: TOLD.find((one) => one === condition.text('told')) ?? null,
+    isCalling: condition.flag('isCalling'),
+    lostInMs: condition.number('lostInMs', Number.POSITIVE_INFINITY),
+    cause: CAUSES.find((one) => one === condition.text('cause')) ?? 'initiationUnanswered',
+    heard: condition.integer('heard', 0),
+    keepaliveMs: condition.number('keepaliveMs', 0),
+  };
+}
+
+const STATES = ['connected', 'idle', 'lost'] as const;
+const TOLD = ['connected', 'disconnected'] as const;
+const CAUSES = ['dataUnanswered', 'initiationUnanswered', 'keepaliveMissing'] as const;
 
 /** A session of which anything is missing is none: a new handshake takes its place. */
 function decodeSession(session: Reader, secrets: Secrets): SessionHandover[] {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
 import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
 import {
+  type ConditionHandover,
   type PeerHandover,
   SESSION_KEY_BYTES,
   SESSION_SEEN_BYTES,
@@ -31,6 +32,17 @@ const session: fc.Arbitrary<SessionHandover> = fc.record({
     .map((places) => places.reduce((all, at) => all.with(at, 0xa5), new Uint8Array(1024))),
 });
 
+const condition: fc.Arbitrary<ConditionHandover> = fc.record({
+  state: fc.constantFrom('connected', 'idle', 'lost'),
+  sinceMs: count,
+  told: fc.constantFrom('connected', 'disconnected', null),
+  isCalling: fc.boolean(),
+  lostInMs: fc.oneof(ms, fc.constant(Number.POSITIVE_INFINITY)),
+  cause: fc.constantFrom('dataUnanswered', 'initiationUnanswered', 'keepaliveMissing'),
+  heard: count,
+  keepaliveMs: ms,
+});
+
 const peer: fc.Arbitrary<PeerHandover> = fc.record({
   publicKey: key,
   presharedKey: fc.option(key, { nil: null }),
@@ -51,6 +63,7 @@ const peer: fc.Arbitrary<PeerHandover> = fc.record({
   rxBytes: count,
   drops: fc.dictionary(fc.constantFrom(...DROP_REASON_NAMES), count),
   counts: fc.dictionary(fc.constantFrom('rekeys', 'roams'), count),
+  condition: fc.option(condition, { nil: null }),
 });
 
 const contents: fc.Arbitrary<Contents> = fc.record({
@@ -126,6 +139,7 @@ function example(): Contents {
           ...{ sourceInterface: 2, deadlines: { newHandshake: 15 } },
           ...{ isCalling: false, attempts: 1, initiationAgeMs: 900, needsAnotherKeepalive: true },
           ...{ sentLastMinuteHandshake: true, txBytes: 10, rxBytes: 20, drops: {}, counts: {} },
+          condition: null,
         },
       ],
     },
@@ -341,7 +355,7 @@ describe('contents of another version', () => {
             publicKey: example().device.peers[0].publicKey,
             presharedKey: null,
             ...{ sessions: [], staged: [], source: null, sourceInterface: 0 },
-            ...{ deadlines: {}, isCalling: false, attempts: 0 },
+            ...{ deadlines: {}, isCalling: false, attempts: 0, condition: null },
             ...{ initiationAgeMs: Number.POSITIVE_INFINITY, needsAnotherKeepalive: false },
             ...{ sentLastMinuteHandshake: false, txBytes: 0, rxBytes: 0, drops: {}, counts: {} },
           },

@@ -28,7 +28,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'packet/padding.ts': { values: ['packet', 'noise/messages.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
-    values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
+    values: [
+      ...['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
+      'events/record.ts',
+    ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
@@ -59,7 +62,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   datapath: { values: ['device', 'crypto/openssl', 'sys'], types: ['crypto'] },
   state: {
     values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
-    types: ['device', 'log.ts', 'netlink', 'sandbox'],
+    types: ['device', 'events', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
     values: [
@@ -67,12 +70,12 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       // Which of two listening sockets is the one that others than root may open.
       'control/observingsocket.ts',
     ],
-    types: ['control', 'datapath', 'log.ts', 'udp'],
+    types: ['control', 'datapath', 'events', 'log.ts', 'udp'],
   },
   daemon: {
     values: [
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
-      ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
+      ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi', 'events'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
     ],
     types: ['crypto', 'device'],

@@ -151,7 +151,7 @@ function addPeer(core: Core, publicKey: Uint8Array): Peer {
     publicKey.slice(),
     new Handshake(core.suite, core.identity, publicKey, core.takeSecret),
     row,
-    core.wallClock(),
+    Math.floor(core.wallClock()),
   );
   core.rows[row] = peer;
   core.peers.set(peerKey(publicKey), peer);

@@ -138,7 +138,7 @@ function lose(core: Core, now: number, peer: Peer, cause: LossCause): void {
 function enter(core: Core, { condition }: Peer, state: PeerCondition): void {
   if (condition.state === state) return;
   condition.state = state;
-  condition.sinceMs = core.wallClock();
+  condition.sinceMs = Math.floor(core.wallClock());
 }
 
 /** Arms the deadline for whatever can change the condition next without an event. */

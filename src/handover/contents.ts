@@ -27,6 +27,7 @@ import {
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../device/handover.ts';
+import type { EventsHandover } from '../events/ring.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 
 const CONTENTS_FORMAT = 2;
@@ -36,6 +37,8 @@ const INDEX_MAX = 0xffff_ffff;
 /** The greatest counter of a session that has received nothing. */
 const NONE_RECEIVED = -1;
 const LENGTH_BYTES = 4;
+/** More than any version hands over. */
+const EVENTS_MAX = 65_536;
 
 /** All that is handed over, but for the descriptors. */
 export interface Contents {
@@ -44,6 +47,10 @@ export interface Contents {
   readonly device: DeviceHandover;
   /** How long all of it has been running, over all processes. */
   readonly uptimeMs: number;
+  /** What has happened (events/ring.ts). */
+  readonly events: EventsHandover;
+  /** Of the predecessor; empty when it does not say. */
+  readonly version: string;
   /** Under which name the control socket is served: that of the interface when it began. */
   readonly socketName: string;
   /** Of the descriptors that go with it, which are UDP sockets, by family; and their port. */
@@ -125,11 +132,28 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
       peers,
     },
     uptimeMs: Math.max(0, read.number('uptimeMs', 0)),
+    events: decodeEvents(read.child('events')),
+    version: wordOf(read.text('version')),
     socketName: read.text('socketName'),
     udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
     udpPort: read.integer('udpPort', 0, PORT_MAX),
     observes: read.flag('observes'),
   };
+}
+
+/** What its records are is for the ring to see. */
+function decodeEvents(events: Reader): EventsHandover {
+  return {
+    stream: wordOf(events.text('stream')),
+    seq: events.integer('seq', 0),
+    suppressed: events.integer('suppressed', 0),
+    records: events.list('records').slice(0, EVENTS_MAX),
+  };
+}
+
+/** Empty when it is no single word, since it goes into texts. */
+function wordOf(text: string): string {
+  return /^[\w.+-]{1,40}$/.test(text) ? text : '';
 }
 
 function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {

@@ -9,6 +9,7 @@ import {
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../../src/device/handover.ts';
+import { NO_EVENTS } from '../../src/events/ring.ts';
 import { type Contents, decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { key } from '../uapi/arbitraries.ts';
 
@@ -82,6 +83,13 @@ const contents: fc.Arbitrary<Contents> = fc.record({
   udpFamilies: fc.subarray([4, 6]),
   udpPort: fc.nat(65_535),
   observes: fc.boolean(),
+  events: fc.record({
+    stream: fc.stringMatching(/^[\w-]{0,40}$/),
+    seq: count,
+    suppressed: count,
+    records: fc.array(fc.record({ seq: count, kind: fc.string() }), { maxLength: 3 }),
+  }),
+  version: fc.stringMatching(/^[\w.]{0,40}$/),
 });
 
 /** JSON has no -0. */
@@ -143,7 +151,15 @@ function example(): Contents {
         },
       ],
     },
-    ...{ uptimeMs: 77, socketName: 'wg0', udpFamilies: [4, 6], udpPort: 51_820, observes: true },
+    ...{
+      events: NO_EVENTS,
+      version: '0.2.0',
+      uptimeMs: 77,
+      socketName: 'wg0',
+      udpFamilies: [4, 6],
+      udpPort: 51_820,
+      observes: true,
+    },
   };
 }
 
@@ -343,8 +359,8 @@ describe('contents of another version', () => {
     const decoded = rewritten((json) => {
       const { publicKey } = json.device.peers[0];
       json.device = { peers: [{ publicKey }] };
-      for (const name of ['state', 'uptimeMs', 'socketName', 'udpFamilies', 'udpPort', 'observes'])
-        delete json[name];
+      const others = ['udpFamilies', 'udpPort', 'observes', 'events', 'version'];
+      for (const name of ['state', 'uptimeMs', 'socketName', ...others]) delete json[name];
     });
     expect(decoded).toEqual({
       state: '',
@@ -361,7 +377,15 @@ describe('contents of another version', () => {
           },
         ],
       },
-      ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
+      ...{
+        events: NO_EVENTS,
+        version: '',
+        uptimeMs: 0,
+        socketName: '',
+        udpFamilies: [],
+        udpPort: 0,
+        observes: false,
+      },
     });
   });
 

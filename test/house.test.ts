@@ -93,7 +93,8 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   // The two programs.
   cli: {
     values: [
-      ...['packet', 'uapi', 'control', 'host', 'netlink', 'state', 'doctor', 'doctor/gather'],
+      ...['packet', 'uapi', 'events', 'control', 'host', 'netlink', 'state'],
+      ...['doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
     ],

@@ -47,6 +47,7 @@ export async function events(
     try {
       end = await listen(name, place, options, system, audience);
     } catch (error) {
+      if (error instanceof Refusal) throw error;
       if (place.isNew) throw new Refusal(`${name}: events: ${explainSocket(link, error)}`);
       end = 'silent';
     }

@@ -169,10 +169,16 @@ class Following implements Feed {
   }
 }
 
-/** The names of the fields that something is said of. */
+/** The names of the fields that something is said of; how it is said is no field. */
 function saidOf(change: object): string[] {
-  return Object.entries(change).flatMap(([name, value]) => {
+  const said = Object.entries(change).flatMap(([name, value]) => {
     const isSaid = value !== undefined && value !== false;
-    return isSaid && !(Array.isArray(value) && value.length === 0) ? [name] : [];
+    return isSaid && !(Array.isArray(value) && value.length === 0) ? [FIELDS[name] ?? name] : [];
   });
+  return [...new Set(said)].filter((name) => name !== '');
 }
+
+const FIELDS: Readonly<Record<string, string>> = {
+  updateOnly: '',
+  replaceAllowedIps: 'allowedIps',
+};

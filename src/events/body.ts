@@ -24,8 +24,7 @@ export function bodyOf(event: DeviceEvent): EventBody | null {
       };
     case 'initiationReceived': {
       if (event.renews) return null;
-      const endpoint = formatEndpoint(event.endpoint);
-      return { kind: 'handshakeBegun', ...about(event.peer), by: 'peer', endpoint };
+      return begun(event.peer, 'peer', formatEndpoint(event.endpoint));
     }
     case 'responseSent':
       return null;
@@ -33,7 +32,8 @@ export function bodyOf(event: DeviceEvent): EventBody | null {
     case 'sessionConfirmed': {
       const kind = event.renews ? 'rekeyed' : 'handshakeCompleted';
       const by = event.kind === 'responseReceived' ? 'us' : 'peer';
-      return { kind, ...about(event.peer), by, session: event.session };
+      const { peer, name } = about(event.peer);
+      return { kind, peer, name, by, session: event.session };
     }
     case 'handshakeGivenUp': {
       const { attempts, cause } = event;
@@ -70,6 +70,11 @@ export function bodyOf(event: DeviceEvent): EventBody | null {
       return { kind: 'dropped', reason, ...named, endpoint, packets };
     }
   }
+}
+
+function begun(of: PeerName, by: 'us' | 'peer', endpoint: string): EventBody {
+  const { peer, name } = about(of);
+  return { kind: 'handshakeBegun', peer, name, by, endpoint };
 }
 
 /** The peer's, of this moment. */

@@ -4,7 +4,7 @@
  */
 
 import type { EventRecord } from './record.ts';
-import type { EventRing, Kept } from './ring.ts';
+import { type EventRing, type Kept, recordOf } from './ring.ts';
 
 export type Reading =
   | { readonly kind: 'event'; readonly record: EventRecord }
@@ -31,16 +31,16 @@ export class EventReader {
   /** null while there is nothing new up to the number `last`. */
   next(last = Number.POSITIVE_INFINITY): Reading | null {
     const kept = this.#next();
-    if (kept === null || kept.record.seq > last) return null;
-    const { record } = kept;
-    const events = record.seq - 1 - Math.max(this.#seq, Math.min(this.#joinedAt, record.seq - 1));
+    if (kept === null || kept.seq > last) return null;
+    const before = kept.seq - 1;
+    const events = before - Math.max(this.#seq, Math.min(this.#joinedAt, before));
     if (events > 0) {
-      this.#seq = record.seq - 1;
+      this.#seq = before;
       return { kind: 'lost', events };
     }
     this.#at = kept;
-    this.#seq = record.seq;
-    return { kind: 'event', record };
+    this.#seq = kept.seq;
+    return { kind: 'event', record: recordOf(kept) };
   }
 
   #next(): Kept | null {

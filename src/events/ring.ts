@@ -31,11 +31,19 @@ const OF_STRANGERS: ReadonlySet<EventBody['kind']> = new Set(['cookieSent', 'str
 
 /** One that is kept, in the order of the numbers. */
 export interface Kept {
-  readonly record: EventRecord;
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly monotonicMs: number;
+  /** Apart, so that what is told of it is not copied as long as nobody reads it. */
+  readonly body: EventBody;
   previous: Kept | null;
   next: Kept | null;
   /** In how many of the windows it still is; 0: it is not kept any more, and leads nowhere. */
   holders: number;
+}
+
+export function recordOf({ seq, timeMs, monotonicMs, body }: Kept): EventRecord {
+  return { seq, timeMs, monotonicMs, ...body };
 }
 
 /** The last so many of something. */
@@ -149,17 +157,17 @@ export class EventRing {
 
   /** The first that is kept and has a greater number; null for none. */
   after(seq: number): Kept | null {
-    if (this.#first === null || this.#first.record.seq > seq) return this.#first;
+    if (this.#first === null || this.#first.seq > seq) return this.#first;
     let kept = this.#last!;
-    if (kept.record.seq <= seq) return null;
+    if (kept.seq <= seq) return null;
     // Who asks is rarely far back.
-    while (kept.previous !== null && kept.previous.record.seq > seq) kept = kept.previous;
+    while (kept.previous !== null && kept.previous.seq > seq) kept = kept.previous;
     return kept;
   }
 
   /** Keeps it, or counts it when it came too fast; true when there is something new to be read. */
   add(body: EventBody, time: EventTime): boolean {
-    const peer = 'peer' in body && !OF_STRANGERS.has(body.kind) ? body.peer : null;
+    const peer = peerOf(body);
     const history = peer === null ? null : this.#historyOf(peer);
     const isOfStrangers = OF_STRANGERS.has(body.kind);
     const budget = isOfStrangers ? this.#strangersBudget : (history?.budget ?? null);
@@ -173,10 +181,10 @@ export class EventRing {
         const events = budget.suppressed;
         budget.suppressed = 0;
         const name = 'name' in body && !isOfStrangers ? body.name : '';
-        this.#keep({ ...this.#stamp(time), kind: 'suppressed', peer, name, events });
+        this.#keep(++this.#seq, time, { kind: 'suppressed', peer, name, events });
       }
     }
-    this.#keep({ ...this.#stamp(time), ...body });
+    this.#keep(++this.#seq, time, body);
     return true;
   }
 
@@ -194,14 +202,13 @@ export class EventRing {
     const depth = Math.max(1, Math.floor(HANDED_OVER_MAX / Math.max(1, this.#peers.size)));
     const records: EventRecord[] = [];
     const left = new Map<string, number>();
-    const oldestRecent = Math.min(...this.#recent.all.map(({ record }) => record.seq));
+    const oldestRecent = Math.min(...this.#recent.all.map(({ seq }) => seq));
     // From the last one back, so that of each peer the last ones go.
     for (let kept = this.#last; kept !== null; kept = kept.previous) {
-      const { record } = kept;
-      const peer = peerOf(record);
+      const peer = peerOf(kept.body);
       const taken = peer === null ? 0 : (left.get(peer) ?? 0);
       if (peer !== null) left.set(peer, taken + 1);
-      if (record.seq >= oldestRecent || taken < depth) records.push(record);
+      if (kept.seq >= oldestRecent || taken < depth) records.push(recordOf(kept));
     }
     return {
       ...{ stream: this.#stream, seq: this.#seq, suppressed: this.#suppressed },
@@ -218,15 +225,12 @@ export class EventRing {
     for (const value of records) {
       const record = readRecord(value);
       if (record !== null && record.seq > this.#seq && record.seq <= seq) {
-        this.#seq = record.seq;
-        this.#keep(record);
+        const { seq: number, timeMs, monotonicMs, ...body } = record;
+        this.#seq = number;
+        this.#keep(number, { timeMs, monotonicMs }, body);
       }
     }
     this.#seq = Math.max(this.#seq, seq);
-  }
-
-  #stamp({ timeMs, monotonicMs }: EventTime) {
-    return { seq: ++this.#seq, timeMs, monotonicMs };
   }
 
   #historyOf(peer: string): PeerHistory {
@@ -238,16 +242,17 @@ export class EventRing {
     return history;
   }
 
-  #keep(record: EventRecord): void {
-    const kept: Kept = { record, previous: this.#last, next: null, holders: 0 };
+  #keep(seq: number, { timeMs, monotonicMs }: EventTime, body: EventBody): void {
+    const previous = this.#last;
+    const kept: Kept = { seq, timeMs, monotonicMs, body, previous, next: null, holders: 0 };
     if (this.#last === null) this.#first = kept;
     else this.#last.next = kept;
     this.#last = kept;
     this.#size++;
     const isOfStrangers =
-      OF_STRANGERS.has(record.kind) || (record.kind === 'suppressed' && record.peer === null);
+      OF_STRANGERS.has(body.kind) || (body.kind === 'suppressed' && body.peer === null);
     this.#release((isOfStrangers ? this.#strangers : this.#recent).push(kept));
-    const peer = peerOf(record);
+    const peer = peerOf(body);
     if (peer !== null) this.#release(this.#historyOf(peer).window.push(kept));
   }
 
@@ -265,7 +270,7 @@ export class EventRing {
   }
 }
 
-/** In whose history a record is; null for none. */
-function peerOf(record: EventRecord): string | null {
-  return 'peer' in record && !OF_STRANGERS.has(record.kind) ? record.peer : null;
+/** In whose history an event is; null for none. */
+function peerOf(body: EventBody): string | null {
+  return 'peer' in body && !OF_STRANGERS.has(body.kind) ? body.peer : null;
 }

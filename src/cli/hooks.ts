@@ -3,7 +3,7 @@
  * his rights. What waits is bounded; a command that hangs is ended, and what is lost is told.
  */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { EventRecord } from '../events/record.ts';
 
 /** Events that wait while a command runs. */
@@ -67,43 +67,61 @@ export class Hooks {
 
   /** Resolves when the command has ended, whatever it did. */
   #call(record: EventRecord, lost: number): Promise<void> {
-    const { command, name, timeoutMs, env, warn } = this.#options;
+    const { timeoutMs, warn } = this.#options;
     const about = `the command for event ${record.seq} (${record.kind})`;
     return new Promise((resolve) => {
-      const child = spawn('/bin/sh', ['-c', command], {
-        env: { ...env, ...environmentOf(record, name, lost) },
-        stdio: ['pipe', 'inherit', 'inherit'],
-        // A group of its own, so that all it has started ends with it.
-        detached: true,
-      });
-      const end = (signal: NodeJS.Signals): void => {
-        try {
-          process.kill(-child.pid!, signal);
-        } catch {
-          // It has just ended.
-        }
-      };
-      let grace: NodeJS.Timeout | undefined;
-      const timer = setTimeout(() => {
-        warn(`${about} was still running after ${timeoutMs / 1_000} s: it is ended`);
-        end('SIGTERM');
-        grace = setTimeout(() => end('SIGKILL'), GRACE_MS);
-      }, timeoutMs);
+      let timer: NodeJS.Timeout | undefined;
+      let isLate = false;
       const done = (failure: string): void => {
         clearTimeout(timer);
-        if (failure !== '' && grace === undefined) warn(`${about} ${failure}`);
-        clearTimeout(grace);
+        if (failure !== '' && !isLate) warn(`${about} ${failure}`);
         resolve();
       };
+      let child: ChildProcess;
+      try {
+        child = this.#start(record, lost);
+      } catch (error) {
+        // What it is to be told is too long for the system.
+        done(`could not be started: ${(error as Error).message}`);
+        return;
+      }
+      timer = setTimeout(() => {
+        isLate = true;
+        warn(`${about} was still running after ${timeoutMs / 1_000} s: it is ended`);
+        end(child, 'SIGTERM');
+        timer = setTimeout(() => end(child, 'SIGKILL'), GRACE_MS);
+      }, timeoutMs);
       child.on('error', (error) => done(`could not be started: ${error.message}`));
       child.on('exit', (code, signal) => {
+        // What it has started, and did not take along.
+        if (isLate) end(child, 'SIGKILL');
         if (code === 0) done('');
         else done(code === null ? `was ended by ${signal}` : `has failed with exit code ${code}`);
       });
-      // It need not read.
-      child.stdin.on('error', () => {});
-      child.stdin.end(`${JSON.stringify(record)}\n`);
     });
+  }
+
+  #start(record: EventRecord, lost: number): ChildProcess {
+    const { command, name, env } = this.#options;
+    const child = spawn('/bin/sh', ['-c', command], {
+      env: { ...env, ...environmentOf(record, name, lost) },
+      stdio: ['pipe', 'inherit', 'inherit'],
+      // A group of its own, so that all it has started can be ended.
+      detached: true,
+    });
+    // It need not read.
+    child.stdin.on('error', () => {});
+    child.stdin.end(`${JSON.stringify(record)}\n`);
+    return child;
+  }
+}
+
+/** Signals a command and all that it has started. */
+function end({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // It has just ended.
   }
 }
 

@@ -9,6 +9,7 @@
  */
 
 import { equalConstantTime } from '../../src/crypto/bytes.ts';
+import type { LossCause } from '../../src/device/condition.ts';
 import {
   KEEPALIVE_TIMEOUT_MS,
   REJECT_AFTER_TIME_MS,
@@ -122,11 +123,14 @@ export class Recovery {
   }
 
   /** Call when `at` is told that the other end is lost: on a wire that is whole nobody is. */
-  lost(at: Site): void {
+  lost(at: Site, cause: LossCause): void {
     const [a, b] = this.#sites;
     if (this.#host.now() < this.calmFrom + FORGOTTEN_MS) return;
+    // Nobody is told that keepalives have been switched off.
+    const other = at === a ? b : a;
+    if (cause === 'keepaliveMissing' && other.acquaintances.get(at.number)?.keepalive === 0) return;
     hold('lostForReason', !(this.#isConnected(a, b) && this.#isConnected(b, a)), () => {
-      return `${at.name} has the other end of ${a.name} - ${b.name} as lost, on a wire that is whole`;
+      return `${at.name} has ${other.name} as lost (${cause}), on a wire that is whole`;
     });
   }
 

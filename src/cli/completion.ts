@@ -5,6 +5,7 @@
  */
 
 import { EVENT_KINDS } from '../events/kinds.ts';
+import { DOCTOR_OPTIONS } from './doctorwords.ts';
 import { EVENTS_OPTIONS } from './eventsoptions.ts';
 import { isCreatableName } from './values.ts';
 import { COMMANDS, findWord, WORDS } from './words.ts';
@@ -64,6 +65,7 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
   }
   if (COMMANDS.some((row) => row.word === first)) return [];
   if (settings[0] === 'events') return eventsWords(settings, facts);
+  if (settings[0] === 'doctor') return doctorOptions(settings.slice(1), facts);
 
   let peer: string | null = null;
   for (let at = 0; at < settings.length; at++) {
@@ -95,6 +97,16 @@ function eventsWords(words: readonly string[], facts: CompletionFacts): Suggesti
   if (EVENTS_OPTIONS[last]?.args) return [];
   return Object.entries(EVENTS_OPTIONS)
     .filter(([option]) => !words.includes(option))
+    .map(([option, { summary }]) => plain(option, summary));
+}
+
+function doctorOptions(given: readonly string[], facts: CompletionFacts): Suggestion[] {
+  const last = given.at(-1) ?? '';
+  if (last === '--peer') return facts.peers.map((one) => plain(one.key, one.description));
+  // Of a file, which the shell offers.
+  if (DOCTOR_OPTIONS[last]?.argument) return [];
+  return Object.entries(DOCTOR_OPTIONS)
+    .filter(([option]) => !given.includes(option))
     .map(([option, { summary }]) => plain(option, summary));
 }
 

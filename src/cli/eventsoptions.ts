@@ -5,7 +5,7 @@ import type { EventKind } from '../events/record.ts';
 import { parseDecimal } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import { type Command, type EventsOptions, type Mistake, mistake } from './command.ts';
-import { nearest } from './words.ts';
+import { nearest } from './nearest.ts';
 
 /** For the completion, in the order of the help. */
 export const EVENTS_OPTIONS: Readonly<Record<string, { args: string; summary: string }>> = {

@@ -45,6 +45,9 @@ const WORDS: Words = {
     `handshake given up after ${attempts} initiations: ${reasonOf(cause)}`,
   keysErased: () => 'keys erased: no new session for nine minutes',
   roamed: ({ from, to }) => `endpoint moved from ${from} to ${to}`,
+  wayChanged: ({ host, port, to }) => `its packets take the way ${host} ${port}, to ${to}`,
+  nameResolved: ({ host, addresses }) => `${host} is ${addresses.join(', ')}`,
+  nameFailed: ({ host, error }) => `${host} could not be looked up: ${error}`,
   cookieReceived: () => 'it is under load and asks for a cookie',
   initiationsStale: ({ endpoint }) =>
     `its initiations from ${endpoint} are refused: they are not newer than the last one. Was its clock set back?`,

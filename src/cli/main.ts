@@ -5,7 +5,7 @@
 
 import { once } from 'node:events';
 import { VERSION } from '../version.ts';
-import type { Command, EventsOptions } from './command.ts';
+import type { Command, DoctorRequest, EventsOptions } from './command.ts';
 import { parse } from './parse.ts';
 import { isRefusal } from './refusal.ts';
 
@@ -23,7 +23,7 @@ export async function main(
   try {
     if (argv[0] === COMPLETION_REQUEST) return await answerCompletion(argv.slice(1), env);
     const command = parse(argv);
-    if (command.kind === 'mistake') return fail(command.text);
+    if (command.kind === 'mistake') return fail(command.text, command.exitCode);
     return await run(command, env);
   } catch (error) {
     if (isRefusal(error)) return fail(error.message);
@@ -31,9 +31,9 @@ export async function main(
   }
 }
 
-function fail(line: string): number {
+function fail(line: string, exitCode = 1): number {
   process.stderr.write(`tswg: ${line}\n`);
-  return 1;
+  return exitCode;
 }
 
 /** Of what was carried out all the same. */
@@ -77,6 +77,8 @@ async function run(command: Command, env: Record<string, string | undefined>): P
       return runStats(command.name, env);
     case 'events':
       return runEvents(command.name, command.options, env);
+    case 'doctor':
+      return runDoctor(command.request, env);
     case 'configure': {
       const [{ configure }, { warnOfOpenKeys }, system] = await Promise.all([
         import('./apply.ts'),
@@ -207,6 +209,24 @@ async function runEvents(
 /** Resolves when there is room for another line. */
 async function print(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
+}
+
+/** Whatever keeps it from looking is not what is wrong with the tunnel. */
+async function runDoctor(
+  request: DoctorRequest,
+  env: Record<string, string | undefined>,
+): Promise<number> {
+  const [{ doctor }, { CANNOT_LOOK }, system] = await Promise.all([
+    import('./doctor.ts'),
+    import('./doctorwords.ts'),
+    openSystem(env),
+  ]);
+  try {
+    return await doctor(request, system, env);
+  } catch (error) {
+    if (isRefusal(error)) return fail(error.message, CANNOT_LOOK);
+    throw error;
+  }
 }
 
 async function answerCompletion(

@@ -10,6 +10,7 @@ export const DEADLINE_NAMES = [
   'newHandshake',
   'zeroKeyMaterial',
   'persistentKeepalive',
+  'preferredWay',
   'condition',
 ] as const;
 
@@ -22,7 +23,8 @@ export const DEADLINE = {
   newHandshake: 2,
   zeroKeyMaterial: 3,
   persistentKeepalive: 4,
-  condition: 5,
+  preferredWay: 5,
+  condition: 6,
 } as const satisfies Record<DeadlineName, number>;
 
 const COLUMNS = DEADLINE_NAMES.length;

@@ -48,6 +48,7 @@ import {
   sendStaged,
 } from './send.ts';
 import * as session from './session.ts';
+import { type Heard, handshakeProven, hearElsewhere } from './steering.ts';
 import * as timers from './timers.ts';
 import { heardAt } from './whereabouts.ts';
 
@@ -110,7 +111,7 @@ function receiveData(
     return;
   }
   core.outcomes.opened++;
-  roam(core, peer, endpoint);
+  roam(core, now, peer, endpoint, 'data');
   peer.rxBytes += length;
   peer.counts.rxPackets++;
   if (session.confirm(core, peer, keypair)) sessionConfirmed(core, now, peer);
@@ -131,6 +132,7 @@ function receiveData(
 /** The first packet came under a session that the peer began: it has our answer. */
 function sessionConfirmed(core: Core, now: number, peer: Peer): void {
   timers.handshakeCompleted(core, peer);
+  handshakeProven(core, now, peer);
   const ordinal = peer.counts.handshakesCompleted;
   const renews = liveness.isGood(peer.previous, now);
   core.tell({ kind: 'sessionConfirmed', peer: peer.name, session: ordinal, renews });
@@ -267,7 +269,7 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
   peer.counts.initiationsReceived++;
   const renews = liveness.isGood(peer.current, now);
   core.tell({ kind: 'initiationReceived', peer: peer.name, endpoint, renews });
-  roam(core, peer, endpoint);
+  roam(core, now, peer, endpoint, 'initiation');
   timers.authenticatedPacketReceived(core, peer, now);
   sendResponse(core, now, peer, endpoint);
 }
@@ -300,11 +302,12 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   const ordinal = peer.counts.handshakesCompleted + 1;
   const renews = liveness.isGood(peer.current, now);
   core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal, renews });
-  roam(core, peer, endpoint);
+  roam(core, now, peer, endpoint, 'answer');
   session.begin(core, now, peer);
   timers.authenticatedPacketReceived(core, peer, now);
   timers.sessionDerived(core, peer, now);
   timers.handshakeCompleted(core, peer);
+  handshakeProven(core, now, peer);
   liveness.sessionBegun(core, now, peer);
   // The responder may send only after it has heard from us (key confirmation, whitepaper 5.4.6).
   sendKeepalive(core, now, peer);
@@ -333,9 +336,13 @@ function consumeCookieReply(
 }
 
 /** The endpoint is wherever the last authenticated packet came from (whitepaper 2.1). */
-function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
+function roam(core: Core, now: number, peer: Peer, endpoint: Endpoint, heard: Heard): void {
   const old = peer.endpoint;
   if (old === endpoint) return;
+  if (peer.ways !== null) {
+    hearElsewhere(core, now, peer, peer.ways, endpoint, heard);
+    return;
+  }
   peer.endpoint = endpoint;
   heardAt(core, peer, endpoint);
   endpointChanged(peer);

@@ -51,6 +51,22 @@ export function bodyOf(event: DeviceEvent): EventBody | null {
       const [from, to] = [formatEndpoint(event.from), formatEndpoint(event.to)];
       return { kind: 'roamed', ...about(event.peer), from, to };
     }
+    case 'wayChanged': {
+      const { host, port } = event;
+      const from = event.from === null ? null : formatEndpoint(event.from);
+      return {
+        kind: 'wayChanged',
+        ...about(event.peer),
+        host,
+        port,
+        from,
+        to: formatEndpoint(event.to),
+      };
+    }
+    case 'nameResolved':
+      return { kind: 'nameResolved', host: event.host, addresses: event.addresses };
+    case 'nameFailed':
+      return { kind: 'nameFailed', host: event.host, error: event.error };
     case 'routingLoop':
     case 'routingLoopEnded':
     case 'initiationsStale':

@@ -45,6 +45,17 @@ export type EventBody =
       readonly trouble: PeerTrouble['code'] | null;
     })
   | (OfPeer & { readonly kind: 'roamed'; readonly from: string; readonly to: string })
+  /** Its packets take another of its ways. `host`, `port`: as the operator has said it. */
+  | (OfPeer & {
+      readonly kind: 'wayChanged';
+      readonly host: string;
+      readonly port: number;
+      readonly from: string | null;
+      readonly to: string;
+    })
+  | { readonly kind: 'nameResolved'; readonly host: string; readonly addresses: readonly string[] }
+  /** `error`: as getaddrinfo(3) calls it. */
+  | { readonly kind: 'nameFailed'; readonly host: string; readonly error: string }
   | (OfPeer & { readonly kind: 'cookieReceived' })
   | (OfPeer & { readonly kind: 'keysErased' })
   | (OfPeer & { readonly kind: 'routingLoop'; readonly endpoint: string })

@@ -67,7 +67,16 @@ function contents(changes: Partial<Contents> = {}): Uint8Array {
   return encodeContents({
     state: '',
     device: {
-      ...{ at: 0, privateKey: null, isUp: true, mtu: 1420, drops: {}, counts: {}, peers: [] },
+      ...{
+        at: 0,
+        privateKey: null,
+        isUp: true,
+        mtu: 1420,
+        drops: {},
+        counts: {},
+        names: [],
+        peers: [],
+      },
     },
     ...{ uptimeMs: 1, events: NO_EVENTS, version: '' },
     socketName: '../../../etc/passwd',

@@ -6,7 +6,7 @@
 
 import type { EventRecord } from '../events/record.ts';
 import { EventsAnswer, type EventsItem, formatEventsRequest } from '../uapi/events.ts';
-import { EBUSY } from '../uapi/response.ts';
+import { EAGAIN, EBUSY } from '../uapi/response.ts';
 import type { EventsOptions } from './command.ts';
 import { wordEvent, wordLost } from './eventwords.ts';
 import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
@@ -57,11 +57,11 @@ export async function events(
         `${name}: events: the WireGuard that serves it is not tswgd, or one of a version that tells no events`,
       );
     }
-    if (!follow)
+    if (end === 'cut' && !follow) {
       throw new Refusal(`${name}: events: its daemon has ended in the midst of the answer`);
-    place.isNew = false;
+    }
     // An upgrade closes a connection, and the next one is taken by the successor.
-    tries = end === 'silent' ? tries + 1 : 0;
+    tries = end === 'cut' ? 0 : tries + 1;
     if (tries > 0) await system.sleep(TRY_MS);
   }
   await audience.hooks?.finish();
@@ -77,8 +77,8 @@ interface Place {
   isNew: boolean;
 }
 
-/** How a conversation ended: as asked for; after an answer that has no end; without any. */
-type End = 'whole' | 'cut' | 'silent';
+/** How a conversation ended: as asked for; without its end; without an answer; for who asks again. */
+type End = 'whole' | 'cut' | 'silent' | 'early';
 
 async function listen(
   name: string,
@@ -95,6 +95,8 @@ async function listen(
     for (const item of answer.push(text)) {
       if (item.kind === 'end') {
         if (item.errno === 0) return 'whole';
+        // Another process has just taken over, and will know.
+        if (item.errno === EAGAIN) return 'early';
         throw new Refusal(`${name}: events: ${refusalOf(item.errno)}`);
       }
       end = 'cut';

@@ -17,6 +17,8 @@ export interface HooksOptions {
   /** The interface's name. */
   readonly name: string;
   readonly timeoutMs: number;
+  /** How many events wait while a command runs; 1,000 by default. */
+  readonly queueMax?: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Takes a line for the operator. */
   readonly warn: (line: string) => void;
@@ -34,7 +36,7 @@ export class Hooks {
   }
 
   push(record: EventRecord): void {
-    if (this.#queue.length >= QUEUE_MAX) {
+    if (this.#queue.length >= (this.#options.queueMax ?? QUEUE_MAX)) {
       this.lose(1);
       return;
     }

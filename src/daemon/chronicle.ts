@@ -5,12 +5,12 @@
  */
 
 import type { Feed } from '../control/feed.ts';
+import type { Datapath } from '../datapath/datapath.ts';
 import type { DeviceChange } from '../device/configuration.ts';
-import type { Device } from '../device/device.ts';
 import type { DeviceEvent } from '../device/events.ts';
 import { about, bodyOf } from '../events/body.ts';
 import { EventReader } from '../events/reader.ts';
-import type { ConfiguredBy, EventBody } from '../events/record.ts';
+import type { ConfiguredBy, EventBody, EventRecord } from '../events/record.ts';
 import { EventRing, type EventsHandover } from '../events/ring.ts';
 import { formatKey } from '../keytext.ts';
 import { monotonicMs, wallClockMs } from '../sys/clock.ts';
@@ -35,7 +35,7 @@ const PEERS_TOLD_MAX = 16;
 export type Audience = 'operator' | 'observer';
 
 export class Chronicle implements Subsystem {
-  readonly #device: Device;
+  readonly #path: Datapath;
   readonly #ring: EventRing;
   readonly #followers: Record<Audience, Set<Following>> = {
     operator: new Set(),
@@ -46,10 +46,10 @@ export class Chronicle implements Subsystem {
   /** What happens from now on is another process's to tell. */
   #isOver = false;
 
-  constructor(device: Device) {
-    this.#device = device;
+  constructor(path: Datapath) {
+    this.#path = path;
     this.#ring = new EventRing(`${wallClockMs().toString(36)}-${process.pid}`);
-    device.observe(this.#notice);
+    path.device.observe(this.#notice);
   }
 
   /** Keeps it, and tells it to those who follow. */
@@ -69,7 +69,7 @@ export class Chronicle implements Subsystem {
     if (fields.length === 0 && peers.length === 0) return;
     this.tell({ kind: 'configured', by, fields, peers: peers.length });
     const before = this.#names;
-    const names = [...this.#device.peerNames()].map(about);
+    const names = [...this.#path.device.peerNames()].map(about);
     this.#names = new Map(names.map(({ peer, name }) => [peer, name]));
     if (by === 'set' && peers.length <= PEERS_TOLD_MAX) {
       for (const { publicKey, remove, ...settings } of peers) {
@@ -88,7 +88,7 @@ export class Chronicle implements Subsystem {
     if (request === null) return refuseGet(EINVAL);
     const followers = this.#followers[audience];
     if (request.follow && followers.size >= FOLLOWERS_MAX) return refuseGet(EBUSY);
-    return new Following(this.#ring, request, followers);
+    return new Following(this.#ring, request, followers, audience === 'observer');
   }
 
   get ring(): Pick<EventRing, 'seq' | 'size' | 'suppressed'> {
@@ -109,6 +109,8 @@ export class Chronicle implements Subsystem {
   }
 
   readonly #notice = (event: DeviceEvent): void => {
+    // By the clock of the turn: this may come with every datagram of a flood.
+    if (this.#ring.turnsAway(event.kind, this.#path.now)) return;
     const body = bodyOf(event);
     if (body !== null) this.tell(body);
   };
@@ -123,12 +125,20 @@ class Following implements Feed {
   readonly isEndless: boolean;
   readonly #reader: EventReader;
   readonly #followers: Set<Following>;
+  readonly #isObserver: boolean;
   #head: string;
   /** The last number that is told; without end when it is followed. */
   readonly #last: number;
+  #isEnded = false;
   onMore: () => void = () => {};
 
-  constructor(ring: EventRing, request: EventsRequest, followers: Set<Following>) {
+  constructor(
+    ring: EventRing,
+    request: EventsRequest,
+    followers: Set<Following>,
+    isObserver: boolean,
+  ) {
+    this.#isObserver = isObserver;
     const { follow, stream } = request;
     const isOurs = stream === '' || stream === ring.stream;
     const said = isOurs ? request.since : 0;
@@ -147,13 +157,12 @@ class Following implements Feed {
     for (let i = 0; i < EVENTS_PER_PIECE; i++) {
       const reading = this.#reader.next(this.#last);
       if (reading === null) break;
-      piece += reading.kind === 'event' ? formatEvent(reading.record) : formatLost(reading.events);
+      if (reading.kind === 'lost') piece += formatLost(reading.events);
+      else piece += formatEvent(this.#isObserver ? observed(reading.record) : reading.record);
     }
     if (piece !== '' || this.isEndless) return piece;
     return this.#isEnded ? null : this.#end();
   }
-
-  #isEnded = false;
 
   #end(): string {
     this.#isEnded = true;
@@ -167,6 +176,12 @@ class Following implements Feed {
   close(): void {
     this.#followers.delete(this);
   }
+}
+
+/** What an observer is told of it: not that there is a preshared key. */
+function observed(record: EventRecord): EventRecord {
+  if (record.kind !== 'peerConfigured') return record;
+  return { ...record, fields: record.fields.filter((field) => field !== 'presharedKey') };
 }
 
 /** The names of the fields that something is said of; how it is said is no field. */

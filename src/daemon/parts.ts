@@ -41,7 +41,7 @@ export function createParts(options: ProgramOptions) {
     onHold: (isHeld) => tunnel.hold(isHeld),
   });
   const { onNote } = ways;
-  const chronicle = new Chronicle(path.device);
+  const chronicle = new Chronicle(path);
   const tell = (body: EventBody): void => chronicle.tell(body);
   /** Of the first of all who have followed each other; monotonic ms. */
   const age = { startedAt: monotonicMs() };

@@ -7,6 +7,7 @@
  * the next event of the same peer tells how many those were.
  */
 
+import type { DeviceEvent } from '../device/events.ts';
 import type { EventBody, EventRecord } from './record.ts';
 import { readRecord } from './record.ts';
 
@@ -27,7 +28,7 @@ const UNLIMITED: ReadonlySet<EventBody['kind']> = new Set([
   ...(['connected', 'disconnected', 'handshakeFailed', 'keysErased'] as const),
   ...(['peerConfigured', 'peerRemoved', 'suppressed'] as const),
 ]);
-const OF_STRANGERS: ReadonlySet<EventBody['kind']> = new Set(['cookieSent', 'stranger', 'dropped']);
+const OF_STRANGERS: ReadonlySet<string> = new Set(['cookieSent', 'stranger', 'dropped']);
 
 /** One that is kept, in the order of the numbers. */
 export interface Kept {
@@ -81,11 +82,15 @@ class Budget {
   /** Those that came too fast, and were not told of yet. */
   suppressed = 0;
 
-  take(now: number): boolean {
+  has(now: number): boolean {
     const elapsed = Math.max(0, now - this.#at);
-    this.#at = now;
+    this.#at = Math.max(this.#at, now);
     this.#left = Math.min(BURST, this.#left + (elapsed / 1_000) * PER_SECOND);
-    if (this.#left < 1) return false;
+    return this.#left >= 1;
+  }
+
+  take(now: number): boolean {
+    if (!this.has(now)) return false;
     this.#left--;
     return true;
   }
@@ -165,6 +170,16 @@ export class EventRing {
     return kept;
   }
 
+  /**
+   * Ask first where nobody knows who causes an event, so that a flood of them costs no more than this:
+   * true when one of this kind would come too fast. It is counted then, and not to be added.
+   */
+  turnsAway(kind: DeviceEvent['kind'], monotonicMs: number): boolean {
+    if (!OF_STRANGERS.has(kind) || this.#strangersBudget.has(monotonicMs)) return false;
+    this.#count(this.#strangersBudget);
+    return true;
+  }
+
   /** Keeps it, or counts it when it came too fast; true when there is something new to be read. */
   add(body: EventBody, time: EventTime): boolean {
     const peer = peerOf(body);
@@ -173,8 +188,7 @@ export class EventRing {
     const budget = isOfStrangers ? this.#strangersBudget : (history?.budget ?? null);
     if (budget !== null) {
       if (!UNLIMITED.has(body.kind) && !budget.take(time.monotonicMs)) {
-        budget.suppressed++;
-        this.#suppressed++;
+        this.#count(budget);
         return false;
       }
       if (budget.suppressed > 0) {
@@ -231,6 +245,11 @@ export class EventRing {
       }
     }
     this.#seq = Math.max(this.#seq, seq);
+  }
+
+  #count(budget: Budget): void {
+    budget.suppressed++;
+    this.#suppressed++;
   }
 
   #historyOf(peer: string): PeerHistory {

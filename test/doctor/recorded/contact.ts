@@ -171,9 +171,9 @@ const KEYS: readonly Recorded[] = [
     'peerIsOurself',
     'a key file was copied',
     healthyWith({ peers: [] }, {}, {
-      events: eventsOf({ kind: 'peerRemoved', peer: OUR_KEY, values: {} }),
+      events: eventsOf({ kind: 'peerConfigured', peer: OUR_KEY, values: {} }),
     }),
-    /when it became its own/,
+    /when the key became its own/,
   ),
   well(
     'handshakes for another key, and a session with every peer',

@@ -79,8 +79,8 @@ export class PeerWays<User> {
   heardFor: Endpoint | null = null;
   /** Until then a handshake of ours alone decides between ways (monotonic ms). */
   settledAt = Number.NEGATIVE_INFINITY;
-  /** Data packets, either way, when the attempt to move back was last planned. */
-  packetsAtPlan = 0;
+  /** Data packets, either way, when it was time to move back; null as long as it is not. */
+  packetsAtReturn: number | null = null;
   /** Initiations since the last handshake that completed, and those of them to where packets go. */
   #tries = 0;
   #liveTries = 0;
@@ -88,6 +88,7 @@ export class PeerWays<User> {
   #round: Candidate[] = [];
   /** Which of the better ways, and of its candidates, the next attempt to move back is made over. */
   #attempts = 0;
+  #hasTriedBack = false;
 
   /** Each host name is taken into use for `user`; `release` ends that. */
   constructor(ways: readonly Way[], names: Names<User>, user: User, outlook: WayOutlook) {
@@ -109,8 +110,9 @@ export class PeerWays<User> {
   }
 
   /**
-   * Call when a name has been answered or the machine's interfaces have changed. What is new is tried
-   * before the rest of a round that has begun, and what is gone not at all.
+   * Call when a name has been answered or the machine's interfaces have changed. In a round that has
+   * begun, what is gone is not tried any more, and what is new takes turns with the rest: a name
+   * service with other addresses in every answer cannot keep other ways from theirs.
    */
   update(): void {
     const fresh: Candidate[] = [];
@@ -127,7 +129,10 @@ export class PeerWays<User> {
     const left = this.#round.filter(
       ({ way, endpoint }) => way === NO_WAY || this.#lines[way].endpoints.includes(endpoint),
     );
-    this.#round = [...fresh, ...left];
+    const length = Math.max(fresh.length, left.length);
+    this.#round = Array.from({ length }, (_, i) => [fresh[i], left[i]])
+      .flat()
+      .filter((one) => one !== undefined);
   }
 
   #endpointsOf(line: Line<User>): Endpoint[] {
@@ -258,13 +263,20 @@ export class PeerWays<User> {
     const { way, usable } = better[this.#attempts % better.length];
     const endpoint = usable[Math.floor(this.#attempts / better.length) % usable.length];
     this.#attempts++;
+    this.#hasTriedBack = true;
     return { way, endpoint };
   }
 
-  /** Call when a handshake has completed: initiations go where packets go again. */
-  proven(): void {
+  /**
+   * Call when a handshake has completed: initiations go where packets go again. True when a better
+   * way was tried for it.
+   */
+  proven(): boolean {
+    const hasTriedBack = this.#hasTriedBack;
+    this.#hasTriedBack = false;
     this.rest();
     if (this.used !== NO_WAY) this.#lines[this.used].unanswered = 0;
+    return hasTriedBack;
   }
 
   /** Call when nothing is tried any more: the interface went down, or all is to begin again. */

@@ -96,6 +96,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state', 'doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
+      'device/ways.ts',
     ],
     // Of the daemon, for which troubles there have to be words.
     types: ['device', 'daemon/troubles.ts'],

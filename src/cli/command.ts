@@ -4,6 +4,7 @@
  */
 
 import type { AllowedIpChange } from '../device/configuration.ts';
+import type { Near } from '../device/ways.ts';
 import type { Prefix } from '../packet/address.ts';
 
 /** A secret that was given in the command, or the file that holds it (`-`: standard input). */
@@ -16,14 +17,16 @@ export interface EndpointName {
   /** An address, with `%interface` when link-local, or a host name. */
   readonly host: string;
   readonly port: number;
+  /** What stands after `via`. */
+  readonly near: Near | null;
 }
 
 export interface PeerDraft {
   readonly publicKey: Uint8Array;
   readonly remove: boolean;
   presharedKey?: KeySource;
-  /** null: forget it. */
-  endpoint?: EndpointName | null;
+  /** In order of preference; none: forget where it is. */
+  endpoints?: readonly EndpointName[];
   persistentKeepalive?: number;
   /** Empty: remove it. */
   description?: string;
@@ -85,10 +88,11 @@ export function takesOnlyAway(draft: Draft): boolean {
 
 function losesOnly(peer: PeerDraft): boolean {
   if (peer.remove) return true;
-  const { presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode } = peer;
-  if (endpoint || persistentKeepalive || description || allowedIpsMode === 'replace') return false;
+  const { presharedKey, endpoints, persistentKeepalive, description, allowedIpsMode } = peer;
+  if (endpoints?.length || persistentKeepalive || description || allowedIpsMode === 'replace')
+    return false;
   if (presharedKey !== undefined && !isNoKey(presharedKey)) return false;
-  return [presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode].some(
+  return [presharedKey, endpoints, persistentKeepalive, description, allowedIpsMode].some(
     (setting) => setting !== undefined,
   );
 }

@@ -126,7 +126,7 @@ export function describeInterface(view: InterfaceView, nowMs: number): Interface
 function describeWireguard(name: string, wireguard: WireguardView, nowMs: number): WireguardJson {
   const { state, publicKey, stats } = wireguard;
   const { version, listenPort, fwmark, debug, keysAreHidden, peers, ...others } = state;
-  const { privateKey, publicKey: _own, errno, handshakesAreAges, ...forgotten } = others;
+  const { privateKey, publicKey: _own, errno, knowsWays, handshakesAreAges, ...forgotten } = others;
   // A field that is added has to be told, or taken out above.
   forgotten satisfies Record<string, never>;
   const told = statsByPeer(stats);

@@ -14,7 +14,7 @@ import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
 import { firstHabit } from './habits.ts';
 import { keyMistake, parseKey } from './keys.ts';
-import { endpointWordsMistake, PeerWords, strayAddress } from './peerwords.ts';
+import { PeerWords, strayAddress } from './peerwords.ts';
 import {
   INTERFACE_NAME_RULE,
   isCreatableName,
@@ -22,7 +22,7 @@ import {
   textMistake,
   unknownWord,
 } from './values.ts';
-import { COMMANDS, findWord, type Word, type WordName, wordNames } from './words.ts';
+import { COMMANDS, findWord, VIA, type Word, type WordName, wordNames } from './words.ts';
 
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
@@ -179,10 +179,17 @@ class Reading {
     if (row.place === 'peer' && this.peers.current!.remove) {
       return `${typed}: the peer before it is removed by -wgpeer: expected wgpeer PUBLICKEY first`;
     }
-    const wrong = TAKES[row.word](this, args, typed);
     this.#at += row.args.length;
+    const wrong = TAKES[row.word](this, args, typed);
     if (row.place !== 'view' && !row.isAlone) this.#settings++;
     return wrong;
+  }
+
+  /** What stands after `via`, if that is the next word; undefined when nothing does. */
+  takeVia(): string | null | undefined {
+    if (this.#words[this.#at] !== VIA) return null;
+    this.#at += 2;
+    return this.#words[this.#at - 1];
   }
 
   finish(): Command | Mistake {
@@ -275,12 +282,11 @@ const TAKES: Readonly<Record<WordName, Take>> = {
   '-wgpeer': (reading, [text], word) => reading.peers.begin(word, text),
   '-wgpeerall': (reading) => set(reading.draft, 'removeAllPeers', true),
   wgendpoint: (reading, [host, port]) => {
-    const wrong = endpointWordsMistake(host, port);
-    if (wrong !== null) return wrong;
-    const bare = host.startsWith('[') ? host.slice(1, -1) : host;
-    return set(reading.peers.current!, 'endpoint', { host: bare, port: Number(port) });
+    const via = reading.takeVia();
+    if (via === undefined) return 'via: expected ADDR or IF after it, as in `via 192.0.2.1`';
+    return reading.peers.endpoint(host, port, via);
   },
-  '-wgendpoint': (reading) => set(reading.peers.current!, 'endpoint', null),
+  '-wgendpoint': (reading) => set(reading.peers.current!, 'endpoints', []),
   wgaip: (reading, [text], word) => reading.peers.allowedIp(word, text),
   '-wgaip': (reading, [text], word) => reading.peers.allowedIp(word, text),
   wgpsk: (reading, [text]) => {

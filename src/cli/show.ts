@@ -59,6 +59,7 @@ function pushWireguard(
     publicKey: _own,
     errno,
     version,
+    knowsWays,
     handshakesAreAges,
     ...forgotten
   } = others;

@@ -8,6 +8,9 @@
 
 import { DEFAULT_MTU } from '../device/configuration.ts';
 
+/** Between a far end and a near one. */
+export const VIA = 'via';
+
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
@@ -239,10 +242,11 @@ const ROWS = [
   {
     word: 'wgendpoint',
     args: ['HOST', 'PORT'],
+    follows: `[${VIA} ADDR|IF]`,
     place: 'peer',
     summary: "the peer's address or host name, and its UDP port",
     detail:
-      'A name is looked up once, when the command runs. The peer may move later: packets go to where it was last heard from.',
+      'The daemon looks a name up when it starts, when the peer does not answer and when the network changes; one that is not found is looked up again. The peer may move: packets go to where it was last heard from. Repeat the word for more ways to the peer, the preferred one first: when one does not answer, the next is tried. What stands after via is the address of this machine, or the interface, that packets on this way leave from.',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint vpn.example.net 51820`,
   },
   {

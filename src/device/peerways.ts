@@ -10,7 +10,7 @@
  */
 
 import { sameBytes } from '../bytes.ts';
-import { parseAddress, parseDecimal } from '../packet/address.ts';
+import { isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Name, Names } from './names.ts';
 import type { Near, Way, WayState } from './ways.ts';
@@ -146,7 +146,9 @@ export class PeerWays<User> {
     if (name === null) {
       const [text, zone] = way.host.split('%');
       const scope = zone === undefined ? 0 : this.#scopeOf(zone);
-      const address = parseAddress(text)!;
+      const said = parseAddress(text)!;
+      // No socket sends to the mapped form; it means the IPv4 address.
+      const address = isMapped(said) ? said.slice(12) : said;
       const isLost = zone !== undefined && scope === 0;
       return isLost || !isAlike(source, address)
         ? []

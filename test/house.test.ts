@@ -28,7 +28,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'packet/padding.ts': { values: ['packet', 'noise/messages.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
-    values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
+    values: [
+      ...['packet/address.ts', 'device/endpoint.ts', 'device/near.ts'],
+      ...['crypto/bytes.ts', 'crypto/suite.ts'],
+    ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
@@ -47,8 +50,11 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['device', 'datapath/guard.ts'],
   },
   udp: {
-    values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['datapath/transport.ts'],
+    values: [
+      ...['sys', 'netlink', 'gate'],
+      ...['device/endpoint.ts', 'device/near.ts', 'device/drops.ts'],
+    ],
+    types: ['datapath/transport.ts', 'device/lead.ts'],
   },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },
@@ -73,6 +79,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
       ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
+      'device/near.ts',
     ],
     types: ['crypto', 'device'],
   },
@@ -82,6 +89,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
+      'device/near.ts',
     ],
     // Of the daemon, for which troubles there have to be words.
     types: ['device', 'daemon/troubles.ts'],

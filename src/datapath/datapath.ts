@@ -77,8 +77,7 @@ export class Datapath {
       random,
       wallClock: wallClockMs,
       takeSecret,
-      leadsInside: (endpoint) =>
-        this.#link !== 0 && this.#transport?.outgoingLink?.(endpoint) === this.#link,
+      lead: (endpoint) => this.#transport?.lead?.(endpoint, this.#link) ?? 'out',
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.#transport?.transmit(offset, length, endpoint, trafficClass),

@@ -7,6 +7,7 @@ import { wipe } from '../crypto/bytes.ts';
 import type { Prefix } from '../packet/address.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Measured } from './metric.ts';
+import type { Near } from './near.ts';
 import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
 
 /** Of a new interface: a path's usual 1500 less what a WireGuard packet over IPv6 adds, 80. */
@@ -45,6 +46,8 @@ export interface DeviceChange {
   readonly listenPort?: number;
   /** SO_MARK of outgoing datagrams; 0 is off. */
   readonly fwmark?: number;
+  /** The near end of all datagrams, to which what is received has to come, too; null: any. */
+  readonly bind?: Near | null;
   readonly replacePeers?: boolean;
   /** Log every drop and handshake, as ifconfig's `debug` does. */
   readonly debug?: boolean;
@@ -71,6 +74,8 @@ export interface DeviceState {
   readonly privateKey: Uint8Array | null;
   readonly listenPort: number;
   readonly fwmark: number;
+  /** null: every address and interface. */
+  readonly bind: Near | null;
   readonly debug: boolean;
   readonly peers: readonly PeerState[];
 }

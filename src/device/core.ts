@@ -23,6 +23,8 @@ import type { Endpoint } from './endpoint.ts';
 import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
+import type { Lead } from './lead.ts';
+import type { Near } from './near.ts';
 import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
@@ -60,10 +62,10 @@ export interface DeviceOptions {
   /** Told whom to let through when there is more than can be read. */
   readonly doorkeeper?: Doorkeeper;
   /**
-   * Whether datagrams to the endpoint would leave into the interface of this very Device (see
-   * paths.ts). Without it they never do.
+   * How the way to the endpoint leads at this moment: above all, whether into the interface of this
+   * very Device (see paths.ts). Without it, every way leads out.
    */
-  readonly leadsInside?: (endpoint: Endpoint) => boolean;
+  readonly lead?: (endpoint: Endpoint) => Lead;
 }
 
 /** Counts, all from zero. */
@@ -83,7 +85,7 @@ export class Core {
   readonly outlet: Outlet;
   readonly doorkeeper: Doorkeeper;
   readonly observers = new Observers();
-  readonly leadsInside: (endpoint: Endpoint) => boolean;
+  readonly lead: (endpoint: Endpoint) => Lead;
 
   readonly allowedIps = new AllowedIps<Peer>();
   readonly deadlines = new DeadlineTable();
@@ -117,6 +119,8 @@ export class Core {
   mtu = DEFAULT_MTU;
   listenPort = 0;
   fwmark = 0;
+  /** The near end of every datagram; null: the kernel's choice, which the transport keeps to. */
+  bind: Near | null = null;
   ownAddresses: OwnAddresses = NO_OWN_ADDRESSES;
   /** The peers that have `ownSources` or `ownPrefixes`. */
   readonly ownSourceHolders = new Set<Peer>();
@@ -140,7 +144,7 @@ export class Core {
     this.privateKeyPlace = this.takeSecret();
     this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
     this.indices = new IndexTable(options.random, this.doorkeeper);
-    this.leadsInside = options.leadsInside ?? (() => false);
+    this.lead = options.lead ?? (() => 'out');
     this.cookieChecker = new CookieChecker(options.random, options.suite);
   }
 

@@ -20,6 +20,7 @@ import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
 import { type DeviceHandover, handOver, takeBack, takeOver } from './handover.ts';
 import { memories, recall, resume } from './memory.ts';
+import type { Near } from './near.ts';
 import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
@@ -142,6 +143,10 @@ export class Device {
 
   get fwmark(): number {
     return this.core.fwmark;
+  }
+
+  get bind(): Near | null {
+    return this.core.bind;
   }
 
   /** The interface's MTU in bytes; packets are padded up to it but not beyond. */

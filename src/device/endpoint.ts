@@ -5,6 +5,16 @@
 
 import { sameBytes } from '../bytes.ts';
 import { formatAddress } from '../packet/address.ts';
+import type { Near } from './near.ts';
+
+/**
+ * What datagrams name in their packet info where the kernel's own choice would not do: the interface
+ * by its index, and the address to send from; null lets the kernel choose one.
+ */
+export interface Exit {
+  readonly link: number;
+  readonly source: Uint8Array | null;
+}
 
 export class Endpoint {
   readonly family: 4 | 6;
@@ -17,6 +27,10 @@ export class Endpoint {
   source: Uint8Array | null;
   /** The interface they arrive at; 0 when unknown. */
   sourceInterface: number;
+  /** What the operator has fixed of the near end, which is never forgotten; null: nothing. */
+  readonly near: Near | null;
+  /** null: the source alone is named. Written by the transport whenever it is asked for the way. */
+  exit: Exit | null = null;
 
   constructor(
     address: Uint8Array,
@@ -24,12 +38,14 @@ export class Endpoint {
     scope = 0,
     source: Uint8Array | null = null,
     sourceInterface = 0,
+    near: Near | null = null,
   ) {
+    this.near = near;
     this.family = address.length === 4 ? 4 : 6;
     this.address = address;
     this.port = port;
     this.scope = scope;
-    this.source = source;
+    this.source = near?.kind === 'address' ? near.address : source;
     this.sourceInterface = sourceInterface;
   }
 
@@ -55,6 +71,7 @@ export class Endpoint {
 
   /** Call when a send says that the local address is gone, or it was removed: the kernel chooses again. */
   forgetSource(): void {
+    if (this.near?.kind === 'address') return;
     this.source = null;
     this.sourceInterface = 0;
   }

@@ -12,7 +12,7 @@ export function pathsChanged(core: Core, now: number): void {
   core.pathsVersion++;
   if (!core.isUp) return;
   for (const peer of core.peers.values()) {
-    if (!peer.isLooping || !isPathClear(core, now, peer)) continue;
+    if (peer.lead !== 'inside' || !isPathClear(core, now, peer)) continue;
     // Nothing else would begin again by itself: every timer ran out at the path that was shut.
     if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
   }

@@ -32,6 +32,7 @@ import {
   SOL_SOCKET,
 } from '../sys/linux.ts';
 import {
+  ALL_LINKS,
   isInterrupted,
   type Link,
   type LinkAddress,
@@ -43,6 +44,7 @@ import {
   parseLocalRoute,
   parseMessages,
   parseNamespaceNumber,
+  parseReversePathFilter,
   parseRoute,
   type Recording,
   type Route,
@@ -50,6 +52,7 @@ import {
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNETCONF,
   RTM_NEWNSID,
   RTM_NEWROUTE,
   recordAddress,
@@ -67,6 +70,7 @@ import {
   writeAddress,
   writeDeleteLink,
   writeGetAddresses,
+  writeGetConfiguration,
   writeGetLink,
   writeGetLinks,
   writeGetLocalRoutes,
@@ -89,6 +93,8 @@ const BUFFER_BYTES = 128 * 1024;
 const TIMEOUT_SECONDS = 2;
 /** How often a listing that changed while it was read is read again. */
 const DUMP_ATTEMPTS = 8;
+/** Of `rp_filter`. */
+const STRICT = 1;
 
 const {
   EINTR,
@@ -298,6 +304,25 @@ export class Netlink {
     const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV].includes(error.errno);
     if (!noRoute) refuse('look up a route', error);
     return noRoute ? null : route;
+  }
+
+  /**
+   * Whether the kernel takes a packet of IPv4 from a link only if the way back to its sender leads
+   * over that link (`rp_filter` 1; the greater one of the link and of all counts).
+   */
+  filtersStrictly(linkIndex: number): boolean {
+    const filters = [ALL_LINKS, linkIndex].map((index) => this.#reversePathFilter(index));
+    return Math.max(...filters) === STRICT;
+  }
+
+  #reversePathFilter(linkIndex: number): number {
+    let filter = 0;
+    const error = this.#exchange(writeGetConfiguration(linkIndex), ({ type, body }) => {
+      if (type === RTM_NEWNETCONF) filter = parseReversePathFilter(body) ?? 0;
+    });
+    // The link is gone, or has nothing to do with IPv4.
+    if (![EINVAL, ENODEV].includes(error.errno)) refuse('ask for rp_filter', error);
+    return filter;
   }
 
   #list<T>(

@@ -16,6 +16,7 @@ export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
+export const RTM_NEWNETCONF = 80;
 export const RTM_NEWNSID = 88;
 
 const NLM_F_CAPPED = 0x100;
@@ -27,6 +28,9 @@ export const LINK_BYTES = 16;
 export const ADDRESS_BYTES = 8;
 export const ROUTE_BYTES = 12;
 export const NAMESPACE_BYTES = 4;
+export const CONFIGURATION_BYTES = 4;
+/** In place of a link's number, in questions about configuration. */
+export const ALL_LINKS = 0xffff_ffff;
 
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
@@ -50,6 +54,8 @@ export const RTA_PREFSRC = 7;
 export const RTA_TABLE = 15;
 export const NETNSA_NSID = 1;
 export const NETNSA_FD = 3;
+export const NETCONFA_IFINDEX = 1;
+const NETCONFA_RP_FILTER = 3;
 const NLMSGERR_ATTR_MSG = 1;
 export const RT_TABLE_LOCAL = 255;
 export const RTN_LOCAL = 2;
@@ -197,6 +203,12 @@ export function parseNamespaceNumber(body: Uint8Array): number | null {
   if (value === undefined || value.length < 4) return null;
   const number = viewOf(value).getInt32(0, true);
   return number < 0 ? null : number;
+}
+
+/** `rp_filter` of RTM_NEWNETCONF: 0 off, 1 strict, 2 loose; null when it is not told. */
+export function parseReversePathFilter(body: Uint8Array): number | null {
+  const value = attributesOf(body, CONFIGURATION_BYTES).get(NETCONFA_RP_FILTER);
+  return value === undefined || value.length < 4 ? null : viewOf(value).getUint32(0, true);
 }
 
 /** An address of RTM_NEWADDR or RTM_DELADDR. */

@@ -20,10 +20,12 @@ import {
   F_GETFL,
   F_SETFD,
   F_SETFL,
+  IP_FREEBIND,
   IP_MTU_DISCOVER,
   IP_PKTINFO,
   IP_RECVTOS,
   IP_TOS,
+  IPV6_FREEBIND,
   IPV6_MTU_DISCOVER,
   IPV6_RECVPKTINFO,
   IPV6_RECVTCLASS,
@@ -40,6 +42,7 @@ import {
   O_WRONLY,
   SO_ACCEPTCONN,
   SO_ATTACH_BPF,
+  SO_BINDTOIFINDEX,
   SO_DETACH_FILTER,
   SO_DOMAIN,
   SO_ERROR,
@@ -139,10 +142,20 @@ const SET_OPTIONS: readonly (readonly [level: number, options: readonly number[]
     [
       ...[SO_RCVBUF, SO_SNDBUF, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SO_MARK, SO_RCVTIMEO],
       ...[SO_ATTACH_BPF, SO_DETACH_FILTER],
+      // Once for each socket, and to where its packet info leads anyway: what another's socket has,
+      // it does not get.
+      SO_BINDTOIFINDEX,
     ],
   ],
-  [SOL_IP, [IP_TOS, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVTOS]],
-  [SOL_IPV6, [IPV6_MTU_DISCOVER, IPV6_V6ONLY, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_TCLASS]],
+  // IP_FREEBIND: an address that will be here; nothing is sent from one that is not.
+  [SOL_IP, [IP_TOS, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVTOS, IP_FREEBIND]],
+  [
+    SOL_IPV6,
+    [
+      ...[IPV6_MTU_DISCOVER, IPV6_V6ONLY, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_TCLASS],
+      IPV6_FREEBIND,
+    ],
+  ],
   [SOL_UDP, [UDP_SEGMENT, UDP_GRO]],
   [SOL_NETLINK, [NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_LISTEN_ALL_NSID]],
 ];
@@ -153,7 +166,7 @@ const GET_OPTIONS: readonly (readonly [level: number, options: readonly number[]
     SOL_SOCKET,
     [
       ...[SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN, SO_RCVBUF, SO_SNDBUF],
-      SO_MEMINFO,
+      ...[SO_MEMINFO, SO_BINDTOIFINDEX],
     ],
   ],
   [SOL_UDP, [UDP_SEGMENT, UDP_GRO]],

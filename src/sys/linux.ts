@@ -35,12 +35,14 @@ export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
 export const SO_ATTACH_BPF = 50;
 export const SO_MEMINFO = 55;
+export const SO_BINDTOIFINDEX = 62;
 
 export const SOL_IP = 0;
 export const IP_TOS = 1;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVTOS = 13;
+export const IP_FREEBIND = 15;
 export const IP_PMTUDISC_DONT = 0;
 
 export const SOL_IPV6 = 41;
@@ -50,6 +52,7 @@ export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
+export const IPV6_FREEBIND = 78;
 export const IPV6_PMTUDISC_DONT = 0;
 
 export const SOL_NETLINK = 270;
@@ -99,6 +102,10 @@ export const CLONE_NEWNET = 0x40000000;
 
 // net/if.h
 export const IFF_UP = 1;
+export const IFF_LOOPBACK = 8;
+export const IFF_POINTOPOINT = 0x10;
+export const IFF_RUNNING = 0x40;
+export const IFF_NOARP = 0x80;
 export const IFF_MULTICAST = 0x1000;
 export const IFNAMSIZ = 16;
 

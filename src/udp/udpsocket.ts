@@ -3,11 +3,13 @@
  * an operator is told when that fails; who moves datagrams over it is not known here.
  */
 
+import type { Near } from '../device/near.ts';
 import {
   bindSocket,
   close,
   ERRNO,
   errno,
+  getIntOption,
   getsockname,
   Scratch,
   SystemError,
@@ -17,15 +19,18 @@ import {
 import {
   AF_INET,
   AF_INET6,
+  IP_FREEBIND,
   IP_MTU_DISCOVER,
   IP_PKTINFO,
   IP_PMTUDISC_DONT,
   IP_RECVTOS,
+  IPV6_FREEBIND,
   IPV6_MTU_DISCOVER,
   IPV6_PMTUDISC_DONT,
   IPV6_RECVPKTINFO,
   IPV6_RECVTCLASS,
   IPV6_V6ONLY,
+  SO_BINDTOIFINDEX,
   SO_MARK,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -42,27 +47,37 @@ import {
 export interface UdpSocketOptions {
   /** SO_MARK of everything sent; 0 is off. */
   readonly fwmark: number;
+  /** Where it listens and sends from alone; null: on every address and interface. */
+  readonly near?: Near | null;
   /** Bytes of the kernel's buffers (the kernel doubles them). */
   readonly bufferBytes?: number;
 }
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024;
 
-const { EADDRINUSE, EAFNOSUPPORT, EADDRNOTAVAIL } = ERRNO;
+/** The wildcard addresses. */
+const ANY = { 4: new Uint8Array(4), 6: new Uint8Array(16) } as const;
+
+const { EADDRINUSE, EAFNOSUPPORT, EADDRNOTAVAIL, EPERM } = ERRNO;
 
 const scratch = new Scratch(128);
 
 /**
  * A bound socket with its options set; undefined where the machine lacks the family. Port 0 lets
- * the kernel pick.
+ * the kernel pick. An address need not be there yet; an interface must.
  *
+ * @param link index of the interface that the near end is; 0 when it is none
  * @throws {SystemError} and leaves nothing open
  */
 export function openUdpSocket(
   family: 4 | 6,
   port: number,
+  link: number,
   options: UdpSocketOptions,
 ): number | undefined {
+  const { near } = options;
+  const address = near?.kind === 'address' ? near.address : ANY[family];
+  if (address.length !== ANY[family].length) return undefined;
   const domain = family === 4 ? AF_INET : AF_INET6;
   const fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
@@ -72,7 +87,8 @@ export function openUdpSocket(
   }
   try {
     setOptions(fd, family, options);
-    if (bindPort(fd, domain, port)) return fd;
+    if (link !== 0) bindToLink(fd, link);
+    if (bindPort(fd, domain, port, address)) return fd;
     close(fd);
     return undefined;
   } catch (error) {
@@ -91,11 +107,13 @@ function setOptions(fd: number, family: 4 | 6, options: UdpSocketOptions): void 
     require(SOL_IP, IP_RECVTOS, 1, 'IP_RECVTOS');
     // No DF on the outside: a datagram too large for the path is fragmented, not lost.
     require(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, 'IP_MTU_DISCOVER');
+    if (options.near?.kind === 'address') require(SOL_IP, IP_FREEBIND, 1, 'IP_FREEBIND');
   } else {
     require(SOL_IPV6, IPV6_V6ONLY, 1, 'IPV6_V6ONLY');
     require(SOL_IPV6, IPV6_RECVPKTINFO, 1, 'IPV6_RECVPKTINFO');
     require(SOL_IPV6, IPV6_RECVTCLASS, 1, 'IPV6_RECVTCLASS');
     require(SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT, 'IPV6_MTU_DISCOVER');
+    if (options.near?.kind === 'address') require(SOL_IPV6, IPV6_FREEBIND, 1, 'IPV6_FREEBIND');
   }
   const bytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
   // Beyond net.core.?mem_max only with CAP_NET_ADMIN; less is not an error.
@@ -114,11 +132,29 @@ export function setMark(fd: number, mark: number): void {
   if (error !== 0) throw new SystemError(`set fwmark ${mark}`, 'setsockopt', error);
 }
 
+/**
+ * A socket's first interface takes no right (Linux 5.7); so a socket keeps the one that it has.
+ *
+ * @throws {SystemError} ENODEV when there is none of that index
+ */
+function bindToLink(fd: number, link: number): void {
+  const error = setIntOption(fd, SOL_SOCKET, SO_BINDTOIFINDEX, link);
+  if (error === 0) return;
+  const hint = error === EPERM ? 'kernels before 5.7 want CAP_NET_RAW for it' : undefined;
+  throw new SystemError('bind a UDP socket to an interface', 'setsockopt', error, hint);
+}
+
+/** Index of the interface that a socket is bound to; 0 for none. */
+export function linkOf(fd: number): number {
+  return getIntOption(fd, SOL_SOCKET, SO_BINDTOIFINDEX) ?? 0;
+}
+
 /** False where IPv6 exists but is disabled, so that not even the wildcard address is there. */
-function bindPort(fd: number, domain: number, port: number): boolean {
+function bindPort(fd: number, domain: number, port: number, address: Uint8Array): boolean {
   scratch.bytes.fill(0, 0, 28);
   scratch.view.setUint16(0, domain, true);
   scratch.view.setUint16(2, port, false);
+  scratch.bytes.set(address, domain === AF_INET ? 4 : 8);
   if (bindSocket(fd, scratch.address, domain === AF_INET ? 16 : 28) === 0) return true;
   const error = errno();
   if (error === EADDRNOTAVAIL && domain === AF_INET6) return false;

@@ -128,7 +128,7 @@ export class Site {
         },
       },
       doorkeeper: this.door,
-      leadsInside: (endpoint) => this.leadsInside(endpoint),
+      lead: (endpoint) => (this.leadsInside(endpoint) ? 'inside' : 'out'),
     });
     this.device.observe((event) => this.events.push(event));
     this.configure({ privateKey: this.privateKey });

@@ -3,8 +3,9 @@
 import fc from 'fast-check';
 import type { DeviceState } from '../../src/device/configuration.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { type Near, parseNear } from '../../src/device/near.ts';
 import type { Prefix } from '../../src/packet/address.ts';
-import { isMapped, maskAddress } from '../../src/packet/address.ts';
+import { formatAddress, isMapped, maskAddress } from '../../src/packet/address.ts';
 
 export const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 /** The zero key reads back as none. */
@@ -22,6 +23,14 @@ export const prefix: fc.Arbitrary<Prefix> = fc
     const length = Math.min(bits, address.length * 8);
     return { address: maskAddress(address, length), length };
   });
+
+export const near: fc.Arbitrary<Near> = fc
+  .oneof(
+    fc.oneof(ipv4, ipv6).map(formatAddress),
+    fc.constantFrom('eth0', 'wan1', 'ppp0', 'a.b', 'vlan@7', 'é'),
+  )
+  .map(parseNear)
+  .filter((one) => one !== null);
 
 const port = fc.integer({ min: 1, max: 65_535 });
 export const endpoint = fc.oneof(
@@ -47,6 +56,7 @@ export const deviceState: fc.Arbitrary<DeviceState> = fc.record({
   privateKey: keyOrNone,
   listenPort: fc.nat(65_535),
   fwmark: fc.nat(0xffff_ffff),
+  bind: fc.option(near, { nil: null }),
   debug: fc.boolean(),
   peers: fc.array(
     fc.record({
@@ -71,7 +81,15 @@ export const lines = fc.array(
     fc
       .tuple(
         fc.constantFrom(
-          ...['private_key', 'listen_port', 'fwmark', 'replace_peers', 'debug', 'public_key'],
+          ...[
+            'private_key',
+            'listen_port',
+            'fwmark',
+            'replace_peers',
+            'tswg_bind',
+            'debug',
+            'public_key',
+          ],
           ...['remove', 'update_only', 'preshared_key', 'endpoint', 'allowed_ip', 'description'],
           ...['persistent_keepalive_interval', 'replace_allowed_ips', 'protocol_version', 'errno'],
           ...['last_handshake_time_sec', 'last_handshake_time_nsec', 'tx_bytes', 'own_public_key'],

@@ -22,7 +22,9 @@ const peer: DeviceState['peers'][number] = {
   allowedIps: [],
   description: '',
 };
-const empty: DeviceState = { privateKey: null, listenPort: 0, fwmark: 0, debug: false, peers: [] };
+const empty: DeviceState = {
+  ...{ privateKey: null, listenPort: 0, fwmark: 0, bind: null, debug: false, peers: [] },
+};
 
 describe('an observer', () => {
   it('is told all but the keys', () => {
@@ -59,6 +61,7 @@ describe('the state is written', () => {
       privateKey: KEY,
       listenPort: 51820,
       fwmark: 0xca6c,
+      bind: null,
       debug: true,
       peers: [
         {
@@ -128,6 +131,7 @@ describe('the state of other implementations is read', () => {
       privateKey: KEY,
       listenPort: 12912,
       fwmark: 0,
+      bind: null,
       debug: false,
       handshakesAreAges: false,
       peers: [

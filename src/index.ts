@@ -7,6 +7,7 @@ export { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from './arena.ts';
 export { SECRET_BYTES, type SecretPlace, type SecretSource } from './crypto/bytes.ts';
 export { createPortableSuite } from './crypto/portable.ts';
 export { type CryptoSuite, KEY_BYTES, type Opener, type Sealer } from './crypto/suite.ts';
+export type { LossCause, PeerCondition } from './device/condition.ts';
 export {
   type AllowedIpChange,
   type DeviceChange,
@@ -33,11 +34,19 @@ export {
 } from './device/handover.ts';
 export type { Lead, NearFault } from './device/lead.ts';
 export type { Counters, Measured } from './device/metric.ts';
-export { formatNear, type Near, parseNear } from './device/near.ts';
+export { formatNear, parseNear } from './device/near.ts';
 export type { Observer } from './device/observers.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
 export type { PeerName } from './device/peername.ts';
 export type { DeviceTrouble, PeerTrouble } from './device/troubles.ts';
+export {
+  type NameAnswer,
+  type NameService,
+  type Near,
+  WAYS_MAX,
+  type Way,
+  type WayState,
+} from './device/ways.ts';
 export { formatKey, parseKey } from './keytext.ts';
 export {
   formatAddress,

@@ -3,6 +3,7 @@
  * lines go, and what time it is, is told from outside.
  */
 
+import type { LossCause } from './device/condition.ts';
 import { DROP_REASONS } from './device/drops.ts';
 import { type Endpoint, formatEndpoint } from './device/endpoint.ts';
 import type { DeviceEvent } from './device/events.ts';
@@ -20,6 +21,12 @@ const TROUBLES: readonly DeviceEvent['kind'][] = [
   'routingLoop',
   'routingLoopEnded',
 ];
+
+const LOSSES: Readonly<Record<LossCause, string>> = {
+  dataUnanswered: 'nothing that was sent is answered',
+  initiationUnanswered: 'no handshake initiation is answered',
+  keepaliveMissing: 'its keepalives have ceased',
+};
 
 export class Log {
   /** The interface's, which may be renamed. */
@@ -90,6 +97,10 @@ export function describe(event: DeviceEvent): string {
       return `${peerName(event.peer)} - Its endpoint ${where(event.endpoint)} is routed into the tunnel itself: nothing is sent there until the route leads elsewhere`;
     case 'routingLoopEnded':
       return `${peerName(event.peer)} - Its endpoint ${where(event.endpoint)} is not routed into the tunnel any more`;
+    case 'connected':
+      return `${peerName(event.peer)} - Connected`;
+    case 'disconnected':
+      return `${peerName(event.peer)} - Lost: ${LOSSES[event.cause]}`;
     case 'keysErased':
       return `${peerName(event.peer)} - Erased all session keys: nothing new was agreed for too long`;
     case 'clockSetBack':

@@ -29,12 +29,14 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
     values: [
-      ...['packet/address.ts', 'device/endpoint.ts', 'device/near.ts'],
+      ...['packet/address.ts', 'packet/hostname.ts', 'device/endpoint.ts', 'device/ways.ts'],
+      'device/near.ts',
       ...['crypto/bytes.ts', 'crypto/suite.ts'],
     ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
+  events: { values: ['device/endpoint.ts'], types: ['device'] },
   // Linux, a room for each of its parts. Of the Device only the plain values: what is named there
   // never calls back into it.
   sys: { values: [] },
@@ -54,7 +56,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['sys', 'netlink', 'gate'],
       ...['device/endpoint.ts', 'device/near.ts', 'device/drops.ts'],
     ],
-    types: ['datapath/transport.ts', 'device/lead.ts'],
+    types: ['datapath/transport.ts', 'datapath/guard.ts', 'device/lead.ts', 'device/ways.ts'],
   },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },
@@ -83,10 +85,20 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     ],
     types: ['crypto', 'device'],
   },
+  // Evidence, and what follows from it: plain values and pure functions of them.
+  doctor: { values: ['packet', 'uapi/key.ts', 'crypto/suite.ts'] },
+  // Who looks for it: on the machine, in the network, and never at what runs the tunnel.
+  'doctor/gather': {
+    values: [
+      ...['doctor', 'sys', 'netlink', 'packet', 'uapi', 'control', 'host', 'noise', 'crypto'],
+      'state/statefile.ts',
+    ],
+    types: ['device'],
+  },
   // The two programs.
   cli: {
     values: [
-      ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
+      ...['packet', 'uapi', 'control', 'host', 'netlink', 'state', 'doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
       'device/near.ts',
@@ -113,7 +125,7 @@ const PACKAGE_PLACES: Record<string, string[]> = {
 /** Where the machine is: these may ask for time, randomness and the process. */
 const IMPURE = [
   ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
-  ...['state', 'handover', 'daemon', 'cli'],
+  ...['state', 'handover', 'daemon', 'doctor/gather', 'cli'],
 ];
 const CLOCK = 'the `now` of the call, or the wallClock handed in';
 const DEADLINE = 'a deadline that nextTimeout() tells (device/deadlines.ts)';

@@ -6,7 +6,8 @@
 
 import { sameBytes } from '../bytes.ts';
 import type { DeviceChange } from '../device/configuration.ts';
-import { formatNear, type Near } from '../device/near.ts';
+import { formatNear } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import { formatAddress } from '../packet/address.ts';
 import { parseState, type ReportedState } from '../uapi/get.ts';
 import { EADDRINUSE, parseErrno } from '../uapi/response.ts';

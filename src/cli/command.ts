@@ -4,7 +4,7 @@
  */
 
 import type { AllowedIpChange } from '../device/configuration.ts';
-import type { Near } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import type { Prefix } from '../packet/address.ts';
 
 /** A secret that was given in the command, or the file that holds it (`-`: standard input). */

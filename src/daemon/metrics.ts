@@ -55,7 +55,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
   info(
     'gate',
     'whether the kernel turns strangers away, and what share of their initiations passes',
-    ({ path }) => path.guardFact,
+    ({ path }) => path.transport?.guard?.fact ?? 'none',
   ),
   {
     kind: 'counter',

@@ -171,7 +171,6 @@ export class Underlay implements Subsystem {
   close(): void {
     for (const watch of this.#watches) watch.close();
     this.#watches = [];
-    this.#options.gate.guard([]);
     this.#options.path.detachTransport();
     this.#udp?.close();
     this.#udp = undefined;
@@ -210,7 +209,6 @@ export class Underlay implements Subsystem {
     this.close();
     this.#udp = udp;
     path.attachTransport(udp);
-    this.#options.gate.guard(udp.sockets);
     this.#watches = udp.sockets.map((socket) =>
       loop.watch(socket.fd, { readable: () => path.receive(socket) }),
     );
@@ -219,7 +217,9 @@ export class Underlay implements Subsystem {
 
   #tryPort(wanted: Wanted): void {
     const ignore = (): void => {};
-    const options = { ...this.#udpOptions(wanted), near: null, offload: false };
+    const { arena } = this.#options;
+    const { listenPort: port, fwmark } = wanted;
+    const options = { arena, port, fwmark, offload: false };
     openUdp({ ...options, onDrop: ignore, onNote: ignore }).close();
   }
 

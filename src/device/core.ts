@@ -24,11 +24,11 @@ import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
 import type { Lead } from './lead.ts';
-import type { Near } from './near.ts';
 import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
+import type { NameService, Near } from './ways.ts';
 
 /** A leap second is a step of one second back, and not worth a line. */
 const TOLD_STEP_BACK_MS = 2_000;
@@ -59,13 +59,15 @@ export interface DeviceOptions {
   readonly outlet: Outlet;
   /** Where keys lie that last as long as the Device or a peer. */
   readonly takeSecret?: SecretSource;
-  /** Told whom to let through when there is more than can be read. */
-  readonly doorkeeper?: Doorkeeper;
   /**
    * How the way to the endpoint leads at this moment: above all, whether into the interface of this
    * very Device (see paths.ts). Without it, every way leads out.
    */
   readonly lead?: (endpoint: Endpoint) => Lead;
+  /** Looks the names of hosts up. Without it names are known from `nameAnswered` alone. */
+  readonly nameService?: NameService;
+  /** The index of the interface of that name; 0 when there is none. Without it there never is. */
+  readonly interfaceIndex?: (name: string) => number;
 }
 
 /** Counts, all from zero. */
@@ -83,9 +85,14 @@ export class Core {
   readonly random: (out: Uint8Array) => void;
   readonly wallClock: () => number;
   readonly outlet: Outlet;
-  readonly doorkeeper: Doorkeeper;
+  /** Told whom we expect to hear from; changed by whereabouts.ts alone. */
+  doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly observers = new Observers();
   readonly lead: (endpoint: Endpoint) => Lead;
+  readonly leadsInside = (endpoint: Endpoint): boolean => this.lead(endpoint) === 'inside';
+  /** From its near end, if that is said. */
+  readonly isReachable = (endpoint: Endpoint): boolean =>
+    ['out', 'inside'].includes(this.lead(endpoint));
 
   readonly allowedIps = new AllowedIps<Peer>();
   readonly deadlines = new DeadlineTable();
@@ -142,8 +149,7 @@ export class Core {
     this.outlet = options.outlet;
     this.takeSecret = options.takeSecret ?? ordinarySecrets;
     this.privateKeyPlace = this.takeSecret();
-    this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
-    this.indices = new IndexTable(options.random, this.doorkeeper);
+    this.indices = new IndexTable(options.random);
     this.lead = options.lead ?? (() => 'out');
     this.cookieChecker = new CookieChecker(options.random, options.suite);
   }

@@ -4,6 +4,7 @@ import { formatKey } from '../keytext.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { Core } from './core.ts';
+import type { Endpoint } from './endpoint.ts';
 import { isNearFault } from './lead.ts';
 import { formatNear } from './near.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
@@ -42,12 +43,16 @@ export function peerTroubles(core: Core, now: number, peer: Peer): PeerTrouble[]
   return cause === null ? [] : [cause];
 }
 
+function nearOf({ source, sourceInterface }: Endpoint): string {
+  return source === null ? `interface ${sourceInterface}` : formatAddress(source);
+}
+
 /** What is the whole Device's, the transport's owner tells once. */
 function nearTrouble(core: Core, { endpoint, lead }: Peer): PeerTrouble | null {
-  const near = endpoint?.near ?? core.bind;
-  if (!isNearFault(lead) || near === null) return null;
-  if (endpoint?.near == null && lead !== 'otherFamily') return null;
-  return { code: 'nearGone', near: formatNear(near), why: lead };
+  if (endpoint === null || !isNearFault(lead)) return null;
+  if (endpoint.isPinned) return { code: 'nearGone', near: nearOf(endpoint), why: lead };
+  if (core.bind === null || lead !== 'otherFamily') return null;
+  return { code: 'nearGone', near: formatNear(core.bind), why: lead };
 }
 
 function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {

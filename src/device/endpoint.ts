@@ -5,7 +5,6 @@
 
 import { sameBytes } from '../bytes.ts';
 import { formatAddress } from '../packet/address.ts';
-import type { Near } from './near.ts';
 
 /**
  * What datagrams name in their packet info where the kernel's own choice would not do: the interface
@@ -27,8 +26,11 @@ export class Endpoint {
   source: Uint8Array | null;
   /** The interface they arrive at; 0 when unknown. */
   sourceInterface: number;
-  /** What the operator has fixed of the near end, which is never forgotten; null: nothing. */
-  readonly near: Near | null;
+  /**
+   * Source and interface are not learnt but the operator's word (the near end of a way): datagrams
+   * leave from there or not at all. Either may be missing.
+   */
+  readonly isPinned: boolean;
   /** null: the source alone is named. Written by the transport whenever it is asked for the way. */
   exit: Exit | null = null;
 
@@ -38,15 +40,15 @@ export class Endpoint {
     scope = 0,
     source: Uint8Array | null = null,
     sourceInterface = 0,
-    near: Near | null = null,
+    isPinned = false,
   ) {
-    this.near = near;
     this.family = address.length === 4 ? 4 : 6;
     this.address = address;
     this.port = port;
     this.scope = scope;
-    this.source = near?.kind === 'address' ? near.address : source;
+    this.source = source;
     this.sourceInterface = sourceInterface;
+    this.isPinned = isPinned;
   }
 
   /** Whether both name the same remote address and port. */
@@ -62,6 +64,7 @@ export class Endpoint {
   equals(other: Endpoint): boolean {
     return (
       this.sourceInterface === other.sourceInterface &&
+      this.isPinned === other.isPinned &&
       this.sameRemote(other) &&
       (this.source === null || other.source === null
         ? this.source === other.source
@@ -71,7 +74,7 @@ export class Endpoint {
 
   /** Call when a send says that the local address is gone, or it was removed: the kernel chooses again. */
   forgetSource(): void {
-    if (this.near?.kind === 'address') return;
+    if (this.isPinned) return;
     this.source = null;
     this.sourceInterface = 0;
   }

@@ -4,9 +4,11 @@
  * sent elsewhere. Kinds and the names of values stay; others may come.
  */
 
+import type { LossCause } from './condition.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { PeerName } from './peername.ts';
+import type { PeerTrouble } from './troubles.ts';
 
 export type DeviceEvent =
   /** `attempt`: from 1, since there was last a reason to call. */
@@ -31,6 +33,15 @@ export type DeviceEvent =
   /** The way to the endpoint leads into the tunnel: nothing is sent there. */
   | { readonly kind: 'routingLoop'; readonly peer: PeerName; readonly endpoint: Endpoint }
   | { readonly kind: 'routingLoopEnded'; readonly peer: PeerName; readonly endpoint: Endpoint }
+  /** The peer is connected, and was not when this was last told of it (condition.ts). */
+  | { readonly kind: 'connected'; readonly peer: PeerName }
+  /** The peer is lost. `trouble`: the likeliest reason that is known; null for none. */
+  | {
+      readonly kind: 'disconnected';
+      readonly peer: PeerName;
+      readonly cause: LossCause;
+      readonly trouble: PeerTrouble['code'] | null;
+    }
   /** No new session for three times as long as one is used. */
   | { readonly kind: 'keysErased'; readonly peer: PeerName }
   /** By so many ms since the last initiation that we sent; the next ones stay later than it. */

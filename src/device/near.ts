@@ -1,15 +1,8 @@
-/**
- * The near end of a datagram as an operator fixes it: the address that it leaves from, or the
- * interface that it leaves over. A plain value; what the machine makes of it is udp/'s.
- */
+/** The near end of a datagram in an operator's text: an address of ours, or the name of an interface. */
 
 import { sameBytes } from '../bytes.ts';
 import { formatAddress, isMapped, parseAddress } from '../packet/address.ts';
-
-export type Near =
-  /** 4 or 16 bytes; one that a socket can be bound to without an interface. */
-  | { readonly kind: 'address'; readonly address: Uint8Array }
-  | { readonly kind: 'interface'; readonly name: string };
+import type { Near } from './ways.ts';
 
 /** What a name of an interface may be; netlink says whether there is one. */
 const INTERFACE_NAME = /^(?!\.{1,2}$)[^/:%\s\p{Cc}]{1,15}$/u;

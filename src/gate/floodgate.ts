@@ -28,6 +28,7 @@ import {
   TRAFFIC,
 } from './floodfilter.ts';
 import { Recent } from './recent.ts';
+import { shareOut } from './shareout.ts';
 
 /** Between two judgements; sooner while it is open and so many strangers have come. */
 const PERIOD_MS = 100;
@@ -121,6 +122,8 @@ export class Floodgate implements Guard {
   // Of this period.
   #judgedAt = monotonicMs();
   #strangers = 0;
+  /** Of the strangers of this period and the one before, those who turned out to be peers. */
+  #vindicated = 0;
   #strangersMs = 0;
   #turnsMs = 0;
 
@@ -212,11 +215,20 @@ export class Floodgate implements Guard {
     if (this.isShut) this.#attach();
   }
 
+  /** These are about to be closed; if others are guarded in their place already, it is nothing. */
+  release(sockets: readonly { readonly fd: number }[]): void {
+    if (this.#sockets[0]?.fd === sockets[0]?.fd) this.guard([]);
+  }
+
   // The judgement.
 
   /** Call after each read. */
   wasRead(family: 4 | 6, isEmpty: boolean, now: number): void {
     this.#behind[family].wasRead(isEmpty, now);
+  }
+
+  vindicate(strangers: number): void {
+    this.#vindicated += strangers;
   }
 
   /**
@@ -251,10 +263,11 @@ export class Floodgate implements Guard {
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
+      const uselessRate = perSecond(this.#strangers - this.#vindicated);
       // A moment says how many there are, and only a whole period what they cost.
       const isDear = share > allowed && elapsedMs >= PERIOD_MS;
-      if ((isDear && rate >= FLOOD_PER_S) || (isBehind && rate >= SUDDEN_PER_S))
-        this.#shut(rate, share, allowed, now);
+      if ((isDear && uselessRate >= FLOOD_PER_S) || (isBehind && uselessRate >= SUDDEN_PER_S))
+        this.#shut(uselessRate, share, allowed, now);
       else this.#detach();
     } else {
       // By what they were allowed, and not by what they are from now on: sessions may have woken up.
@@ -276,6 +289,7 @@ export class Floodgate implements Guard {
     this.#isTimingTurns = this.isShut || rate >= FLOOD_PER_S / 4;
     this.#judgedAt = now;
     this.#strangers = 0;
+    this.#vindicated = 0;
     this.#strangersMs = 0;
     this.#turnsMs = 0;
   }
@@ -402,22 +416,6 @@ export class Floodgate implements Guard {
     if (!this.#isClosed) for (const fd of Object.values(this.#machinery?.filters ?? {})) close(fd);
     this.#isClosed = true;
   }
-}
-
-/**
- * What part of each class may pass so that all together get no more than `budget`: those that want
- * little have all of it, and the others as much as each other.
- */
-export function shareOut(budget: number, wanted: readonly number[]): number[] {
-  const smallestFirst = [...wanted.keys()].sort((a, b) => wanted[a] - wanted[b]);
-  const shares = new Array<number>(wanted.length).fill(1);
-  let left = budget;
-  for (const [i, one] of smallestFirst.entries()) {
-    const part = Math.min(wanted[one], left / (wanted.length - i));
-    if (wanted[one] > 0) shares[one] = part / wanted[one];
-    left -= part;
-  }
-  return shares;
 }
 
 /** Loads all that the kernel is to run. Call before the daemon gives up its rights. */

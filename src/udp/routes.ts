@@ -15,7 +15,7 @@
 import { sameBytes } from '../bytes.ts';
 import type { Endpoint, Exit } from '../device/endpoint.ts';
 import type { Lead, NearFault } from '../device/lead.ts';
-import type { Near } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import { type Link, type LinkAddress, Netlink, type Route } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
 import { IFF_LOOPBACK, IFF_NOARP, IFF_POINTOPOINT, IFF_RUNNING } from '../sys/linux.ts';
@@ -85,10 +85,13 @@ export class Routes {
    * @param inside index of the tunnel's own link; 0 when it is in another network
    */
   lead(endpoint: Endpoint, inside: number): Lead {
-    const near = endpoint.near ?? this.#near;
     try {
-      if (near?.kind === 'interface') return this.#leadOver(near.name, endpoint, inside);
+      const { isPinned, source, sourceInterface } = endpoint;
+      if (isPinned && source !== null) return this.#leadFrom(source, endpoint, inside);
+      if (isPinned) return this.#leadOver(this.#findLink(sourceInterface), endpoint, inside);
+      const near = this.#near;
       if (near?.kind === 'address') return this.#leadFrom(near.address, endpoint, inside);
+      if (near !== null) return this.#leadOver(this.#findInterface(near.name), endpoint, inside);
       return this.#leadFreely(endpoint, inside);
     } catch (error) {
       if (error instanceof SystemError) return 'nowhere';
@@ -122,8 +125,7 @@ export class Routes {
   }
 
   /** `via IF`. */
-  #leadOver(name: string, endpoint: Endpoint, inside: number): Lead {
-    const { link, fault } = this.#findInterface(name);
+  #leadOver({ link, fault }: Found, endpoint: Endpoint, inside: number): Lead {
     if (link === undefined || fault === 'down') return closed(endpoint, fault!);
     if (link.index === inside) return closed(endpoint, 'inside');
     const passage = this.#passageOver(endpoint, link);
@@ -196,7 +198,7 @@ export class Routes {
 
   /** Whether the kernel would still send to the endpoint from its source. */
   isSourceCurrent(endpoint: Endpoint): boolean {
-    if (endpoint.near !== null || endpoint.exit !== null) return true;
+    if (endpoint.isPinned || endpoint.exit !== null) return true;
     return this.#pinnedLink(endpoint) > 0;
   }
 
@@ -245,8 +247,11 @@ export class Routes {
   }
 
   #findInterface(name: string): Found {
-    const link = this.#allLinks().find((one) => one.name === name);
-    return { link, fault: link === undefined ? 'noInterface' : faultOf(link) };
+    return foundLink(this.#allLinks().find((one) => one.name === name));
+  }
+
+  #findLink(index: number): Found {
+    return foundLink(this.#allLinks().find((one) => one.index === index));
   }
 
   #findAddress(address: Uint8Array): Found {
@@ -303,6 +308,10 @@ function closed(endpoint: Endpoint, why: Lead): Lead {
 
 function isOf({ flags }: Link, flag: number): boolean {
   return (flags & flag) !== 0;
+}
+
+function foundLink(link: Link | undefined): Found {
+  return { link, fault: link === undefined ? 'noInterface' : faultOf(link) };
 }
 
 function faultOf(link: Link): NearFault | null {

@@ -358,7 +358,7 @@ export class SendQueue {
     // An ICMP error that was waiting on the socket is reported once, whatever is sent.
     if (error === ECONNREFUSED) return true;
     // With what the operator or the routes have fixed there is no other way to try.
-    const isFixed = endpoint.exit !== null || endpoint.near !== null || this.#isBound;
+    const isFixed = endpoint.exit !== null || endpoint.isPinned || this.#isBound;
     if (isFixed || endpoint.source === null) return false;
     if (error !== EINVAL && error !== ENETUNREACH && error !== EADDRNOTAVAIL) return false;
     endpoint.forgetSource();

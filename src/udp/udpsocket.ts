@@ -3,7 +3,7 @@
  * an operator is told when that fails; who moves datagrams over it is not known here.
  */
 
-import type { Near } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import {
   bindSocket,
   close,

@@ -128,7 +128,7 @@ describe('two paths joined in one process', () => {
     expect([shown('udp'), shown('tun')]).toEqual([[], []]);
     left.path.detachTransport();
     expect(shown('offload')).toBe('interface no');
-    expect(left.path.guardFact).toBe('none');
+    expect(shown('gate')).toBe('none');
   });
 
   it('read either side to stay warm, and have nothing to do in pauses when that is off', () => {

@@ -100,6 +100,7 @@ export class Site {
   wallOffset = 0;
   /** The routes of the site's machine. */
   leadsInside: (endpoint: Endpoint) => boolean = () => false;
+  isReachable: (endpoint: Endpoint) => boolean = () => true;
 
   constructor(world: World, address: string, port: number) {
     this.world = world;
@@ -127,9 +128,12 @@ export class Site {
           this.delivered.push(this.arena.bytes.slice(offset, offset + length));
         },
       },
-      doorkeeper: this.door,
-      lead: (endpoint) => (this.leadsInside(endpoint) ? 'inside' : 'out'),
+      lead: (endpoint) => {
+        if (this.leadsInside(endpoint)) return 'inside';
+        return this.isReachable(endpoint) ? 'out' : 'nowhere';
+      },
     });
+    this.device.setDoorkeeper(this.door);
     this.device.observe((event) => this.events.push(event));
     this.configure({ privateKey: this.privateKey });
     this.device.up(world.now);
@@ -192,7 +196,7 @@ export class Site {
 }
 
 /** Whom a Device expects to hear from; what it forgets without having expected it is an error. */
-class GuestList implements Doorkeeper {
+export class GuestList implements Doorkeeper {
   readonly indices: number[] = [];
   /** As `address:port`, one for each peer that is there. */
   readonly places: string[] = [];

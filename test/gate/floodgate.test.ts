@@ -5,7 +5,8 @@
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { Floodgate, openFloodgate, shareOut } from '../../src/gate/floodgate.ts';
+import { Floodgate, openFloodgate } from '../../src/gate/floodgate.ts';
+import { shareOut } from '../../src/gate/shareout.ts';
 import { adoptUdp, type Udp } from '../../src/udp/udp.ts';
 import { endpointOf, message, openOnLoopback, readAll, sendAlike } from './loopback.ts';
 
@@ -114,6 +115,18 @@ const isPossible = openFloodgate({ onDrop: () => {}, onNote: () => {} }).fact ==
 if (!isPossible) console.warn('SKIPPED: the flood gate: needs root and bpf(2)');
 
 describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', () => {
+  it('is open while those who call turn out to be peers, however many they are', () => {
+    for (let i = 0; i < 20; i++) {
+      gate.vindicate(9_900);
+      period(0.9);
+    }
+    expect(gate.fact).toBe('open');
+    gate.vindicate(5_000);
+    period(0.9);
+    expect(gate.fact).not.toBe('open');
+    expect(notes).toEqual([expect.stringContaining('50000 useless datagrams a second')]);
+  });
+
   it('is open while strangers take less time than there is to spare', () => {
     for (let i = 0; i < 20; i++) period(0.4);
     expect(gate.fact).toBe('open');

@@ -14,12 +14,13 @@ export const REPOSITORY = findRepository();
 export function programEnvironment(
   changes: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
-  const systemPath = process.env.PATH ?? '';
+  const { PATH: systemPath = '', TSWG_WARM } = process.env;
   return {
     HOME: process.env.HOME ?? '/root',
     LC_ALL: 'C.UTF-8',
     // An ordinary user's PATH lacks the sbin folders, where ip and nft are.
     PATH: `${REPOSITORY}/bin:${systemPath}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`,
+    ...(TSWG_WARM === undefined ? {} : { TSWG_WARM }),
     ...changes,
   };
 }

@@ -142,7 +142,10 @@ describeInLab('a full tunnel by two words', ['wg', 'tswg', 'stdbuf'], () => {
         const train = new PingTrain(host, INTERNET[4], 10);
         await waitFor(async () => train.received > 10, 'answers');
         await change();
-        await waitForLine(site, outer, line);
+        // With a mark the kernel chooses alone, and IPv6 stays with a gateway that is known to be there
+        // (RFC 4191 3.2) until it has found the better one, of which nobody is told.
+        const isChosenByKernel = outer === 6 && mark !== 0;
+        if (!isChosenByKernel) await waitForLine(site, outer, line);
         const before = train.received;
         await waitFor(async () => train.received > before + 10, `answers after: ${what}`);
         const { lost } = await train.stop();

@@ -31,7 +31,7 @@ export interface UnderlayOptions {
 /** What sockets are to be like; a Device says so, too. */
 type Wanted = Pick<Device, 'listenPort' | 'fwmark' | 'bind'>;
 
-const { ENODEV } = ERRNO;
+const { ENODEV, EADDRNOTAVAIL } = ERRNO;
 
 export class Underlay implements Subsystem {
   /** Why there is no socket although the interface is up. */
@@ -73,29 +73,31 @@ export class Underlay implements Subsystem {
   }
 
   /**
-   * Links or addresses of the machine changed: sockets that are bound to an interface which is
-   * another one now, or was not there when they were wanted, are opened.
+   * Links or addresses of the machine changed: sockets whose near end was not there when they were
+   * wanted are opened, and opened again if it is another interface of that name now.
    */
   follow(now: number): void {
     const { device } = this.#options.path;
-    const { bind } = device;
-    if (bind?.kind !== 'interface') return;
-    const index = interfaceIndex(bind.name);
-    const isWanted = this.#udp === undefined ? this.#isAwaited : this.#udp.link !== index;
-    if (index === 0 || !isWanted) return;
+    if (this.#udp === undefined ? !this.#isAwaited : !this.#isElsewhere(this.#udp)) return;
     try {
       this.#replace(device);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      // Its own bind may have gone again; the next change tells.
+      // Not yet, or gone again; the next change tells.
       this.#refusal = error;
     }
     if (this.#udp !== undefined && !device.isUp) device.up(now);
   }
 
-  /** There are no sockets because the interface that they are to be bound to is not there. */
+  #isElsewhere({ link }: Udp): boolean {
+    const { bind } = this.#options.path.device;
+    const index = bind?.kind === 'interface' ? interfaceIndex(bind.name) : 0;
+    return index !== 0 && index !== link;
+  }
+
+  /** There are no sockets because what they are to be bound to is not there. */
   get #isAwaited(): boolean {
-    return this.#refusal?.errno === ENODEV;
+    return isMissing(this.#refusal);
   }
 
   /**
@@ -124,15 +126,14 @@ export class Underlay implements Subsystem {
     }
   }
 
-  /** An interface that is not there is no mistake: it may come with the line. */
+  /** A near end that is not there is no mistake: it may come with the line. */
   #openOrAwait({ bind }: Wanted, open: () => void, now: number): void {
     const { device } = this.#options.path;
     try {
       open();
       if (!device.isUp) device.up(now);
     } catch (error) {
-      const isAwaited = error instanceof SystemError && error.errno === ENODEV;
-      if (!isAwaited || bind?.kind !== 'interface') throw error;
+      if (bind === null || !isMissing(error)) throw error;
       if (device.isUp) device.down();
       this.close();
       this.#refusal = error;
@@ -147,7 +148,8 @@ export class Underlay implements Subsystem {
   troubles(): readonly DaemonTrouble[] {
     const { bind } = this.#options.path.device;
     if (this.#isAwaited && bind !== null) {
-      return [{ code: 'bindGone', near: formatNear(bind), why: 'noInterface' }];
+      const why = bind.kind === 'interface' ? 'noInterface' : 'noAddress';
+      return [{ code: 'bindGone', near: formatNear(bind), why }];
     }
     if (this.#refusal !== null) {
       const { message, call, code } = this.#refusal;
@@ -190,7 +192,7 @@ export class Underlay implements Subsystem {
     try {
       this.#use(openUdp(this.#udpOptions(wanted)));
     } catch (error) {
-      if (hadSome && error instanceof SystemError && error.errno !== ENODEV) this.#reopen(device);
+      if (hadSome && error instanceof SystemError && !isMissing(error)) this.#reopen(device);
       throw error;
     }
   }
@@ -227,4 +229,9 @@ export class Underlay implements Subsystem {
     const { arena, gate, offload, onDrop, onNote } = this.#options;
     return { arena, gate, port, fwmark, near, offload, onDrop, onNote };
   }
+}
+
+/** Whether sockets could not be opened because their near end is not there. */
+function isMissing(error: unknown): error is SystemError {
+  return error instanceof SystemError && [ENODEV, EADDRNOTAVAIL].includes(error.errno);
 }

@@ -20,12 +20,10 @@ import {
   F_GETFL,
   F_SETFD,
   F_SETFL,
-  IP_FREEBIND,
   IP_MTU_DISCOVER,
   IP_PKTINFO,
   IP_RECVTOS,
   IP_TOS,
-  IPV6_FREEBIND,
   IPV6_MTU_DISCOVER,
   IPV6_RECVPKTINFO,
   IPV6_RECVTCLASS,
@@ -147,15 +145,8 @@ const SET_OPTIONS: readonly (readonly [level: number, options: readonly number[]
       SO_BINDTOIFINDEX,
     ],
   ],
-  // IP_FREEBIND: an address that will be here; nothing is sent from one that is not.
-  [SOL_IP, [IP_TOS, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVTOS, IP_FREEBIND]],
-  [
-    SOL_IPV6,
-    [
-      ...[IPV6_MTU_DISCOVER, IPV6_V6ONLY, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_TCLASS],
-      IPV6_FREEBIND,
-    ],
-  ],
+  [SOL_IP, [IP_TOS, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVTOS]],
+  [SOL_IPV6, [IPV6_MTU_DISCOVER, IPV6_V6ONLY, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_TCLASS]],
   [SOL_UDP, [UDP_SEGMENT, UDP_GRO]],
   [SOL_NETLINK, [NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_LISTEN_ALL_NSID]],
 ];
@@ -209,7 +200,8 @@ function limitedCalls(pid: number): Rule[] {
     { call: 'socket', when: [only(0, AF_NETLINK), only(2, 0)] },
     // Nothing of ours gives sendto an address, which on a UNIX datagram socket would be a connect.
     { call: 'sendto', when: [...isZero(4), only(5, 0)] },
-    // SO_ATTACH_FILTER, packet filters of netfilter (SOL_IP, 64), SO_BINDTODEVICE, IP_TRANSPARENT.
+    // SO_ATTACH_FILTER, packet filters of netfilter (SOL_IP, 64), IP_TRANSPARENT, and IPV6_FREEBIND,
+    // by which anybody sends from an IPv6 address that is not this machine's.
     ...SET_OPTIONS.map(([level, options]) => optionRule('setsockopt', level, options)),
     // SO_PEERPIDFD gives descriptors of processes, netfilter's options what is filtered.
     ...GET_OPTIONS.map(([level, options]) => optionRule('getsockopt', level, options)),

@@ -42,7 +42,6 @@ export const IP_TOS = 1;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVTOS = 13;
-export const IP_FREEBIND = 15;
 export const IP_PMTUDISC_DONT = 0;
 
 export const SOL_IPV6 = 41;
@@ -52,7 +51,6 @@ export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
-export const IPV6_FREEBIND = 78;
 export const IPV6_PMTUDISC_DONT = 0;
 
 export const SOL_NETLINK = 270;

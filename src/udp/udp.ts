@@ -182,8 +182,8 @@ export function adoptUdp(bound: BoundSockets, options: Omit<UdpOptions, 'port'>)
  * Opens the sockets of a device.
  *
  * @throws {SystemError} and leaves nothing open when the port is taken (EADDRINUSE), the machine
- * has neither family (EAFNOSUPPORT), the mark is not permitted (EPERM), or the interface that the
- * near end is does not exist (ENODEV)
+ * has neither family (EAFNOSUPPORT), the mark is not permitted (EPERM), or the near end is not there:
+ * no such interface (ENODEV), or none that has the address (EADDRNOTAVAIL)
  */
 export function openUdp(options: UdpOptions): Udp {
   const { near } = options;

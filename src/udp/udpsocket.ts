@@ -3,6 +3,7 @@
  * an operator is told when that fails; who moves datagrams over it is not known here.
  */
 
+import { formatNear } from '../device/near.ts';
 import type { Near } from '../device/ways.ts';
 import {
   bindSocket,
@@ -19,12 +20,10 @@ import {
 import {
   AF_INET,
   AF_INET6,
-  IP_FREEBIND,
   IP_MTU_DISCOVER,
   IP_PKTINFO,
   IP_PMTUDISC_DONT,
   IP_RECVTOS,
-  IPV6_FREEBIND,
   IPV6_MTU_DISCOVER,
   IPV6_PMTUDISC_DONT,
   IPV6_RECVPKTINFO,
@@ -64,10 +63,10 @@ const scratch = new Scratch(128);
 
 /**
  * A bound socket with its options set; undefined where the machine lacks the family. Port 0 lets
- * the kernel pick. An address need not be there yet; an interface must.
+ * the kernel pick.
  *
  * @param link index of the interface that the near end is; 0 when it is none
- * @throws {SystemError} and leaves nothing open
+ * @throws {SystemError} and leaves nothing open; EADDRNOTAVAIL when no interface has the near end
  */
 export function openUdpSocket(
   family: 4 | 6,
@@ -107,13 +106,11 @@ function setOptions(fd: number, family: 4 | 6, options: UdpSocketOptions): void 
     require(SOL_IP, IP_RECVTOS, 1, 'IP_RECVTOS');
     // No DF on the outside: a datagram too large for the path is fragmented, not lost.
     require(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, 'IP_MTU_DISCOVER');
-    if (options.near?.kind === 'address') require(SOL_IP, IP_FREEBIND, 1, 'IP_FREEBIND');
   } else {
     require(SOL_IPV6, IPV6_V6ONLY, 1, 'IPV6_V6ONLY');
     require(SOL_IPV6, IPV6_RECVPKTINFO, 1, 'IPV6_RECVPKTINFO');
     require(SOL_IPV6, IPV6_RECVTCLASS, 1, 'IPV6_RECVTCLASS');
     require(SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT, 'IPV6_MTU_DISCOVER');
-    if (options.near?.kind === 'address') require(SOL_IPV6, IPV6_FREEBIND, 1, 'IPV6_FREEBIND');
   }
   const bytes = options.bufferBytes ?? DEFAULT_BUFFER_BYTES;
   // Beyond net.core.?mem_max only with CAP_NET_ADMIN; less is not an error.
@@ -157,9 +154,12 @@ function bindPort(fd: number, domain: number, port: number, address: Uint8Array)
   scratch.bytes.set(address, domain === AF_INET ? 4 : 8);
   if (bindSocket(fd, scratch.address, domain === AF_INET ? 16 : 28) === 0) return true;
   const error = errno();
-  if (error === EADDRNOTAVAIL && domain === AF_INET6) return false;
+  const isWildcard = address.every((octet) => octet === 0);
+  if (error === EADDRNOTAVAIL && isWildcard && domain === AF_INET6) return false;
   throw new SystemError(
-    `open UDP port ${port}`,
+    isWildcard
+      ? `open UDP port ${port}`
+      : `open UDP port ${port} of ${formatNear({ kind: 'address', address })}`,
     'bind',
     error,
     error === EADDRINUSE ? 'another program has this port; choose another one' : undefined,

@@ -100,6 +100,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state', 'doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
+      'sys/publickey.ts',
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
       'device/near.ts',
     ],

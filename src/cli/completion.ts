@@ -4,6 +4,7 @@
  * bundle of flags and a while to load. Pure.
  */
 
+import { DOCTOR_OPTIONS } from './doctorwords.ts';
 import { isCreatableName } from './values.ts';
 import { COMMANDS, findWord, WORDS } from './words.ts';
 
@@ -61,6 +62,7 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
         ];
   }
   if (COMMANDS.some((row) => row.word === first)) return [];
+  if (settings[0] === 'doctor') return doctorOptions(settings.slice(1), facts);
 
   let peer: string | null = null;
   for (let at = 0; at < settings.length; at++) {
@@ -81,6 +83,16 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     }
     return true;
   }).map((row) => plain(row.word, row.summary));
+}
+
+function doctorOptions(given: readonly string[], facts: CompletionFacts): Suggestion[] {
+  const last = given.at(-1) ?? '';
+  if (last === '--peer') return facts.peers.map((one) => plain(one.key, one.description));
+  // Of a file, which the shell offers.
+  if (DOCTOR_OPTIONS[last]?.argument) return [];
+  return Object.entries(DOCTOR_OPTIONS)
+    .filter(([option]) => !given.includes(option))
+    .map(([option, { summary }]) => plain(option, summary));
 }
 
 /** Values for an argument; none lets the shell offer file names. */

@@ -341,6 +341,17 @@ const ROWS = [
     example: 'tswg wg0 stats',
   },
   {
+    word: 'doctor',
+    args: [],
+    follows: '[OPTION ...]',
+    isAlone: true,
+    place: 'view',
+    summary: 'say what is wrong with the tunnel, how that is known, and what fixes it',
+    detail:
+      'It asks the daemon, the kernel, the name service and the endpoints, and pings through the tunnel, but changes nothing. It exits with 0 when nothing is wrong, 1 when something is, 2 when it cannot look. --peer PEER: only this one, by its public key or wgdescr. --other FILE: compare with what `tswg wg0 --json` prints on the other end. --quick: send nothing and wait for nothing. --json: as JSON. --record FILE: write down what was seen, without secret keys. --evidence FILE: judge what was recorded.',
+    example: 'tswg wg0 doctor --peer berlin',
+  },
+  {
     word: '--json',
     args: [],
     place: 'view',

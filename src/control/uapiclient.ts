@@ -33,6 +33,7 @@ export function request(name: string, text: string, directory = UAPI_DIRECTORY):
  * The same for a request that changes nothing (`get=1\n\n` or `stats=1\n\n`), over the observing socket
  * where the control socket is root's and we are not: the answer has no keys then.
  *
+ * @param timeoutMs how long the daemon may be silent
  * @throws {SystemError} as `request`; EACCES when neither may be opened
  */
 export async function observe(
@@ -40,13 +41,14 @@ export async function observe(
   text: string,
   directory = UAPI_DIRECTORY,
   place = observingPlace(),
+  timeoutMs = TIMEOUT_MS,
 ): Promise<string> {
   try {
-    return await request(name, text, directory);
+    return await ask(name, text, uapiPath(name, directory), timeoutMs);
   } catch (error) {
     const { code } = error as SystemError;
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
-    return ask(name, text, socketPath(place, name)).catch((second: SystemError) => {
+    return ask(name, text, socketPath(place, name), timeoutMs).catch((second: SystemError) => {
       // Without such a socket, or one for us, the first refusal says what it takes.
       const isRefused = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM'].includes(second.code);
       throw isRefused ? error : second;
@@ -54,12 +56,12 @@ export async function observe(
   }
 }
 
-function ask(name: string, text: string, path: string): Promise<string> {
+function ask(name: string, text: string, path: string, timeoutMs = TIMEOUT_MS): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let tail = Buffer.alloc(0);
     const socket = connect(path);
-    socket.setTimeout(TIMEOUT_MS);
+    socket.setTimeout(timeoutMs);
     socket.on('connect', () => socket.write(text));
     socket.on('data', (chunk) => {
       chunks.push(chunk);

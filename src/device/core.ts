@@ -24,6 +24,7 @@ import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
 import type { Lead } from './lead.ts';
+import { Names } from './names.ts';
 import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
@@ -93,6 +94,10 @@ export class Core {
   /** From its near end, if that is said. */
   readonly isReachable = (endpoint: Endpoint): boolean =>
     ['out', 'inside'].includes(this.lead(endpoint));
+  readonly interfaceIndex: (name: string) => number;
+  readonly names: Names<Peer>;
+  /** The peers that have ways. */
+  readonly wayHolders = new Set<Peer>();
 
   readonly allowedIps = new AllowedIps<Peer>();
   readonly deadlines = new DeadlineTable();
@@ -151,6 +156,8 @@ export class Core {
     this.privateKeyPlace = this.takeSecret();
     this.indices = new IndexTable(options.random);
     this.lead = options.lead ?? (() => 'out');
+    this.interfaceIndex = options.interfaceIndex ?? (() => 0);
+    this.names = new Names(options.nameService);
     this.cookieChecker = new CookieChecker(options.random, options.suite);
   }
 

@@ -4,7 +4,6 @@ import { formatKey } from '../keytext.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { Core } from './core.ts';
-import type { Endpoint } from './endpoint.ts';
 import { isNearFault } from './lead.ts';
 import { formatNear } from './near.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
@@ -43,16 +42,12 @@ export function peerTroubles(core: Core, now: number, peer: Peer): PeerTrouble[]
   return cause === null ? [] : [cause];
 }
 
-function nearOf({ source, sourceInterface }: Endpoint): string {
-  return source === null ? `interface ${sourceInterface}` : formatAddress(source);
-}
-
 /** What is the whole Device's, the transport's owner tells once. */
-function nearTrouble(core: Core, { endpoint, lead }: Peer): PeerTrouble | null {
+function nearTrouble(core: Core, { endpoint, lead, ways }: Peer): PeerTrouble | null {
   if (endpoint === null || !isNearFault(lead)) return null;
-  if (endpoint.isPinned) return { code: 'nearGone', near: nearOf(endpoint), why: lead };
-  if (core.bind === null || lead !== 'otherFamily') return null;
-  return { code: 'nearGone', near: formatNear(core.bind), why: lead };
+  const near = endpoint.isPinned ? (ways?.ways[ways.used]?.near ?? null) : core.bind;
+  if (near === null || (!endpoint.isPinned && lead !== 'otherFamily')) return null;
+  return { code: 'nearGone', near: formatNear(near), why: lead };
 }
 
 function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
@@ -69,11 +64,22 @@ function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
   if (unconfirmedResponses > RESPONSES_UNCONFIRMED_MAX) {
     return { code: 'unconfirmed', responses: unconfirmedResponses };
   }
+  const unresolved = unresolvedName(peer);
+  if (unresolved?.isOnly) return unresolved;
   if (peer.endpoint === null && peer.staged.length > 0) {
     return { code: 'noEndpoint', packets: peer.staged.length };
   }
   const silentMs = Math.round(now - peer.trouble.unansweredSince);
-  if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return null;
+  if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return unresolved;
   if (cookies > 0) return { code: 'peerUnderLoad', cookies };
   return { code: 'noAnswer', initiations: unanswered, silentMs };
+}
+
+/** The first of its names that could not be looked up, and of which nothing is known from before. */
+function unresolvedName({ ways, endpoint }: Peer): (PeerTrouble & { code: 'unresolved' }) | null {
+  for (const { host, error, addresses } of ways?.names() ?? []) {
+    if (error === null || addresses.length > 0) continue;
+    return { code: 'unresolved', host, error, isOnly: endpoint === null };
+  }
+  return null;
 }

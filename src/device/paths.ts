@@ -7,6 +7,7 @@
  */
 
 import type { Core } from './core.ts';
+import type { Lead } from './lead.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
 
 /**
@@ -19,15 +20,30 @@ export function isPathClear(core: Core, now: number, peer: Peer): boolean {
 }
 
 function look(core: Core, peer: Peer): void {
-  const { endpoint } = peer;
   core.pathChecks.take();
   peer.pathsVersion = core.pathsVersion;
   const wasLooping = peer.lead === 'inside';
-  peer.lead = endpoint === null ? 'out' : core.lead(endpoint);
+  peer.lead = leadOf(core, peer);
+  if (peer.lead === 'inside' && detour(core, peer)) peer.lead = leadOf(core, peer);
   const isLooping = peer.lead === 'inside';
+  const { endpoint } = peer;
   if (isLooping === wasLooping || endpoint === null) return;
   core.tell({ kind: isLooping ? 'routingLoop' : 'routingLoopEnded', peer: peer.name, endpoint });
   if (isLooping) core.drop('routingLoop', peer, null, peer.staged.take().length);
+}
+
+function leadOf(core: Core, { endpoint }: Peer): Lead {
+  return endpoint === null ? 'out' : core.lead(endpoint);
+}
+
+/** Takes the first candidate of the peer's ways that is outside of the tunnel, if there is one. */
+function detour(core: Core, peer: Peer): boolean {
+  const { ways } = peer;
+  const candidate = ways?.candidates().find(({ endpoint }) => !core.leadsInside(endpoint));
+  if (ways === null || candidate === undefined) return false;
+  ways.take(candidate);
+  peer.endpoint = candidate.endpoint;
+  return true;
 }
 
 /** The peer's endpoint is another one, or is gone. */

@@ -13,6 +13,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { Lead } from './lead.ts';
 import type { AddressSet } from './ownaddresses.ts';
 import type { PeerName } from './peername.ts';
+import type { PeerWays } from './peerways.ts';
 import { StagedPackets } from './staged.ts';
 
 /** What no `pathsVersion` of a Core is: the peer's path has to be looked at (paths.ts). */
@@ -28,6 +29,8 @@ export class Peer {
 
   description = '';
   endpoint: Endpoint | null = null;
+  /** Where it may be found; null when the operator has said an endpoint, or nothing (steering.ts). */
+  ways: PeerWays<Peer> | null = null;
   /** Where it may be heard from, the latest first (whereabouts.ts). */
   readonly places: Endpoint[] = [];
   /** How the way to it leads, as it was at this version of the Core's paths. */

@@ -3,41 +3,45 @@
  * in one list, and where two of the same weight are found the order of the list decides. Pure.
  */
 
-import type { Evidence } from './evidence.ts';
-import type { Finding } from './finding.ts';
+import type { Cause } from './cause.ts';
+import { ADDRESSES } from './causes/addresses.ts';
+import { ALLOWED_IPS } from './causes/allowedips.ts';
+import { CAPACITY } from './causes/capacity.ts';
+import { CLOCK } from './causes/clock.ts';
+import { ENDPOINT } from './causes/endpoint.ts';
+import { ESSENTIALS } from './causes/essentials.ts';
+import { FILTERING } from './causes/filtering.ts';
+import { FIREWALL } from './causes/firewall.ts';
+import { FORWARDING } from './causes/forwarding.ts';
+import { KEYS } from './causes/keys.ts';
+import { LOAD } from './causes/load.ts';
+import { MANAGERS } from './causes/managers.ts';
+import { MAPPING } from './causes/mapping.ts';
+import { MTU } from './causes/mtu.ts';
+import { PRESHARED_KEY } from './causes/presharedkey.ts';
+import { REFUSALS } from './causes/refusals.ts';
+import { ROUTES } from './causes/routes.ts';
+import { SILENCE } from './causes/silence.ts';
+import { WAY_OUT } from './causes/wayout.ts';
 
-/** How much a cause hurts, the worst first; findings are told in this order. */
-export const WEIGHTS = [
-  /** Nothing can work: there is no daemon, no key, no link. */
-  'everything',
-  /** No handshake with a peer. */
-  'handshake',
-  /** There is a handshake, but packets do not pass. */
-  'traffic',
-  /** Some packets do not pass: of a size, a family, a direction, a time. */
-  'some',
-  /** It works, but slowly, or not for long. */
-  'quality',
-] as const;
-
-export type Weight = (typeof WEIGHTS)[number];
-
-export interface Cause {
-  /** That of its findings. */
-  readonly code: string;
-  readonly weight: Weight;
-  /** Empty when the evidence does not prove it: what could not be looked at proves nothing. */
-  readonly find: (evidence: Evidence) => readonly Finding[];
-  /**
-   * Codes of findings that follow from this one, and are not told beside it, of the same peer; all
-   * peers' where this one is about the interface. `lighter`: whatever has a lesser weight.
-   */
-  readonly explains?: readonly string[] | 'lighter';
-  /**
-   * What remains once all else is excluded: told only if nothing of the same weight or a worse one is
-   * found for the same peer or for the interface.
-   */
-  readonly isLastResort?: true;
-}
-
-export const CAUSES: readonly Cause[] = [];
+export const CAUSES: readonly Cause[] = [
+  ...ESSENTIALS,
+  ...KEYS,
+  ...PRESHARED_KEY,
+  ...WAY_OUT,
+  ...ENDPOINT,
+  ...FIREWALL,
+  ...REFUSALS,
+  ...MAPPING,
+  ...SILENCE,
+  ...ADDRESSES,
+  ...ROUTES,
+  ...ALLOWED_IPS,
+  ...FORWARDING,
+  ...FILTERING,
+  ...MTU,
+  ...CLOCK,
+  ...LOAD,
+  ...CAPACITY,
+  ...MANAGERS,
+];

@@ -23,7 +23,14 @@ import type {
   Rule,
   UdpSocket,
 } from './evidence/machine.ts';
-import type { IcmpError, NameAnswer, Ping, Probe, WireFlow } from './evidence/network.ts';
+import type {
+  IcmpError,
+  InnerFlow,
+  NameAnswer,
+  Ping,
+  Probe,
+  WireFlow,
+} from './evidence/network.ts';
 import type { Daemon, Files, OtherEnd, RingEvent, ServingProcess } from './evidence/tunnel.ts';
 
 export type * from './evidence/firewall.ts';
@@ -83,6 +90,8 @@ export interface Evidence {
   readonly probes: Looked<readonly Probe[]>;
   /** Handshake messages on the links, as a tap before (in) and after (out) the firewall sees them. */
   readonly wire: Looked<readonly WireFlow[]>;
+  /** What goes into the tunnel and comes out of it, the most packets first. At most 200. */
+  readonly inner: Looked<readonly InnerFlow[]>;
   /** Echoes through the tunnel, of each peer of which an inner address is known or can be guessed. */
   readonly pings: Looked<readonly Ping[]>;
   /** `--other`; null when it was not given. */

@@ -1,6 +1,7 @@
 /** Evidence -> what is wrong, what hurts most first, without what follows from something else. Pure. */
 
-import { CAUSES, type Cause, WEIGHTS } from './causes.ts';
+import { type Cause, WEIGHTS } from './cause.ts';
+import { CAUSES } from './causes.ts';
 import type { Evidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
 

@@ -14,19 +14,13 @@
 import type { Guard } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
-import { monotonicMs, random } from '../sys/clock.ts';
-import { close, getsockopt, Scratch } from '../sys/libc.ts';
+import { monotonicMs } from '../sys/clock.ts';
+import { getsockopt, Scratch } from '../sys/libc.ts';
 import { SOL_SOCKET } from '../sys/linux.ts';
 import { Backlog } from './backlog.ts';
-import { attachFilter, detachFilter, loadFilter, openBoard } from './bpf.ts';
-import {
-  BOARD_BYTES,
-  CLASSES,
-  createFloodFilter,
-  createHashKeys,
-  FloodBoard,
-  TRAFFIC,
-} from './floodfilter.ts';
+import { attachFilter, detachFilter } from './bpf.ts';
+import { CLASSES, TRAFFIC } from './floodfilter.ts';
+import { type Machinery, openMachinery } from './machinery.ts';
 import { Recent } from './recent.ts';
 import { shareOut } from './shareout.ts';
 
@@ -97,12 +91,6 @@ export interface FloodgateOptions {
   readonly onNote: (note: string) => void;
 }
 
-/** What the kernel runs and shares with us. */
-interface Machinery {
-  readonly board: FloodBoard;
-  readonly filters: Readonly<Record<4 | 6, number>>;
-}
-
 interface Guarded {
   readonly family: 4 | 6;
   readonly fd: number;
@@ -112,8 +100,8 @@ interface Guarded {
 
 export class Floodgate implements Guard {
   readonly #options: FloodgateOptions;
-  readonly #machinery: Machinery | null;
-  #isClosed = false;
+  /** null where there is none, and after the end. */
+  #machinery: Machinery | null;
   /** Why there is no machinery. */
   readonly #refusal: string;
   #sockets: Guarded[] = [];
@@ -413,24 +401,17 @@ export class Floodgate implements Guard {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#sockets = [];
-    if (!this.#isClosed) for (const fd of Object.values(this.#machinery?.filters ?? {})) close(fd);
-    this.#isClosed = true;
+    this.#machinery?.close();
+    this.#machinery = null;
   }
 }
 
 /** Loads all that the kernel is to run. Call before the daemon gives up its rights. */
 export function openFloodgate(options: FloodgateOptions): Floodgate {
-  const board = openBoard(BOARD_BYTES);
-  if ('refusal' in board) return new Floodgate(options, null, board.refusal);
-  const keys = createHashKeys(random);
-  const v4 = loadFilter(createFloodFilter(4, board.fd, keys));
-  const v6 = loadFilter(createFloodFilter(6, board.fd, keys));
-  // The programs and the mapping hold it.
-  close(board.fd);
-  if (typeof v4 !== 'number') return new Floodgate(options, null, v4.refusal);
-  if (typeof v6 !== 'number') return new Floodgate(options, null, v6.refusal);
-  const machinery = { board: new FloodBoard(board.memory, keys), filters: { 4: v4, 6: v6 } };
-  return new Floodgate(options, machinery, '');
+  const machinery = openMachinery();
+  return 'refusal' in machinery
+    ? new Floodgate(options, null, machinery.refusal)
+    : new Floodgate(options, machinery, '');
 }
 
 const LENGTH_AT = 64;

@@ -221,7 +221,7 @@ export class Routes {
     { address, port }: Endpoint,
     source: Uint8Array | null,
     linkIndex: number,
-    isFromTable: boolean,
+    asEntry: boolean,
   ): Route | null {
     try {
       return this.#netlink.getRoute({
@@ -230,7 +230,7 @@ export class Routes {
         mark: this.fwmark,
         linkIndex,
         ports: { source: this.#port, destination: port },
-        isFromTable,
+        asEntry,
       });
     } catch (error) {
       if (error instanceof SystemError) return null;

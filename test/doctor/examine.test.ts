@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CAUSES, type Cause } from '../../src/doctor/causes.ts';
+import type { Cause } from '../../src/doctor/cause.ts';
+import { CAUSES } from '../../src/doctor/causes.ts';
 import { examine } from '../../src/doctor/examine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { healthy, OUR_KEY, PEER_KEY } from './healthy.ts';

@@ -253,6 +253,10 @@ const HEALTHY: Evidence = {
     },
   ]),
   wire: looked([]),
+  inner: looked([
+    { direction: 'out', source: '10.99.0.1', destination: '10.99.0.2', packets: 4, largest: 1_420 },
+    { direction: 'in', source: '10.99.0.2', destination: '10.99.0.1', packets: 4, largest: 1_420 },
+  ]),
   pings: looked([
     {
       peer: PEER_KEY,

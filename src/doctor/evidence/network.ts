@@ -120,3 +120,14 @@ export interface Ping {
     readonly mtu: number;
   }[];
 }
+
+/** Packets on the interface itself, as a tap on it sees them over the run. */
+export interface InnerFlow {
+  /** `in`: out of the tunnel; `out`: into it, those that are no peer's among them. */
+  readonly direction: 'in' | 'out';
+  readonly source: string;
+  readonly destination: string;
+  readonly packets: number;
+  /** Bytes of the largest IP packet. */
+  readonly largest: number;
+}

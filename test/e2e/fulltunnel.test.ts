@@ -4,13 +4,16 @@
  * confined as always.
  */
 
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, it } from 'vitest';
 import { sleep, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { firstPing, PingTrain, ping } from '../lab/probes.ts';
+import { REPOSITORY } from '../lab/repository.ts';
 import { describeInLab, withLab } from '../lab/suite.ts';
-import { formatEndpoint, INNER, TUNNEL_PORT, TunnelEnd } from '../lab/tunnel.ts';
+import { createKeyPair, formatEndpoint, INNER, TUNNEL_PORT, TunnelEnd } from '../lab/tunnel.ts';
 
 /** Of two lines: our end and the other one. */
 const LINES = {
@@ -216,5 +219,49 @@ describeInLab('a full tunnel by two words', ['wg', 'tswg', 'stdbuf'], () => {
       await sleep(500);
       await firstPing(host, INTERNET[4]);
       await waitForLine(site, 4, 'one');
+    }));
+
+  it('is what the example says, word for word, and leaves the default routes as they are', () =>
+    withLab({}, async (lab) => {
+      const [leftHost, rightHost] = await lab.hosts('left', 'right');
+      await leftHost.connect('eth0', rightHost, 'eth0');
+      for (const [host, own] of [
+        [leftHost, 1],
+        [rightHost, 2],
+      ] as const) {
+        await host.configure('eth0', `192.0.2.${own}/24`);
+        await host.configure('eth0', `2001:db8:1::${own}/64`);
+      }
+      for (const address of ['203.0.113.10/32', `${INTERNET[4]}/32`, `${INTERNET[6]}/128`]) {
+        await rightHost.ip(`address add ${address} dev lo`);
+      }
+      // Without a metric, as an administrator may have made it by hand.
+      await leftHost.ip('route add default via 192.0.2.2');
+      await leftHost.ip('-6 route add default via 2001:db8:1::2');
+      const before = await leftHost.ip('route show default');
+      await leftHost.sysctl('net.ipv4.conf.eth0.rp_filter', 1);
+      const server = await TunnelEnd.start(rightHost, ['10.99.0.1/24', 'fd00:99::1/64']);
+      const keys = createKeyPair();
+      await server.addPeer({
+        publicKey: keys.publicKey,
+        allowedIps: ['10.99.0.2/32', 'fd00:99::2/128'],
+      });
+      await leftHost.writeFile('/etc/wg/private.key', `${keys.privateKey}\n`);
+      const example = readFileSync(
+        path.join(REPOSITORY, 'examples', 'hostname.full-tunnel'),
+        'utf8',
+      );
+      const key = server.keys.publicKey;
+      const file = example.replace('#wgpeer PUBLIC_KEY_OF_SERVER', `wgpeer ${key}`);
+      await leftHost.writeFile('/etc/hostname.wg0', file);
+      const { status, stderr } = await leftHost.exec('tswg', ['netstart', 'wg0']);
+      expect([status, stderr]).toEqual([0, '']);
+      await firstPing(leftHost, INTERNET[4]);
+      await firstPing(leftHost, INTERNET[6]);
+      expect(await leftHost.ip('route show default')).toBe(before);
+      expect(await leftHost.run('tswg', ['wg0'])).not.toMatch(/route:|rp_filter:/);
+      // Nothing of ours is on the wire in the clear.
+      expect(await leftHost.ip(`route get ${INTERNET[4]}`)).toContain('dev wg0');
+      await leftHost.run('tswg', ['wg0', 'destroy']);
     }));
 });

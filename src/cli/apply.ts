@@ -4,7 +4,10 @@
  * this command created goes away again when a later step is refused.
  */
 
+import { sameBytes } from '../bytes.ts';
 import type { DeviceChange } from '../device/configuration.ts';
+import { formatNear } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import { formatAddress } from '../packet/address.ts';
 import { parseState, type ReportedState } from '../uapi/get.ts';
 import { EADDRINUSE, parseErrno } from '../uapi/response.ts';
@@ -54,6 +57,7 @@ export async function configure(name: string, draft: Draft, system: System): Pro
   const change = await resolveChange(draft, knowsWays, system);
   const warnings = [
     ...weighWireguard(name, state, draft, change, system),
+    ...weighBind(draft, system),
     ...weighAddresses(name, existing, draft, system),
   ];
   if (existing !== undefined) {
@@ -126,6 +130,20 @@ function weighWireguard(
   });
 }
 
+/** What is not there now may come: with a line that goes up, or an address that is still asked for. */
+function weighBind({ bind }: Draft, system: System): Warning[] {
+  if (!bind) return [];
+  const isThere =
+    bind.kind === 'interface'
+      ? findLink(bind.name, system) !== undefined
+      : system.addresses().some(({ address }) => sameBytes(address, bind.address));
+  if (isThere) return [];
+  const what = bind.kind === 'interface' ? 'there is no such interface' : 'no interface has it';
+  return [
+    { text: `wgbind: ${formatNear(bind)}: ${what} now: nothing is sent until then`, isMoot: false },
+  ];
+}
+
 /** The same for its addresses. @throws Refusal */
 function weighAddresses(
   name: string,
@@ -181,13 +199,19 @@ function wireguardWord(draft: Draft): string | null {
   if (draft.privateKey !== undefined) return keyWord(draft);
   if (draft.listenPort !== undefined) return 'wgport';
   if (draft.fwmark !== undefined) return 'wgfwmark';
+  if (draft.bind !== undefined) return bindWord(draft.bind);
   if (draft.removeAllPeers) return '-wgpeerall';
   if (draft.peers.length > 0) return draft.peers[0].remove ? '-wgpeer' : 'wgpeer';
   return draft.debug === undefined ? null : draft.debug ? 'debug' : '-debug';
 }
 
+function bindWord(bind: Near | null): string {
+  return bind === null ? '-wgbind' : 'wgbind';
+}
+
 /** The first word that only tswgd knows; others would refuse it, some after half the work. */
 function ownWord(draft: Draft): string | null {
+  if (draft.bind !== undefined) return bindWord(draft.bind);
   if (draft.debug !== undefined) return draft.debug ? 'debug' : '-debug';
   for (const peer of draft.peers) {
     if (peer.description !== undefined) return peer.description === '' ? '-wgdescr' : 'wgdescr';
@@ -265,6 +289,12 @@ async function setWireguard(
   if (errno === EADDRINUSE && change.listenPort !== undefined) {
     throw new Refusal(
       `wgport: ${change.listenPort}: another program uses this UDP port; expected a free one, or 0 to pick one`,
+    );
+  }
+  if (errno === EADDRINUSE && change.bind !== undefined) {
+    const where = change.bind === null ? 'every address' : formatNear(change.bind);
+    throw new Refusal(
+      `${bindWord(change.bind)}: ${where}: another program uses the UDP port there; expected another wgport, or another address`,
     );
   }
   throw new Refusal(`${word}: ${link.name}: refused by its daemon: ${systemReason({ errno })}`);

@@ -60,6 +60,8 @@ export interface Draft {
   privateKey?: KeySource;
   listenPort?: number;
   fwmark?: number;
+  /** null: any address and interface. */
+  bind?: Near | null;
   debug?: boolean;
   removeAllPeers: boolean;
   readonly peers: PeerDraft[];
@@ -80,9 +82,10 @@ export function isEmpty(draft: Draft): boolean {
 /** Whether all words take something away, so that there must be something to take it from. */
 export function takesOnlyAway(draft: Draft): boolean {
   if (draft.create || isEmpty(draft)) return false;
-  const { privateKey, listenPort, mtu, up, debug, fwmark, description, peers, addresses } = draft;
+  const { privateKey, listenPort, mtu, up, debug, fwmark, bind, description } = draft;
   if (privateKey !== undefined || listenPort !== undefined || mtu !== undefined) return false;
-  if (up || debug || fwmark || description) return false;
+  if (up || debug || fwmark || bind || description) return false;
+  const { peers, addresses } = draft;
   return peers.every(losesOnly) && addresses.every(({ mode }) => mode === 'remove');
 }
 

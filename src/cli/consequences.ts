@@ -8,6 +8,7 @@ import { sameBytes } from '../bytes.ts';
 import { isZero } from '../crypto/bytes.ts';
 import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
 import type { Endpoint } from '../device/endpoint.ts';
+import { formatNear } from '../device/near.ts';
 import type { Prefix } from '../packet/address.ts';
 import {
   broadcastOf,
@@ -17,7 +18,6 @@ import {
   parseAddress,
 } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
-import { formatNear } from '../uapi/way.ts';
 import type { Draft } from './command.ts';
 import { isClamped, isPublicPoint } from './curve.ts';
 import { formatKey, publicKeyOf, shortKey } from './keys.ts';

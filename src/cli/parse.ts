@@ -6,6 +6,7 @@
  * first wherever it stands, and a word that is not known must be an address.
  */
 
+import { parseNear } from '../device/near.ts';
 import { parseDecimal, parsePort } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import { parseMark } from '../uapi/set.ts';
@@ -278,6 +279,17 @@ const TAKES: Readonly<Record<WordName, Take>> = {
     return set(reading.draft, 'fwmark', mark);
   },
   '-wgfwmark': (reading) => set(reading.draft, 'fwmark', 0),
+  wgbind: (reading, [text]) => {
+    const near = parseNear(text);
+    if (near === null) {
+      return `wgbind: ${visible(text)}: expected an address of this machine, or the name of an interface`;
+    }
+    if (near.kind === 'interface' && near.name === reading.name) {
+      return `wgbind: ${text}: this is the tunnel itself: expected an interface that it runs over`;
+    }
+    return set(reading.draft, 'bind', near);
+  },
+  '-wgbind': (reading) => set(reading.draft, 'bind', null),
   wgrtable: (_reading, [text]) =>
     `wgrtable: ${visible(text)}: expected wgfwmark, its counterpart on Linux: \`wgfwmark MARK\` here and \`ip rule add fwmark MARK table ${visible(text)}\``,
   wgpeer: (reading, [text], word) => reading.peers.begin(word, text),

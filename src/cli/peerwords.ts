@@ -3,6 +3,7 @@
  * whether two words of a command contradict each other. Pure; one draft per peer, in their order.
  */
 
+import { parseNear } from '../device/near.ts';
 import { type Near, WAYS_MAX } from '../device/ways.ts';
 import { formatPrefix, parseAddress, parsePort, parsePrefix } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
@@ -10,7 +11,7 @@ import { formatWay } from '../uapi/way.ts';
 import type { PeerDraft } from './command.ts';
 import { prefixDoubt } from './doubts.ts';
 import { keyMistake, parseKey, shortKey } from './keys.ts';
-import { endpointMistake, hostMistake, isInterfaceName, isMask } from './values.ts';
+import { hostMistake, isMask } from './values.ts';
 
 /** Longer text than any name or path that is typed for a key is not repeated at all. */
 const QUOTED_MAX = 20;
@@ -55,7 +56,7 @@ export class PeerWords {
     const wrong = endpointWordsMistake(host, port);
     if (wrong !== null) return wrong;
     const bare = host.startsWith('[') ? host.slice(1, -1) : host;
-    const near = via === null ? null : parseNear(via, bare);
+    const near = via === null ? null : readNear(via, bare);
     if (near !== null && 'mistake' in near) return near.mistake;
     const one = { host: bare, port: Number(port), near };
     const before = peer.endpoints ?? [];
@@ -119,18 +120,12 @@ export function strayAddress(typed: string, before: string, name: string): strin
 const VIA_EXPECTED = 'expected an address of this machine or an interface after it';
 
 /** The near end after `via`, or what is wrong with it. `host`: where the way leads. */
-export function parseNear(text: string, host: string): Near | { readonly mistake: string } {
-  const address = parseAddress(text);
-  if (address === null) {
-    return isInterfaceName(text)
-      ? { kind: 'interface', name: text }
-      : { mistake: `via: ${visible(text)}: ${VIA_EXPECTED}` };
-  }
-  const wrong = endpointMistake(address, true);
-  if (wrong !== null) return { mistake: `via: ${visible(text)}: ${VIA_EXPECTED}` };
+function readNear(text: string, host: string): Near | { readonly mistake: string } {
+  const near = parseNear(text);
+  if (near === null) return { mistake: `via: ${visible(text)}: ${VIA_EXPECTED}` };
   const far = parseAddress(host.split('%')[0]);
-  return far === null || far.length === address.length
-    ? { kind: 'address', address }
+  return near.kind === 'interface' || far === null || far.length === near.address.length
+    ? near
     : {
         mistake: `via: ${visible(text)}: expected an address of the same family as ${visible(host)}`,
       };

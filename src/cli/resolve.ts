@@ -37,6 +37,7 @@ export async function resolveChange(
     ...(draft.privateKey && { privateKey: await readKey(draft.privateKey, surroundings) }),
     ...(draft.listenPort !== undefined && { listenPort: draft.listenPort }),
     ...(draft.fwmark !== undefined && { fwmark: draft.fwmark }),
+    ...(draft.bind !== undefined && { bind: draft.bind }),
     ...(draft.debug !== undefined && { debug: draft.debug }),
     ...(draft.removeAllPeers && { replacePeers: true }),
     peers,

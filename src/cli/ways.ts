@@ -1,9 +1,9 @@
 /** The ways to a peer as `tswg INTERFACE` and `--json` show them. Pure. */
 
 import { type Endpoint, formatEndpoint } from '../device/endpoint.ts';
+import { formatNear } from '../device/near.ts';
 import type { WayState } from '../device/ways.ts';
 import { formatAddress } from '../packet/address.ts';
-import { formatNear } from '../uapi/way.ts';
 
 /** A way in JSON. */
 export interface WayJson {

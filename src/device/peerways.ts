@@ -13,7 +13,8 @@ import { sameBytes } from '../bytes.ts';
 import { isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Name, Names } from './names.ts';
-import type { Near, Way, WayState } from './ways.ts';
+import { sameNear } from './near.ts';
+import type { Way, WayState } from './ways.ts';
 
 /** `used` of a peer that has moved to where no way leads, or is nowhere yet. */
 export const NO_WAY = -1;
@@ -318,12 +319,6 @@ export function sameWays(one: readonly Way[], other: readonly Way[]): boolean {
       return host === also.host && port === also.port && sameNear(near, also.near);
     })
   );
-}
-
-function sameNear(one: Near | null, other: Near | null): boolean {
-  if (one === null || other === null) return one === other;
-  if (one.kind === 'interface') return other.kind === 'interface' && one.name === other.name;
-  return other.kind === 'address' && sameBytes(one.address, other.address);
 }
 
 /** Both are of one family, or nothing is asked of the one. */

@@ -19,6 +19,7 @@ export const FRESH_STATE: DeviceState = {
   privateKey: null,
   listenPort: 0,
   fwmark: 0,
+  bind: null,
   debug: false,
   peers: [],
 };

@@ -322,6 +322,7 @@ describe('JSON', () => {
         publicKey: OWN_TEXT,
         listenPort: 51_820,
         fwmark: 0,
+        bind: null,
         debug: false,
         facts: { crypto: 'openssl' },
         counters: { drop_noPeer: 1 },

@@ -23,7 +23,9 @@ const peer: DeviceState['peers'][number] = {
   allowedIps: [],
   description: '',
 };
-const empty: DeviceState = { privateKey: null, listenPort: 0, fwmark: 0, debug: false, peers: [] };
+const empty: DeviceState = {
+  ...{ privateKey: null, listenPort: 0, fwmark: 0, bind: null, debug: false, peers: [] },
+};
 
 describe('an observer', () => {
   it('is told all but the keys', () => {
@@ -60,6 +62,7 @@ describe('the state is written', () => {
       privateKey: KEY,
       listenPort: 51820,
       fwmark: 0xca6c,
+      bind: null,
       debug: true,
       peers: [
         {
@@ -131,6 +134,7 @@ describe('the state of other implementations is read', () => {
       privateKey: KEY,
       listenPort: 12912,
       fwmark: 0,
+      bind: null,
       debug: false,
       handshakesAreAges: false,
       peers: [

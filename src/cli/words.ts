@@ -345,6 +345,17 @@ const ROWS = [
     example: 'tswg wg0 stats',
   },
   {
+    word: 'events',
+    args: [],
+    follows: '[--follow] [--json] [--peer PEER] [--on KIND,...] [--exec COMMAND]',
+    isAlone: true,
+    place: 'view',
+    summary: 'show what has happened; or follow it, or run a command for each event',
+    detail:
+      'Without --follow: the last 1,000 events, and of each peer its last 16. --since SEQ begins after that event; 0 is all that is kept. --exec runs a command of the shell for each event that comes, with the event in its environment (TSWG_EVENT, TSWG_PEER, ...) and as JSON on its standard input; --timeout SECONDS ends one that hangs.',
+    example: 'tswg wg0 events --follow --on connected,disconnected',
+  },
+  {
     word: 'doctor',
     args: [],
     follows: '[OPTION ...]',

@@ -60,7 +60,7 @@ export interface Evidence {
   readonly routes: Looked<readonly RouteAnswer[]>;
   /**
    * Of all routing tables: the routes over this interface, and others that lie within or around an
-   * allowed IP of a peer; default routes are among them. At most 1,000.
+   * allowed IP or an endpoint of a peer; default routes are among them. At most 1,000.
    */
   readonly table: Looked<readonly Route[]>;
   /** Policy rules of both families, in the order of their priority. */

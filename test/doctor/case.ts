@@ -26,6 +26,6 @@ export interface Case {
   readonly asksOther?: true;
   /** How long they have done so when doctor is asked: at least what makes a silence one. */
   readonly talkMs?: number;
-  /** More that the finding has to say: a pattern of its sentence, proof and commands together. */
+  /** More that the finding has to say: a pattern of all its texts together. */
   readonly says?: RegExp;
 }

@@ -134,6 +134,14 @@ export function tswg(side: Site, words: string): Promise<string> {
   return side.host.run('tswg', [IFNAME, ...words.split(' ')]);
 }
 
+/** What netstart and the next boot are to do. */
+export async function writeHostnameFile({ host }: Site, lines: string): Promise<void> {
+  const file = `/etc/hostname.${IFNAME}`;
+  // A host's /etc is full of links to the files of the machine that the tests run on.
+  await host.run('rm', ['-f', file]);
+  await host.writeFile(file, `${lines}\n`);
+}
+
 /** Of the daemon, as its host sees it. */
 export async function daemonPid(side: Site): Promise<number> {
   const shown = JSON.parse(await tswg(side, '--json'));

@@ -128,6 +128,7 @@ async function gatherDuring(
   const after = countAll(netlink, plan, pid);
   const clock = sampleClock();
   const questions = [...plan.routes, ...plan.routesOfNames(known(names) ?? [])];
+  const places = [...plan.allowedIps, ...plan.endpointAddresses];
   const routes = await look(() => askRoutes(netlink, links, questions));
   return {
     run: runOf(options, beginning),
@@ -138,7 +139,7 @@ async function gatherDuring(
     files: filesOf(options, beginning),
     links: looked(links),
     routes,
-    table: await look(() => gatherTable(netlink, links, options.name, plan.allowedIps)),
+    table: await look(() => gatherTable(netlink, links, options.name, places)),
     rules: await look(() => gatherRules(netlink)),
     sysctls: looked(gatherSysctls(links, options.name)),
     firewall: both(beginning.firewall, firewallAfter, describeFirewall),

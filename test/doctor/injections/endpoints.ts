@@ -1,7 +1,7 @@
 /** Where the peer is said to be, and which way leads there. */
 
 import type { Case } from '../case.ts';
-import { PORT, type Site, type Sites, tswg } from '../sites.ts';
+import { PORT, type Site, type Sites, tswg, writeHostnameFile } from '../sites.ts';
 
 const NAME = 'vpn.example.net';
 
@@ -12,13 +12,17 @@ async function writeHosts({ host }: Site, lines: string): Promise<void> {
   await host.writeFile('/etc/resolv.conf', '', '644');
 }
 
-/** A calls B by a name that meant `before` when it was configured, and means `after` now. */
-function nameChanges(before: string, after: string | null) {
-  return async ({ a, b }: Sites): Promise<undefined> => {
-    await writeHosts(a, `${before} ${NAME}`);
-    await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${NAME} ${PORT}`);
-    await writeHosts(a, after === null ? '' : `${after} ${NAME}`);
-  };
+/** B's place in A's hostname file is a name that means `meaning`, or nothing, now. */
+async function writeName({ a, b }: Sites, meaning: string | null): Promise<void> {
+  const words = `wgpeer ${b.keys.publicKey} wgendpoint ${NAME} ${PORT}`;
+  await writeHostnameFile(a, `${words} wgaip ${b.inner[4]}/32 wgaip ${b.inner[6]}/128`);
+  await writeHosts(a, meaning === null ? '' : `${meaning} ${NAME}`);
+}
+
+/** A calls B by that name while it means this. */
+async function callByName({ a, b }: Sites, meaning: string): Promise<void> {
+  await writeHosts(a, `${meaning} ${NAME}`);
+  await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${NAME} ${PORT}`);
 }
 
 export const ENDPOINTS: readonly Case[] = [
@@ -35,7 +39,9 @@ export const ENDPOINTS: readonly Case[] = [
     id: 'wrongPort/heard',
     code: 'wrongPort',
     inject: async ({ a, b }) => {
-      await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${b.wan[4]} 9`);
+      const words = `wgpeer ${b.keys.publicKey} wgendpoint ${b.wan[4]} 9`;
+      await writeHostnameFile(a, `${words} wgaip ${b.inner[4]}/32 wgaip ${b.inner[6]}/128`);
+      await tswg(a, words);
     },
     talks: ['b'],
     talkMs: 5_000,
@@ -44,13 +50,21 @@ export const ENDPOINTS: readonly Case[] = [
   {
     id: 'nameUnresolved',
     code: 'nameUnresolved',
-    inject: nameChanges('203.0.113.77', null),
+    inject: async (sites) => {
+      await callByName(sites, '203.0.113.77');
+      await writeName(sites, null);
+    },
     says: /vpn\.example\.net/,
   },
   {
     id: 'nameElsewhere',
     code: 'nameElsewhere',
-    inject: nameChanges('203.0.113.77', '203.0.113.10'),
+    // As of a daemon that knows the address alone.
+    inject: async (sites) => {
+      const { a, b } = sites;
+      await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint 203.0.113.77 ${PORT}`);
+      await writeName(sites, '203.0.113.10');
+    },
     says: /wgendpoint vpn\.example\.net 51820/,
   },
   {
@@ -58,7 +72,7 @@ export const ENDPOINTS: readonly Case[] = [
     code: 'nameFamilyUnroutable',
     inject: async (sites) => {
       await sites.a.host.sysctl('net.ipv6.conf.wan.disable_ipv6', 1);
-      await nameChanges('2001:db8:b::10', '2001:db8:b::10')(sites);
+      await callByName(sites, '2001:db8:b::10');
     },
     says: /IPv6 addresses only/,
   },

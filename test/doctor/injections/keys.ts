@@ -2,7 +2,15 @@
 
 import { createKeyPair, createPresharedKey } from '../../lab/tunnel.ts';
 import type { Case } from '../case.ts';
-import { givePresharedKey, PORT, type Site, type Sites, tswg } from '../sites.ts';
+import {
+  givePresharedKey,
+  IFNAME,
+  PORT,
+  type Site,
+  type Sites,
+  tswg,
+  writeHostnameFile,
+} from '../sites.ts';
 
 /** The words that make `of` a peer, under whatever key. */
 function peerWords(of: Site, publicKey: string, isKnown = true): string {
@@ -17,11 +25,13 @@ async function mistakeKey(at: Site, of: Site, isKnown = true): Promise<string> {
   return publicKey;
 }
 
-/** B's key file is a copy of A's. */
-async function copyKeyFile({ a, b }: Sites): Promise<undefined> {
-  await b.host.writeFile('/etc/wg/private.key', `${a.keys.privateKey}\n`);
-  await tswg(b, 'wgkeyfile /etc/wg/private.key');
+/** The key file of one is a copy of the other's. tswg refuses that, wg does not. */
+async function copyKeyFile(from: Site, to: Site): Promise<undefined> {
+  await to.host.writeFile('/etc/wg/private.key', `${from.keys.privateKey}\n`);
+  await to.host.run('wg', ['set', IFNAME, 'private-key', '/etc/wg/private.key']);
 }
+
+const copyToB = ({ a, b }: Sites) => copyKeyFile(a, b);
 
 export const KEYS: readonly Case[] = [
   {
@@ -72,13 +82,13 @@ export const KEYS: readonly Case[] = [
     id: 'silence/sameKey',
     code: 'silence',
     plan: { isOneWay: true },
-    inject: copyKeyFile,
+    inject: copyToB,
   },
   {
     id: 'sameKey',
     code: 'sameKey',
     plan: { isOneWay: true },
-    inject: copyKeyFile,
+    inject: copyToB,
     asksOther: true,
   },
   {
@@ -86,10 +96,7 @@ export const KEYS: readonly Case[] = [
     code: 'peerIsOurself',
     inject: async ({ a, b }) => {
       await tswg(a, `-wgpeer ${b.keys.publicKey}`);
-      const line = `wgpeer ${a.keys.publicKey} wgaip ${b.inner[4]}/32\n`;
-      // /etc is full of links to the files of the machine that the tests run on.
-      await a.host.run('rm', ['-f', '/etc/hostname.wg0']);
-      await a.host.writeFile('/etc/hostname.wg0', line);
+      await writeHostnameFile(a, `wgpeer ${a.keys.publicKey} wgaip ${b.inner[4]}/32`);
     },
     talks: [],
     says: /hostname\.wg0/,
@@ -97,10 +104,7 @@ export const KEYS: readonly Case[] = [
   {
     id: 'peerIsOurself/copied',
     code: 'peerIsOurself',
-    inject: async ({ a, b }) => {
-      await a.host.writeFile('/etc/wg/private.key', `${b.keys.privateKey}\n`);
-      await tswg(a, 'wgkeyfile /etc/wg/private.key');
-    },
+    inject: ({ a, b }) => copyKeyFile(b, a),
     talks: [],
   },
   {

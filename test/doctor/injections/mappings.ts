@@ -1,11 +1,14 @@
 /** A NAT that forgets, and two machines with one key. */
 
+import { sleep } from '../../lab/command.ts';
 import { firstPing, PingTrain } from '../../lab/probes.ts';
 import type { Case } from '../case.ts';
 import { IFNAME, PORT, type Sites } from '../sites.ts';
 
 /** Until a session's silence is one: 15 s until it is noticed, 5 s until a call of ours is old. */
-const SILENCE_MS = 24_000;
+const SILENCE_MS = 26_000;
+/** After it nobody owes a keepalive for what was last received: 10 s, and once more 10 s. */
+const KEEPALIVE_MS = 25_000;
 
 export const MAPPINGS: readonly Case[] = [
   {
@@ -14,6 +17,7 @@ export const MAPPINGS: readonly Case[] = [
     plan: { nat: true },
     inject: async ({ a, b, router }) => {
       await firstPing(a.host, b.inner[4]);
+      await sleep(KEEPALIVE_MS);
       // Seconds that it remembers a flow, from its next packet on.
       for (const kind of ['udp_timeout', 'udp_timeout_stream']) {
         await router.sysctl(`net.netfilter.nf_conntrack_${kind}`, 1);

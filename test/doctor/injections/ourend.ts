@@ -3,7 +3,7 @@
 import { waitFor } from '../../lab/command.ts';
 import { OUR_DAEMON } from '../../lab/tunnel.ts';
 import type { Case } from '../case.ts';
-import { daemonPid, IFNAME, PORT, type Sites, tswg } from '../sites.ts';
+import { daemonPid, IFNAME, PORT, type Sites, tswg, writeHostnameFile } from '../sites.ts';
 
 /** 44 characters of base64 for 32 zeros: takes the private key away. */
 const NO_KEY = `${'A'.repeat(43)}=`;
@@ -15,16 +15,22 @@ export const OUR_END: readonly Case[] = [
   {
     id: 'noInterface/destroyed',
     code: 'noInterface',
-    inject: async ({ a }) => {
-      await tswg(a, 'destroy');
+    inject: async (sites) => {
+      await writeHostnameFile(sites.a, sites.words(sites.a));
+      await tswg(sites.a, 'destroy');
     },
     talks: [],
-    says: /no such interface/,
+    says: /tswg netstart wg0/,
   },
   {
     id: 'noInterface/killed',
     code: 'noInterface',
-    inject: killDaemon,
+    inject: async (sites) => {
+      await writeHostnameFile(sites.a, sites.words(sites.a));
+      await killDaemon(sites);
+      const isThere = () => sites.a.host.exec('ip', ['link', 'show', IFNAME]);
+      await waitFor(async () => (await isThere()).status !== 0, `the end of ${IFNAME}`);
+    },
     talks: [],
   },
   {
@@ -86,9 +92,4 @@ async function killDaemon({ a }: Sites): Promise<undefined> {
   const pid = await daemonPid(a);
   await a.host.run('kill', ['-9', `${pid}`]);
   await a.host.waitForExit(pid);
-  // Its helper has something left to do.
-  await waitFor(
-    async () => (await a.host.sh('pgrep -x tswgd || pgrep -f dist/src/cli/tswgd')).status !== 0,
-    'the end of all that the daemon has started',
-  );
 }

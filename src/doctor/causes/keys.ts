@@ -87,7 +87,9 @@ function findOurself(evidence: Evidence): Finding[] {
       proof: [
         `the public key of ${name} is ${own}`,
         ...(isWished ? [`${printable(file!.path)} names it as wgpeer, too`] : []),
-        ...(wasPeer ? ['the daemon had a peer of this key, which went when the key became its own'] : []),
+        ...(wasPeer
+          ? ['the daemon had a peer of this key, which went when the key became its own']
+          : []),
         `the daemon lists ${daemon.peers.length} peers, and none of this key`,
       ],
       commands: isWished

@@ -152,7 +152,7 @@ export const WAYS: readonly Recorded[] = [
         peer({
           allowedIps: [],
           counters: { ...PEER.counters, drop_disallowedSource: 17 },
-          troubles: [refused('disallowedSource', '10.99.0.2')],
+          troubles: [refused('foreignSource', '10.99.0.2')],
         }),
         peer({ publicKey: THIRD_KEY, description: 'paris', allowedIps: ['10.99.0.2/32'] }),
       ],
@@ -166,7 +166,7 @@ export const WAYS: readonly Recorded[] = [
       peers: [
         peer({
           counters: { ...PEER.counters, drop_disallowedSource: 17 },
-          troubles: [refused('disallowedSource', '10.20.0.7')],
+          troubles: [refused('foreignSource', '10.20.0.7')],
         }),
         peer({ publicKey: THIRD_KEY, description: 'paris', allowedIps: ['10.20.0.7/32'] }),
       ],
@@ -181,7 +181,7 @@ export const WAYS: readonly Recorded[] = [
       {
         allowedIps: ['10.20.0.0/24'],
         counters: { ...PEER.counters, drop_disallowedSource: 20 },
-        troubles: [refused('disallowedSource', '10.99.0.2')],
+        troubles: [refused('foreignSource', '10.99.0.2')],
       },
       { pings: looked([]) },
     ),
@@ -233,7 +233,7 @@ export const WAYS: readonly Recorded[] = [
       {
         allowedIps: ['10.99.0.2/32', '10.20.0.0/25'],
         counters: { ...PEER.counters, drop_disallowedSource: 3 },
-        troubles: [refused('disallowedSource', '10.20.0.200')],
+        troubles: [refused('foreignSource', '10.20.0.200')],
       },
     ),
     /lack 10\.20\.0\.0\/24/,
@@ -492,11 +492,11 @@ export const WAYS: readonly Recorded[] = [
     'packets to an unused address of a hub',
     healthyWith({
       peers: [peer({}), peer({ publicKey: THIRD_KEY, allowedIps: ['10.99.0.3/32'] })],
-      troubles: [refused('noPeer', '10.99.0.9')],
+      troubles: [refused('unroutable', '10.99.0.9')],
       counters: { drop_noPeer: 9 },
     }),
   ),
-  well('router solicitations', healthyWith({ troubles: [refused('noPeer', 'ff02::2')], counters: { drop_noPeer: 5 } })),
+  well('router solicitations', healthyWith({ troubles: [refused('unroutable', 'ff02::2')], counters: { drop_noPeer: 5 } })),
   well(
     'a single address of IPv6, which has a route of its own',
     healthyWith(

@@ -66,6 +66,16 @@ const NETWORKD: Manager = {
   line: 'ADMIN_STATE=configured',
 };
 
+const WAY = {
+  host: '198.51.100.20',
+  port: 51_820,
+  near: null,
+  isInUse: true,
+  addresses: ['198.51.100.20'],
+  error: null,
+  unanswered: 0,
+};
+
 export const WORKING: readonly Recorded[] = [
   recorded(
     'timestampsRefused',
@@ -123,14 +133,7 @@ export const WORKING: readonly Recorded[] = [
     'while every peer has its place',
     healthyWith(
       { facts: { gate: "shut (4 % of strangers' calls pass)" } },
-      {
-        ways: [
-          {
-            ...{ host: '198.51.100.20', port: 51_820, near: null, isInUse: true },
-            ...{ addresses: [], error: null, unanswered: 0 },
-          },
-        ],
-      },
+      { ways: [WAY] },
     ),
     /ip saddr != '\{ 198\.51\.100\.20 \}' drop/,
   ),

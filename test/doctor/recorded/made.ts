@@ -11,21 +11,19 @@ import type { Recorded } from './record.ts';
 
 /** Ids of cases; each record is the file of its name, with `-` for `/`. */
 const MADE: readonly string[] = [
-  ...['noInterface/destroyed', 'daemonGone', 'noPrivateKey', 'portTaken', 'interfaceDown'],
-  ...['noPeer', 'sameKey', 'peerIsOurself/file'],
-  ...['wrongKeyOfOurs/calls', 'wrongKeyOfOurs/other', 'wrongKeyOfPeer/calls', 'wrongKeyOfPeer/other'],
-  ...['unknownKeyCalls', 'presharedKeyOneSided/there', 'presharedKeyOneSided/here'],
-  ...['presharedKeysDiffer/orOneSided', 'presharedKeysDiffer/other'],
-  ...['nothingListens/port', 'hostUnreachable/there', 'hostUnreachable/here', 'networkUnreachable'],
-  ...['prohibited/router', 'prohibited/portUnreachable', 'prohibited/there'],
-  ...['forbiddenHere/counted', 'forbiddenHere/uncounted', 'forbiddenHere/policy'],
-  ...['inboundFirewall/counted', 'inboundFirewall/uncounted'],
-  ...['silence/there', 'filteredBeyond/there', 'filteredBeyond/answers', 'answersLost'],
-  ...['wrongPort/other', 'wrongPort/heard', 'nameUnresolved', 'nameElsewhere'],
-  ...['nameFamilyUnroutable', 'noEndpoint', 'routingLoop/route', 'routingLoop/default'],
-  ...['endpointNoRoute/default', 'endpointNoRoute/prohibit'],
-  ...['endpointRouteUnexpected/neighbour', 'endpointRouteUnexpected/blackHole'],
-  ...['natMappingLost', 'healthy/plain'],
+  ...['noInterface/destroyed', 'daemonGone', 'noPrivateKey', 'portTaken'],
+  ...['interfaceDown', 'noPeer', 'sameKey', 'peerIsOurself/file'],
+  ...['peerIsOurself/copied', 'wrongKeyOfOurs/calls', 'wrongKeyOfPeer/calls'],
+  ...['unknownKeyCalls', 'presharedKeyOneSided/there'],
+  ...['presharedKeysDiffer/orOneSided', 'nothingListens/port'],
+  ...['hostUnreachable/there', 'hostUnreachable/here', 'networkUnreachable'],
+  ...['prohibited/router', 'prohibited/portUnreachable', 'forbiddenHere/counted'],
+  ...['forbiddenHere/uncounted', 'inboundFirewall/counted', 'silence/there'],
+  ...['filteredBeyond/there', 'answersLost', 'wrongPort/other', 'wrongPort/heard'],
+  ...['nameUnresolved', 'nameElsewhere', 'nameFamilyUnroutable', 'noEndpoint'],
+  ...['routingLoop/route', 'endpointNoRoute/prohibit'],
+  ...['endpointRouteUnexpected/neighbour', 'natMappingLost', 'keyShared'],
+  ...['healthy/plain'],
 ];
 
 export const MADE_RECORDS: readonly Recorded[] = MADE.map((id) => {

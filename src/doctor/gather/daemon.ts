@@ -117,6 +117,7 @@ function describePeer(
   const told = after.stats?.peers[at];
   const stats = told !== undefined && isSame(told) ? told : after.stats?.peers.find(isSame);
   const earlier = before.state.peers.find(isSame);
+  const counted = before.stats?.peers.find(isSame);
   const measured = measuredOf(stats ?? null);
   const { endpoint, lastHandshakeMs, rxBytes, txBytes } = peer;
   return {
@@ -137,7 +138,8 @@ function describePeer(
     persistentKeepalive: peer.persistentKeepalive,
     allowedIps: peer.allowedIps.map(formatPrefix),
     ...measured,
-    gained: gainOf(before.stats?.peers.find(isSame)?.counters ?? {}, measured.counters),
+    troublesBefore: counted?.troubles ?? [],
+    gained: gainOf(counted?.counters ?? {}, measured.counters),
     gainedRxBytes: rxBytes - (earlier?.rxBytes ?? 0),
     gainedTxBytes: txBytes - (earlier?.txBytes ?? 0),
   };

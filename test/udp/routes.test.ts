@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Arena } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import type { Near } from '../../src/device/ways.ts';
 import { interfaceIndex, Netlink } from '../../src/netlink/netlink.ts';
 import { parseAddress } from '../../src/packet/address.ts';
+import { openTun } from '../../src/tun/tun.ts';
 import { Routes } from '../../src/udp/routes.ts';
 import { describeInNamespace, enterNamespace, ip, sysctl } from '../lab/namespace.ts';
 
@@ -10,7 +12,7 @@ const SERVER = { 4: '203.0.113.7', 6: '2001:db8:7::7' } as const;
 const PORT = 51820;
 const OUT = 'out';
 
-let open: Routes[] = [];
+let open: { close(): void }[] = [];
 
 /** Three cables, of which `tunnel` stands for the tunnel's own interface; the far ends are up. */
 beforeEach(() => {
@@ -25,7 +27,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  for (const routes of open) routes.close();
+  for (const one of open) one.close();
   open = [];
 });
 
@@ -33,6 +35,14 @@ function openRoutes(near: Near | null = null, fwmark = 0): Routes {
   const routes = new Routes({ port: PORT, fwmark, near });
   open.push(routes);
   return routes;
+}
+
+/** Plugged in as long as it is open. */
+function openTestTun(name: string): void {
+  const ignore = (): void => {};
+  const arena = new Arena(1 << 20);
+  const answers = { onDrop: ignore, onNote: ignore, onGone: ignore };
+  open.push(openTun({ name, mtu: 1420, offload: false, arena, ...answers }));
 }
 
 const bytes = (text: string): Uint8Array => parseAddress(text)!;
@@ -104,7 +114,7 @@ describeInNamespace('a route into the tunnel', () => {
 
   it('is not left for another tunnel while there is something else', () => {
     defaults('tunnel', 'one');
-    ip('tuntap', 'add', 'dev', 'tun9', 'mode', 'tun');
+    openTestTun('tun9');
     ip('address', 'add', '10.9.9.1/32', 'dev', 'tun9');
     ip('link', 'set', 'tun9', 'up');
     ip('route', 'add', `${SERVER[4]}/32`, 'dev', 'tun9', 'metric', '5');
@@ -228,11 +238,11 @@ describeInNamespace('an endpoint with a near end', () => {
 
   it('needs no route over a link with one other end', () => {
     defaults('one');
-    ip('tuntap', 'add', 'dev', 'modem', 'mode', 'tun');
+    openTestTun('modem');
     ip('link', 'set', 'modem', 'up');
     const endpoint = pinned(null, index('modem'));
-    // Nobody has opened the device: it has no carrier.
-    expect(openRoutes().lead(endpoint, index('tunnel'))).toBe('noCarrier');
+    expect(openRoutes().lead(endpoint, index('tunnel'))).toBe(OUT);
+    expect(linkNamed(endpoint)).toBe(index('modem'));
   });
 
   it('is that of all endpoints which have none of their own', () => {

@@ -29,6 +29,7 @@ import { resolveChange } from './resolve.ts';
 import type { Link, System } from './system.ts';
 import { isCreatableName } from './values.ts';
 import type { AddressView } from './view.ts';
+import { VIA } from './words.ts';
 
 /** From then on, a control socket that nobody answers is nobody's. */
 const LEFT_BEHIND_MS = 1_000;
@@ -51,9 +52,11 @@ export async function configure(name: string, draft: Draft, system: System): Pro
   if (existing === undefined) checkCreation(name, draft, system);
   else checkOurs(existing, draft, system);
   if (!system.isRoot) throw needsRoot(name);
-  const change = await resolveChange(draft, system);
+  const state = existing === undefined ? null : await checkWireguard(existing, draft, system);
+  const knowsWays = existing === undefined || state?.knowsWays === true;
+  const change = await resolveChange(draft, knowsWays, system);
   const warnings = [
-    ...(await weighWireguard(name, existing, draft, change, system)),
+    ...weighWireguard(name, state, draft, change, system),
     ...weighBind(draft, system),
     ...weighAddresses(name, existing, draft, system),
   ];
@@ -109,21 +112,21 @@ function areNamed(names: readonly string[]): string {
 }
 
 /** What is asked of the WireGuard part, against what it is now. @throws Refusal */
-async function weighWireguard(
+function weighWireguard(
   name: string,
-  existing: Link | undefined,
+  state: ReportedState | null,
   draft: Draft,
   change: DeviceChange,
   system: System,
-): Promise<Warning[]> {
-  const state = existing === undefined ? null : await checkWireguard(existing, draft, system);
-  const hasEndpoint = change.peers.some(({ endpoint }) => endpoint);
+): Warning[] {
+  const hasEndpoint = change.peers.some(({ endpoint, ways }) => endpoint || ways?.length);
   return weighPeers(draft, change, {
     name,
     peers: state?.peers ?? [],
     publicKey: state === null ? null : ownKey(state),
     listenPort: state?.listenPort ?? 0,
     addresses: hasEndpoint ? system.addresses() : [],
+    interfaces: hasEndpoint ? system.links().map((link) => link.name) : [],
   });
 }
 
@@ -212,7 +215,10 @@ function ownWord(draft: Draft): string | null {
   if (draft.debug !== undefined) return draft.debug ? 'debug' : '-debug';
   for (const peer of draft.peers) {
     if (peer.description !== undefined) return peer.description === '' ? '-wgdescr' : 'wgdescr';
-    if (peer.endpoint === null) return '-wgendpoint';
+    const { endpoints = null } = peer;
+    if (endpoints?.length === 0) return '-wgendpoint';
+    if (endpoints?.some(({ near }) => near !== null)) return VIA;
+    if (endpoints !== null && endpoints.length > 1) return 'wgendpoint, more than once';
   }
   return null;
 }

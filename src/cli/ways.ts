@@ -52,9 +52,14 @@ function standingOf(way: WayState, isOneOfMany: boolean, endpoint: Endpoint | nu
   const known = isInUse && endpoint !== null ? [endpoint.address] : addresses;
   const texts = known.map(formatAddress).filter((text) => text !== host);
   return [
-    ...(known.length === 0 ? [error === null ? 'not resolved yet' : `not resolved: ${error}`] : []),
+    ...(known.length === 0 ? [unknownBecause(error)] : []),
     ...(texts.length === 0 ? [] : [texts.join(', ')]),
     ...(isInUse && isOneOfMany ? ['in use'] : []),
     ...(unanswered === 0 ? [] : [`${unanswered} unanswered`]),
   ].join(', ');
+}
+
+function unknownBecause(error: string | null): string {
+  if (error === null) return 'not resolved yet';
+  return error === 'ENODEV' ? 'no such interface' : `not resolved: ${error}`;
 }

@@ -8,6 +8,9 @@
 
 import { DEFAULT_MTU } from '../device/configuration.ts';
 
+/** Between a far end and a near one. */
+export const VIA = 'via';
+
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
@@ -255,10 +258,11 @@ const ROWS = [
   {
     word: 'wgendpoint',
     args: ['HOST', 'PORT'],
+    follows: `[${VIA} ADDR|IF]`,
     place: 'peer',
     summary: "the peer's address or host name, and its UDP port",
     detail:
-      'A name is looked up once, when the command runs. The peer may move later: packets go to where it was last heard from.',
+      'The daemon looks a name up when it starts, when the peer does not answer and when the network changes; one that is not found is looked up again. The peer may move: packets go to where it was last heard from. Repeat the word for more ways to the peer, the preferred one first: when one does not answer, the next is tried. What stands after via is the address of this machine, or the interface, that packets on this way leave from.',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint vpn.example.net 51820`,
   },
   {
@@ -339,6 +343,17 @@ const ROWS = [
     place: 'view',
     summary: 'show the counters: packets, handshakes, and why packets were dropped',
     example: 'tswg wg0 stats',
+  },
+  {
+    word: 'events',
+    args: [],
+    follows: '[--follow] [--json] [--peer PEER] [--on KIND,...] [--exec COMMAND]',
+    isAlone: true,
+    place: 'view',
+    summary: 'show what has happened; or follow it, or run a command for each event',
+    detail:
+      'Without --follow: the last 1,000 events, and of each peer its last 16. --since SEQ begins after that event; 0 is all that is kept. --exec runs a command of the shell for each event that comes, with the event in its environment (TSWG_EVENT, TSWG_PEER, ...) and as JSON on its standard input; --timeout SECONDS ends one that hangs.',
+    example: 'tswg wg0 events --follow --on connected,disconnected',
   },
   {
     word: 'doctor',

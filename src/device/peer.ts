@@ -8,6 +8,7 @@ import { CookieMaker } from '../noise/cookie.ts';
 import type { Handshake } from '../noise/handshake.ts';
 import type { Keypair } from '../noise/keypair.ts';
 import type { AllowedIps } from './allowedips.ts';
+import { Condition } from './condition.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Lead } from './lead.ts';
@@ -67,13 +68,16 @@ export class Peer {
   readonly drops = new Drops();
   readonly counts = new PeerCounts();
   readonly trouble = new HandshakeTrouble();
+  readonly condition: Condition;
   #name: PeerName | null = null;
 
-  constructor(publicKey: Uint8Array, handshake: Handshake, row: number) {
+  /** `nowMs`: wall clock. */
+  constructor(publicKey: Uint8Array, handshake: Handshake, row: number, nowMs: number) {
     this.publicKey = publicKey;
     this.handshake = handshake;
     this.cookieMaker = new CookieMaker(publicKey);
     this.row = row;
+    this.condition = new Condition(nowMs);
   }
 
   /** For those outside. It costs two comparisons as long as nothing in it has changed. */

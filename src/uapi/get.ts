@@ -34,6 +34,8 @@ export interface ReportedState extends DeviceState {
   readonly errno: number;
   /** Only of this program. */
   readonly version?: string;
+  /** It takes ways, and looks the names in them up; of this program since it does. */
+  readonly knowsWays?: boolean;
   /** What boringtun, and tswg's observing socket, tell in place of the private key. */
   readonly publicKey?: Uint8Array;
   /** Whether there is a private key, and preshared ones, is not told here. */
@@ -138,6 +140,14 @@ const DEVICE_FIELDS: Fields<
     read: {
       tswg_version: (state, value) => {
         state.version = value;
+      },
+    },
+  },
+  knowsWays: {
+    tell: () => ['tswg_ways=true'],
+    read: {
+      tswg_ways: (state, value) => {
+        state.knowsWays = value === 'true';
       },
     },
   },

@@ -51,7 +51,7 @@ describe('an observer', () => {
 
   it('is told nothing of a public key that there is not', () => {
     const text = formatObservedState(empty, null, '1.2.3');
-    expect(text).toBe('tswg_keys_hidden=true\nlisten_port=0\ntswg_version=1.2.3\n');
+    expect(text).toBe('tswg_keys_hidden=true\nlisten_port=0\ntswg_version=1.2.3\ntswg_ways=true\n');
     expect(parseState(answer(text))).not.toHaveProperty('publicKey');
   });
 });
@@ -82,7 +82,7 @@ describe('the state is written', () => {
     expect(formatState(state, '1.2.3')).toBe(
       [
         ...[`private_key=${HEX}`, 'listen_port=51820', 'fwmark=51820'],
-        ...['tswg_version=1.2.3', 'debug=true'],
+        ...['tswg_version=1.2.3', 'tswg_ways=true', 'debug=true'],
         ...[`public_key=${HEX}`, `preshared_key=${HEX}`, 'protocol_version=1'],
         'endpoint=203.0.113.10:51820',
         ...['last_handshake_time_sec=1700000000', 'last_handshake_time_nsec=123000000'],
@@ -95,7 +95,7 @@ describe('the state is written', () => {
   it('without what is not set', () => {
     expect(formatState({ ...empty, peers: [peer] }, '1')).toBe(
       [
-        ...['listen_port=0', 'tswg_version=1'],
+        ...['listen_port=0', 'tswg_version=1', 'tswg_ways=true'],
         ...[`public_key=${HEX}`, `preshared_key=${ZEROS}`, 'protocol_version=1'],
         ...['last_handshake_time_sec=0', 'last_handshake_time_nsec=0', 'tx_bytes=0', 'rx_bytes=0'],
         ...['persistent_keepalive_interval=0', ''],
@@ -110,6 +110,7 @@ describe('the state is written', () => {
           ...state,
           errno: 0,
           version: '1.2.3',
+          knowsWays: true,
           handshakesAreAges: false,
         });
       }),

@@ -2,13 +2,15 @@
 
 import { observe } from '../../control/uapiclient.ts';
 import { isUapiServed, uapiSocketNames } from '../../control/uapisocket.ts';
+import { formatNear } from '../../device/near.ts';
+import type { WayState } from '../../device/ways.ts';
 import { formatKey } from '../../keytext.ts';
 import { formatAddress, formatPrefix } from '../../packet/address.ts';
 import { hasState } from '../../state/statefile.ts';
 import { publicKeyOf } from '../../sys/publickey.ts';
 import { parseState, type ReportedState } from '../../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../../uapi/stats.ts';
-import type { AnsweringDaemon, Daemon, Link, Measured, OwnPeer } from '../evidence.ts';
+import type { AnsweringDaemon, Daemon, EndpointWay, Link, Measured, OwnPeer } from '../evidence.ts';
 import { gainOf } from './looking.ts';
 
 /** A healthy one answers within a turn of its loop. */
@@ -115,6 +117,7 @@ function describePeer(
   const told = after.stats?.peers[at];
   const stats = told !== undefined && isSame(told) ? told : after.stats?.peers.find(isSame);
   const earlier = before.state.peers.find(isSame);
+  const counted = before.stats?.peers.find(isSame);
   const measured = measuredOf(stats ?? null);
   const { endpoint, lastHandshakeMs, rxBytes, txBytes } = peer;
   return {
@@ -125,7 +128,7 @@ function describePeer(
       endpoint === null
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
-    ways: [],
+    ways: peer.ways.map(describeWay),
     lastHandshakeMs:
       lastHandshakeMs !== 0 && after.state.handshakesAreAges
         ? nowMs - lastHandshakeMs
@@ -135,9 +138,19 @@ function describePeer(
     persistentKeepalive: peer.persistentKeepalive,
     allowedIps: peer.allowedIps.map(formatPrefix),
     ...measured,
-    gained: gainOf(before.stats?.peers.find(isSame)?.counters ?? {}, measured.counters),
+    troublesBefore: counted?.troubles ?? [],
+    gained: gainOf(counted?.counters ?? {}, measured.counters),
     gainedRxBytes: rxBytes - (earlier?.rxBytes ?? 0),
     gainedTxBytes: txBytes - (earlier?.txBytes ?? 0),
+  };
+}
+
+function describeWay(way: WayState): EndpointWay {
+  const { host, port, near, isInUse, addresses, error, unanswered } = way;
+  return {
+    ...{ host, port, isInUse, error, unanswered },
+    near: near === null ? null : formatNear(near),
+    addresses: addresses.map(formatAddress),
   };
 }
 

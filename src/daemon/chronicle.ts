@@ -11,7 +11,7 @@ import type { DeviceEvent } from '../device/events.ts';
 import { about, bodyOf } from '../events/body.ts';
 import { EventReader } from '../events/reader.ts';
 import type { ConfiguredBy, EventBody, EventRecord } from '../events/record.ts';
-import { EventRing, type EventsHandover } from '../events/ring.ts';
+import { EventRing, type EventsHandover, type EventTime } from '../events/ring.ts';
 import { formatKey } from '../keytext.ts';
 import { monotonicMs, wallClockMs } from '../sys/clock.ts';
 import {
@@ -43,6 +43,9 @@ export class Chronicle implements Subsystem {
   };
   /** What the peers were called when the configuration was last looked at, by their public keys. */
   #names = new Map<string, string>();
+  /** A predecessor's, before they are looked at, and what has happened since. */
+  #inherited: EventsHandover | null = null;
+  readonly #early: [body: EventBody, time: EventTime][] = [];
   /** What happens from now on is another process's to tell. */
   #isOver = false;
 
@@ -56,6 +59,11 @@ export class Chronicle implements Subsystem {
   tell(body: EventBody): void {
     if (this.#isOver) return;
     const time = { timeMs: wallClockMs(), monotonicMs: Math.round(monotonicMs()) };
+    if (this.#inherited === null) this.#add(body, time);
+    else this.#early.push([body, time]);
+  }
+
+  #add(body: EventBody, time: EventTime): void {
     if (!this.#ring.add(body, time)) return;
     for (const followers of Object.values(this.#followers)) {
       for (const follower of followers) follower.onMore();
@@ -84,6 +92,7 @@ export class Chronicle implements Subsystem {
 
   /** Answers an `events`. */
   read(lines: readonly string[], audience: Audience): string | Feed {
+    this.#settle();
     const request = parseEventsRequest(lines);
     if (request === null) return refuseGet(EINVAL);
     const followers = this.#followers[audience];
@@ -101,11 +110,21 @@ export class Chronicle implements Subsystem {
   }
 
   handOver(): EventsHandover {
+    this.#settle();
     return this.#ring.handOver();
   }
 
+  /** Continues a predecessor's; what of it takes time is done when packets move again. */
   continue(handover: EventsHandover): void {
-    this.#ring.continue(handover);
+    this.#inherited = handover;
+    setImmediate(() => this.#settle());
+  }
+
+  #settle(): void {
+    if (this.#inherited === null) return;
+    this.#ring.continue(this.#inherited);
+    this.#inherited = null;
+    for (const [body, time] of this.#early.splice(0)) this.#add(body, time);
   }
 
   readonly #notice = (event: DeviceEvent): void => {

@@ -21,7 +21,7 @@ const BURST = 32;
 const PER_SECOND = 1 / 2;
 
 /** What an upgrade in place hands over at most, so that it takes no longer with many peers. */
-const HANDED_OVER_MAX = 16_384;
+const HANDED_OVER_MAX = 4_096;
 
 /** What peers cannot cause at will. */
 const UNLIMITED: ReadonlySet<EventBody['kind']> = new Set([

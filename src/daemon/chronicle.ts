@@ -6,7 +6,7 @@
 
 import type { Feed } from '../control/feed.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import type { DeviceChange } from '../device/configuration.ts';
+import type { DeviceChange, PeerChange } from '../device/configuration.ts';
 import type { DeviceEvent } from '../device/events.ts';
 import { about, bodyOf } from '../events/body.ts';
 import { EventReader } from '../events/reader.ts';
@@ -76,17 +76,29 @@ export class Chronicle implements Subsystem {
     const fields = saidOf(ofInterface);
     if (fields.length === 0 && peers.length === 0) return;
     this.tell({ kind: 'configured', by, fields, peers: peers.length });
-    const before = this.#names;
+    const isTold = by === 'set' && peers.length <= PEERS_TOLD_MAX;
+    for (const one of peers) this.#configuredPeer(one, isTold);
+    if (change.replacePeers || by === 'state') this.#lookAround();
+  }
+
+  #configuredPeer({ publicKey, remove, ...settings }: PeerChange, isTold: boolean): void {
+    const peer = formatKey(publicKey);
+    const present = this.#path.device.peerName(publicKey);
+    if (present !== null) {
+      const { name } = about(present);
+      this.#names.set(peer, name);
+      if (isTold) this.tell({ kind: 'peerConfigured', peer, name, fields: saidOf(settings) });
+    } else if (remove) {
+      if (isTold) this.tell({ kind: 'peerRemoved', peer, name: this.#names.get(peer) ?? '' });
+      this.#names.delete(peer);
+      this.#ring.forget(peer);
+    }
+  }
+
+  /** Who the peers are: nobody else has a history of his own. */
+  #lookAround(): void {
     const names = [...this.#path.device.peerNames()].map(about);
     this.#names = new Map(names.map(({ peer, name }) => [peer, name]));
-    if (by === 'set' && peers.length <= PEERS_TOLD_MAX) {
-      for (const { publicKey, remove, ...settings } of peers) {
-        const peer = formatKey(publicKey);
-        const name = this.#names.get(peer) ?? before.get(peer) ?? '';
-        if (remove) this.tell({ kind: 'peerRemoved', peer, name });
-        else this.tell({ kind: 'peerConfigured', peer, name, fields: saidOf(settings) });
-      }
-    }
     this.#ring.retain((peer) => this.#names.has(peer));
   }
 
@@ -124,6 +136,7 @@ export class Chronicle implements Subsystem {
     if (this.#inherited === null) return;
     this.#ring.continue(this.#inherited);
     this.#inherited = null;
+    this.#lookAround();
     for (const [body, time] of this.#early.splice(0)) this.#add(body, time);
   }
 

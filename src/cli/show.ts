@@ -4,6 +4,7 @@
  */
 
 import type { PeerState } from '../device/configuration.ts';
+import { formatNear } from '../device/near.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
 import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
@@ -53,7 +54,7 @@ function pushWireguard(
   lines: string[],
 ): void {
   const { state, publicKey, stats } = wireguard;
-  const { listenPort, fwmark, keysAreHidden, peers, ...others } = state;
+  const { listenPort, fwmark, bind, keysAreHidden, peers, ...others } = state;
   // `debug` is among the flags, the keys are in the view, the others say how all of it is meant.
   const {
     debug,
@@ -61,6 +62,7 @@ function pushWireguard(
     publicKey: _own,
     errno,
     version,
+    knowsWays,
     handshakesAreAges,
     ...forgotten
   } = others;
@@ -68,6 +70,7 @@ function pushWireguard(
   forgotten satisfies Record<string, never>;
   if (listenPort !== 0) lines.push(`\twgport ${listenPort}`);
   if (fwmark !== 0) lines.push(`\twgfwmark 0x${fwmark.toString(16)}`);
+  if (bind !== null) lines.push(`\twgbind ${formatNear(bind)}`);
   if (keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
   for (const trouble of stats?.troubles ?? []) {

@@ -76,13 +76,13 @@ export class TunnelInterface implements Subsystem {
 
   /** Packets and events are read from now on. @throws {SystemError} */
   begin(): void {
-    const { path, loop, tun, ending, tell, isPersistent } = this.#options;
+    const { path, underlay, loop, tun, ending, tell, isPersistent } = this.#options;
     const opened = this.#tun;
     if (opened === undefined) throw new Error('tunnel interface: it is not open');
     const onBug = ending.surface;
     if (isPersistent) opened.setPersistent(true);
     this.#watch = loop.watch(opened.fd, this.#interest);
-    const surroundings = new Surroundings(path, onBug);
+    const surroundings = new Surroundings(path, (now) => underlay.follow(now), onBug);
     this.#monitors.push(surroundings);
     const { followPlace: onPlace } = surroundings;
     const listener = { onNote: tun.onNote, onPlace, onBug, events: this.#linkEvents };

@@ -30,7 +30,7 @@ import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
-import type { NameAnswer } from './ways.ts';
+import type { NameAnswer, Near } from './ways.ts';
 import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
@@ -156,6 +156,10 @@ export class Device {
 
   get fwmark(): number {
     return this.core.fwmark;
+  }
+
+  get bind(): Near | null {
+    return this.core.bind;
   }
 
   /** The interface's MTU in bytes; packets are padded up to it but not beyond. */

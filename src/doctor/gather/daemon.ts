@@ -2,6 +2,7 @@
 
 import { observe } from '../../control/uapiclient.ts';
 import { isUapiServed, uapiSocketNames } from '../../control/uapisocket.ts';
+import { formatNear } from '../../device/near.ts';
 import type { WayState } from '../../device/ways.ts';
 import { formatKey } from '../../keytext.ts';
 import { formatAddress, formatPrefix } from '../../packet/address.ts';
@@ -9,7 +10,6 @@ import { hasState } from '../../state/statefile.ts';
 import { publicKeyOf } from '../../sys/publickey.ts';
 import { parseState, type ReportedState } from '../../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../../uapi/stats.ts';
-import { formatNear } from '../../uapi/way.ts';
 import type { AnsweringDaemon, Daemon, EndpointWay, Link, Measured, OwnPeer } from '../evidence.ts';
 import { gainOf } from './looking.ts';
 

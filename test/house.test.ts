@@ -30,7 +30,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   uapi: {
     values: [
       ...['packet/address.ts', 'packet/hostname.ts', 'device/endpoint.ts', 'device/ways.ts'],
-      ...['crypto/bytes.ts', 'crypto/suite.ts'],
+      ...['device/near.ts', 'crypto/bytes.ts', 'crypto/suite.ts', 'events/record.ts'],
     ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
@@ -51,8 +51,11 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['device', 'datapath/guard.ts'],
   },
   udp: {
-    values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['datapath/transport.ts', 'datapath/guard.ts'],
+    values: [
+      ...['sys', 'netlink', 'gate'],
+      ...['device/endpoint.ts', 'device/near.ts', 'device/drops.ts'],
+    ],
+    types: ['datapath/transport.ts', 'datapath/guard.ts', 'device/lead.ts', 'device/ways.ts'],
   },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },
@@ -62,7 +65,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   datapath: { values: ['device', 'crypto/openssl', 'sys'], types: ['crypto'] },
   state: {
     values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
-    types: ['device', 'log.ts', 'netlink', 'sandbox'],
+    types: ['device', 'events', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
     values: [
@@ -70,13 +73,14 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       // Which of two listening sockets is the one that others than root may open.
       'control/observingsocket.ts',
     ],
-    types: ['control', 'datapath', 'log.ts', 'udp'],
+    types: ['control', 'datapath', 'events', 'log.ts', 'udp'],
   },
   daemon: {
     values: [
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
-      ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
+      ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi', 'events'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
+      'device/near.ts',
     ],
     types: ['crypto', 'device'],
   },
@@ -86,17 +90,19 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'doctor/gather': {
     values: [
       ...['doctor', 'sys', 'netlink', 'packet', 'uapi', 'control', 'host', 'noise', 'crypto'],
-      'state/statefile.ts',
+      ...['state/statefile.ts', 'device/near.ts'],
     ],
     types: ['device'],
   },
   // The two programs.
   cli: {
     values: [
-      ...['packet', 'uapi', 'control', 'host', 'netlink', 'state', 'doctor', 'doctor/gather'],
+      ...['packet', 'uapi', 'events', 'control', 'host', 'netlink', 'state'],
+      ...['doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
       'sys/publickey.ts',
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
+      ...['device/ways.ts', 'device/near.ts'],
     ],
     // Of the daemon, for which troubles there have to be words.
     types: ['device', 'daemon/troubles.ts'],

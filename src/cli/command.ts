@@ -4,6 +4,8 @@
  */
 
 import type { AllowedIpChange } from '../device/configuration.ts';
+import type { Near } from '../device/ways.ts';
+import type { EventKind } from '../events/record.ts';
 import type { Prefix } from '../packet/address.ts';
 
 /** A secret that was given in the command, or the file that holds it (`-`: standard input). */
@@ -16,14 +18,16 @@ export interface EndpointName {
   /** An address, with `%interface` when link-local, or a host name. */
   readonly host: string;
   readonly port: number;
+  /** What stands after `via`. */
+  readonly near: Near | null;
 }
 
 export interface PeerDraft {
   readonly publicKey: Uint8Array;
   readonly remove: boolean;
   presharedKey?: KeySource;
-  /** null: forget it. */
-  endpoint?: EndpointName | null;
+  /** In order of preference; none: forget where it is. */
+  endpoints?: readonly EndpointName[];
   persistentKeepalive?: number;
   /** Empty: remove it. */
   description?: string;
@@ -57,6 +61,8 @@ export interface Draft {
   privateKey?: KeySource;
   listenPort?: number;
   fwmark?: number;
+  /** null: any address and interface. */
+  bind?: Near | null;
   debug?: boolean;
   removeAllPeers: boolean;
   readonly peers: PeerDraft[];
@@ -77,18 +83,20 @@ export function isEmpty(draft: Draft): boolean {
 /** Whether all words take something away, so that there must be something to take it from. */
 export function takesOnlyAway(draft: Draft): boolean {
   if (draft.create || isEmpty(draft)) return false;
-  const { privateKey, listenPort, mtu, up, debug, fwmark, description, peers, addresses } = draft;
+  const { privateKey, listenPort, mtu, up, debug, fwmark, bind, description } = draft;
   if (privateKey !== undefined || listenPort !== undefined || mtu !== undefined) return false;
-  if (up || debug || fwmark || description) return false;
+  if (up || debug || fwmark || bind || description) return false;
+  const { peers, addresses } = draft;
   return peers.every(losesOnly) && addresses.every(({ mode }) => mode === 'remove');
 }
 
 function losesOnly(peer: PeerDraft): boolean {
   if (peer.remove) return true;
-  const { presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode } = peer;
-  if (endpoint || persistentKeepalive || description || allowedIpsMode === 'replace') return false;
+  const { presharedKey, endpoints, persistentKeepalive, description, allowedIpsMode } = peer;
+  if (endpoints?.length || persistentKeepalive || description || allowedIpsMode === 'replace')
+    return false;
   if (presharedKey !== undefined && !isNoKey(presharedKey)) return false;
-  return [presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode].some(
+  return [presharedKey, endpoints, persistentKeepalive, description, allowedIpsMode].some(
     (setting) => setting !== undefined,
   );
 }
@@ -96,6 +104,22 @@ function losesOnly(peer: PeerDraft): boolean {
 /** Whether the all-zero key was given, which removes one. */
 function isNoKey(source: KeySource): boolean {
   return source.kind === 'given' && source.key.every((octet) => octet === 0);
+}
+
+/** What `events` is asked for. */
+export interface EventsOptions {
+  readonly json: boolean;
+  readonly follow: boolean;
+  /** The number after which to begin; null for all that is kept, or, followed, for what is new. */
+  readonly since: number | null;
+  /** A public key or a wgdescr; null for all. */
+  readonly peer: string | null;
+  /** Only these; null for all. */
+  readonly on: readonly EventKind[] | null;
+  /** A command for the shell, to be run for each event; null for none. */
+  readonly exec: string | null;
+  /** How long it may take, in seconds. */
+  readonly timeout: number;
 }
 
 /** What doctor is asked for. */
@@ -116,6 +140,7 @@ export type Command =
   | { readonly kind: 'list'; readonly json: boolean }
   | { readonly kind: 'show'; readonly name: string; readonly json: boolean }
   | { readonly kind: 'stats'; readonly name: string }
+  | { readonly kind: 'events'; readonly name: string; readonly options: EventsOptions }
   | { readonly kind: 'doctor'; readonly request: DoctorRequest }
   | { readonly kind: 'destroy' | 'upgrade'; readonly name: string }
   | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }

@@ -4,9 +4,11 @@
  * bundle of flags and a while to load. Pure.
  */
 
+import { EVENT_KINDS } from '../events/kinds.ts';
 import { DOCTOR_OPTIONS } from './doctorwords.ts';
+import { EVENTS_OPTIONS } from './eventsoptions.ts';
 import { isCreatableName } from './values.ts';
-import { COMMANDS, findWord, WORDS } from './words.ts';
+import { COMMANDS, findWord, VIA, WORDS, type Word } from './words.ts';
 
 export interface CompletionFacts {
   /** Names of the interfaces that a tswg or another WireGuard serves. */
@@ -62,11 +64,19 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
         ];
   }
   if (COMMANDS.some((row) => row.word === first)) return [];
+  if (settings[0] === 'events') return eventsWords(settings, facts);
   if (settings[0] === 'doctor') return doctorOptions(settings.slice(1), facts);
 
   let peer: string | null = null;
+  let mayBeVia = false;
   for (let at = 0; at < settings.length; at++) {
-    const row = findWord(settings[at]);
+    if (mayBeVia && settings[at] === VIA) {
+      mayBeVia = false;
+      if (++at === settings.length) return [];
+      continue;
+    }
+    const row: Word | undefined = findWord(settings[at]);
+    mayBeVia = row?.word === 'wgendpoint';
     if (row === undefined) continue;
     const given = settings.length - at - 1;
     if (given < row.args.length) return argumentsFor(row.args[given], row.word, peer, facts);
@@ -74,7 +84,8 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     if (row.word === '-wgpeer') peer = null;
     at += row.args.length;
   }
-  return WORDS.filter((row) => {
+  const via = mayBeVia ? [plain(VIA, 'the address or interface that packets leave from')] : [];
+  const others = WORDS.filter((row) => {
     if (row.word === 'wgrtable') return false;
     if (row.place === 'peer') return peer !== null;
     if (row.place === 'view' || row.isAlone) return settings.length === 0;
@@ -83,6 +94,19 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     }
     return true;
   }).map((row) => plain(row.word, row.summary));
+  return [...via, ...others];
+}
+
+/** The options of `events`, or what the last one takes. */
+function eventsWords(words: readonly string[], facts: CompletionFacts): Suggestion[] {
+  const last = words.at(-1)!;
+  const kinds = Object.entries(EVENT_KINDS).map(([kind, summary]) => plain(kind, summary));
+  if (last === '--on') return kinds;
+  if (last === '--peer') return facts.peers.map((one) => plain(one.key, one.description));
+  if (EVENTS_OPTIONS[last]?.args) return [];
+  return Object.entries(EVENTS_OPTIONS)
+    .filter(([option]) => !words.includes(option))
+    .map(([option, { summary }]) => plain(option, summary));
 }
 
 function doctorOptions(given: readonly string[], facts: CompletionFacts): Suggestion[] {

@@ -3,13 +3,16 @@
  * Secret keys are never among them. Pure.
  */
 
+import type { PeerCondition } from '../device/condition.ts';
 import type { PeerState } from '../device/configuration.ts';
 import type { Measured } from '../device/metric.ts';
+import { formatNear } from '../device/near.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
 import type { ReportedPeer, ReportedTrouble, TroubleValue } from '../uapi/stats.ts';
 import { formatKey } from './keys.ts';
 import { type Wording, wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 import {
+  conditionOf,
   type InterfaceView,
   lastHandshakeMs,
   shownFlags,
@@ -61,6 +64,8 @@ export interface WireguardJson extends StatsJson {
   readonly listenPort: number;
   /** SO_MARK; 0 is off. */
   readonly fwmark: number;
+  /** The address or interface that packets leave from and arrive at; null: any. */
+  readonly bind: string | null;
   readonly debug: boolean;
   /** We may not read keys: nothing is said of them. */
   readonly keysAreHidden?: true;
@@ -81,6 +86,8 @@ export interface PeerJson extends StatsJson {
   } | null;
   /** In order of preference; none for a peer with an endpoint alone. */
   readonly ways: readonly WayJson[];
+  /** `since`: seconds since 1970. Missing where the daemon does not tell. */
+  readonly condition?: { readonly state: PeerCondition; readonly since: number };
   /** Seconds since 1970, as in wg(8); 0 for none. */
   readonly latestHandshake: number;
   /** Bytes of UDP payload. */
@@ -125,8 +132,8 @@ export function describeInterface(view: InterfaceView, nowMs: number): Interface
 
 function describeWireguard(name: string, wireguard: WireguardView, nowMs: number): WireguardJson {
   const { state, publicKey, stats } = wireguard;
-  const { version, listenPort, fwmark, debug, keysAreHidden, peers, ...others } = state;
-  const { privateKey, publicKey: _own, errno, handshakesAreAges, ...forgotten } = others;
+  const { version, listenPort, fwmark, bind, debug, keysAreHidden, peers, ...others } = state;
+  const { privateKey, publicKey: _own, errno, knowsWays, handshakesAreAges, ...forgotten } = others;
   // A field that is added has to be told, or taken out above.
   forgotten satisfies Record<string, never>;
   const told = statsByPeer(stats);
@@ -135,6 +142,7 @@ function describeWireguard(name: string, wireguard: WireguardView, nowMs: number
     publicKey: publicKey === null ? null : formatKey(publicKey),
     listenPort,
     fwmark,
+    bind: bind === null ? null : formatNear(bind),
     debug,
     ...(keysAreHidden ? { keysAreHidden: true } : {}),
     peers: peers.map((peer) => {
@@ -158,6 +166,7 @@ function describePeer(
   const { ways, allowedIps, txBytes, rxBytes, lastHandshakeMs, ...forgotten } = others;
   // A field that is added has to be told, or taken out above.
   forgotten satisfies Record<string, never>;
+  const condition = conditionOf(stats);
   return {
     publicKey: formatKey(publicKey),
     description,
@@ -167,6 +176,7 @@ function describePeer(
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
     ways: ways.map(describeWay),
+    ...(condition === null ? {} : { condition }),
     latestHandshake: Math.floor(handshakeMs / 1000),
     transferRx: rxBytes,
     transferTx: txBytes,

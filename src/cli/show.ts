@@ -4,12 +4,15 @@
  */
 
 import type { PeerState } from '../device/configuration.ts';
+import { formatNear } from '../device/near.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
 import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
+import { localTime } from './localtime.ts';
 import { wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 import {
   type AddressView,
+  conditionOf,
   type InterfaceView,
   lastHandshakeMs,
   shownFlags,
@@ -51,7 +54,7 @@ function pushWireguard(
   lines: string[],
 ): void {
   const { state, publicKey, stats } = wireguard;
-  const { listenPort, fwmark, keysAreHidden, peers, ...others } = state;
+  const { listenPort, fwmark, bind, keysAreHidden, peers, ...others } = state;
   // `debug` is among the flags, the keys are in the view, the others say how all of it is meant.
   const {
     debug,
@@ -59,6 +62,7 @@ function pushWireguard(
     publicKey: _own,
     errno,
     version,
+    knowsWays,
     handshakesAreAges,
     ...forgotten
   } = others;
@@ -66,6 +70,7 @@ function pushWireguard(
   forgotten satisfies Record<string, never>;
   if (listenPort !== 0) lines.push(`\twgport ${listenPort}`);
   if (fwmark !== 0) lines.push(`\twgfwmark 0x${fwmark.toString(16)}`);
+  if (bind !== null) lines.push(`\twgbind ${formatNear(bind)}`);
   if (keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
   for (const trouble of stats?.troubles ?? []) {
@@ -78,7 +83,13 @@ function pushWireguard(
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
     pushPeer(peer, ageMs, lines);
-    for (const trouble of told.get(formatKey(peer.publicKey))?.troubles ?? []) {
+    const counted = told.get(formatKey(peer.publicKey));
+    const condition = conditionOf(counted);
+    if (condition !== null) {
+      const { state, since } = condition;
+      lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
+    }
+    for (const trouble of counted?.troubles ?? []) {
       const { label, text } = wordPeerTrouble(trouble, name);
       lines.push(`\t\t${label}: ${text}`);
     }

@@ -8,6 +8,9 @@
 
 import { DEFAULT_MTU } from '../device/configuration.ts';
 
+/** Between a far end and a near one. */
+export const VIA = 'via';
+
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
@@ -209,6 +212,22 @@ const ROWS = [
     example: 'tswg wg0 -wgfwmark',
   },
   {
+    word: 'wgbind',
+    args: ['ADDR|IF'],
+    place: 'wireguard',
+    summary: 'the only address or interface packets leave from and arrive at',
+    detail:
+      'An address leaves no packets of the other family. An interface is bound to by its name: it may come and go. While the address or the interface is not there, nothing is sent, and `tswg INTERFACE` says so.',
+    example: 'tswg wg0 wgbind 192.0.2.10',
+  },
+  {
+    word: '-wgbind',
+    args: [],
+    place: 'wireguard',
+    summary: 'listen on every address, and let the routes choose where packets leave',
+    example: 'tswg wg0 -wgbind',
+  },
+  {
     word: 'wgrtable',
     args: ['TABLE'],
     place: 'wireguard',
@@ -239,10 +258,11 @@ const ROWS = [
   {
     word: 'wgendpoint',
     args: ['HOST', 'PORT'],
+    follows: `[${VIA} ADDR|IF]`,
     place: 'peer',
     summary: "the peer's address or host name, and its UDP port",
     detail:
-      'A name is looked up once, when the command runs. The peer may move later: packets go to where it was last heard from.',
+      'The daemon looks a name up when it starts, when the peer does not answer and when the network changes; one that is not found is looked up again. The peer may move: packets go to where it was last heard from. Repeat the word for more ways to the peer, the preferred one first: when one does not answer, the next is tried. What stands after via is the address of this machine, or the interface, that packets on this way leave from.',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint vpn.example.net 51820`,
   },
   {
@@ -323,6 +343,17 @@ const ROWS = [
     place: 'view',
     summary: 'show the counters: packets, handshakes, and why packets were dropped',
     example: 'tswg wg0 stats',
+  },
+  {
+    word: 'events',
+    args: [],
+    follows: '[--follow] [--json] [--peer PEER] [--on KIND,...] [--exec COMMAND]',
+    isAlone: true,
+    place: 'view',
+    summary: 'show what has happened; or follow it, or run a command for each event',
+    detail:
+      'Without --follow: the last 1,000 events, and of each peer its last 16. --since SEQ begins after that event; 0 is all that is kept. --exec runs a command of the shell for each event that comes, with the event in its environment (TSWG_EVENT, TSWG_PEER, ...) and as JSON on its standard input; --timeout SECONDS ends one that hangs.',
+    example: 'tswg wg0 events --follow --on connected,disconnected',
   },
   {
     word: 'doctor',
@@ -412,39 +443,4 @@ export function findWord(name: string): Word | undefined {
 /** Every spelling of every word that may follow an interface's name. */
 export function wordNames(): string[] {
   return [...byName.keys()];
-}
-
-/** The candidate that differs least from `typed`, or null when none is near. */
-export function nearest(typed: string, candidates: readonly string[]): string | null {
-  // A third of the letters may be wrong; more is guessing.
-  let bestDistance = Math.max(1, Math.floor(typed.length / 3)) + 1;
-  let best: string | null = null;
-  for (const candidate of candidates) {
-    if (Math.abs(candidate.length - typed.length) >= bestDistance) continue;
-    const distance = editDistance(typed.toLowerCase(), candidate);
-    if (distance < bestDistance) {
-      bestDistance = distance;
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-/** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. */
-function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let cost = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1));
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (swapped) cost = Math.min(cost, beforeLast[j - 2] + 1);
-      row.push(cost);
-    }
-    beforeLast = last;
-    last = row;
-  }
-  return last[b.length];
 }

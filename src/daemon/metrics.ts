@@ -12,6 +12,7 @@ import type { Transport } from '../datapath/transport.ts';
 import { counter, gauge, info, type Metric } from '../device/metric.ts';
 import type { Persistence } from '../state/persistence.ts';
 import { VERSION } from '../version.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { Confinement } from './confinement.ts';
 
 /** The parts of a daemon that there is something to be read of, in a turn that has begun. */
@@ -19,6 +20,7 @@ export interface DaemonSubject {
   readonly path: Datapath;
   readonly confinement: Confinement;
   readonly observing: Observing;
+  readonly chronicle: Chronicle;
   /** Only of a persistent daemon. */
   readonly persistence: Persistence | undefined;
   /** When the first of all who have followed each other began; monotonic ms. */
@@ -91,6 +93,30 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     'observing',
     'whether the observing socket exists, and who besides root may read from it',
     ({ observing }) => observing.fact,
+  ),
+  counter(
+    'events',
+    'events',
+    'events that were kept and told since the start; the number of the last one',
+    ({ chronicle }) => chronicle.ring.seq,
+  ),
+  counter(
+    'events_suppressed',
+    'events',
+    'events that were not kept because too many came from one peer, or from strangers',
+    ({ chronicle }) => chronicle.ring.suppressed,
+  ),
+  gauge(
+    'events_kept',
+    'events',
+    'events that can still be read',
+    ({ chronicle }) => chronicle.ring.size,
+  ),
+  gauge(
+    'events_followers',
+    'readers',
+    'clients that follow the events at this moment',
+    ({ chronicle }) => chronicle.followers,
   ),
   info(
     'state',

@@ -11,6 +11,7 @@ import type { Identity } from '../noise/identity.ts';
 import type { DeviceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
+import * as liveness from './liveness.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import { endpointChanged, isPathClear } from './paths.ts';
 import { Peer } from './peer.ts';
@@ -36,6 +37,9 @@ const DEVICE_EFFECTS: Effects<DeviceChange, [DeviceChange], 'peers'> = {
   fwmark: (core, _now, { fwmark }) => {
     if (fwmark !== undefined) core.fwmark = fwmark;
   },
+  bind: (core, _now, { bind }) => {
+    if (bind !== undefined) core.bind = bind;
+  },
   debug: (core, _now, { debug }) => {
     if (debug !== undefined) core.isDebugging = debug;
   },
@@ -46,7 +50,8 @@ const DEVICE_EFFECTS: Effects<DeviceChange, [DeviceChange], 'peers'> = {
 
 export function configure(core: Core, now: number, change: DeviceChange): void {
   for (const takeEffect of Object.values(DEVICE_EFFECTS)) takeEffect(core, now, change);
-  if (change.listenPort !== undefined || change.fwmark !== undefined) pathsChanged(core, now);
+  const { listenPort, fwmark, bind } = change;
+  if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
   for (const peerChange of change.peers) configurePeer(core, now, peerChange);
   assignOwnAddresses(core);
 }
@@ -66,6 +71,7 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   for (const peer of core.peers.values()) {
     // What was agreed under the old key ends with it.
     session.eraseAll(core, peer);
+    liveness.sessionsErased(core, now, peer);
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     peer.handshake.setIdentity(core.identity);
     // What waited without a key waits for a handshake now, which nothing else would begin.
@@ -151,6 +157,7 @@ function addPeer(core: Core, publicKey: Uint8Array): Peer {
     publicKey.slice(),
     new Handshake(core.suite, core.identity, publicKey, core.takeSecret),
     row,
+    Math.floor(core.wallClock()),
   );
   core.rows[row] = peer;
   core.peers.set(peerKey(publicKey), peer);
@@ -175,6 +182,7 @@ function takeDown(core: Core, peer: Peer): void {
   timers.stopped(core, peer);
   core.drop('peerRemoved', peer, null, peer.staged.take().length);
   session.eraseAll(core, peer);
+  liveness.takenDown(core, peer);
   peer.trouble.clear();
   peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
   peer.sentLastMinuteHandshake = false;

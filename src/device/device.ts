@@ -25,11 +25,12 @@ import { nameAnswered } from './naming.ts';
 import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
+import type { PeerName } from './peername.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
-import type { NameAnswer } from './ways.ts';
+import type { NameAnswer, Near } from './ways.ts';
 import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
@@ -157,6 +158,10 @@ export class Device {
     return this.core.fwmark;
   }
 
+  get bind(): Near | null {
+    return this.core.bind;
+  }
+
   /** The interface's MTU in bytes; packets are padded up to it but not beyond. */
   setMtu(mtu: number): void {
     this.core.mtu = mtu;
@@ -200,6 +205,11 @@ export class Device {
   /** Where the peers are, as far as that is known; the objects that are used to send to them. */
   *endpoints(): Generator<Endpoint> {
     for (const { endpoint } of this.core.peers.values()) if (endpoint !== null) yield endpoint;
+  }
+
+  /** Who the peers are, in the order they were added. */
+  *peerNames(): Generator<PeerName> {
+    for (const { name } of this.core.peers.values()) yield name;
   }
 
   /** A copy of the interface's own public key; null when it has no key. */

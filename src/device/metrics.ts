@@ -79,6 +79,14 @@ export const PEER_METRICS: readonly Metric<Peer>[] = [
       (peer) => Math.floor(peer.lastHandshakeMs / 1_000),
     ),
   ),
+  info(
+    'condition',
+    'connected, idle or lost: whether there is a session, and whether what is sent is answered',
+    (peer) => peer.condition.state,
+  ),
+  gauge('condition_since_seconds', 'seconds', 'when the condition began, since 1970', (peer) =>
+    Math.floor(peer.condition.sinceMs / 1_000),
+  ),
   counter(
     'initiations_sent',
     'messages',

@@ -8,8 +8,10 @@ import { CookieMaker } from '../noise/cookie.ts';
 import type { Handshake } from '../noise/handshake.ts';
 import type { Keypair } from '../noise/keypair.ts';
 import type { AllowedIps } from './allowedips.ts';
+import { Condition } from './condition.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Lead } from './lead.ts';
 import type { AddressSet } from './ownaddresses.ts';
 import type { PeerName } from './peername.ts';
 import type { PeerWays } from './peerways.ts';
@@ -32,8 +34,8 @@ export class Peer {
   ways: PeerWays<Peer> | null = null;
   /** Where it may be heard from, the latest first (whereabouts.ts). */
   readonly places: Endpoint[] = [];
-  /** The way to it leads into the tunnel, as it was at this version of the Core's paths. */
-  isLooping = false;
+  /** How the way to it leads, as it was at this version of the Core's paths. */
+  lead: Lead = 'out';
   pathsVersion = PATH_UNKNOWN;
   /** Seconds; 0 is off. */
   persistentKeepalive = 0;
@@ -66,13 +68,16 @@ export class Peer {
   readonly drops = new Drops();
   readonly counts = new PeerCounts();
   readonly trouble = new HandshakeTrouble();
+  readonly condition: Condition;
   #name: PeerName | null = null;
 
-  constructor(publicKey: Uint8Array, handshake: Handshake, row: number) {
+  /** `nowMs`: wall clock. */
+  constructor(publicKey: Uint8Array, handshake: Handshake, row: number, nowMs: number) {
     this.publicKey = publicKey;
     this.handshake = handshake;
     this.cookieMaker = new CookieMaker(publicKey);
     this.row = row;
+    this.condition = new Condition(nowMs);
   }
 
   /** For those outside. It costs two comparisons as long as nothing in it has changed. */

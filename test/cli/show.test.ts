@@ -7,6 +7,7 @@ import { formatStats } from '../../src/cli/stats.ts';
 import type { InterfaceView } from '../../src/cli/view.ts';
 import type { PeerState } from '../../src/device/configuration.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import type { WayState } from '../../src/device/ways.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 import type { ReportedState } from '../../src/uapi/get.ts';
 import type { ReportedStats } from '../../src/uapi/stats.ts';
@@ -213,6 +214,64 @@ describe('an interface is shown as ifconfig shows it', () => {
     );
   });
 
+  const ways = (...said: Partial<WayState>[]): WayState[] =>
+    said.map((one) => ({
+      ...{ host: 'gw.example', port: 51820, near: null, isInUse: false, addresses: [] },
+      ...{ error: null, unanswered: 0 },
+      ...one,
+    }));
+  const at = (text: string) => parseAddress(text)!;
+  it.each([
+    [
+      'a name in use, with its address',
+      ways({ isInUse: true, addresses: [at('192.0.2.7'), at('203.0.113.10')] }),
+      ['wgendpoint gw.example 51820 (203.0.113.10)'],
+    ],
+    ['a name that is looked up', ways({}), ['wgendpoint gw.example 51820 (not resolved yet)']],
+    [
+      'a name that is not found',
+      ways({ error: 'EAI_NONAME' }),
+      ['wgendpoint gw.example 51820 (not resolved: EAI_NONAME)'],
+    ],
+    [
+      'two ways, of which one is in use',
+      ways(
+        { addresses: [at('192.0.2.7'), at('2001:db8::7')], unanswered: 2 },
+        { host: '203.0.113.10', addresses: [at('203.0.113.10')], isInUse: true },
+      ),
+      [
+        'wgendpoint gw.example 51820 (192.0.2.7, 2001:db8::7, 2 unanswered)',
+        'wgendpoint 203.0.113.10 51820 (in use)',
+      ],
+    ],
+    [
+      'near ends, and an interface that is not there',
+      ways(
+        { near: { kind: 'interface', name: 'lte0' }, error: 'ENODEV' },
+        { near: { kind: 'address', address: at('198.51.100.1') }, isInUse: true },
+      ),
+      [
+        'wgendpoint gw.example 51820 via lte0 (no such interface)',
+        'wgendpoint gw.example 51820 via 198.51.100.1 (203.0.113.10, in use)',
+      ],
+    ],
+    [
+      'a name, and where the peer has moved to',
+      ways({ addresses: [at('192.0.2.7')] }),
+      [
+        'wgendpoint gw.example 51820 (192.0.2.7)',
+        'endpoint: 203.0.113.10:51820, where the peer was heard from',
+      ],
+    ],
+  ])('with ways: %s', (_, said, lines) => {
+    const isKnown = said.some((one) => one.addresses.length > 0 || one.isInUse);
+    const endpoint = isKnown ? new Endpoint(at('203.0.113.10'), 51_820) : null;
+    const peers = [peer({ endpoint, ways: said })];
+    const text = show(view({ wireguard: wireguard(reported({ peers })) }));
+    const found = text.split('\n').filter((line) => /endpoint/.test(line));
+    expect(found.map((line) => line.trim())).toEqual(lines);
+  });
+
   it('without characters that would steer the terminal', () => {
     const evil = 'a\u001b[2J\u202eb';
     const state = reported({ peers: [peer({ description: evil })] });
@@ -263,6 +322,7 @@ describe('JSON', () => {
         publicKey: OWN_TEXT,
         listenPort: 51_820,
         fwmark: 0,
+        bind: null,
         debug: false,
         facts: { crypto: 'openssl' },
         counters: { drop_noPeer: 1 },

@@ -146,8 +146,10 @@ export class Site {
           this.delivered.push(this.arena.bytes.slice(offset, offset + length));
         },
       },
-      leadsInside: (endpoint) => this.leadsInside(endpoint),
-      isReachable: (endpoint) => this.isReachable(endpoint),
+      lead: (endpoint) => {
+        if (this.leadsInside(endpoint)) return 'inside';
+        return this.isReachable(endpoint) ? 'out' : 'nowhere';
+      },
       interfaceIndex: (name) => this.interfaces.get(name) ?? 0,
       nameService: { lookUp: (host) => this.asked.push(host) },
     });

@@ -8,9 +8,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Command, Draft, Mistake } from '../../src/cli/command.ts';
 import { formatKey } from '../../src/cli/keys.ts';
+import { nearest } from '../../src/cli/nearest.ts';
 import { parse } from '../../src/cli/parse.ts';
 import { hostMistake } from '../../src/cli/values.ts';
-import { findWord, nearest, wordNames } from '../../src/cli/words.ts';
+import { findWord, wordNames } from '../../src/cli/words.ts';
 import { formatAddress, formatPrefix } from '../../src/packet/address.ts';
 import { visible } from '../../src/quotation.ts';
 import { description, key, prefix } from '../uapi/arbitraries.ts';
@@ -49,14 +50,11 @@ const settingWords: fc.Arbitrary<Part<Meaning>> = fc.oneof(
 );
 
 const peerWords: fc.Arbitrary<Part<PeerMeaning>> = fc.oneof(
-  fc
-    .tuple(host, fc.integer({ min: 1, max: 65_535 }))
-    .map(([name, number]) =>
-      part<PeerMeaning>(
-        ['wgendpoint', name, `${number}`],
-        (m) => (m.endpoint = { host: name, port: number }),
-      ),
-    ),
+  fc.tuple(host, fc.integer({ min: 1, max: 65_535 })).map(([name, number]) =>
+    part<PeerMeaning>(['wgendpoint', name, `${number}`], (m) => {
+      m.endpoints = [...(m.endpoints ?? []), { host: name, port: number, near: null }];
+    }),
+  ),
   prefix.map((one) =>
     part<PeerMeaning>(['wgaip', formatPrefix(one)], (m) => {
       m.allowedIpsMode = 'replace';

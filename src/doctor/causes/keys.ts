@@ -29,7 +29,7 @@ export const KEYS: readonly Cause[] = [
     code: 'wrongKeyOfPeer',
     weight: 'handshake',
     find: findWrongKeyOfPeer,
-    explains: ['unknownKeyCalls', 'wrongKeyOfOurs', ...CONSEQUENCES],
+    explains: ['wrongKeyOfOurs', ...CONSEQUENCES],
   },
   {
     code: 'wrongKeyOfOurs',
@@ -128,8 +128,7 @@ function findWrongKeyOfPeer(evidence: Evidence): Finding[] {
   if (byOther !== null) return [byOther];
   const stranger = strangerOf(evidence);
   if (stranger === null) return [];
-  const isMissed = (peer: OwnPeer) => peer.lastHandshakeMs === 0 || !hasSession(evidence, peer);
-  const peer = peerAt(peersOf(evidence), stranger, isMissed);
+  const peer = missedPeerAt(evidence, stranger);
   if (peer === null) return [];
   const { address, port, publicKey, agoSeconds } = stranger;
   const proof = [
@@ -137,6 +136,11 @@ function findWrongKeyOfPeer(evidence: Evidence): Finding[] {
     `${nameOf(peer)} is configured at ${placeOf(peer)}, and has no session`,
   ];
   return [wrongKeyFinding(evidence, peer, publicKey, proof, `it calls with ${publicKey}`)];
+}
+
+/** Who is to be where a stranger calls from, and has no session. */
+function missedPeerAt(evidence: Evidence, stranger: Stranger): OwnPeer | null {
+  return peerAt(peersOf(evidence), stranger, (peer) => !hasSession(evidence, peer));
 }
 
 function wrongByOther(evidence: Evidence): Finding | null {
@@ -241,8 +245,9 @@ function wrongOfOursByMac(evidence: Evidence, own: string): Finding[] {
 
 function findUnknown(evidence: Evidence): Finding[] {
   const stranger = strangerOf(evidence);
-  if (stranger === null) return [];
+  if (stranger === null || missedPeerAt(evidence, stranger) !== null) return [];
   const { publicKey, address, port, agoSeconds } = stranger;
+  if (known(evidence.other)?.publicKey === publicKey && wrongByOther(evidence) !== null) return [];
   const { name } = evidence.run;
   const file = known(evidence.files)?.hostname;
   const wish = file?.peers.find((one) => one.publicKey === publicKey);

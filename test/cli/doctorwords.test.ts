@@ -84,8 +84,8 @@ describe('what was found', () => {
       [
         'wg0: nothing listens on port 9 of 198.51.100.20, where the endpoint of berlin is',
         '  ?[2J',
-        '  - 198.51.100.20 answered 2 of 2 datagrams with port unreachable (ICMP type 3,',
-        '    code 3)',
+        '  - 198.51.100.20 answered 2 of 2 datagrams with port unreachable (ICMP type',
+        '    3, code 3)',
         '  undecided:',
         '  - it may be another machine: ask for its address',
         '  to fix it:',
@@ -100,10 +100,7 @@ describe('what was found', () => {
   it('is one line when nothing is wrong', () => {
     const text = show(healthy());
     expect(text).toBe(
-      'wg0: healthy: 1 peer, routes, firewall, paths, pings, load, clock (1.2 s)\n'.replace(
-        'pings, load',
-        'pings, load',
-      ),
+      'wg0: healthy: 1 peer, routes, firewall, paths, pings, load, clock (1.2 s)\n',
     );
     expect(text.length).toBeLessThanOrEqual(81);
   });
@@ -117,10 +114,9 @@ describe('what was found', () => {
     });
     expect(show(evidence).split('\n').slice(1)).toEqual([
       'wg0: cannot look at the firewall: nft is not installed',
-      `wg0: cannot look at ICMP errors, handshakes on the links: ${because}`
-        .slice(0, 75)
-        .replace(/ \S*$/, ''),
-      ...[expect.stringContaining('sudo'), ''],
+      'wg0: cannot look at ICMP errors, handshakes on the links: only root may; try',
+      '  it with sudo',
+      '',
     ]);
   });
 

@@ -27,13 +27,9 @@ function orOlder(error: NodeJS.ErrnoException): never {
 
 /** Plain values of one kind each: lists are for programs that follow. */
 export function describe(record: EventRecord): RingEvent {
-  const { seq, timeMs, kind, peer, ...values } = record as EventRecord & {
-    readonly peer?: unknown;
-  };
-  const plain = Object.entries(values).filter(
-    (entry): entry is [string, number | string | boolean] =>
-      ['number', 'string', 'boolean'].includes(typeof entry[1]),
-  );
+  const { seq, timeMs, kind, ...others } = record;
+  const { peer, ...values } = others as Readonly<Record<string, unknown>>;
+  const plain = Object.entries(values).filter(isPlain);
   return {
     seq,
     timeMs,
@@ -41,4 +37,8 @@ export function describe(record: EventRecord): RingEvent {
     peer: typeof peer === 'string' ? peer : null,
     values: Object.fromEntries(plain),
   };
+}
+
+function isPlain(entry: [string, unknown]): entry is [string, number | string | boolean] {
+  return ['number', 'string', 'boolean'].includes(typeof entry[1]);
 }

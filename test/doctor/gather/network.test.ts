@@ -21,6 +21,7 @@ import {
   ip,
   OtherNamespace,
   openDescriptors,
+  sysctl,
 } from '../../lab/namespace.ts';
 import { OUR_KEY, PEER_KEY } from '../healthy.ts';
 
@@ -47,6 +48,11 @@ describeInNamespace('evidence of the network', () => {
       if (name === 'opv0') configure();
       else there.run(configure);
     }
+    there.run(() => {
+      // However often it has been told.
+      sysctl('net/ipv4/icmp_ratelimit', '0');
+      sysctl('net/ipv6/icmp/ratelimit', '0');
+    });
   });
   afterAll(() => there.close());
 

@@ -1,4 +1,4 @@
-/** Evidence: what has happened, as far as the daemon's ring still knows it. */
+/** Evidence: what the daemon's ring of events still knows. */
 
 import { observe } from '../../control/uapiclient.ts';
 import type { EventRecord } from '../../events/record.ts';
@@ -6,37 +6,28 @@ import { EventsAnswer, formatEventsRequest } from '../../uapi/events.ts';
 import type { RingEvent } from '../evidence.ts';
 import { CannotLook } from './looking.ts';
 
-const TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = 2_000;
+const NOT_KEPT = 'this daemon keeps no events';
 
-/** Oldest first. @throws {CannotLook} and {SystemError} */
+/** Oldest first. @throws CannotLook, or {SystemError} when nobody answers */
 export async function gatherEvents(name: string): Promise<RingEvent[]> {
   const request = formatEventsRequest({ since: null, stream: '', follow: false });
-  const items = new EventsAnswer().push(
-    await observe(name, request, undefined, undefined, TIMEOUT_MS).catch(orOlder),
+  const text = await observe(name, request, undefined, undefined, TIMEOUT_MS).catch(
+    (error: NodeJS.ErrnoException) => {
+      // Another WireGuard closes the connection over a request that it does not know.
+      throw error.code === 'EPROTO' ? new CannotLook(NOT_KEPT) : error;
+    },
   );
-  const end = items.find((item) => item.kind === 'end');
-  if (end === undefined || end.errno !== 0) throw new CannotLook('the daemon tells none');
-  return items.flatMap((item) => (item.kind === 'event' ? [describe(item.record)] : []));
+  const items = new EventsAnswer().push(text);
+  if (items.some((item) => item.kind === 'end' && item.errno !== 0)) throw new CannotLook(NOT_KEPT);
+  return items.flatMap((item) => (item.kind === 'event' ? [describeEvent(item.record)] : []));
 }
 
-/** One that does not know the request closes the connection. */
-function orOlder(error: NodeJS.ErrnoException): never {
-  if (error.code === 'EPROTO') throw new CannotLook('the daemon is one that keeps none');
-  throw error;
-}
-
-/** Plain values of one kind each: lists are for programs that follow. */
-export function describe(record: EventRecord): RingEvent {
-  const { seq, timeMs, kind, ...others } = record;
-  const { peer, ...values } = others as Readonly<Record<string, unknown>>;
+function describeEvent(record: EventRecord): RingEvent {
+  const { seq, timeMs, monotonicMs: _elapsed, kind, ...body } = record;
+  const { peer = null, ...values } = body as { peer?: string | null };
   const plain = Object.entries(values).filter(isPlain);
-  return {
-    seq,
-    timeMs,
-    kind,
-    peer: typeof peer === 'string' ? peer : null,
-    values: Object.fromEntries(plain),
-  };
+  return { seq, timeMs, kind, peer, values: Object.fromEntries(plain) };
 }
 
 function isPlain(entry: [string, unknown]): entry is [string, number | string | boolean] {

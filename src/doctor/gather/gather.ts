@@ -6,7 +6,6 @@
 import { Netlink } from '../../netlink/netlink.ts';
 import { VERSION } from '../../version.ts';
 import {
-  cannotLook,
   type Daemon,
   type Evidence,
   known,

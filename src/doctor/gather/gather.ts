@@ -6,6 +6,7 @@
 import { Netlink } from '../../netlink/netlink.ts';
 import { VERSION } from '../../version.ts';
 import {
+  cannotLook,
   type Daemon,
   type Evidence,
   known,

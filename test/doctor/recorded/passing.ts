@@ -332,6 +332,12 @@ export const PASSING: readonly Recorded[] = [
     healthy({ pings: LARGE_LOST }),
     /answers to packets of 1300 bytes, and to none of 1380[\s\S]*tswg wg0 mtu 1300/,
   ),
+  recorded(
+    'mtuBlackHole',
+    'of less than IPv6 needs',
+    healthy({ pings: echoes([84, 2], [1_200, 2], [1_420, 0]) }),
+    /tswg wg0 mtu 1200 # IPv6 needs 1280/,
+  ),
   recorded('mtuTooLarge', '', healthy({ probes: NARROW }), /has 1480[\s\S]*tswg wg0 mtu 1412/),
   recorded(
     'tooBigFiltered',
@@ -408,6 +414,17 @@ export const PASSING: readonly Recorded[] = [
     gateway({
       inner: looked(passing(false)),
       firewall: filter([FORWARD], rule('iifname "eth0" counter packets 9 bytes 99 drop', 'drop', 9)),
+    }),
+  ),
+  well(
+    'a chain of the same name in another table, which nothing jumps to',
+    gateway({
+      inner: looked(passing(false)),
+      firewall: filter(
+        [FORWARD, { ...FORWARD, table: 'other', name: 'strict', hook: null, kind: null }],
+        { ...rule('jump strict', 'jump', null), target: 'strict' },
+        { ...rule('counter drop', 'drop', 4), table: 'other', chain: 'strict' },
+      ),
     }),
   ),
   well(

@@ -54,6 +54,19 @@ async function netstart(side: Site, other: Site): Promise<void> {
   await side.host.run('tswg', ['netstart', IFNAME]);
 }
 
+/** Of a machine whose whole traffic goes through B, at A's inner addresses. */
+async function netstartFullTunnel({ a, b }: Sites): Promise<void> {
+  await tswg(a, 'destroy');
+  const text = readFileSync(example('hostname.full-tunnel'), 'utf8')
+    .replace('#wgpeer', 'wgpeer')
+    .replace('PUBLIC_KEY_OF_SERVER', b.keys.publicKey)
+    .replace('inet 10.99.0.2', 'inet 10.99.0.1')
+    .replace('inet6 fd00:99::2', 'inet6 fd00:99::1');
+  await a.host.writeFile(HOSTNAME_FILE, text);
+  await a.host.run('tswg', ['netstart', IFNAME]);
+  await firstPing(a.host, b.inner[4]);
+}
+
 async function netstartBoth(sites: Sites): Promise<void> {
   await clear(sites);
   await netstart(sites.a, sites.b);
@@ -94,6 +107,7 @@ export const EXAMPLES: readonly Case[] = [
   // The network of the demo, which makes its two sites with the same scripts.
   well('examples/demo.ts', bootBoth, { ...LANS, talks: ['a', 'b'] }),
   well('examples/hostname.wg0', netstartBoth, LANS),
+  well('examples/hostname.full-tunnel', netstartFullTunnel),
   well('examples/tswg@.service', runUnits, LANS),
   well('examples/tswg-config@.service', runUnits, { ...LANS, side: 'b' }),
 ];

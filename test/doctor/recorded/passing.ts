@@ -473,6 +473,27 @@ export const PASSING: readonly Recorded[] = [
       ),
     }),
   ),
+  well(
+    'a full tunnel whose daemon goes around its own routes',
+    healthyWith(
+      {},
+      { allowedIps: ['0.0.0.0/0'] },
+      {
+        table: looked([
+          INNER_ROUTE,
+          { ...INNER_ROUTE, prefix: '0.0.0.0/1' },
+          { ...INNER_ROUTE, prefix: '128.0.0.0/1' },
+        ]),
+        routes: looked(
+          ROUTES.filter(({ purpose }) => purpose !== 'allowedIp').map((one) => ({
+            ...one,
+            answer: { kind: 'route' as const, route: { ...INNER_ROUTE, prefix: '128.0.0.0/1' } },
+          })),
+        ),
+        probes: looked([{ ...PROBE, pathMtu: 1_420 }]),
+      },
+    ),
+  ),
   well('a peer that answers to no ping', healthy({ pings: echoes([84, 0], [1_420, 0]) })),
   well(
     'a way that is narrow, to an endpoint that is not in use',

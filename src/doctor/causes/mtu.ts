@@ -124,7 +124,7 @@ function mtuOf(evidence: Evidence): number {
 
 /** Nobody says that they are too large: they vanish. */
 function findBlackHole(evidence: Evidence): Finding[] {
-  if (!evidence.probes.ok) return [];
+  if (!evidence.probes.ok || !evidence.routes.ok) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const sizes = sizesOf(evidence, peer);
     if (sizes === null || narrowOf(evidence, peer) !== null) return [];

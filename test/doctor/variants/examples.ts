@@ -1,6 +1,6 @@
 /** Each file of examples/, carried out on both sites as it stands there. */
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { waitFor } from '../../lab/command.ts';
 import { firstPing, ping } from '../../lab/probes.ts';
@@ -101,7 +101,19 @@ async function runUnits(sites: Sites): Promise<void> {
   );
 }
 
+/** Those of monitoring, which only ask: the unit's command, more often than its timer has it run. */
+const MONITORING = readdirSync(example('')).filter((name) => /^tswg-(metrics|alerts)/.test(name));
+
+async function askForMetrics({ a, b }: Sites): Promise<void> {
+  const unit = readFileSync(example('tswg-metrics.service'), 'utf8');
+  const command = /^ExecStart=\/bin\/sh -euc '([\s\S]*?)'$/m.exec(unit)![1].replaceAll('$$', '$');
+  const script = `while :; do ${command.replaceAll('\\\n', '')}; sleep 1; done`;
+  a.host.spawn('sh', ['-euc', script], { env: { DIRECTORY: '/run' } });
+  await firstPing(a.host, b.inner[4]);
+}
+
 export const EXAMPLES: readonly Case[] = [
+  ...MONITORING.map((name) => well(`examples/${name}`, askForMetrics)),
   well('examples/site-a.sh', bootBoth, LANS),
   well('examples/site-b.sh', bootBoth, { ...LANS, side: 'b' }),
   // The network of the demo, which makes its two sites with the same scripts.

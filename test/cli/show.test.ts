@@ -369,7 +369,9 @@ describe('how it stands with a peer', () => {
   const since = Math.floor(new Date(2026, 10, 28, 9, 5, 7).getTime() / 1_000);
   const shownAs = (facts: Record<string, string>, counters: Record<string, number>) => {
     const counted = { publicKey: parseKey(PEER_TEXT)!, facts, counters, troubles: [] };
-    return view({ wireguard: wireguard(reported({ peers: [peer()] }), stats({ peers: [counted] })) });
+    return view({
+      wireguard: wireguard(reported({ peers: [peer()] }), stats({ peers: [counted] })),
+    });
   };
 
   it.each(['connected', 'idle', 'lost'])('%s, and since when', (condition) => {

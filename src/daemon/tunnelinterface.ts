@@ -90,6 +90,8 @@ export class TunnelInterface implements Subsystem {
     const onResumed = (note: string, ms: number): void => {
       tun.onNote(note);
       tell({ kind: 'resumed', ms });
+      // The machine may have been carried to another network, and names may have other addresses.
+      path.turn(() => path.device.pathsChanged(path.now));
     };
     this.#monitors.push(watchSuspension(onResumed, onBug));
   }

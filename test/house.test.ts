@@ -92,7 +92,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['doctor', 'sys', 'netlink', 'packet', 'uapi', 'control', 'host', 'noise', 'crypto'],
       ...['state/statefile.ts', 'device/near.ts'],
     ],
-    types: ['device'],
+    types: ['device', 'events'],
   },
   // The two programs.
   cli: {

@@ -82,13 +82,8 @@ function pushWireguard(
   for (const peer of peers) {
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
-    pushPeer(peer, ageMs, lines);
     const counted = told.get(formatKey(peer.publicKey));
-    const condition = conditionOf(counted);
-    if (condition !== null) {
-      const { state, since } = condition;
-      lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
-    }
+    pushPeer(peer, ageMs, conditionOf(counted), lines);
     for (const trouble of counted?.troubles ?? []) {
       const { label, text } = wordPeerTrouble(trouble, name);
       lines.push(`\t\t${label}: ${text}`);
@@ -96,7 +91,12 @@ function pushWireguard(
   }
 }
 
-function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[]): void {
+function pushPeer(
+  peer: PeerState,
+  handshakeAgeMs: number | null,
+  condition: ReturnType<typeof conditionOf>,
+  lines: string[],
+): void {
   const { publicKey, description, presharedKey, persistentKeepalive, endpoint, ...others } = peer;
   const { ways, txBytes, rxBytes, lastHandshakeMs, allowedIps, ...forgotten } = others;
   // A field that is added has to be shown, or taken out above.
@@ -117,6 +117,10 @@ function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[
     // The wall clock may have been set back since.
     const seconds = Math.max(0, Math.floor(handshakeAgeMs / 1000));
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
+  }
+  if (condition !== null) {
+    const { state, since } = condition;
+    lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
   }
   for (const prefix of allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
 }

@@ -365,6 +365,33 @@ describe('JSON', () => {
   });
 });
 
+describe('how it stands with a peer', () => {
+  const since = Math.floor(new Date(2026, 10, 28, 9, 5, 7).getTime() / 1_000);
+  const shownAs = (facts: Record<string, string>, counters: Record<string, number>) => {
+    const counted = { publicKey: parseKey(PEER_TEXT)!, facts, counters, troubles: [] };
+    return view({
+      wireguard: wireguard(reported({ peers: [peer()] }), stats({ peers: [counted] })),
+    });
+  };
+
+  it.each(['connected', 'idle', 'lost'])('%s, and since when', (condition) => {
+    const shown = shownAs({ condition }, { condition_since_seconds: since });
+    expect(show(shown)).toContain(`\t\tstate: ${condition} since 2026-11-28 09:05:07\n`);
+    const [told] = describeInterface(shown, NOW_MS).wireguard!.peers;
+    expect(told.condition).toEqual({ state: condition, since });
+  });
+
+  it.each([
+    ['of a daemon that does not tell', {}, {}],
+    ['that is none we know', { condition: 'asleep' }, { condition_since_seconds: since }],
+    ['of no beginning', { condition: 'idle' }, {}],
+  ])('%s: nothing', (_what, facts, counters) => {
+    const shown = shownAs(facts as Record<string, string>, counters as Record<string, number>);
+    expect(show(shown)).not.toContain('state:');
+    expect(describeInterface(shown, NOW_MS).wireguard!.peers[0].condition).toBeUndefined();
+  });
+});
+
 describe('stats', () => {
   it('explain each reason for which packets were dropped', () => {
     const counted = stats({

@@ -6,8 +6,8 @@ import type { Case } from './case.ts';
 import { IFNAME, Sites, tswg } from './sites.ts';
 import { type Answer, judge, readAnswer } from './verdict.ts';
 
-/** Longer than an initiation waits for its answer, three times. */
-const TALK_MS = 17_000;
+/** Longer than an initiation waits for its answer, 5 s. */
+const TALK_MS = 8_000;
 const PING_INTERVAL_S = 0.5;
 const PING_LIMIT_S = 120;
 const MS_PER_S = 1_000;

@@ -75,10 +75,9 @@ function findOurself(evidence: Evidence): Finding[] {
   if (daemon === null || own === null) return [];
   const file = known(evidence.files)?.hostname;
   const isWished = file?.peers.some(({ publicKey }) => publicKey === own) === true;
-  const removed = (known(evidence.events) ?? []).some(
-    ({ kind, peer }) => kind === 'peerRemoved' && peer === own,
-  );
-  if (!isWished && !removed) return [];
+  // Of whom there are events, that was a peer once.
+  const wasPeer = (known(evidence.events) ?? []).some(({ peer }) => peer === own);
+  if (!isWished && !wasPeer) return [];
   const { name } = evidence.run;
   return [
     {
@@ -88,7 +87,9 @@ function findOurself(evidence: Evidence): Finding[] {
       proof: [
         `the public key of ${name} is ${own}`,
         ...(isWished ? [`${printable(file!.path)} names it as wgpeer, too`] : []),
-        ...(removed ? ['the daemon removed the peer of this key when it became its own'] : []),
+        ...(wasPeer
+          ? ['the daemon had a peer of this key, which went when the key became its own']
+          : []),
         `the daemon lists ${daemon.peers.length} peers, and none of this key`,
       ],
       commands: isWished

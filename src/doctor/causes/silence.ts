@@ -151,11 +151,12 @@ function findSilence(evidence: Evidence): Finding[] {
     const { name } = evidence.run;
     const { port } = peer.endpoint;
     const wasThere = peer.lastHandshakeMs > 0;
+    const isHeard = evidence.icmp.ok || evidence.probes.ok;
     return [
       {
         code: 'silence',
         peer: peer.publicKey,
-        sentence: `nothing comes back from ${nameOf(peer)} at ${placeOf(peer)}, and nobody says why: a firewall there or on the way drops it, or ${wasThere ? 'it is off' : 'the keys do not match'}`,
+        sentence: `nothing comes back from ${nameOf(peer)} at ${placeOf(peer)}, and ${isHeard ? 'nobody says why' : 'why cannot be seen'}: a firewall there or on the way drops it, or ${wasThere ? 'it is off' : 'the keys do not match'}`,
         proof: [
           calls.proof,
           ...leaving(evidence, peer),
@@ -167,6 +168,7 @@ function findSilence(evidence: Evidence): Finding[] {
           `tswg ${name} --json >other.json # at the other end; then here: tswg ${name} doctor --other other.json`,
         ],
         undecided: [
+          ...unheard(evidence),
           `a firewall at the other end or on the way drops UDP port ${port}: \`tcpdump -ni any udp port ${port}\` there sees nothing of ours then`,
           ...(wasThere
             ? [
@@ -195,6 +197,12 @@ function leaving(evidence: Evidence, peer: OwnPeer): string[] {
   return [
     `over the run, ${packets} handshake message${packets === 1 ? '' : 's'} left by ${link}, from ${source} port ${sourcePort}`,
   ];
+}
+
+/** Whoever rejects it may have said so. */
+function unheard({ icmp, probes }: Evidence): string[] {
+  if (icmp.ok || probes.ok) return [];
+  return [`somebody rejects it and says so by ICMP, which cannot be looked at: ${icmp.because}`];
 }
 
 /** What was looked at and found well: the reader need not look again. */

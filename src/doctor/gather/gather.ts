@@ -6,7 +6,6 @@
 import { Netlink } from '../../netlink/netlink.ts';
 import { VERSION } from '../../version.ts';
 import {
-  cannotLook,
   type Daemon,
   type Evidence,
   known,
@@ -20,6 +19,7 @@ import { type ClockSample, describeClock, sampleClock } from './clock.ts';
 import { gatherConnections } from './conntrack.ts';
 import { readKernelCounters, withoutZeros } from './counters.ts';
 import { type DaemonSample, describeDaemon, isSample, sampleDaemon } from './daemon.ts';
+import { gatherEvents } from './events.ts';
 import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
 import { gatherLinks } from './links.ts';
 import { describeLoad, sampleLoad } from './load.ts';
@@ -134,7 +134,7 @@ async function gatherDuring(
     run: runOf(options, beginning),
     link: looked(link),
     daemon: daemonOf(beginning.daemon, lastDaemon, clock.wallMs),
-    events: cannotLook('this daemon keeps no events'),
+    events: await look(() => gatherEvents(options.name)),
     processes,
     files: filesOf(options, beginning),
     links: looked(links),

@@ -73,6 +73,7 @@ export const ENDPOINTS: readonly Case[] = [
     inject: async (sites) => {
       await sites.a.host.sysctl('net.ipv6.conf.wan.disable_ipv6', 1);
       await callByName(sites, '2001:db8:b::10');
+      await writeName(sites, '2001:db8:b::10');
     },
     says: /IPv6 addresses only/,
   },

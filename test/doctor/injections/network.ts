@@ -155,6 +155,8 @@ export const FILTERS: readonly Case[] = [
     code: 'answersLost',
     inject: dropAnswers,
     talks: ['a', 'b'],
+    // Several answers may be lost or late.
+    talkMs: 17_000,
     side: 'b',
     says: /does not arrive there/,
   },

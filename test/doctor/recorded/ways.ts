@@ -216,6 +216,38 @@ export const WAYS: readonly Recorded[] = [
   ),
   recorded(
     'allowedIpsLackNetwork',
+    'which is routed here, and is sent to',
+    healthyWith(
+      {},
+      { allowedIps: ['10.99.0.2/32'] },
+      {
+        inner: looked([
+          {
+            direction: 'out' as const,
+            source: '10.0.0.5',
+            destination: '10.20.0.5',
+            packets: 4,
+            largest: 84,
+          },
+        ]),
+      },
+    ),
+    /4 packets from 10\.0\.0\.5 to 10\.20\.0\.5 went into wg0/,
+  ),
+  recorded(
+    'allowedIpsLackNetwork',
+    'which is routed here, and arrives',
+    healthyWith(
+      {},
+      {
+        allowedIps: ['10.99.0.2/32'],
+        troubles: [refused('foreignSource', '10.20.0.7')],
+      },
+    ),
+    /the last from 10\.20\.0\.7/,
+  ),
+  recorded(
+    'allowedIpsLackNetwork',
     'which is routed here, and one of two peers has',
     healthyWith({
       peers: [

@@ -82,7 +82,9 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
-      ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metrics.ts'],
+      ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metric.ts'],
+      // The tables, which tell names, units and help of what a daemon reads by them.
+      ...['device/metrics.ts', 'daemon/metrics.ts'],
     ],
     // Of the daemon, for which troubles there have to be words.
     types: ['device', 'daemon/troubles.ts'],

@@ -60,6 +60,12 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
           ...interfaces,
         ];
   }
+  if (first === 'metrics') {
+    const options = [plain('--openmetrics', 'in OpenMetrics 1.0')];
+    return [...options, ...facts.interfaces.map((name) => plain(name, 'interface'))].filter(
+      ({ text }) => !settings.includes(text),
+    );
+  }
   if (COMMANDS.some((row) => row.word === first)) return [];
 
   let peer: string | null = null;

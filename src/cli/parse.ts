@@ -67,6 +67,8 @@ function parseCommandWord(first: string, rest: readonly string[]): Command | Mis
       return parseCompletion(rest);
     case 'netstart':
       return parseNetstart(rest);
+    case 'metrics':
+      return parseMetrics(rest);
     default:
       return null;
   }
@@ -110,6 +112,18 @@ function parseNetstart(rest: readonly string[]): Command | Mistake {
   const wrong = names.find((name) => !isInterfaceName(name));
   if (wrong === undefined) return { kind: 'netstart', names, mode };
   return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
+}
+
+function parseMetrics(rest: readonly string[]): Command | Mistake {
+  const format = rest.includes('--openmetrics') ? 'openmetrics' : 'prometheus';
+  const names = rest.filter((word) => word !== '--openmetrics');
+  const option = names.find((word) => word.startsWith('-'));
+  if (option !== undefined) {
+    return mistake(`metrics: ${visible(option)}: unknown option; expected --openmetrics`);
+  }
+  const wrong = names.find((name) => !isInterfaceName(name));
+  if (wrong === undefined) return { kind: 'metrics', names, format };
+  return mistake(`metrics: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
 }
 
 /** `tswg NAME word ...`. */

@@ -366,6 +366,14 @@ export const COMMANDS: readonly Omit<Row, 'place'>[] = [
     example: 'tswg netstart -n wg0',
   },
   {
+    word: 'metrics',
+    args: ['[--openmetrics]', '[INTERFACE...]'],
+    summary: 'print metrics for Prometheus, of all interfaces or of those that are named',
+    detail:
+      'In Prometheus text format 0.0.4, or in OpenMetrics 1.0 with --openmetrics. A daemon that does not answer within 5 seconds is told by wireguard_up 0, and by a line on standard error; the exit code is 0 then, too, since all others are told. Root is not needed by members of the group _tswg.',
+    example: 'tswg metrics wg0',
+  },
+  {
     word: 'help',
     args: ['[WORD]'],
     summary: 'explain a word, or list them all',

@@ -12,7 +12,7 @@ import { takeSecret } from '../crypto/openssl/secretmemory.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
-import type { Guard } from './guard.ts';
+import type { Guard, GuardState } from './guard.ts';
 import type { Interface } from './interface.ts';
 import type { DatagramSink, Inlet, Transport } from './transport.ts';
 import { Warming } from './warming.ts';
@@ -135,8 +135,8 @@ export class Datapath {
   }
 
   /** How the guard stands, for `stats`. */
-  get guardFact(): string {
-    return this.#guard?.fact ?? 'none';
+  get guardState(): GuardState {
+    return this.#guard?.state ?? { word: 'none', share: 1 };
   }
 
   // Turns.

@@ -26,6 +26,7 @@ const EXPIRIES: ((core: Core, now: number, peer: Peer) => void)[] = [];
 /** No response within REKEY_TIMEOUT: try again, and give up after REKEY_ATTEMPT_TIME. */
 EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
   if (peer.attempts > MAX_TIMER_HANDSHAKES) {
+    peer.counts.handshakesGivenUp++;
     core.tell({ kind: 'handshakeGivenUp', peer: peer.name, attempts: peer.attempts + 1 });
     core.deadlines.disarm(peer.row, DEADLINE.sendKeepalive);
     core.drop('handshakeTimeout', peer, null, peer.staged.take().length);

@@ -58,6 +58,11 @@ export class Peer {
 
   /** Wall clock ms of the last completed handshake; 0 when there was none. */
   lastHandshakeMs = 0;
+  /**
+   * From our initiation to its answer, of the last handshake for which one initiation was enough;
+   * infinite before that.
+   */
+  handshakeRoundTripMs = Number.POSITIVE_INFINITY;
   txBytes = 0;
   rxBytes = 0;
   readonly drops = new Drops();
@@ -95,6 +100,7 @@ export class PeerCounts {
   keepalivesSent = 0;
   keepalivesReceived = 0;
   handshakesCompleted = 0;
+  handshakesGivenUp = 0;
   rekeys = 0;
   roams = 0;
   txPackets = 0;

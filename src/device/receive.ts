@@ -292,6 +292,8 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.responsesReceived++;
+  // Of several initiations the first might have been lost, or its answer late: that is no round trip.
+  if (peer.trouble.unanswered === 1) peer.handshakeRoundTripMs = now - peer.lastInitiationAt;
   const ordinal = peer.counts.handshakesCompleted + 1;
   core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal });
   roam(core, peer, endpoint);

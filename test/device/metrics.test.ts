@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
-import { counter, info, type Metric, measure, ofGet } from '../../src/device/metric.ts';
+import { counter, gauge, info, type Metric, measure, ofGet } from '../../src/device/metric.ts';
 import { DEVICE_METRICS, PEER_METRICS } from '../../src/device/metrics.ts';
 import { A_TO_B, B_TO_A, ipv4, pair, type Site } from './world.ts';
 
@@ -26,12 +26,13 @@ describe('a table', () => {
         readEach: ({ errors }) => errors,
       },
       {
-        ...{ kind: 'info', name: 'step', label: 'step', help: 'steps' },
+        ...{ kind: 'state', name: 'step', states: ['yes', 'no'], label: 'step', help: 'steps' },
         readEach: () => [
-          ['', 'all of it'],
-          ['one', 'done'],
+          ['', { word: 'no', text: 'no (it is off)' }],
+          ['one', { word: 'yes' }],
         ],
       },
+      gauge('unknown', 'things', 'a number that is not there', () => null),
     ];
     const { facts, counters } = measure(table, subject);
     expect(Object.entries(counters)).toEqual([
@@ -40,8 +41,9 @@ describe('a table', () => {
     ]);
     expect(Object.entries(facts)).toEqual([
       ['name', 'x'],
-      ['step', 'all of it'],
-      ['step_one', 'done'],
+      ['step', 'no'],
+      ['step_text', 'no (it is off)'],
+      ['step_one', 'yes'],
     ]);
   });
 

@@ -345,6 +345,7 @@ describe('contents of another version', () => {
             ...{ sessions: [], staged: [], source: null, sourceInterface: 0 },
             ...{ deadlines: {}, isCalling: false, attempts: 0 },
             ...{ initiationAgeMs: Number.POSITIVE_INFINITY, needsAnotherKeepalive: false },
+            handshakeRoundTripMs: Number.POSITIVE_INFINITY,
             ...{ sentLastMinuteHandshake: false, txBytes: 0, rxBytes: 0, drops: {}, counts: {} },
           },
         ],

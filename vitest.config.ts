@@ -7,6 +7,13 @@ const systemTests = [
   'test/{sys,crypto/openssl,tun,udp,gate,netlink,sandbox,control,state,handover,host,daemon}/**/*.test.ts',
   'test/{lab,interop,e2e}/**/*.test.ts',
 ];
+/**
+ * Those of them that look at a daemon as it is shipped: its start, its end, what it takes. The others
+ * do without the rehearsal, which is more than half of what a start computes, and they start many.
+ */
+const asShipped = [
+  'test/e2e/{embedded,idle,lifecycle,memory,netstart,readme,resources,sandbox,upgrade}.test.ts',
+];
 /** Those that wait for the protocol's own time, the longest first: others run meanwhile. */
 const LONGEST = [
   ...['rekey.test.ts', 'wireguardgo.test.ts', 'persist.test.ts', 'upgrade.test.ts'],
@@ -39,6 +46,13 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Of the projects whose tests need the lab (test/lab). */
+const system = {
+  pool: 'forks',
+  testTimeout: SYSTEM_TIMEOUT_MS,
+  hookTimeout: SYSTEM_TIMEOUT_MS,
+} as const;
+
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
@@ -56,14 +70,22 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'shipped',
+          include: asShipped,
+          ...system,
+          maxWorkers: WORKERS,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: systemTests,
+          exclude: [...timingTests, ...asShipped],
           globalSetup: 'test/lab/announce.ts',
-          exclude: timingTests,
-          pool: 'forks',
+          env: { TSWG_WARM: '0' },
+          ...system,
           maxWorkers: WORKERS,
-          testTimeout: SYSTEM_TIMEOUT_MS,
-          hookTimeout: SYSTEM_TIMEOUT_MS,
           sequence: { groupOrder: 0 },
         },
       },
@@ -71,10 +93,8 @@ export default defineConfig({
         test: {
           name: 'timing',
           include: timingTests,
-          pool: 'forks',
+          ...system,
           maxWorkers: 1,
-          testTimeout: SYSTEM_TIMEOUT_MS,
-          hookTimeout: SYSTEM_TIMEOUT_MS,
           sequence: { groupOrder: 1 },
         },
       },

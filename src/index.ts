@@ -37,6 +37,14 @@ export type { Observer } from './device/observers.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
 export type { PeerName } from './device/peername.ts';
 export type { DeviceTrouble, PeerTrouble } from './device/troubles.ts';
+export {
+  type NameAnswer,
+  type NameService,
+  type Near,
+  WAYS_MAX,
+  type Way,
+  type WayState,
+} from './device/ways.ts';
 export { formatKey, parseKey } from './keytext.ts';
 export {
   formatAddress,

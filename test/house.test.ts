@@ -28,7 +28,10 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'packet/padding.ts': { values: ['packet', 'noise/messages.ts'] },
   device: { values: ['crypto', 'noise', 'packet'] },
   uapi: {
-    values: ['packet/address.ts', 'device/endpoint.ts', 'crypto/bytes.ts', 'crypto/suite.ts'],
+    values: [
+      ...['packet/address.ts', 'packet/hostname.ts', 'device/endpoint.ts', 'device/ways.ts'],
+      ...['crypto/bytes.ts', 'crypto/suite.ts'],
+    ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
   'log.ts': { values: ['device', 'uapi'] },
@@ -49,7 +52,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   },
   udp: {
     values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['datapath/transport.ts'],
+    types: ['datapath/transport.ts', 'datapath/guard.ts'],
   },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },
@@ -77,10 +80,20 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     ],
     types: ['crypto', 'device'],
   },
+  // Evidence, and what follows from it: plain values and pure functions of them.
+  doctor: { values: ['packet', 'uapi/key.ts', 'crypto/suite.ts'] },
+  // Who looks for it: on the machine, in the network, and never at what runs the tunnel.
+  'doctor/gather': {
+    values: [
+      ...['doctor', 'sys', 'netlink', 'packet', 'uapi', 'control', 'host', 'noise', 'crypto'],
+      'state/statefile.ts',
+    ],
+    types: ['device'],
+  },
   // The two programs.
   cli: {
     values: [
-      ...['packet', 'uapi', 'control', 'host', 'netlink', 'state'],
+      ...['packet', 'uapi', 'control', 'host', 'netlink', 'state', 'doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metric.ts'],
       // The tables, which tell names, units and help of what a daemon reads by them.
@@ -108,7 +121,7 @@ const PACKAGE_PLACES: Record<string, string[]> = {
 /** Where the machine is: these may ask for time, randomness and the process. */
 const IMPURE = [
   ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
-  ...['state', 'handover', 'daemon', 'cli'],
+  ...['state', 'handover', 'daemon', 'doctor/gather', 'cli'],
 ];
 const CLOCK = 'the `now` of the call, or the wallClock handed in';
 const DEADLINE = 'a deadline that nextTimeout() tells (device/deadlines.ts)';

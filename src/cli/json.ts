@@ -16,6 +16,7 @@ import {
   statsByPeer,
   type WireguardView,
 } from './view.ts';
+import { describeWay, type WayJson } from './ways.ts';
 
 /** Texts in it are as they came: the reader who shows them takes care of his terminal. */
 export interface InterfaceJson {
@@ -78,6 +79,8 @@ export interface PeerJson extends StatsJson {
     readonly port: number;
     readonly scope: number;
   } | null;
+  /** In order of preference; none for a peer with an endpoint alone. */
+  readonly ways: readonly WayJson[];
   /** Seconds since 1970, as in wg(8); 0 for none. */
   readonly latestHandshake: number;
   /** Bytes of UDP payload. */
@@ -152,7 +155,7 @@ function describePeer(
   stats: ReportedPeer | undefined,
 ): PeerJson {
   const { publicKey, description, presharedKey, endpoint, persistentKeepalive, ...others } = peer;
-  const { allowedIps, txBytes, rxBytes, lastHandshakeMs, ...forgotten } = others;
+  const { ways, allowedIps, txBytes, rxBytes, lastHandshakeMs, ...forgotten } = others;
   // A field that is added has to be told, or taken out above.
   forgotten satisfies Record<string, never>;
   return {
@@ -163,6 +166,7 @@ function describePeer(
       endpoint === null
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
+    ways: ways.map(describeWay),
     latestHandshake: Math.floor(handshakeMs / 1000),
     transferRx: rxBytes,
     transferTx: txBytes,

@@ -16,6 +16,7 @@ import {
   statsByPeer,
   type WireguardView,
 } from './view.ts';
+import { wayLines } from './ways.ts';
 
 /** Whether the peers are shown: ifconfig does so only for an interface that was named. */
 export interface ShowOptions {
@@ -86,14 +87,16 @@ function pushWireguard(
 
 function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[]): void {
   const { publicKey, description, presharedKey, persistentKeepalive, endpoint, ...others } = peer;
-  const { txBytes, rxBytes, lastHandshakeMs, allowedIps, ...forgotten } = others;
+  const { ways, txBytes, rxBytes, lastHandshakeMs, allowedIps, ...forgotten } = others;
   // A field that is added has to be shown, or taken out above.
   forgotten satisfies Record<string, never>;
   lines.push(`\twgpeer ${formatKey(publicKey)}`);
   if (description !== '') lines.push(`\t\twgdescr: ${printable(description)}`);
   if (presharedKey !== null) lines.push('\t\twgpsk (present)');
   if (persistentKeepalive !== 0) lines.push(`\t\twgpka ${persistentKeepalive} (sec)`);
-  if (endpoint !== null) {
+  if (ways.length > 0) {
+    for (const line of wayLines(ways, endpoint)) lines.push(`\t\t${line}`);
+  } else if (endpoint !== null) {
     const { address, scope, port } = endpoint;
     const zone = scope === 0 ? '' : `%${scope}`;
     lines.push(`\t\twgendpoint ${formatAddress(address)}${zone} ${port}`);

@@ -38,7 +38,7 @@ export function createMachinery(options: MachineryOptions) {
   const suite = chooseSuite(arena, cryptoPreference(environment.TSWG_CRYPTO), onNote);
   const kernels = createKernels(arena);
   const gate = openFloodgate({ onDrop, onNote });
-  const path = new Datapath({ arena, suite, guard: gate, warm, onHold });
+  const path = new Datapath({ arena, suite, warm, onHold });
   path.device.observe(log.event);
   // What an observer has settled, somebody may wait for.
   path.device.observe(drainSoon);

@@ -7,6 +7,7 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Observing } from '../control/observing.ts';
 import type { Datapath } from '../datapath/datapath.ts';
+import type { GuardState } from '../datapath/guard.ts';
 import type { Interface } from '../datapath/interface.ts';
 import type { Transport } from '../datapath/transport.ts';
 import {
@@ -39,6 +40,7 @@ export interface DaemonSubject {
 
 const MS_PER_S = 1_000;
 const US_PER_MS = 1_000;
+const NO_GUARD: GuardState = { word: 'none', share: 1 };
 const PERCENT = 100;
 const PER_MILLE = 1_000;
 
@@ -93,7 +95,8 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     'gate_share',
     '',
     'what share of the initiations of strangers passes the gate, from 0 to 1',
-    ({ path }) => Math.round(path.guardState.share * PER_MILLE) / PER_MILLE,
+    ({ path }) =>
+      Math.round((path.transport?.guard?.state ?? NO_GUARD).share * PER_MILLE) / PER_MILLE,
   ),
   {
     kind: 'counter',
@@ -170,7 +173,7 @@ function offload({ path }: DaemonSubject): [side: string, State][] {
 }
 
 function gate({ path }: DaemonSubject): State {
-  const { word, share, refusal } = path.guardState;
+  const { word, share, refusal } = path.transport?.guard?.state ?? NO_GUARD;
   if (refusal !== undefined) return { word, text: `${word} (${refusal})` };
   if (word !== 'shut') return { word };
   return { word, text: `shut (${Math.round(PERCENT * share)} % of strangers' calls pass)` };

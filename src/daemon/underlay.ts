@@ -106,7 +106,6 @@ export class Underlay implements Subsystem {
   close(): void {
     for (const watch of this.#watches) watch.close();
     this.#watches = [];
-    this.#options.gate.guard([]);
     this.#options.path.detachTransport();
     this.#udp?.close();
     this.#udp = undefined;
@@ -123,7 +122,6 @@ export class Underlay implements Subsystem {
     this.close();
     this.#udp = udp;
     path.attachTransport(udp);
-    this.#options.gate.guard(udp.sockets);
     this.#watches = udp.sockets.map((socket) =>
       loop.watch(socket.fd, { readable: () => path.receive(socket) }),
     );
@@ -132,7 +130,8 @@ export class Underlay implements Subsystem {
 
   #tryPort(port: number, fwmark: number): void {
     const ignore = (): void => {};
-    const options = { ...this.#udpOptions(port, fwmark), offload: false };
+    const { arena } = this.#options;
+    const options = { arena, port, fwmark, offload: false };
     openUdp({ ...options, onDrop: ignore, onNote: ignore }).close();
   }
 

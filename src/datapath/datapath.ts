@@ -11,8 +11,9 @@ import type { Arena } from '../arena.ts';
 import { takeSecret } from '../crypto/openssl/secretmemory.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
+import { NO_DOORKEEPER } from '../device/doorkeeper.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
-import type { Guard, GuardState } from './guard.ts';
+import type { Guard } from './guard.ts';
 import type { Interface } from './interface.ts';
 import type { DatagramSink, Inlet, Transport } from './transport.ts';
 import { Warming } from './warming.ts';
@@ -28,8 +29,6 @@ const REFUSAL_WEIGHT = 3;
 export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
-  /** Holds strangers back before the transport, if somebody does. */
-  readonly guard?: Guard;
   /** Whether caches are kept warm in pauses (warming.ts); they are, unless this is false. */
   readonly warm?: boolean;
   /**
@@ -44,11 +43,12 @@ export class Datapath {
   /** For the pauses of a session; undefined when caches are not to be kept warm. */
   readonly stayWarm: (() => void) | undefined;
   readonly #arena: Arena;
-  readonly #guard: Guard | undefined;
   readonly #onHold: (isHeld: boolean) => void;
   readonly #warming: Warming | undefined;
   #interface: Interface | undefined;
   #transport: Transport | undefined;
+  /** The transport's. */
+  #guard: Guard | undefined;
   #link = 0;
   #now = monotonicMs();
   #isInTurn = false;
@@ -67,9 +67,8 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, guard, warm = true, onHold }: DatapathOptions) {
+  constructor({ arena, suite, warm = true, onHold }: DatapathOptions) {
     this.#arena = arena;
-    this.#guard = guard;
     this.#onHold = onHold ?? (() => {});
     this.device = new Device({
       arena,
@@ -87,7 +86,6 @@ export class Datapath {
           this.#interface?.deliver(offset, length);
         },
       },
-      ...(guard === undefined ? {} : { doorkeeper: guard }),
     });
     this.#warming = warm ? new Warming({ arena, suite, readAll: this.#readAll }) : undefined;
     this.stayWarm = this.#warming?.stayWarm;
@@ -118,11 +116,15 @@ export class Datapath {
   attachTransport(transport: Transport): void {
     if (this.#transport !== undefined) throw new Error('datapath: there is a transport');
     this.#transport = transport;
+    this.#guard = transport.guard;
+    this.device.setDoorkeeper(this.#guard ?? NO_DOORKEEPER);
   }
 
   /** Datagrams for it are lost from now on; those of the batch too. */
   detachTransport(): void {
     this.#transport = undefined;
+    this.#guard = undefined;
+    this.device.setDoorkeeper(NO_DOORKEEPER);
   }
 
   /** The interface's index in the network where the transport is; 0 when it is in another one. */
@@ -132,11 +134,6 @@ export class Datapath {
 
   setLink(index: number): void {
     this.#link = index;
-  }
-
-  /** How the guard stands, for `stats`. */
-  get guardState(): GuardState {
-    return this.#guard?.state ?? { word: 'none', share: 1 };
   }
 
   // Turns.
@@ -263,7 +260,8 @@ export class Datapath {
     this.device.handleTimeout(this.#now);
     const genuine = outcomes.accepted - accepted;
     this.#work += genuine * HANDSHAKE_WEIGHT;
-    // They have been counted as strangers when they were read.
+    // All of them have been counted as strangers when they were read.
+    if (genuine > 0) this.#guard?.vindicate(genuine);
     this.#nuisance += (outcomes.judged - judged - genuine) * REFUSAL_WEIGHT;
   }
 

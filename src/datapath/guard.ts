@@ -1,7 +1,7 @@
 /**
- * Who holds strangers back before they reach the path, if somebody does: what the path tells of
- * each turn, and what it is told. How that is done is between the guard and its transport; it lives
- * as long as the path, since whom it expects is told while there is no transport, too.
+ * What holds strangers back before they reach the path, if a transport has such a thing: what the
+ * path tells it of each turn, and what it tells the path. How that is done is the transport's own
+ * affair. As long as the transport is attached, the Device tells its guard whom it expects.
  */
 
 import type { Doorkeeper } from '../device/doorkeeper.ts';
@@ -22,6 +22,11 @@ export interface Guard extends Doorkeeper {
   readonly isPressed: boolean;
   /** How it stands, for `stats`. */
   readonly state: GuardState;
+  /**
+   * So many of those that were told of as strangers have turned out to be peers who call. Their calls
+   * are work, however many they are, and no flood.
+   */
+  vindicate(strangers: number): void;
   /**
    * Called after each turn.
    *

@@ -5,6 +5,7 @@
  */
 
 import type { Endpoint } from '../device/endpoint.ts';
+import type { Guard } from './guard.ts';
 
 /**
  * Takes one datagram: `length` bytes of the arena at `offset`, which stay there until the turn's
@@ -32,6 +33,8 @@ export interface Transport {
   readonly kind: string;
   /** Those of this moment; a connection that comes or ends makes another list, and changes none. */
   readonly inlets: readonly Inlet[];
+  /** What holds strangers back before the inlets, always the same; without it nothing does. */
+  readonly guard?: Guard;
   /**
    * Appends a datagram of the arena to the batch; it stays as it is until `flush`, and after that is
    * gone. `trafficClass`: DSCP and ECN of the outer header, for a transport that has one.

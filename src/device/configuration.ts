@@ -8,6 +8,7 @@ import type { Prefix } from '../packet/address.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Measured } from './metric.ts';
 import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
+import type { Way, WayState } from './ways.ts';
 
 /** Of a new interface: a path's usual 1500 less what a WireGuard packet over IPv6 adds, 80. */
 export const DEFAULT_MTU = 1420;
@@ -26,8 +27,13 @@ export interface PeerChange {
   readonly updateOnly?: boolean;
   /** 32 bytes; all zero means none. */
   readonly presharedKey?: Uint8Array;
-  /** null forgets the endpoint. */
+  /**
+   * null forgets the endpoint. It takes the place of all ways; beside `ways` it is where the peer
+   * was last.
+   */
   readonly endpoint?: Endpoint | null;
+  /** All of them, in order of preference, at most WAYS_MAX; none forgets them, and the endpoint. */
+  readonly ways?: readonly Way[];
   /** Seconds, 0 to 65535; 0 is off. */
   readonly persistentKeepalive?: number;
   readonly replaceAllowedIps?: boolean;
@@ -57,6 +63,8 @@ export interface PeerState {
   /** null when there is none. */
   readonly presharedKey: Uint8Array | null;
   readonly endpoint: Endpoint | null;
+  /** In order of preference; none when the operator has said an endpoint, or nothing. */
+  readonly ways: readonly WayState[];
   /** Wall clock, ms since 1970; 0 when there was none yet. */
   readonly lastHandshakeMs: number;
   readonly txBytes: number;

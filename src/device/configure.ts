@@ -102,6 +102,7 @@ const PEER_EFFECTS: Effects<
     // Who set it wrong shall see it, whether anything is sent or not.
     if (core.isUp) isPathClear(core, now, peer);
   },
+  ways: () => {},
   description: (_core, _now, peer, { description }) => {
     if (description !== undefined) peer.description = description;
   },

@@ -27,6 +27,7 @@ import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
+import type { NameService } from './ways.ts';
 
 /** A leap second is a step of one second back, and not worth a line. */
 const TOLD_STEP_BACK_MS = 2_000;
@@ -57,13 +58,20 @@ export interface DeviceOptions {
   readonly outlet: Outlet;
   /** Where keys lie that last as long as the Device or a peer. */
   readonly takeSecret?: SecretSource;
-  /** Told whom to let through when there is more than can be read. */
-  readonly doorkeeper?: Doorkeeper;
   /**
    * Whether datagrams to the endpoint would leave into the interface of this very Device (see
    * paths.ts). Without it they never do.
    */
   readonly leadsInside?: (endpoint: Endpoint) => boolean;
+  /** Looks the names of hosts up. Without it names are known from `nameAnswered` alone. */
+  readonly nameService?: NameService;
+  /**
+   * Whether the machine has a route to the endpoint at this moment, from its near end if that is
+   * said. Without it there always is one.
+   */
+  readonly isReachable?: (endpoint: Endpoint) => boolean;
+  /** The index of the interface of that name; 0 when there is none. Without it there never is. */
+  readonly interfaceIndex?: (name: string) => number;
 }
 
 /** Counts, all from zero. */
@@ -81,7 +89,8 @@ export class Core {
   readonly random: (out: Uint8Array) => void;
   readonly wallClock: () => number;
   readonly outlet: Outlet;
-  readonly doorkeeper: Doorkeeper;
+  /** Told whom we expect to hear from; changed by whereabouts.ts alone. */
+  doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly observers = new Observers();
   readonly leadsInside: (endpoint: Endpoint) => boolean;
 
@@ -138,8 +147,7 @@ export class Core {
     this.outlet = options.outlet;
     this.takeSecret = options.takeSecret ?? ordinarySecrets;
     this.privateKeyPlace = this.takeSecret();
-    this.doorkeeper = options.doorkeeper ?? NO_DOORKEEPER;
-    this.indices = new IndexTable(options.random, this.doorkeeper);
+    this.indices = new IndexTable(options.random);
     this.leadsInside = options.leadsInside ?? (() => false);
     this.cookieChecker = new CookieChecker(options.random, options.suite);
   }

@@ -15,6 +15,7 @@
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions, type Outcomes } from './core.ts';
+import type { Doorkeeper } from './doorkeeper.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
@@ -27,6 +28,8 @@ import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
+import type { NameAnswer } from './ways.ts';
+import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
 const HANDSHAKES_PER_TURN = 4;
@@ -97,6 +100,14 @@ export class Device {
     return this.core.handshakeQueue.length;
   }
 
+  /**
+   * From now on this one is told whom we expect to hear from, beginning with all there are; the one
+   * before forgets them. NO_DOORKEEPER to begin with.
+   */
+  setDoorkeeper(doorkeeper: Doorkeeper): void {
+    employ(this.core, doorkeeper);
+  }
+
   /** Call while datagrams are held back before they get here: cookies are asked for. */
   press(now: number): void {
     this.core.handshakeQueue.press(now);
@@ -161,6 +172,12 @@ export class Device {
   pathsChanged(now: number): void {
     pathsChanged(this.core, now);
   }
+
+  /**
+   * What the name service says of a host that it was asked for, or of one that it was not: a host
+   * that no peer names is skipped.
+   */
+  nameAnswered(_now: number, _host: string, _answer: NameAnswer): void {}
 
   /**
    * Tells which addresses are the machine's own where the interface is; call whenever they change.

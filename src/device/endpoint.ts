@@ -17,6 +17,11 @@ export class Endpoint {
   source: Uint8Array | null;
   /** The interface they arrive at; 0 when unknown. */
   sourceInterface: number;
+  /**
+   * Source and interface are not learnt but the operator's word (the near end of a way): datagrams
+   * leave from there or not at all. Either may be missing.
+   */
+  readonly isPinned: boolean;
 
   constructor(
     address: Uint8Array,
@@ -24,6 +29,7 @@ export class Endpoint {
     scope = 0,
     source: Uint8Array | null = null,
     sourceInterface = 0,
+    isPinned = false,
   ) {
     this.family = address.length === 4 ? 4 : 6;
     this.address = address;
@@ -31,6 +37,7 @@ export class Endpoint {
     this.scope = scope;
     this.source = source;
     this.sourceInterface = sourceInterface;
+    this.isPinned = isPinned;
   }
 
   /** Whether both name the same remote address and port. */
@@ -46,6 +53,7 @@ export class Endpoint {
   equals(other: Endpoint): boolean {
     return (
       this.sourceInterface === other.sourceInterface &&
+      this.isPinned === other.isPinned &&
       this.sameRemote(other) &&
       (this.source === null || other.source === null
         ? this.source === other.source
@@ -55,6 +63,7 @@ export class Endpoint {
 
   /** Call when a send says that the local address is gone, or it was removed: the kernel chooses again. */
   forgetSource(): void {
+    if (this.isPinned) return;
     this.source = null;
     this.sourceInterface = 0;
   }

@@ -4,7 +4,7 @@
  */
 
 import type { Keypair } from '../noise/keypair.ts';
-import type { Doorkeeper } from './doorkeeper.ts';
+import { type Doorkeeper, NO_DOORKEEPER } from './doorkeeper.ts';
 import type { Peer } from './peer.ts';
 
 /** `keypair` is null while the index belongs to a handshake that is still under way. */
@@ -17,13 +17,20 @@ export class IndexTable {
   // Keys are signed 32-bit integers: V8 keeps those unboxed, so a lookup allocates nothing.
   readonly #entries = new Map<number, IndexEntry>();
   readonly #random: (out: Uint8Array) => void;
-  readonly #doorkeeper: Doorkeeper;
+  #doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly #bytes = new Uint8Array(4);
   readonly #view = new DataView(this.#bytes.buffer);
 
-  /** `doorkeeper` is told of every index while it is in the table. */
-  constructor(random: (out: Uint8Array) => void, doorkeeper: Doorkeeper) {
+  constructor(random: (out: Uint8Array) => void) {
     this.#random = random;
+  }
+
+  /** It is told of every index while that is in the table; the one before forgets them all. */
+  employ(doorkeeper: Doorkeeper): void {
+    for (const key of this.#entries.keys()) {
+      this.#doorkeeper.forgetIndex(key >>> 0);
+      doorkeeper.expectIndex(key >>> 0);
+    }
     this.#doorkeeper = doorkeeper;
   }
 

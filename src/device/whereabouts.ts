@@ -8,6 +8,7 @@
  */
 
 import type { Core } from './core.ts';
+import type { Doorkeeper } from './doorkeeper.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Peer } from './peer.ts';
 
@@ -38,6 +39,18 @@ export function saidToBeAt(core: Core, peer: Peer, endpoint: Endpoint | null): v
 /** Call when the peer's sessions have ended: only where it was last remains. */
 export function forgetEarlier(core: Core, peer: Peer): void {
   for (const place of peer.places.splice(1)) core.doorkeeper.forgetPlace(place);
+}
+
+/** Another doorkeeper is told whom we expect to hear from; the one before forgets them all. */
+export function employ(core: Core, doorkeeper: Doorkeeper): void {
+  core.indices.employ(doorkeeper);
+  for (const { places } of core.peers.values()) {
+    for (const place of places) {
+      core.doorkeeper.forgetPlace(place);
+      doorkeeper.expectPlace(place);
+    }
+  }
+  core.doorkeeper = doorkeeper;
 }
 
 /** Call when the peer is removed. */

@@ -31,9 +31,11 @@ const attributes = new Scratch(ATTRIBUTES_BYTES);
 const licence = new Scratch(16);
 licence.bytes.set(new TextEncoder().encode('ISC'));
 
-const mmap = koffi
-  .load(null)
-  .func('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']);
+const libc = koffi.load(null);
+const mmap = libc.func('mmap', 'intptr_t', [
+  ...['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t'],
+]);
+const munmap = libc.func('munmap', 'int', ['intptr_t', 'size_t']);
 
 function call(command: number): number {
   return invoke('bpf', command, attributes.address, ATTRIBUTES_BYTES);
@@ -44,6 +46,8 @@ export interface Board {
   /** Its map, for instructions that name it. */
   readonly fd: number;
   readonly memory: ArrayBuffer;
+  /** Gives the memory back: whatever looks into it must be out of reach by then. */
+  readonly release: () => void;
 }
 
 /** What was refused, for a line of the log. */
@@ -51,10 +55,7 @@ export interface BpfRefusal {
   readonly refusal: string;
 }
 
-/**
- * Memory of `length` bytes, zeroed, for as long as the process lives: a map of one element whose
- * address a program may take.
- */
+/** Memory of `length` bytes, zeroed: a map of one element whose address a program may take. */
 export function openBoard(length: number): Board | BpfRefusal {
   attributes.bytes.fill(0);
   attributes.words.set([BPF_MAP_TYPE_ARRAY, 4, length, 1, BPF_F_MMAPABLE]);
@@ -66,7 +67,7 @@ export function openBoard(length: number): Board | BpfRefusal {
     close(fd);
     return refusal;
   }
-  return { fd, memory: koffi.view(address, length) };
+  return { fd, memory: koffi.view(address, length), release: () => munmap(address, length) };
 }
 
 /** Loads a filter. Returns its descriptor. */

@@ -14,20 +14,15 @@
 import type { Guard, GuardState } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
-import { monotonicMs, random } from '../sys/clock.ts';
-import { close, getsockopt, Scratch } from '../sys/libc.ts';
+import { monotonicMs } from '../sys/clock.ts';
+import { getsockopt, Scratch } from '../sys/libc.ts';
 import { SOL_SOCKET } from '../sys/linux.ts';
 import { Backlog } from './backlog.ts';
-import { attachFilter, detachFilter, loadFilter, openBoard } from './bpf.ts';
-import {
-  BOARD_BYTES,
-  CLASSES,
-  createFloodFilter,
-  createHashKeys,
-  FloodBoard,
-  TRAFFIC,
-} from './floodfilter.ts';
+import { attachFilter, detachFilter } from './bpf.ts';
+import { CLASSES, TRAFFIC } from './floodfilter.ts';
+import { type Machinery, openMachinery } from './machinery.ts';
 import { Recent } from './recent.ts';
+import { shareOut } from './shareout.ts';
 
 /** Between two judgements; sooner while it is open and so many strangers have come. */
 const PERIOD_MS = 100;
@@ -96,12 +91,6 @@ export interface FloodgateOptions {
   readonly onNote: (note: string) => void;
 }
 
-/** What the kernel runs and shares with us. */
-interface Machinery {
-  readonly board: FloodBoard;
-  readonly filters: Readonly<Record<4 | 6, number>>;
-}
-
 interface Guarded {
   readonly family: 4 | 6;
   readonly fd: number;
@@ -111,8 +100,8 @@ interface Guarded {
 
 export class Floodgate implements Guard {
   readonly #options: FloodgateOptions;
-  readonly #machinery: Machinery | null;
-  #isClosed = false;
+  /** null where there is none, and after the end. */
+  #machinery: Machinery | null;
   /** Why there is no machinery. */
   readonly #refusal: string;
   #sockets: Guarded[] = [];
@@ -121,6 +110,8 @@ export class Floodgate implements Guard {
   // Of this period.
   #judgedAt = monotonicMs();
   #strangers = 0;
+  /** Of the strangers of this period and the one before, those who turned out to be peers. */
+  #vindicated = 0;
   #strangersMs = 0;
   #turnsMs = 0;
 
@@ -175,6 +166,7 @@ export class Floodgate implements Guard {
     return this.isShut && this.#leastCallShare < 1;
   }
 
+  /** How it stands, for `stats`. */
   get state(): GuardState {
     const share = this.isShut ? this.#leastShare : 1;
     if (this.#machinery === null) return { word: 'none', share, refusal: this.#refusal };
@@ -211,11 +203,20 @@ export class Floodgate implements Guard {
     if (this.isShut) this.#attach();
   }
 
+  /** These are about to be closed; if others are guarded in their place already, it is nothing. */
+  release(sockets: readonly { readonly fd: number }[]): void {
+    if (this.#sockets[0]?.fd === sockets[0]?.fd) this.guard([]);
+  }
+
   // The judgement.
 
   /** Call after each read. */
   wasRead(family: 4 | 6, isEmpty: boolean, now: number): void {
     this.#behind[family].wasRead(isEmpty, now);
+  }
+
+  vindicate(strangers: number): void {
+    this.#vindicated += strangers;
   }
 
   /**
@@ -250,10 +251,11 @@ export class Floodgate implements Guard {
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
+      const uselessRate = perSecond(this.#strangers - this.#vindicated);
       // A moment says how many there are, and only a whole period what they cost.
       const isDear = share > allowed && elapsedMs >= PERIOD_MS;
-      if ((isDear && rate >= FLOOD_PER_S) || (isBehind && rate >= SUDDEN_PER_S))
-        this.#shut(rate, share, allowed, now);
+      if ((isDear && uselessRate >= FLOOD_PER_S) || (isBehind && uselessRate >= SUDDEN_PER_S))
+        this.#shut(uselessRate, share, allowed, now);
       else this.#detach();
     } else {
       // By what they were allowed, and not by what they are from now on: sessions may have woken up.
@@ -275,6 +277,7 @@ export class Floodgate implements Guard {
     this.#isTimingTurns = this.isShut || rate >= FLOOD_PER_S / 4;
     this.#judgedAt = now;
     this.#strangers = 0;
+    this.#vindicated = 0;
     this.#strangersMs = 0;
     this.#turnsMs = 0;
   }
@@ -398,40 +401,17 @@ export class Floodgate implements Guard {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#sockets = [];
-    if (!this.#isClosed) for (const fd of Object.values(this.#machinery?.filters ?? {})) close(fd);
-    this.#isClosed = true;
+    this.#machinery?.close();
+    this.#machinery = null;
   }
-}
-
-/**
- * What part of each class may pass so that all together get no more than `budget`: those that want
- * little have all of it, and the others as much as each other.
- */
-export function shareOut(budget: number, wanted: readonly number[]): number[] {
-  const smallestFirst = [...wanted.keys()].sort((a, b) => wanted[a] - wanted[b]);
-  const shares = new Array<number>(wanted.length).fill(1);
-  let left = budget;
-  for (const [i, one] of smallestFirst.entries()) {
-    const part = Math.min(wanted[one], left / (wanted.length - i));
-    if (wanted[one] > 0) shares[one] = part / wanted[one];
-    left -= part;
-  }
-  return shares;
 }
 
 /** Loads all that the kernel is to run. Call before the daemon gives up its rights. */
 export function openFloodgate(options: FloodgateOptions): Floodgate {
-  const board = openBoard(BOARD_BYTES);
-  if ('refusal' in board) return new Floodgate(options, null, board.refusal);
-  const keys = createHashKeys(random);
-  const v4 = loadFilter(createFloodFilter(4, board.fd, keys));
-  const v6 = loadFilter(createFloodFilter(6, board.fd, keys));
-  // The programs and the mapping hold it.
-  close(board.fd);
-  if (typeof v4 !== 'number') return new Floodgate(options, null, v4.refusal);
-  if (typeof v6 !== 'number') return new Floodgate(options, null, v6.refusal);
-  const machinery = { board: new FloodBoard(board.memory, keys), filters: { 4: v4, 6: v6 } };
-  return new Floodgate(options, machinery, '');
+  const machinery = openMachinery();
+  return 'refusal' in machinery
+    ? new Floodgate(options, null, machinery.refusal)
+    : new Floodgate(options, machinery, '');
 }
 
 const LENGTH_AT = 64;

@@ -69,6 +69,7 @@ function peerChangeTo(peer: PeerState): PeerChange {
     presharedKey: presharedKey === null ? {} : { presharedKey },
     // A `set` takes no port 0, which nothing can be sent to anyway.
     endpoint: endpoint === null || endpoint.port === 0 ? {} : { endpoint },
+    ways: peer.ways.length === 0 ? {} : { ways: peer.ways },
     persistentKeepalive: { persistentKeepalive },
     allowedIps: { allowedIps },
     description: { description },

@@ -10,11 +10,20 @@ import { isZero } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import type { DeviceState, PeerState, Secret } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
+import type { WayState } from '../device/ways.ts';
 import type { Prefix } from '../packet/address.ts';
-import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
+import {
+  formatAddress,
+  formatPrefix,
+  parseAddress,
+  parseDecimal,
+  parsePort,
+  parsePrefix,
+} from '../packet/address.ts';
 import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, parseKey } from './key.ts';
 import { parseErrno } from './response.ts';
+import { formatWay, parseWay } from './way.ts';
 
 const NO_KEY = formatKey(new Uint8Array(KEY_BYTES));
 
@@ -36,7 +45,8 @@ export interface ReportedState extends DeviceState {
 }
 
 type Draft<T> = { -readonly [Field in keyof T]: T[Field] };
-type PeerDraft = Draft<PeerState> & { allowedIps: Prefix[] };
+type WayDraft = Draft<WayState> & { addresses: Uint8Array[] };
+type PeerDraft = Draft<Omit<PeerState, 'ways'>> & { allowedIps: Prefix[]; ways: WayDraft[] };
 type StateDraft = Draft<ReportedState> & { peers: PeerDraft[] };
 type Told = DeviceState & { readonly version: string; readonly publicKey: Uint8Array | null };
 
@@ -161,6 +171,30 @@ const PEER_FIELDS: Fields<keyof PeerState, PeerState, PeerState, PeerDraft> = {
       },
     },
   },
+  // Of each way its own line, and after it how it stands.
+  ways: {
+    tell: ({ ways }) => ways.flatMap(linesOfWay),
+    read: {
+      tswg_way: (peer, value) => {
+        const way = parseWay(value);
+        if (way === null) return;
+        peer.ways.push({ ...way, isInUse: false, addresses: [], error: null, unanswered: 0 });
+      },
+      tswg_way_in_use: ofWay((way, value) => {
+        way.isInUse = value === 'true';
+      }),
+      tswg_way_address: ofWay((way, value) => {
+        const address = parseAddress(value);
+        if (address !== null) way.addresses.push(address);
+      }),
+      tswg_way_error: ofWay((way, value) => {
+        if (/^\w{1,32}$/.test(value)) way.error = value;
+      }),
+      tswg_way_unanswered: ofWay((way, value) => {
+        way.unanswered = parseCount(value);
+      }),
+    },
+  },
   lastHandshakeMs: {
     tell: ({ lastHandshakeMs }) => [
       `last_handshake_time_sec=${Math.floor(lastHandshakeMs / 1000)}`,
@@ -217,6 +251,24 @@ const PEER_FIELDS: Fields<keyof PeerState, PeerState, PeerState, PeerDraft> = {
     },
   },
 };
+
+function linesOfWay(way: WayState): string[] {
+  return [
+    `tswg_way=${formatWay(way)}`,
+    ...(way.isInUse ? ['tswg_way_in_use=true'] : []),
+    ...way.addresses.map((address) => `tswg_way_address=${formatAddress(address)}`),
+    ...(way.error === null ? [] : [`tswg_way_error=${way.error}`]),
+    ...(way.unanswered === 0 ? [] : [`tswg_way_unanswered=${way.unanswered}`]),
+  ];
+}
+
+/** What a value does to the way that the lines before it have begun. */
+function ofWay(read: (way: WayDraft, value: string) => void): Read<PeerDraft> {
+  return (peer, value) => {
+    const way = peer.ways.at(-1);
+    if (way !== undefined) read(way, value);
+  };
+}
 
 function linesOf<State, T>(
   fields: Readonly<Record<string, Field<State, T>>>,
@@ -297,6 +349,7 @@ function newPeer(publicKey: Uint8Array): PeerDraft {
     publicKey,
     presharedKey: null,
     endpoint: null,
+    ways: [],
     lastHandshakeMs: 0,
     txBytes: 0,
     rxBytes: 0,

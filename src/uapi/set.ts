@@ -8,11 +8,13 @@
 
 import type { AllowedIpChange, DeviceChange, PeerChange } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
+import { WAYS_MAX } from '../device/ways.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
 import { couldHoldKey, HIDDEN, visible } from '../quotation.ts';
 import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, parseKey } from './key.ts';
 import { EINVAL, EPROTO } from './response.ts';
+import { formatWay, parseWay, WAY_EXPECTED } from './way.ts';
 
 export interface SetError {
   /** Positive; refuseSet turns it round. */
@@ -121,6 +123,13 @@ const PEER_FIELDS: Readonly<
       if (endpoint === undefined) return [];
       return [endpoint === null ? '' : formatEndpoint(endpoint)];
     },
+  },
+  ways: {
+    key: 'tswg_way',
+    expected: `${WAY_EXPECTED} or nothing, at most ${WAYS_MAX} for a peer`,
+    apply: addWay,
+    // An empty one begins the list; alone it is an empty list.
+    values: ({ ways }) => (ways === undefined ? [] : ['', ...ways.map(formatWay)]),
   },
   persistentKeepalive: field(
     'persistentKeepalive',
@@ -240,6 +249,16 @@ function setEndpoint(peer: PeerDraft, value: string, interfaceIndex?: InterfaceI
   return true;
 }
 
+/** An empty value begins the list again. */
+function addWay(peer: PeerDraft, value: string): boolean {
+  const way = value === '' ? null : parseWay(value);
+  if (value !== '' && way === null) return false;
+  const ways = way === null ? [] : [...(peer.ways ?? []), way];
+  if (ways.length > WAYS_MAX) return false;
+  peer.ways = ways;
+  return true;
+}
+
 function addAllowedIp(peer: PeerDraft, value: string): boolean {
   const remove = value.startsWith('-');
   const prefix = parsePrefix(remove ? value.slice(1) : value);
@@ -271,8 +290,8 @@ function formatDescription(text: string): string {
 }
 
 /**
- * The whole request for a change, the inverse of parseSet. `debug`, `description` and an endpoint
- * to forget are ours alone: other implementations refuse them.
+ * The whole request for a change, the inverse of parseSet. `debug`, `description`, ways and an
+ * endpoint to forget are ours alone: other implementations refuse them.
  */
 export function writeSet(change: DeviceChange): string {
   const lines = ['set=1'];

@@ -4,10 +4,12 @@
  * opens them, udpreceive.ts and udpsend.ts move the datagrams.
  */
 
+import type { Guard } from '../datapath/guard.ts';
 import type { Transport } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { detachFilter } from '../gate/bpf.ts';
+import type { Floodgate } from '../gate/floodgate.ts';
 import { Netlink } from '../netlink/netlink.ts';
 import { close, ERRNO, SystemError } from '../sys/libc.ts';
 import { UdpChannel, type UdpChannelOptions } from './udpchannel.ts';
@@ -15,11 +17,16 @@ import type { SendQueue } from './udpsend.ts';
 import { openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
 
 export interface UdpOptions
-  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent'>,
+  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent' | 'gate'>,
     UdpSocketOptions {
+  /** Holds strangers back; it outlives the sockets, and has been opened before confinement. */
+  readonly gate?: Gate;
   /** 0 lets the kernel pick. */
   readonly port: number;
 }
+
+/** What the sockets need of the gate before them. */
+export type Gate = Guard & Pick<Floodgate, 'guard' | 'release' | 'wasRead'>;
 
 /** Bound sockets with their options set. */
 export interface BoundSockets {
@@ -43,6 +50,7 @@ export class Udp implements Transport {
   /** Error name -> how often; `receive_` before those of receiving. */
   readonly errors = new Map<string, number>();
   readonly sockets: readonly UdpChannel[];
+  readonly guard?: Gate;
   readonly #onDrop: (reason: DropReason, packets: number) => void;
   readonly #onNote: (note: string) => void;
   readonly #v4: SendQueue | undefined;
@@ -60,6 +68,8 @@ export class Udp implements Transport {
     this.#onNote = options.onNote;
     const common = { ...options, errors: this.errors, isSourceCurrent: this.#isSourceCurrent };
     this.sockets = sockets.map(({ family, fd }) => new UdpChannel(family, fd, common));
+    if (options.gate !== undefined) this.guard = options.gate;
+    this.guard?.guard(this.sockets);
     this.#v4 = this.sockets.find(({ family }) => family === 4)?.sending;
     this.#v6 = this.sockets.find(({ family }) => family === 6)?.sending;
   }
@@ -164,6 +174,7 @@ export class Udp implements Transport {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.guard?.release(this.sockets);
     for (const channel of this.sockets) channel.close();
     this.#netlink?.close();
   }

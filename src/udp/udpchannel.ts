@@ -6,7 +6,6 @@
 import type { Arena } from '../arena.ts';
 import type { DatagramSink, Inlet } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
-import type { Floodgate } from '../gate/floodgate.ts';
 import { close, getIntOption, setIntOption } from '../sys/libc.ts';
 import { SOL_UDP, UDP_GRO, UDP_SEGMENT } from '../sys/linux.ts';
 import { ReceiveQueue } from './udpreceive.ts';
@@ -21,7 +20,7 @@ export interface UdpChannelOptions extends Pick<SendOptions, 'errors' | 'isSourc
   /** Gets one line for the log when something works less well than asked. */
   readonly onNote: (note: string) => void;
   /** Told after each read whether it left anything unread. */
-  readonly gate?: Pick<Floodgate, 'wasRead'>;
+  readonly gate?: { wasRead(family: 4 | 6, isEmpty: boolean, now: number): void };
 }
 
 export class UdpChannel implements Inlet {

@@ -27,6 +27,7 @@ const FRESH_PEER: PeerState = {
   publicKey: new Uint8Array(32),
   presharedKey: null,
   endpoint: null,
+  ways: [],
   lastHandshakeMs: 0,
   txBytes: 0,
   rxBytes: 0,

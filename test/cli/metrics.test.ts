@@ -18,7 +18,7 @@ const GET = 'get=1\n\n';
 function peer(fields: Partial<PeerState> = {}): PeerState {
   return {
     ...{ publicKey: KEY, presharedKey: null, endpoint: null, lastHandshakeMs: 0, txBytes: 0 },
-    ...{ rxBytes: 0, persistentKeepalive: 0, allowedIps: [], description: '', ...fields },
+    ...{ rxBytes: 0, persistentKeepalive: 0, allowedIps: [], description: '', ways: [], ...fields },
   };
 }
 

@@ -39,6 +39,7 @@ function office(): FakeSystem {
     publicKey: parseKey(key)!,
     presharedKey: null,
     endpoint: null,
+    ways: [],
     lastHandshakeMs: 0,
     txBytes: 0,
     rxBytes: 0,

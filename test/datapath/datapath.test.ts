@@ -23,9 +23,10 @@ interface Turn {
   readonly turnMs: number;
 }
 
-/** A path on which turns take 8 ms, and a guard that has one in `stride` of them timed. */
+/** A path on which turns take 8 ms, and a transport whose guard has one in `stride` of them timed. */
 function path(stride = 1) {
   const turns: Turn[] = [];
+  const vindicated: number[] = [];
   const guard = {
     ...NO_DOORKEEPER,
     turnsASample: stride,
@@ -33,12 +34,16 @@ function path(stride = 1) {
     state: { word: 'open', share: 1 } as const,
     turned: (strangers: number, strangersMs: number, turnMs: number) =>
       turns.push({ strangers, strangersMs, turnMs }),
+    vindicate: (strangers: number) => vindicated.push(strangers),
   };
   const arena = new Arena(1 << 20);
   const path = new Datapath({
     arena,
     suite: createPortableSuite(arena),
-    guard,
+  });
+  path.attachTransport({
+    ...{ kind: 'test', inlets: [], isWritable: true, isOffloading: false, errors: new Map() },
+    ...{ guard, transmit: () => {}, flush: () => {} },
   });
   const { outcomes } = path.device.core;
   /** `opened` of the datagrams that were read are a session's. */
@@ -60,7 +65,7 @@ function path(stride = 1) {
     });
     path.handleTimeout();
   };
-  return { path, guard, turns, read, judge };
+  return { path, guard, turns, vindicated, read, judge };
 }
 
 it('a datagram that no session opened is a stranger’s, and answers for its part of the turn', () => {
@@ -92,7 +97,7 @@ it('none is timed while the guard does not want to know', () => {
 });
 
 it('a handshake that is refused answers for its part, and has been counted when it was read', () => {
-  const { judge, turns } = path();
+  const { judge, turns, vindicated } = path();
   judge(10, 0);
   judge(10, 10);
   judge(20, 1);
@@ -100,9 +105,17 @@ it('a handshake that is refused answers for its part, and has been counted when 
     { strangers: 0, strangersMs: 8, turnMs: 8 },
     { strangers: 0, strangersMs: 0, turnMs: 8 },
   ]);
+  expect(vindicated).toEqual([10, 1]);
   const { strangersMs } = turns[2];
   expect(strangersMs).toBeGreaterThan(0);
   expect(strangersMs).toBeLessThan(8);
+});
+
+it('nobody is told of the turns of a path without a transport', () => {
+  const { path: one, read, turns } = path();
+  one.detachTransport();
+  read(10, 5);
+  expect(turns).toEqual([]);
 });
 
 it('the Device asks for cookies while the guard holds calls back', () => {

@@ -131,7 +131,7 @@ describe('two paths joined in one process', () => {
     expect([shown('udp'), shown('tun')]).toEqual([[], []]);
     left.path.detachTransport();
     expect(shown('offload')).toEqual([['interface', { word: 'no' }]]);
-    expect(left.path.guardState).toEqual({ word: 'none', share: 1 });
+    expect(shown('gate')).toEqual({ word: 'none' });
   });
 
   it('read either side to stay warm, and have nothing to do in pauses when that is off', () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { DEADLINE, DeadlineTable } from '../../src/device/deadlines.ts';
-import { NO_DOORKEEPER } from '../../src/device/doorkeeper.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { HandshakeQueue, MAX_QUEUED_HANDSHAKES } from '../../src/device/handshakequeue.ts';
 import { IndexTable } from '../../src/device/indextable.ts';
@@ -119,7 +118,7 @@ describe('index table', () => {
     const sequence = [0, 7, 7, 7, 9];
     const random = (out: Uint8Array): void =>
       new DataView(out.buffer).setUint32(0, sequence.shift()!, true);
-    const table = new IndexTable(random, NO_DOORKEEPER);
+    const table = new IndexTable(random);
     const peer = {} as Peer;
     expect([table.create(peer), table.create(peer)]).toEqual([7, 9]);
     table.remove(7);
@@ -128,7 +127,7 @@ describe('index table', () => {
   });
 
   it('takes indices above 2^31', () => {
-    const table = new IndexTable((out) => out.fill(0xff), NO_DOORKEEPER);
+    const table = new IndexTable((out) => out.fill(0xff));
     const index = table.create({} as Peer);
     expect(index).toBe(0xffffffff);
     expect(table.lookup(index)).toBeDefined();

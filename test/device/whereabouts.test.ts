@@ -1,10 +1,11 @@
 /** Whom a Device expects to hear from, and at which places: what a guard before its socket is told. */
 
 import { describe, expect, it } from 'vitest';
+import { NO_DOORKEEPER } from '../../src/device/doorkeeper.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { PLACES_MAX } from '../../src/device/whereabouts.ts';
 import { parseAddress } from '../../src/packet/address.ts';
-import { A_TO_B, B_TO_A, pair, type Site, type World } from './world.ts';
+import { A_TO_B, B_TO_A, GuestList, pair, type Site, type World } from './world.ts';
 
 const [INITIATION, RESPONSE, COOKIE] = [1, 2, 3];
 const SECOND = 1_000;
@@ -101,6 +102,24 @@ describe('places', () => {
     expect(b.door.places).toHaveLength(2);
     b.device.down();
     expect(b.door.places).toEqual(['198.51.100.7:51820']);
+  });
+});
+
+describe('a doorkeeper who comes later', () => {
+  it('is told of all there is, and the one before forgets it', () => {
+    const { world, a, b } = connected();
+    roam(world, a, at('198.51.100.7'));
+    const { indices, places } = b.door;
+    const before = [[...indices], [...places].sort()];
+    expect(before.map((each) => each.length)).toEqual([1, 2]);
+    const next = new GuestList();
+    b.device.setDoorkeeper(next);
+    expect([next.indices, next.places.sort()]).toEqual(before);
+    expect([b.door.indices, b.door.places]).toEqual([[], []]);
+    b.device.down();
+    expect([next.indices, next.places]).toEqual([[], ['198.51.100.7:51820']]);
+    b.device.setDoorkeeper(NO_DOORKEEPER);
+    expect(next.places).toEqual([]);
   });
 });
 

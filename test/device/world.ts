@@ -127,9 +127,9 @@ export class Site {
           this.delivered.push(this.arena.bytes.slice(offset, offset + length));
         },
       },
-      doorkeeper: this.door,
       leadsInside: (endpoint) => this.leadsInside(endpoint),
     });
+    this.device.setDoorkeeper(this.door);
     this.device.observe((event) => this.events.push(event));
     this.configure({ privateKey: this.privateKey });
     this.device.up(world.now);
@@ -192,7 +192,7 @@ export class Site {
 }
 
 /** Whom a Device expects to hear from; what it forgets without having expected it is an error. */
-class GuestList implements Doorkeeper {
+export class GuestList implements Doorkeeper {
   readonly indices: number[] = [];
   /** As `address:port`, one for each peer that is there. */
   readonly places: string[] = [];

@@ -121,6 +121,7 @@ describeHere('a member of the group', ['wg', 'setpriv'], () => {
         as(MEMBER!, host, 'tswg', 'wg0', '--json'),
         as(MEMBER!, host, 'tswg', '--json'),
         as(MEMBER!, host, 'tswg', 'wg0', 'stats'),
+        as(MEMBER!, host, 'tswg', 'metrics'),
         as(MEMBER!, host, 'tswg', '--get-yargs-completions', 'tswg', 'wg0', 'wgpeer', ''),
       ]);
       const hex = (key: string) => Buffer.from(key, 'base64').toString('hex');

@@ -58,7 +58,8 @@ beforeEach(() => {
   const onDrop = (reason: DropReason, count: number): void => {
     drops[reason] = (drops[reason] ?? 0) + count;
   };
-  gate = new Floodgate({ onDrop, onNote: () => {} }, { board, filters: { 4: 0, 6: 0 } }, '');
+  const machinery = { board, filters: { 4: 0, 6: 0 }, close: () => {} };
+  gate = new Floodgate({ onDrop, onNote: () => {} }, machinery, '');
   return () => gate.close();
 });
 

@@ -3,9 +3,11 @@
  * may be a sender. What the kernel does takes root and bpf(2); the rest does not.
  */
 
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Arena } from '../../src/arena.ts';
-import { Floodgate, openFloodgate, shareOut } from '../../src/gate/floodgate.ts';
+import { Floodgate, openFloodgate } from '../../src/gate/floodgate.ts';
+import { shareOut } from '../../src/gate/shareout.ts';
 import { adoptUdp, type Udp } from '../../src/udp/udp.ts';
 import { endpointOf, message, openOnLoopback, readAll, sendAlike } from './loopback.ts';
 
@@ -30,12 +32,7 @@ beforeEach(() => {
   notes = [];
   drops = {};
   arena = new Arena(8 << 20);
-  gate = openFloodgate({
-    onDrop: (reason, count) => {
-      drops[reason] = (drops[reason] ?? 0) + count;
-    },
-    onNote: (note) => notes.push(note),
-  });
+  gate = openGate();
   victim = open(true);
   gate.guard(victim.sockets);
 });
@@ -43,6 +40,15 @@ afterEach(() => {
   gate.close();
   for (const udp of [victim, ...others.splice(0)]) udp.close();
 });
+
+function openGate(): Floodgate {
+  return openFloodgate({
+    onDrop: (reason, count) => {
+      drops[reason] = (drops[reason] ?? 0) + count;
+    },
+    onNote: (note) => notes.push(note),
+  });
+}
 
 const open = (offload = false): Udp => openOnLoopback(arena, offload);
 
@@ -114,6 +120,32 @@ const isPossible = openFloodgate({ onDrop: () => {}, onNote: () => {} }).state.w
 if (!isPossible) console.warn('SKIPPED: the flood gate: needs root and bpf(2)');
 
 describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', () => {
+  it('leaves no memory behind, and knows nothing after its end', () => {
+    const boards = (): number => readFileSync('/proc/self/maps', 'utf8').split('bpf-map').length;
+    const before = boards();
+    const another = openFloodgate({ onDrop: () => {}, onNote: () => {} });
+    expect(boards()).toBe(before + 1);
+    another.close();
+    expect(boards()).toBe(before);
+    another.expectIndex(OURS);
+    another.forgetPlace(endpointOf('127.0.0.9', victim));
+    another.turned(100_000, PERIOD_MS, PERIOD_MS, clock.now + PERIOD_MS);
+    another.close();
+    expect(boards()).toBe(before);
+  });
+
+  it('is open while those who call turn out to be peers, however many they are', () => {
+    for (let i = 0; i < 20; i++) {
+      gate.vindicate(9_900);
+      period(0.9);
+    }
+    expect(gate.state.word).toBe('open');
+    gate.vindicate(5_000);
+    period(0.9);
+    expect(gate.state.word).toBe('shut');
+    expect(notes).toEqual([expect.stringContaining('50000 useless datagrams a second')]);
+  });
+
   it('is open while strangers take less time than there is to spare', () => {
     for (let i = 0; i < 20; i++) period(0.4);
     expect(gate.state).toEqual({ word: 'open', share: 1 });
@@ -133,6 +165,7 @@ describe.skipIf(!isPossible)('the gate before sockets (needs root and bpf(2))', 
     expect(share).toBeLessThan(1);
     expect(notes[0]).toMatch(/^udp: flood: 100000 useless datagrams a second: /);
     gate.close();
+    gate = openGate();
     period(0.1);
     expect(gate.isShut).toBe(false);
     clock.now += PERIOD_MS;

@@ -34,6 +34,9 @@ describe('a saved state', () => {
             publicKey: peer.publicKey,
             ...(peer.presharedKey === null ? {} : { presharedKey: peer.presharedKey }),
             ...(peer.endpoint === null ? {} : { endpoint: peer.endpoint }),
+            ...(peer.ways.length === 0
+              ? {}
+              : { ways: peer.ways.map(({ host, port, near }) => ({ host, port, near })) }),
             persistentKeepalive: peer.persistentKeepalive,
             allowedIps: peer.allowedIps.map((prefix) => ({ prefix, remove: false })),
             description: peer.description,

@@ -3,8 +3,9 @@
 import fc from 'fast-check';
 import type { DeviceState } from '../../src/device/configuration.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import type { Near, Way, WayState } from '../../src/device/ways.ts';
 import type { Prefix } from '../../src/packet/address.ts';
-import { isMapped, maskAddress } from '../../src/packet/address.ts';
+import { formatAddress, isMapped, maskAddress, parseAddress } from '../../src/packet/address.ts';
 
 export const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 /** The zero key reads back as none. */
@@ -35,6 +36,44 @@ export const endpoint = fc.oneof(
     .map(([address, number, scope]) => new Endpoint(address, number, scope)),
 );
 
+const address = fc.oneof(ipv4, ipv6);
+const hostName = fc
+  .array(fc.stringMatching(/^[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,10}[a-zA-Z0-9_])?$/), {
+    minLength: 1,
+    maxLength: 4,
+  })
+  .map((labels) => `${labels.join('.')}.example`);
+const interfaceName = fc.stringMatching(/^[a-zA-Z0-9._-]{1,15}$/);
+const near: fc.Arbitrary<Near | null> = fc.oneof(
+  fc.constant(null),
+  address.map((bytes) => ({ kind: 'address' as const, address: bytes })),
+  interfaceName
+    .filter((name) => parseAddress(name) === null)
+    .map((name) => ({ kind: 'interface' as const, name })),
+);
+
+export const way: fc.Arbitrary<Way> = fc.record({
+  host: fc.oneof(
+    hostName,
+    address.map(formatAddress),
+    fc.tuple(ipv6, interfaceName).map(([bytes, zone]) => `${formatAddress(bytes)}%${zone}`),
+  ),
+  port,
+  near,
+});
+
+const wayState: fc.Arbitrary<WayState> = fc
+  .tuple(
+    way,
+    fc.record({
+      isInUse: fc.boolean(),
+      addresses: fc.array(address, { maxLength: 3 }),
+      error: fc.constantFrom(null, 'EAI_AGAIN', 'EAI_NONAME'),
+      unanswered: fc.nat(1_000),
+    }),
+  )
+  .map(([one, state]) => ({ ...one, ...state }));
+
 /** One line of what may be a description. */
 export const description = fc
   .string({ unit: 'grapheme', maxLength: 40 })
@@ -53,6 +92,7 @@ export const deviceState: fc.Arbitrary<DeviceState> = fc.record({
       publicKey: key,
       presharedKey: keyOrNone,
       endpoint: fc.option(endpoint, { nil: null }),
+      ways: fc.array(wayState, { maxLength: 3 }),
       lastHandshakeMs: fc.nat(4_000_000_000_000),
       txBytes: count,
       rxBytes: count,
@@ -76,11 +116,13 @@ export const lines = fc.array(
           ...['persistent_keepalive_interval', 'replace_allowed_ips', 'protocol_version', 'errno'],
           ...['last_handshake_time_sec', 'last_handshake_time_nsec', 'tx_bytes', 'own_public_key'],
           ...['__proto__', 'constructor', 'fact_x', 'fact___proto__', ''],
+          ...['tswg_way', 'tswg_way_in_use', 'tswg_way_address', 'tswg_way_error'],
         ),
         fc.oneof(
           fc.string(),
           fc.constantFrom('', 'true', '1', '-1', '0', '10.0.0.0/8', '[::1]:1', '1.2.3.4:5', '='),
           fc.constantFrom('ab'.repeat(32), '0'.repeat(64), '0x1', '[fe80::1%eth0]:1', '-::/0'),
+          fc.constantFrom('gw.example:5 via eth1', '[::1]:5 via ::1', 'gw.example:0', 'gw: via '),
         ),
       )
       .map(([name, value]) => `${name}=${value}`),

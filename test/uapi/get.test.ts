@@ -15,6 +15,7 @@ const peer: DeviceState['peers'][number] = {
   publicKey: KEY,
   presharedKey: null,
   endpoint: null,
+  ways: [],
   lastHandshakeMs: 0,
   txBytes: 0,
   rxBytes: 0,
@@ -65,6 +66,7 @@ describe('the state is written', () => {
           publicKey: KEY,
           presharedKey: KEY,
           endpoint: new Endpoint(parseAddress('203.0.113.10')!, 51820),
+          ways: [],
           lastHandshakeMs: 1_700_000_000_123,
           txBytes: 2 ** 53 - 1,
           rxBytes: 7,
@@ -134,6 +136,7 @@ describe('the state of other implementations is read', () => {
         {
           ...peer,
           endpoint: new Endpoint(parseAddress('fe80::2')!, 51821, 2),
+          ways: [],
           lastHandshakeMs: 1_700_000_000_999,
           txBytes: 38333,
           rxBytes: 2224,

@@ -5,7 +5,7 @@ import { Endpoint } from '../../src/device/endpoint.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 import { RequestReader } from '../../src/uapi/request.ts';
 import { parseSet, writeSet } from '../../src/uapi/set.ts';
-import { description, endpoint, key, lines, prefix } from './arbitraries.ts';
+import { description, endpoint, key, lines, prefix, way } from './arbitraries.ts';
 
 const HEX = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
 const KEY = Uint8Array.from({ length: 32 }, (_, i) => i);
@@ -275,6 +275,7 @@ describe('writing', () => {
       updateOnly: flag,
       presharedKey: key,
       endpoint: fc.option(endpoint, { nil: null }),
+      ways: fc.array(way, { maxLength: 16 }),
       persistentKeepalive: fc.nat(65_535),
       replaceAllowedIps: flag,
       allowedIps: fc.array(fc.record({ prefix, remove: fc.boolean() }), { maxLength: 5 }),

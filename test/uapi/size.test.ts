@@ -34,6 +34,7 @@ function peer(index: number, allowedIps: readonly Prefix[]): PeerState {
     publicKey: Uint8Array.from({ length: 32 }, (_, i) => (index >> (i % 8)) & 0xff),
     presharedKey: null,
     endpoint: new Endpoint(Uint8Array.of(192, 0, index >> 8, index & 0xff), 51820),
+    ways: [],
     lastHandshakeMs: 0,
     txBytes: 0,
     rxBytes: 0,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { Arena, TURN_RESERVE_BYTES } from '../../src/arena.ts';
+import { NO_DOORKEEPER } from '../../src/device/doorkeeper.ts';
 import type { DropReason } from '../../src/device/drops.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { ERRNO, SystemError } from '../../src/sys/libc.ts';
@@ -352,7 +353,13 @@ describeInNamespace('udp', () => {
 
   it('tells the gate after each read whether it left anything behind', () => {
     const reads: unknown[] = [];
-    const gate = { wasRead: (...read: unknown[]) => void reads.push(read) };
+    const gate = {
+      ...NO_DOORKEEPER,
+      ...{ turnsASample: 0, isPressed: false, turned: () => {}, vindicate: () => {} },
+      state: { word: 'open', share: 1 } as const,
+      ...{ guard: () => {}, release: () => {} },
+      wasRead: (...read: unknown[]) => void reads.push(read),
+    };
     const a = new Station({ offload: false });
     const b = new Station({ offload: false, gate });
     for (let i = 0; i < 3; i++) a.put(datagram(32, i), v4(b.udp.port));

@@ -1,0 +1,227 @@
+/**
+ * The packet filter of this machine: what it forbids the daemon to send, and what of the peer's calls
+ * and answers it keeps from it. Pure.
+ */
+
+import { printable } from '../../quotation.ts';
+import type { Cause } from '../cause.ts';
+import { isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
+import type { Chain, Evidence, Firewall, FirewallRule, Hook, OwnPeer } from '../evidence.ts';
+import { known } from '../evidence.ts';
+import { deleteCommand, isDropping, nameChain, nameRule, pathAt } from '../filterpath.ts';
+import type { Finding } from '../finding.ts';
+import { daemonOf, nameOf, peersOf } from '../peer.ts';
+
+const OUTGOING: readonly Hook[] = ['output', 'postrouting', 'egress'];
+const INCOMING: readonly Hook[] = ['ingress', 'prerouting', 'input'];
+/** What sendmsg(2) says when a filter drops at once. */
+const FORBIDDEN = 'EPERM';
+
+export const FIREWALL: readonly Cause[] = [
+  {
+    code: 'forbiddenHere',
+    weight: 'handshake',
+    find: findForbidden,
+    explains: [
+      'prohibited',
+      'nothingListens',
+      'answersUnconfirmed',
+      'answersLost',
+      'natMappingLost',
+    ],
+  },
+  {
+    code: 'inboundFirewall',
+    weight: 'handshake',
+    find: findInbound,
+    explains: ['answersUnconfirmed', 'answersLost', 'natMappingLost'],
+  },
+];
+
+function findForbidden(evidence: Evidence): Finding[] {
+  const daemon = daemonOf(evidence);
+  if (daemon === null) return [];
+  const gained = daemon.gained[`udp_${FORBIDDEN}`] ?? 0;
+  const all = daemon.counters[`udp_${FORBIDDEN}`] ?? 0;
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const isRefused = (peer.gained.drop_sendFailed ?? 0) > 0 || gained > 0;
+    const probe = (known(evidence.probes) ?? []).find(
+      (one) => one.peer === peer.publicKey && one.sent.some(({ error }) => error === FORBIDDEN),
+    );
+    const isSeen = all > 0 && unansweredBy(evidence, peer) !== null;
+    if (!isOutOfContact(evidence, peer) || wireOf(evidence, peer, 'out').length > 0) return [];
+    if (all === 0 || !(isRefused || isSeen || probe !== undefined)) return [];
+    const place = placesOf(evidence, OUTGOING, daemon.listenPort, peer);
+    return [
+      {
+        code: 'forbiddenHere',
+        peer: peer.publicKey,
+        sentence: `the firewall of this machine forbids what is sent to ${nameOf(peer)} at ${placeOf(peer)}${place.where}`,
+        proof: [
+          `the kernel refused ${all} datagrams of the daemon at once (sendmsg: ${FORBIDDEN}), ${gained} of them over the run`,
+          ...(probe === undefined ? [] : [`a probe of doctor to there got ${FORBIDDEN}, too`]),
+          ...place.proof,
+        ],
+        commands: place.commands,
+        ...(place.isKnown ? {} : { undecided: place.undecided }),
+      },
+    ];
+  });
+}
+
+/** It arrives on the link, and is not among what the daemon has counted in any way. */
+function findInbound(evidence: Evidence): Finding[] {
+  const daemon = daemonOf(evidence);
+  if (daemon === null) return [];
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const arriving = wireOf(evidence, peer, 'in').filter(
+      ({ destinationPort, hasOurMac1 }) =>
+        destinationPort === daemon.listenPort && hasOurMac1 !== false,
+    );
+    const packets = arriving.reduce((sum, flow) => sum + flow.packets, 0);
+    const taken = [
+      'initiations_received',
+      'responses_received',
+      'cookies_received',
+      'drop_replayedInitiation',
+      'drop_initiationFlood',
+      'drop_unexpectedResponse',
+    ].reduce((sum, name) => sum + (peer.gained[name] ?? 0), 0);
+    const dropped = Object.entries(daemon.gained)
+      .filter(([name]) => name.startsWith('drop_'))
+      .reduce((sum, [, count]) => sum + count, 0);
+    if (packets === 0 || taken > 0 || dropped >= packets || !isMissed(evidence, peer)) return [];
+    const place = placesOf(evidence, INCOMING, daemon.listenPort, peer);
+    if (place.isEmpty) return [];
+    const [flow] = arriving;
+    return [
+      {
+        code: 'inboundFirewall',
+        peer: peer.publicKey,
+        sentence: `the firewall of this machine keeps what ${nameOf(peer)} sends from the daemon${place.where}`,
+        proof: [
+          `over the run, ${packets} handshake messages arrived on ${flow.link} from ${flow.source} port ${flow.sourcePort} for port ${daemon.listenPort}`,
+          'the daemon counted none of them, neither as taken nor as dropped',
+          ...place.proof,
+        ],
+        commands: place.isKnown ? place.commands : acceptPort(daemon.listenPort, place.chain),
+        ...(place.isKnown ? {} : { undecided: place.undecided }),
+      },
+    ];
+  });
+}
+
+/** Messages arrive for it, so that silence counts also where we did not call. */
+function isMissed(evidence: Evidence, peer: OwnPeer): boolean {
+  return isOutOfContact(evidence, peer) || peer.lastHandshakeMs === 0;
+}
+
+interface Place {
+  /** A rule counted it. */
+  readonly isKnown: boolean;
+  /** There is nothing that could drop. */
+  readonly isEmpty: boolean;
+  /** Of the sentence. */
+  readonly where: string;
+  readonly proof: readonly string[];
+  readonly commands: readonly string[];
+  readonly undecided: readonly string[];
+  readonly chain: Chain | null;
+}
+
+const NOWHERE: Omit<Place, 'isEmpty' | 'undecided'> = {
+  isKnown: false,
+  where: '',
+  proof: [],
+  commands: [],
+  chain: null,
+};
+
+/** What of the filter at these hooks did it, or can have done it. */
+function placesOf(evidence: Evidence, hooks: readonly Hook[], port: number, peer: OwnPeer): Place {
+  const { firewall } = evidence;
+  if (!firewall.ok) {
+    const because = printable(firewall.because);
+    const undecided = [`which rule it is cannot be looked at: ${because}`];
+    return { ...NOWHERE, isEmpty: false, undecided };
+  }
+  const family = peer.endpoint?.address.includes(':') ? 6 : 4;
+  const { chains, rules } = possiblePath(firewall.value, hooks, family);
+  const guilty = rules
+    .filter((rule) => (rule.gainedPackets ?? 0) > 0)
+    .sort((a, b) => Number(isAboutPort(b, port)) - Number(isAboutPort(a, port)));
+  const [rule] = guilty;
+  if (rule !== undefined) return knownPlace(rule);
+  const mute = rules.filter(({ packets }) => packets === null);
+  const closed = chains.filter(({ policy }) => policy === 'drop');
+  if (mute.length === 0 && closed.length === 0) {
+    const unseen = firewall.value.unseen.map(printable);
+    const undecided = unseen.map((what) => `which rule it is cannot be seen: ${what}`);
+    return { ...NOWHERE, isEmpty: unseen.length === 0, undecided };
+  }
+  return possiblePlace(mute, closed);
+}
+
+function possiblePath(
+  firewall: Firewall,
+  hooks: readonly Hook[],
+  family: 4 | 6,
+): { readonly chains: readonly Chain[]; readonly rules: readonly FirewallRule[] } {
+  const other = family === 4 ? 'ip6' : 'ip';
+  const paths = hooks.flatMap((hook) =>
+    (['filter', 'route'] as const).map((kind) => pathAt(firewall, hook, kind)),
+  );
+  return {
+    chains: paths.flatMap(({ chains }) => chains).filter((one) => one.family !== other),
+    rules: paths
+      .flatMap(({ rules }) => rules)
+      .filter((rule) => rule.family !== other && isDropping(rule)),
+  };
+}
+
+function isAboutPort({ text }: FirewallRule, port: number): boolean {
+  return text.split(/[^\d]+/).includes(`${port}`);
+}
+
+function knownPlace(rule: FirewallRule): Place {
+  return {
+    isKnown: true,
+    isEmpty: false,
+    where: `: ${nameRule(rule)}, \`${printable(rule.text)}\``,
+    proof: [`this rule counted ${rule.gainedPackets} packets over the run, ${rule.packets} in all`],
+    commands: [deleteCommand(rule)],
+    undecided: [],
+    chain: null,
+  };
+}
+
+/** Without a counter nobody knows: what can drop is named, and that it is not known which did. */
+function possiblePlace(mute: readonly FirewallRule[], closed: readonly Chain[]): Place {
+  const [rule] = mute;
+  const [chain = null] = closed;
+  const names = [
+    ...mute.map((one) => `${nameRule(one)}, \`${printable(one.text)}\``),
+    ...closed.map((one) => `the policy of ${nameChain(one)}`),
+  ];
+  const isOne = names.length === 1;
+  return {
+    isKnown: false,
+    isEmpty: false,
+    where: isOne ? `: ${names[0]} can do so` : '',
+    proof: names.map((one) => `${one} can drop it, and has no counter`),
+    commands: rule !== undefined && isOne ? [deleteCommand(rule)] : ['nft -a list ruleset'],
+    undecided: [
+      isOne
+        ? 'nothing counts there, so that it is not seen at work'
+        : `which of these ${names.length} it is cannot be seen without a counter in them: \`nft monitor trace\` or a \`counter\` in each shows it`,
+    ],
+    chain,
+  };
+}
+
+function acceptPort(port: number, chain: Chain | null): string[] {
+  if (chain === null) return [`nft insert rule inet filter input udp dport ${port} accept`];
+  const { tool, family, table, name } = chain;
+  if (tool === 'iptables') return [`iptables -I ${name} -p udp --dport ${port} -j ACCEPT`];
+  return [`nft insert rule ${family} ${table} ${name} udp dport ${port} accept`];
+}

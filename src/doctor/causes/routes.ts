@@ -1,0 +1,171 @@
+/**
+ * Ways into the tunnel: an allowed IP without one, or with one that another route takes the packets
+ * from. Pure.
+ */
+
+import type { Cause } from '../cause.ts';
+import type { Evidence, OwnPeer, Route, RouteAnswer } from '../evidence.ts';
+import { known } from '../evidence.ts';
+import type { Finding } from '../finding.ts';
+import { nameOf, peersOf } from '../peer.ts';
+import { addressOf, covers, familyOf, isHost, lengthOf, overlap } from '../prefix.ts';
+import { innerAddresses, routesInto } from '../tunnelroutes.ts';
+import { missingFamilies, outsiders } from './addresses.ts';
+
+const MAIN_TABLE = 254;
+/**
+ * A shorter allowed IP is a summary, such as 10.0.0.0/8 towards a hub: what of it leads elsewhere is
+ * meant to.
+ */
+const SUMMARY_LENGTH = { 4: 16, 6: 48 } as const;
+
+export const ROUTES: readonly Cause[] = [
+  { code: 'routeShadowed', weight: 'traffic', find: findShadowed, explains: ['nothingComesBack'] },
+  { code: 'noRoute', weight: 'traffic', find: findMissing, explains: ['nothingComesBack'] },
+];
+
+function findMissing(evidence: Evidence): Finding[] {
+  if (!evidence.table.ok || known(evidence.link)?.isUp !== true) return [];
+  const ways = routesInto(evidence);
+  const missing = missingFamilies(evidence);
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const outside = outsiders(evidence, peer).map(({ prefix }) => prefix);
+    const lost = peer.allowedIps.filter((prefix) => {
+      if (ways.some((route) => overlap(route.prefix, prefix))) return false;
+      if (outside.includes(prefix) || missing.includes(familyOf(prefix))) return false;
+      return !isUnusedDefault(evidence, prefix);
+    });
+    return lost.length === 0 ? [] : [missingFinding(evidence, peer, lost)];
+  });
+}
+
+/** `::/0` beside `0.0.0.0/0` in a tunnel of IPv4 only: it was copied along. */
+function isUnusedDefault(evidence: Evidence, prefix: string): boolean {
+  const hasFamily = innerAddresses(evidence).some((one) => familyOf(one) === familyOf(prefix));
+  return lengthOf(prefix) === 0 && !hasFamily;
+}
+
+function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string[]): Finding {
+  const { name } = evidence.run;
+  return {
+    code: 'noRoute',
+    peer: peer.publicKey,
+    sentence: `no route leads into ${name} for ${lost.join(' and ')} of ${nameOf(peer)}: packets for it go elsewhere, or nowhere`,
+    proof: lost.map((prefix) => {
+      const asked = answerFor(evidence, peer, prefix);
+      return asked === null
+        ? `of ${routesInto(evidence).length} routes over ${name} none is for ${prefix}`
+        : saysWay(asked);
+    }),
+    commands: lost.map((prefix) => `ip route replace ${prefix} dev ${name}`),
+  };
+}
+
+function answerFor(evidence: Evidence, peer: OwnPeer, prefix: string): RouteAnswer | null {
+  const answers = known(evidence.routes) ?? [];
+  const found = answers.find(
+    (one) => one.purpose === 'allowedIp' && one.peer === peer.publicKey && one.about === prefix,
+  );
+  return found ?? null;
+}
+
+function saysWay({ destination, answer }: RouteAnswer): string {
+  if (answer.kind === 'none') return `a packet to ${destination} is refused: ${answer.error}`;
+  return `a packet to ${destination} takes ${saysRoute(answer.route)}`;
+}
+
+function saysRoute({ prefix, link, gateway, table, type, metric }: Route): string {
+  const way = [
+    ...(type === 'unicast' ? [] : [type]),
+    prefix,
+    ...(gateway === null ? [] : ['via', gateway]),
+    ...(link === null ? [] : ['over', link]),
+  ].join(' ');
+  const where = table === MAIN_TABLE ? 'the main table' : `table ${table}`;
+  return `the route ${way} of ${where}${metric === 0 ? '' : `, metric ${metric}`}`;
+}
+
+function findShadowed(evidence: Evidence): Finding[] {
+  const { name } = evidence.run;
+  const ways = routesInto(evidence);
+  return peersOf(evidence).flatMap((peer) =>
+    peer.allowedIps.flatMap((prefix): Finding[] => {
+      const way = ways.find((route) => overlap(route.prefix, prefix));
+      if (way === undefined) return [];
+      const shadow =
+        shadowOf(evidence, peer, prefix, way) ?? specificOf(evidence, peer, prefix, way);
+      if (shadow === null) return [];
+      const { route, proof } = shadow;
+      return [
+        {
+          code: 'routeShadowed',
+          peer: peer.publicKey,
+          sentence: `packets for ${prefix} of ${nameOf(peer)} do not go into ${name}: ${saysRoute(route)} takes them`,
+          proof: [proof, `${saysRoute(way)} would lead into the tunnel`],
+          commands: [removeCommand(route)],
+        },
+      ];
+    }),
+  );
+}
+
+interface Shadow {
+  readonly route: Route;
+  readonly proof: string;
+}
+
+/** What the kernel itself says a packet takes. */
+function shadowOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route): Shadow | null {
+  const asked = answerFor(evidence, peer, prefix);
+  if (asked === null || asked.answer.kind === 'none') return null;
+  const { route } = asked.answer;
+  const isOurs = route.link === evidence.run.name || !covers(way.prefix, asked.destination);
+  const isOwn = route.type === 'local' || route.type === 'broadcast';
+  // Another table that somebody chose by a rule is policy, unless it takes from the main one.
+  const isPolicy = way.table !== MAIN_TABLE && way.table !== route.table;
+  if (isOurs || isOwn || isPolicy) return null;
+  return { route, proof: saysWay(asked) };
+}
+
+/** A route for a part of the prefix that the kernel was not asked about. */
+function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route): Shadow | null {
+  if (lengthOf(prefix) < SUMMARY_LENGTH[familyOf(prefix)]) return null;
+  const endpoints = peersOf(evidence).map(({ endpoint }) => endpoint?.address);
+  const found = (known(evidence.table) ?? []).find(
+    (route) =>
+      route.link !== evidence.run.name &&
+      route.table === way.table &&
+      route.type !== 'local' &&
+      route.type !== 'broadcast' &&
+      covers(prefix, route.prefix) &&
+      lengthOf(route.prefix) > lengthOf(way.prefix) &&
+      !(isHost(route.prefix) && endpoints.includes(addressOf(route.prefix))) &&
+      isForeign(route, prefix) &&
+      !isOthers(evidence, peer, route),
+  );
+  if (found === undefined) return null;
+  return { route: found, proof: `${saysRoute(found)} is for a part of ${prefix}` };
+}
+
+/** A network of our own within what a hub has, and what lies beyond it, are no mistake. */
+function isForeign({ gateway, type }: Route, prefix: string): boolean {
+  if (type !== 'unicast') return true;
+  return gateway !== null && !covers(prefix, gateway);
+}
+
+/** A longer prefix that is another peer's, in another tunnel's words. */
+function isOthers(evidence: Evidence, peer: OwnPeer, { prefix }: Route): boolean {
+  return peersOf(evidence).some((one) => one !== peer && one.allowedIps.includes(prefix));
+}
+
+function removeCommand({ prefix, gateway, link, table, type, metric }: Route): string {
+  return [
+    'ip route delete',
+    ...(type === 'unicast' ? [] : [type]),
+    prefix,
+    ...(gateway === null ? [] : ['via', gateway]),
+    ...(link === null ? [] : ['dev', link]),
+    ...(table === MAIN_TABLE ? [] : ['table', `${table}`]),
+    ...(metric === 0 ? [] : ['metric', `${metric}`]),
+  ].join(' ');
+}

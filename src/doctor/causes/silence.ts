@@ -1,0 +1,215 @@
+/**
+ * Nothing comes back, and nobody says why: what remains once all else is excluded, and which end's
+ * packets are lost, where that can be known. Pure.
+ */
+
+import type { Cause } from '../cause.ts';
+import { endpointRoute, placeOf, unansweredBy, unconfirmedBy, wireOf } from '../contact.ts';
+import type { Evidence, OwnPeer } from '../evidence.ts';
+import { known } from '../evidence.ts';
+import type { Finding } from '../finding.ts';
+import { type Counterpart, counterpartOf } from '../otherend.ts';
+import { daemonOf, nameOf, peersOf } from '../peer.ts';
+
+export const SILENCE: readonly Cause[] = [
+  {
+    code: 'answersLost',
+    weight: 'handshake',
+    find: findAnswersLost,
+    explains: ['answersUnconfirmed', 'silence', 'filteredBeyond'],
+  },
+  { code: 'answersUnconfirmed', weight: 'handshake', find: findUnconfirmed },
+  { code: 'filteredBeyond', weight: 'handshake', find: findFiltered, explains: ['silence'] },
+  { code: 'silence', weight: 'handshake', find: findSilence, isLastResort: true },
+];
+
+/**
+ * It calls again and again although we answer, and our own calls bring nothing: another preshared key
+ * would show in its answers to those, so that they do not arrive.
+ */
+function findAnswersLost(evidence: Evidence): Finding[] {
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const answers = unconfirmedBy(peer);
+    if (answers === null) return [];
+    const { responses_received: heard = 0 } = peer.gained;
+    const called = Math.max(
+      peer.gained.initiations_sent ?? 0,
+      wireOf(evidence, peer, 'out')
+        .filter(({ message }) => message === 'initiation')
+        .reduce((sum, { packets }) => sum + packets, 0),
+    );
+    const isProved = called > 0 && heard === 0;
+    const counterpart = counterpartOf(evidence, peer);
+    if (!isProved && !isUnheardBy(counterpart)) return [];
+    return [
+      {
+        code: 'answersLost',
+        peer: peer.publicKey,
+        sentence: `what ${nameOf(peer)} sends arrives here, and what we send to ${placeOf(peer)} does not arrive there`,
+        proof: [
+          answers.proof,
+          ...(isProved
+            ? [
+                `over the run, ${called} initiation${called === 1 ? '' : 's'} of ours brought no answer: were it the preshared key, one would come that does not decrypt`,
+              ]
+            : []),
+          ...saysUnheard(counterpart),
+          ...leaving(evidence, peer),
+        ],
+        commands: [
+          `tcpdump -ni any udp and host ${ourAddress(evidence, peer)} # at the other end: whether our datagrams arrive on its link`,
+        ],
+      },
+    ];
+  });
+}
+
+/** By its own word, the other end has sent calls and had no answer of ours. */
+function isUnheardBy(counterpart: Counterpart | null): boolean {
+  const counters = counterpart?.us.counters;
+  if (counters === undefined) return false;
+  const { initiations_sent: sent = 0, responses_received: heard = 0 } = counters;
+  return sent > 0 && heard === 0 && (counters.drop_badHandshake ?? 0) === 0;
+}
+
+function saysUnheard(counterpart: Counterpart | null): string[] {
+  if (counterpart === null || !isUnheardBy(counterpart)) return [];
+  const { initiations_sent: sent = 0 } = counterpart.us.counters;
+  return [`the other end says that it sent ${sent} initiations and received no answer`];
+}
+
+function findUnconfirmed(evidence: Evidence): Finding[] {
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const answers = unconfirmedBy(peer);
+    if (answers === null) return [];
+    const { name } = evidence.run;
+    const has = peer.hasPresharedKey === true ? 'a preshared key is' : 'no preshared key is';
+    return [
+      {
+        code: 'answersUnconfirmed',
+        peer: peer.publicKey,
+        sentence: `${nameOf(peer)} calls from ${placeOf(peer)} and cannot use our answers: they do not arrive there, or the preshared keys differ`,
+        proof: [answers.proof, `${has} set for it here`, ...leaving(evidence, peer)],
+        commands: [
+          `tswg ${name} doctor # at the other end: an answer that arrives and does not decrypt is seen there`,
+        ],
+        undecided: [
+          `the preshared keys differ, or only one end has one: \`tswg ${name} --json\` there, given to doctor here with --other, tells`,
+          `our answers do not arrive: as soon as we call it, too, as by a ping to an address of its, doctor can tell here`,
+        ],
+      },
+    ];
+  });
+}
+
+/** The keys match at both ends, and still no call arrives there. */
+function findFiltered(evidence: Evidence): Finding[] {
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const calls = unansweredBy(evidence, peer);
+    const counterpart = counterpartOf(evidence, peer);
+    if (calls === null || counterpart === null || unconfirmedBy(peer) !== null) return [];
+    const { other, us } = counterpart;
+    if (other.listenPort !== peer.endpoint?.port || !other.flags.includes('UP')) return [];
+    const { initiations_received: heard = 0, responses_sent: answered = 0 } = us.counters;
+    const isHeard = heard > 0 && answered > 0 && us.lastHandshakeMs === 0;
+    if (heard > 0 && !isHeard) return [];
+    return [
+      {
+        code: 'filteredBeyond',
+        peer: peer.publicKey,
+        sentence: isHeard
+          ? `our calls reach ${nameOf(peer)}, and its answers are lost on their way here, without a word`
+          : `what we send to ${nameOf(peer)} at ${placeOf(peer)} is dropped beyond this machine, without a word`,
+        proof: [
+          calls.proof,
+          isHeard
+            ? `the other end says that it received ${heard} initiations of ours and sent ${answered} answers`
+            : 'the other end says that it received no initiation of ours',
+          `each end has the public key of the other, and it listens on port ${other.listenPort}`,
+          ...leaving(evidence, peer),
+        ],
+        commands: isHeard
+          ? [
+              `tcpdump -ni any udp and host ${peer.endpoint.address} # here: whether its answers arrive`,
+            ]
+          : [
+              `nft insert rule inet filter input udp dport ${other.listenPort} accept # at the other end, if it filters; else ask who runs the network between`,
+            ],
+      },
+    ];
+  });
+}
+
+function findSilence(evidence: Evidence): Finding[] {
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const calls = unansweredBy(evidence, peer);
+    if (calls === null || peer.endpoint === null) return [];
+    const { name } = evidence.run;
+    const { port } = peer.endpoint;
+    const wasThere = peer.lastHandshakeMs > 0;
+    return [
+      {
+        code: 'silence',
+        peer: peer.publicKey,
+        sentence: `nothing comes back from ${nameOf(peer)} at ${placeOf(peer)}, and nobody says why: a firewall there or on the way drops it, or ${wasThere ? 'it is off' : 'the keys do not match'}`,
+        proof: [
+          calls.proof,
+          ...leaving(evidence, peer),
+          ...excluded(evidence, peer),
+          ...(wasThere ? [saysLast(evidence, peer)] : ['there has never been a handshake with it']),
+        ],
+        commands: [
+          `tswg ${name} doctor # at the other end: what arrives there and why it is refused is seen there only`,
+          `tswg ${name} --json >other.json # at the other end; then here: tswg ${name} doctor --other other.json`,
+        ],
+        undecided: [
+          `a firewall at the other end or on the way drops UDP port ${port}: \`tcpdump -ni any udp port ${port}\` there sees nothing of ours then`,
+          ...(wasThere
+            ? [
+                'that machine is off or has moved, or one of the two ends has another key since then',
+              ]
+            : [
+                `${peer.publicKey} is not the public key of the other end: there, mac1 is counted then (badMac1)`,
+                `our public key, ${daemonOf(evidence)?.publicKey}, is no peer there: there, it is named as a stranger then`,
+              ]),
+        ],
+      },
+    ];
+  });
+}
+
+function saysLast({ run }: Evidence, { lastHandshakeMs }: OwnPeer): string {
+  const seconds = Math.round((run.startedMs - lastHandshakeMs) / 1_000);
+  return `the last handshake with it was ${seconds} seconds ago: the keys were right then`;
+}
+
+function leaving(evidence: Evidence, peer: OwnPeer): string[] {
+  const out = wireOf(evidence, peer, 'out');
+  if (out.length === 0) return [];
+  const packets = out.reduce((sum, flow) => sum + flow.packets, 0);
+  const [{ link, source, sourcePort }] = out;
+  return [
+    `over the run, ${packets} handshake message${packets === 1 ? '' : 's'} left by ${link}, from ${source} port ${sourcePort}`,
+  ];
+}
+
+/** What was looked at and found well: the reader need not look again. */
+function excluded(evidence: Evidence, peer: OwnPeer): string[] {
+  const asked = endpointRoute(evidence, peer);
+  const route = asked?.answer.kind === 'route' ? asked.answer.route : null;
+  const way =
+    route === null
+      ? []
+      : [
+          `the way there is ${route.prefix}${route.gateway === null ? '' : ` via ${route.gateway}`} over ${route.link}`,
+        ];
+  const icmp = known(evidence.icmp);
+  return [...way, ...(icmp === null ? [] : ['no ICMP error came back'])];
+}
+
+function ourAddress(evidence: Evidence, peer: OwnPeer): string {
+  const [flow] = wireOf(evidence, peer, 'out');
+  const asked = endpointRoute(evidence, peer);
+  const route = asked?.answer.kind === 'route' ? asked.answer.route : null;
+  return flow?.source ?? route?.source ?? '0.0.0.0';
+}

@@ -20,6 +20,7 @@ const TROUBLES: readonly DeviceEvent['kind'][] = [
   'clockSetBack',
   'routingLoop',
   'routingLoopEnded',
+  'nameFailed',
 ];
 
 const LOSSES: Readonly<Record<LossCause, string>> = {
@@ -93,6 +94,14 @@ export function describe(event: DeviceEvent): string {
       return `${peerName(event.peer)} - Received a cookie: the peer is under load`;
     case 'roamed':
       return `${peerName(event.peer)} - Endpoint moved from ${where(event.from)} to ${where(event.to)}`;
+    case 'wayChanged': {
+      const from = event.from === null ? '' : ` instead of ${where(event.from)}`;
+      return `${peerName(event.peer)} - Sending to ${where(event.to)} of ${event.host} ${event.port}${from}`;
+    }
+    case 'nameResolved':
+      return `The name ${event.host} is ${event.addresses.join(', ')}`;
+    case 'nameFailed':
+      return `The name ${event.host} cannot be looked up (${event.error}); it is tried again`;
     case 'routingLoop':
       return `${peerName(event.peer)} - Its endpoint ${where(event.endpoint)} is routed into the tunnel itself: nothing is sent there until the route leads elsewhere`;
     case 'routingLoopEnded':

@@ -98,10 +98,25 @@ function isNoKey(source: KeySource): boolean {
   return source.kind === 'given' && source.key.every((octet) => octet === 0);
 }
 
+/** What doctor is asked for. */
+export interface DoctorRequest {
+  readonly name: string;
+  readonly json: boolean;
+  /** Nothing is sent, and nothing waited for. */
+  readonly isQuick: boolean;
+  /** A public key, or a peer's wgdescr; null for all. */
+  readonly peer: string | null;
+  /** Of files; null where none was given. */
+  readonly other: string | null;
+  readonly record: string | null;
+  readonly evidence: string | null;
+}
+
 export type Command =
   | { readonly kind: 'list'; readonly json: boolean }
   | { readonly kind: 'show'; readonly name: string; readonly json: boolean }
   | { readonly kind: 'stats'; readonly name: string }
+  | { readonly kind: 'doctor'; readonly request: DoctorRequest }
   | { readonly kind: 'destroy' | 'upgrade'; readonly name: string }
   | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }
   | {
@@ -124,6 +139,8 @@ export type Command =
 export interface Mistake {
   readonly kind: 'mistake';
   readonly text: string;
+  /** What tswg exits with; 1 if not given. */
+  readonly exitCode?: number;
 }
 
 export function mistake(text: string): Mistake {

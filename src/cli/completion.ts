@@ -4,8 +4,10 @@
  * bundle of flags and a while to load. Pure.
  */
 
+import { COMMANDS } from './commands.ts';
+import { DOCTOR_OPTIONS } from './doctorwords.ts';
 import { isCreatableName } from './values.ts';
-import { COMMANDS, findWord, WORDS } from './words.ts';
+import { findWord, WORDS } from './words.ts';
 
 export interface CompletionFacts {
   /** Names of the interfaces that a tswg or another WireGuard serves. */
@@ -67,6 +69,7 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     );
   }
   if (COMMANDS.some((row) => row.word === first)) return [];
+  if (settings[0] === 'doctor') return doctorOptions(settings.slice(1), facts);
 
   let peer: string | null = null;
   for (let at = 0; at < settings.length; at++) {
@@ -87,6 +90,16 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     }
     return true;
   }).map((row) => plain(row.word, row.summary));
+}
+
+function doctorOptions(given: readonly string[], facts: CompletionFacts): Suggestion[] {
+  const last = given.at(-1) ?? '';
+  if (last === '--peer') return facts.peers.map((one) => plain(one.key, one.description));
+  // Of a file, which the shell offers.
+  if (DOCTOR_OPTIONS[last]?.argument) return [];
+  return Object.entries(DOCTOR_OPTIONS)
+    .filter(([option]) => !given.includes(option))
+    .map(([option, { summary }]) => plain(option, summary));
 }
 
 /** Values for an argument; none lets the shell offer file names. */

@@ -3,17 +3,15 @@
  * genpsk. Uses node:crypto alone, since loading a curve library would take longer than the command.
  */
 
-import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import { formatKey } from '../keytext.ts';
 
 export { formatKey, parseKey } from '../keytext.ts';
+export { ownKey, publicKeyOf } from '../sys/publickey.ts';
 
 /** Those with a sibling that takes a path. */
 const FILE_WORDS: ReadonlySet<string> = new Set(['wgkey', 'wgpsk']);
-
-/** DER of a PKCS#8 X25519 private key up to its 32 bytes (RFC 8410 7). */
-const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 /** Enough of a key for people to know it again; never of a secret one. */
 export function shortKey(publicKey: Uint8Array): string {
@@ -45,21 +43,4 @@ export function createPrivateKeyBytes(): Uint8Array {
 /** A new preshared key: 32 random bytes. */
 export function createPresharedKeyBytes(): Uint8Array {
   return new Uint8Array(randomBytes(KEY_BYTES));
-}
-
-/** The X25519 public key of a 32-byte private key. */
-export function publicKeyOf(privateKey: Uint8Array): Uint8Array {
-  const der = Buffer.concat([PKCS8_PREFIX, privateKey]);
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  const jwk = createPublicKey(key).export({ format: 'jwk' });
-  der.fill(0);
-  return new Uint8Array(Buffer.from(jwk.x ?? '', 'base64url'));
-}
-
-/** A WireGuard's own public key, as far as it tells: boringtun keeps the private one to itself. */
-export function ownKey(state: {
-  readonly privateKey: Uint8Array | null;
-  readonly publicKey?: Uint8Array;
-}): Uint8Array | null {
-  return state.privateKey === null ? (state.publicKey ?? null) : publicKeyOf(state.privateKey);
 }

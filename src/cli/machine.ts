@@ -48,7 +48,7 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
     sockets: uapiSocketNames,
     isServed: isUapiServed,
     request: (name, text) => request(name, text),
-    observe: (name, text, answerMs) => observe(name, text, answerMs),
+    observe: (name, text, answerMs) => observe(name, text, undefined, undefined, answerMs),
     hasState: (name) => hasState(name, stateDirectory(env)),
     forget: async (name) => {
       removeStaleSocket(name);

@@ -4,7 +4,7 @@
  */
 
 import { VERSION } from '../version.ts';
-import type { Command } from './command.ts';
+import type { Command, DoctorRequest } from './command.ts';
 import { parse } from './parse.ts';
 import { isRefusal } from './refusal.ts';
 
@@ -22,7 +22,7 @@ export async function main(
   try {
     if (argv[0] === COMPLETION_REQUEST) return await answerCompletion(argv.slice(1), env);
     const command = parse(argv);
-    if (command.kind === 'mistake') return fail(command.text);
+    if (command.kind === 'mistake') return fail(command.text, command.exitCode);
     return await run(command, env);
   } catch (error) {
     if (isRefusal(error)) return fail(error.message);
@@ -30,9 +30,9 @@ export async function main(
   }
 }
 
-function fail(line: string): number {
+function fail(line: string, exitCode = 1): number {
   process.stderr.write(`tswg: ${line}\n`);
-  return 1;
+  return exitCode;
 }
 
 /** Of what was carried out all the same. */
@@ -74,6 +74,8 @@ async function run(command: Command, env: Record<string, string | undefined>): P
       return runShow(command.name, command.json, env);
     case 'stats':
       return runStats(command.name, env);
+    case 'doctor':
+      return runDoctor(command.request, env);
     case 'configure': {
       const [{ configure }, { warnOfOpenKeys }, system] = await Promise.all([
         import('./apply.ts'),
@@ -184,6 +186,24 @@ async function runStats(name: string, env: Record<string, string | undefined>): 
   }
   process.stdout.write(fold(formatStats(name, wireguard.stats), process.stdout.columns));
   return 0;
+}
+
+/** Whatever keeps it from looking is not what is wrong with the tunnel. */
+async function runDoctor(
+  request: DoctorRequest,
+  env: Record<string, string | undefined>,
+): Promise<number> {
+  const [{ doctor }, { CANNOT_LOOK }, system] = await Promise.all([
+    import('./doctor.ts'),
+    import('./doctorwords.ts'),
+    openSystem(env),
+  ]);
+  try {
+    return await doctor(request, system, env);
+  } catch (error) {
+    if (isRefusal(error)) return fail(error.message, CANNOT_LOOK);
+    throw error;
+  }
 }
 
 async function answerCompletion(

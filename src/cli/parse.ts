@@ -12,6 +12,8 @@ import { parseMark } from '../uapi/set.ts';
 import { AddressWords } from './addresswords.ts';
 import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { parseDoctor } from './doctorwords.ts';
 import { firstHabit } from './habits.ts';
 import { keyMistake, parseKey } from './keys.ts';
 import { endpointWordsMistake, PeerWords, strayAddress } from './peerwords.ts';
@@ -22,7 +24,7 @@ import {
   textMistake,
   unknownWord,
 } from './values.ts';
-import { COMMANDS, findWord, type Word, type WordName, wordNames } from './words.ts';
+import { findWord, type Word, type WordName, wordNames } from './words.ts';
 
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
@@ -130,6 +132,7 @@ function parseMetrics(rest: readonly string[]): Command | Mistake {
 function parseInterface(name: string, words: readonly string[]): Command | Mistake {
   if (words.length === 0) return { kind: 'show', name, json: false };
   if (words.includes('--help') || words.includes('-h')) return { kind: 'help', topic: null };
+  if (words[0] === 'doctor') return parseDoctor(name, words.slice(1));
 
   const reading = new Reading(name, words);
   while (!reading.done) {
@@ -317,6 +320,8 @@ const TAKES: Readonly<Record<WordName, Take>> = {
   wgdescr: (reading, [text], word) =>
     textMistake(word, text) ?? set(reading.peers.current!, 'description', text),
   '-wgdescr': (reading) => set(reading.peers.current!, 'description', ''),
+  // It stands alone, with options of its own.
+  doctor: (_reading, _args, word) => `${word}: expected as the first word after the interface`,
   stats: (reading, _args, word) => takeAlone(reading, word, { kind: 'stats', name: reading.name }),
   '--json': (reading, _args, word) =>
     takeAlone(reading, word, { kind: 'show', name: reading.name, json: true }),

@@ -158,6 +158,14 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     text: ({ responses }) =>
       `answered ${responses} initiations of the peer, but it sends no data: do our answers reach it, and is the preshared key the same?`,
   },
+  unresolved: {
+    label: 'name',
+    values: { host: 'string', error: 'string', isOnly: 'boolean' },
+    text: ({ host, error, isOnly }) =>
+      isOnly
+        ? `${host} has no address (${error}), so that nothing can be sent: it is looked up again`
+        : `${host} has no address (${error}): it is looked up again, and other ways are used`,
+  },
   noEndpoint: {
     label: 'handshake',
     values: { packets: 'number' },

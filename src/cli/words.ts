@@ -11,7 +11,7 @@ import { DEFAULT_MTU } from '../device/configuration.ts';
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
-interface Row {
+export interface Row {
   readonly word: string;
   readonly aliases?: readonly string[];
   /** Names of the arguments that must follow. */
@@ -325,6 +325,17 @@ const ROWS = [
     example: 'tswg wg0 stats',
   },
   {
+    word: 'doctor',
+    args: [],
+    follows: '[OPTION ...]',
+    isAlone: true,
+    place: 'view',
+    summary: 'say what is wrong with the tunnel, how that is known, and what fixes it',
+    detail:
+      'It asks the daemon, the kernel, the name service and the endpoints, and pings through the tunnel, but changes nothing. It exits with 0 when nothing is wrong, 1 when something is, 2 when it cannot look. --peer PEER: only this one, by its public key or wgdescr. --other FILE: compare with what `tswg wg0 --json` prints on the other end. --quick: send nothing and wait for nothing. --json: as JSON. --record FILE: write down what was seen, without secret keys. --evidence FILE: judge what was recorded.',
+    example: 'tswg wg0 doctor --peer berlin',
+  },
+  {
     word: '--json',
     args: [],
     place: 'view',
@@ -336,56 +347,6 @@ const ROWS = [
 export type WordName = (typeof ROWS)[number]['word'];
 
 export const WORDS: readonly Word[] = ROWS;
-
-/** Words that stand alone, without an interface before them. */
-export const COMMANDS: readonly Omit<Row, 'place'>[] = [
-  {
-    word: 'genkey',
-    args: [],
-    summary: 'print a new private key',
-    example: '(umask 077; tswg genkey > /etc/wg/private.key)',
-  },
-  {
-    word: 'pubkey',
-    args: [],
-    summary: 'read a private key from standard input, print its public key',
-    example: 'tswg pubkey < /etc/wg/private.key',
-  },
-  {
-    word: 'genpsk',
-    args: [],
-    summary: 'print a new secret for wgpskfile',
-    example: '(umask 077; tswg genpsk > /etc/wg/berlin.psk)',
-  },
-  {
-    word: 'netstart',
-    args: ['[-n | --keep]', '[INTERFACE...]'],
-    summary: 'configure interfaces from their files /etc/hostname.INTERFACE',
-    detail:
-      'The format is that of OpenBSD, hostname.if(5): each line holds words as after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` at its end continues a line, a `#` begins a comment. Without a name all files are used. -n prints what would be done. --keep also carries out what it can of a file with mistakes, tries what was refused again after 1 to 60 seconds, and runs until every line has been carried out.',
-    example: 'tswg netstart -n wg0',
-  },
-  {
-    word: 'metrics',
-    args: ['[--openmetrics]', '[INTERFACE...]'],
-    summary: 'print metrics for Prometheus, of all interfaces or of those that are named',
-    detail:
-      'In Prometheus text format 0.0.4, or in OpenMetrics 1.0 with --openmetrics. A daemon that does not answer within 5 seconds is told by wireguard_up 0, and by a line on standard error; the exit code is 0 then, too, since all others are told. Root is not needed by members of the group _tswg.',
-    example: 'tswg metrics wg0',
-  },
-  {
-    word: 'help',
-    args: ['[WORD]'],
-    summary: 'explain a word, or list them all',
-    example: 'tswg help wgaip',
-  },
-  {
-    word: 'completion',
-    args: [],
-    summary: 'print the completion script for your shell',
-    example: 'tswg completion >> ~/.bashrc',
-  },
-];
 
 /** Heading of each place in the help, in the order in which they are listed. */
 export const PLACES: Readonly<Record<Place, string>> = {

@@ -25,35 +25,30 @@ const END = Buffer.from('\n\n');
  * @throws {SystemError} ENOENT when no daemon serves that name, ECONNREFUSED when one has left
  * its socket behind, EACCES, ETIMEDOUT, EPROTO when the connection ended without an answer
  */
-export function request(
-  name: string,
-  text: string,
-  directory = UAPI_DIRECTORY,
-  answerMs = TIMEOUT_MS,
-): Promise<string> {
-  return ask(name, text, uapiPath(name, directory), answerMs);
+export function request(name: string, text: string, directory = UAPI_DIRECTORY): Promise<string> {
+  return ask(name, text, uapiPath(name, directory));
 }
 
 /**
  * The same for a request that changes nothing (`get=1\n\n` or `stats=1\n\n`), over the observing socket
- * where the control socket is root's and we are not: the answer has no keys then. `answerMs`: how
- * long it may be silent.
+ * where the control socket is root's and we are not: the answer has no keys then.
  *
+ * @param timeoutMs how long the daemon may be silent
  * @throws {SystemError} as `request`; EACCES when neither may be opened
  */
 export async function observe(
   name: string,
   text: string,
-  answerMs = TIMEOUT_MS,
   directory = UAPI_DIRECTORY,
   place = observingPlace(),
+  timeoutMs = TIMEOUT_MS,
 ): Promise<string> {
   try {
-    return await request(name, text, directory, answerMs);
+    return await ask(name, text, uapiPath(name, directory), timeoutMs);
   } catch (error) {
     const { code } = error as SystemError;
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
-    return ask(name, text, socketPath(place, name), answerMs).catch((second: SystemError) => {
+    return ask(name, text, socketPath(place, name), timeoutMs).catch((second: SystemError) => {
       // Without such a socket, or one for us, the first refusal says what it takes.
       const isRefused = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM'].includes(second.code);
       throw isRefused ? error : second;
@@ -61,12 +56,12 @@ export async function observe(
   }
 }
 
-function ask(name: string, text: string, path: string, answerMs: number): Promise<string> {
+function ask(name: string, text: string, path: string, timeoutMs = TIMEOUT_MS): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let tail = Buffer.alloc(0);
     const socket = connect(path);
-    socket.setTimeout(answerMs);
+    socket.setTimeout(timeoutMs);
     socket.on('connect', () => socket.write(text));
     socket.on('data', (chunk) => {
       chunks.push(chunk);

@@ -9,6 +9,7 @@ import { Datapath } from '../datapath/datapath.ts';
 import type { DropReason } from '../device/drops.ts';
 import { openFloodgate } from '../gate/floodgate.ts';
 import type { Log } from '../log.ts';
+import { interfaceIndex } from '../netlink/netlink.ts';
 import { createKernels } from '../packet/kernels/fastest.ts';
 import { openLoop } from '../sys/loop.ts';
 import { drainSoon } from '../sys/poller.ts';
@@ -38,7 +39,7 @@ export function createMachinery(options: MachineryOptions) {
   const suite = chooseSuite(arena, cryptoPreference(environment.TSWG_CRYPTO), onNote);
   const kernels = createKernels(arena);
   const gate = openFloodgate({ onDrop, onNote });
-  const path = new Datapath({ arena, suite, warm, onHold });
+  const path = new Datapath({ arena, suite, interfaceIndex, warm, onHold });
   path.device.observe(log.event);
   // What an observer has settled, somebody may wait for.
   path.device.observe(drainSoon);

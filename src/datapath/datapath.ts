@@ -12,6 +12,7 @@ import { takeSecret } from '../crypto/openssl/secretmemory.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
 import { NO_DOORKEEPER } from '../device/doorkeeper.ts';
+import type { NameService } from '../device/ways.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
 import type { Guard } from './guard.ts';
 import type { Interface } from './interface.ts';
@@ -29,6 +30,9 @@ const REFUSAL_WEIGHT = 3;
 export interface DatapathOptions {
   readonly arena: Arena;
   readonly suite: CryptoSuite;
+  /** For the Device; see there. */
+  readonly nameService?: NameService;
+  readonly interfaceIndex?: (name: string) => number;
   /** Whether caches are kept warm in pauses (warming.ts); they are, unless this is false. */
   readonly warm?: boolean;
   /**
@@ -67,7 +71,7 @@ export class Datapath {
   /** Whether this turn gave packets to the interface. */
   #hasDelivered = false;
 
-  constructor({ arena, suite, warm = true, onHold }: DatapathOptions) {
+  constructor({ arena, suite, nameService, interfaceIndex, warm = true, onHold }: DatapathOptions) {
     this.#arena = arena;
     this.#onHold = onHold ?? (() => {});
     this.device = new Device({
@@ -78,6 +82,9 @@ export class Datapath {
       takeSecret,
       leadsInside: (endpoint) =>
         this.#link !== 0 && this.#transport?.outgoingLink?.(endpoint) === this.#link,
+      isReachable: (endpoint) => this.#transport?.outgoingLink?.(endpoint) !== 0,
+      ...(nameService === undefined ? {} : { nameService }),
+      ...(interfaceIndex === undefined ? {} : { interfaceIndex }),
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.#transport?.transmit(offset, length, endpoint, trafficClass),

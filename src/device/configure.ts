@@ -14,9 +14,10 @@ import { DEADLINE } from './deadlines.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import { endpointChanged, isPathClear } from './paths.ts';
 import { Peer } from './peer.ts';
-import { pathsChanged } from './reroute.ts';
+import { lookAgain, pathsChanged } from './reroute.ts';
 import { sendKeepalive, sendStaged } from './send.ts';
 import * as session from './session.ts';
+import { forgetWays, settleAt, setWays } from './steering.ts';
 import * as timers from './timers.ts';
 import * as whereabouts from './whereabouts.ts';
 
@@ -85,7 +86,8 @@ function createIdentity(core: Core, privateKey: Uint8Array): Identity {
 const PEER_EFFECTS: Effects<
   PeerChange,
   [peer: Peer, change: PeerChange],
-  'publicKey' | 'remove' | 'updateOnly'
+  // Those of a peer and its ways take effect together.
+  'publicKey' | 'remove' | 'updateOnly' | 'ways'
 > = {
   presharedKey: (_core, _now, peer, { presharedKey }) => {
     if (presharedKey === undefined) return;
@@ -93,16 +95,15 @@ const PEER_EFFECTS: Effects<
     // What failed under the other key says nothing of this one.
     peer.trouble.clear();
   },
-  endpoint: (core, now, peer, { endpoint }) => {
-    if (endpoint === undefined) return;
-    if (endpoint === null || !peer.endpoint?.sameRemote(endpoint)) peer.trouble.clear();
-    peer.endpoint = endpoint;
-    whereabouts.saidToBeAt(core, peer, endpoint);
-    endpointChanged(peer);
+  endpoint: (core, now, peer, { endpoint, ways }) => {
+    if (ways !== undefined && ways.length > 0) setWays(core, now, peer, ways, endpoint ?? null);
+    else if (endpoint !== undefined || ways !== undefined) {
+      setWays(core, now, peer, [], null);
+      settleAt(core, peer, endpoint ?? null);
+    } else return;
     // Who set it wrong shall see it, whether anything is sent or not.
     if (core.isUp) isPathClear(core, now, peer);
   },
-  ways: () => {},
   description: (_core, _now, peer, { description }) => {
     if (description !== undefined) peer.description = description;
   },
@@ -163,6 +164,7 @@ function removePeer(core: Core, peer: Peer): void {
   core.rows[peer.row] = undefined;
   core.peers.delete(peerKey(peer.publicKey));
   peer.endpoint = null;
+  forgetWays(core, peer);
   whereabouts.forgetAll(core, peer);
   endpointChanged(peer);
   peer.handshake.wipe();
@@ -176,6 +178,7 @@ function takeDown(core: Core, peer: Peer): void {
   peer.trouble.clear();
   peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
   peer.sentLastMinuteHandshake = false;
+  peer.ways?.rest();
 }
 
 /** The interface came up: peers with a persistent keepalive call at once. */
@@ -183,6 +186,8 @@ export function bringUp(core: Core, now: number): void {
   if (core.isUp) return;
   core.isUp = true;
   core.pathsVersion++;
+  core.names.activate();
+  for (const peer of core.wayHolders) lookAgain(core, now, peer);
   for (const peer of core.peers.values())
     if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
 }
@@ -191,5 +196,6 @@ export function bringUp(core: Core, now: number): void {
 export function takeAllDown(core: Core): void {
   if (!core.isUp) return;
   core.isUp = false;
+  core.names.deactivate();
   for (const peer of core.peers.values()) takeDown(core, peer);
 }

@@ -23,6 +23,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
+import { Names } from './names.ts';
 import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
@@ -93,6 +94,11 @@ export class Core {
   doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly observers = new Observers();
   readonly leadsInside: (endpoint: Endpoint) => boolean;
+  readonly isReachable: (endpoint: Endpoint) => boolean;
+  readonly interfaceIndex: (name: string) => number;
+  readonly names: Names<Peer>;
+  /** The peers that have ways. */
+  readonly wayHolders = new Set<Peer>();
 
   readonly allowedIps = new AllowedIps<Peer>();
   readonly deadlines = new DeadlineTable();
@@ -149,6 +155,9 @@ export class Core {
     this.privateKeyPlace = this.takeSecret();
     this.indices = new IndexTable(options.random);
     this.leadsInside = options.leadsInside ?? (() => false);
+    this.isReachable = options.isReachable ?? (() => true);
+    this.interfaceIndex = options.interfaceIndex ?? (() => 0);
+    this.names = new Names(options.nameService);
     this.cookieChecker = new CookieChecker(options.random, options.suite);
   }
 

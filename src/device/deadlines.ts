@@ -10,6 +10,7 @@ export const DEADLINE_NAMES = [
   'newHandshake',
   'zeroKeyMaterial',
   'persistentKeepalive',
+  'preferredWay',
 ] as const;
 
 export type DeadlineName = (typeof DEADLINE_NAMES)[number];
@@ -21,6 +22,7 @@ export const DEADLINE = {
   newHandshake: 2,
   zeroKeyMaterial: 3,
   persistentKeepalive: 4,
+  preferredWay: 5,
 } as const satisfies Record<DeadlineName, number>;
 
 const COLUMNS = DEADLINE_NAMES.length;

@@ -21,6 +21,7 @@ import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
 import { type DeviceHandover, handOver, takeBack, takeOver } from './handover.ts';
 import { memories, recall, resume } from './memory.ts';
+import { nameAnswered } from './naming.ts';
 import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
@@ -74,6 +75,7 @@ export class Device {
   handleTimeout(now: number): void {
     consumeHandshakes(this.core, now, HANDSHAKES_PER_TURN);
     expire(this.core, now);
+    this.core.names.expire(now);
     this.core.observers.surface();
   }
 
@@ -118,9 +120,9 @@ export class Device {
    * Ask again after every input.
    */
   nextTimeout(): number {
-    const { handshakeQueue, observers, deadlines } = this.core;
+    const { handshakeQueue, observers, deadlines, names } = this.core;
     if (handshakeQueue.length > 0 || observers.hasFailed) return Number.NEGATIVE_INFINITY;
-    return deadlines.next;
+    return Math.min(deadlines.next, names.next);
   }
 
   /** Applies a change whole; it cannot fail. Keys are copied. */
@@ -177,7 +179,9 @@ export class Device {
    * What the name service says of a host that it was asked for, or of one that it was not: a host
    * that no peer names is skipped.
    */
-  nameAnswered(_now: number, _host: string, _answer: NameAnswer): void {}
+  nameAnswered(now: number, host: string, answer: NameAnswer): void {
+    nameAnswered(this.core, now, host, answer);
+  }
 
   /**
    * Tells which addresses are the machine's own where the interface is; call whenever they change.

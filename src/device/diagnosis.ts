@@ -52,11 +52,22 @@ function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
   if (unconfirmedResponses > RESPONSES_UNCONFIRMED_MAX) {
     return { code: 'unconfirmed', responses: unconfirmedResponses };
   }
+  const unresolved = unresolvedName(peer);
+  if (unresolved?.isOnly) return unresolved;
   if (peer.endpoint === null && peer.staged.length > 0) {
     return { code: 'noEndpoint', packets: peer.staged.length };
   }
   const silentMs = Math.round(now - peer.trouble.unansweredSince);
-  if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return null;
+  if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return unresolved;
   if (cookies > 0) return { code: 'peerUnderLoad', cookies };
   return { code: 'noAnswer', initiations: unanswered, silentMs };
+}
+
+/** The first of its names that could not be looked up, and of which nothing is known from before. */
+function unresolvedName({ ways, endpoint }: Peer): (PeerTrouble & { code: 'unresolved' }) | null {
+  for (const { host, error, addresses } of ways?.names() ?? []) {
+    if (error === null || addresses.length > 0) continue;
+    return { code: 'unresolved', host, error, isOnly: endpoint === null };
+  }
+  return null;
 }

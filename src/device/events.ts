@@ -30,6 +30,22 @@ export type DeviceEvent =
       readonly from: Endpoint;
       readonly to: Endpoint;
     }
+  /**
+   * The peer's packets take another of its ways, or another of a way's addresses. `host`, `port`: of
+   * the way, as the operator has said it. `from`: null when it was nowhere.
+   */
+  | {
+      readonly kind: 'wayChanged';
+      readonly peer: PeerName;
+      readonly host: string;
+      readonly port: number;
+      readonly from: Endpoint | null;
+      readonly to: Endpoint;
+    }
+  /** `addresses`: in text, best first. Only if they are others than before. */
+  | { readonly kind: 'nameResolved'; readonly host: string; readonly addresses: readonly string[] }
+  /** `error`: as getaddrinfo(3) calls it. Only if the lookup before did not fail so. */
+  | { readonly kind: 'nameFailed'; readonly host: string; readonly error: string }
   /** The way to the endpoint leads into the tunnel: nothing is sent there. */
   | { readonly kind: 'routingLoop'; readonly peer: PeerName; readonly endpoint: Endpoint }
   | { readonly kind: 'routingLoopEnded'; readonly peer: PeerName; readonly endpoint: Endpoint }

@@ -11,6 +11,7 @@ import { endpointChanged } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { repeatInitiation, sendInitiation, sendKeepalive } from './send.ts';
 import * as session from './session.ts';
+import { isReturnDue } from './steering.ts';
 
 /** Acts on every deadline that is due. */
 export function expire(core: Core, now: number): void {
@@ -68,4 +69,9 @@ EXPIRIES[DEADLINE.zeroKeyMaterial] = (core, _now, peer) => {
 
 EXPIRIES[DEADLINE.persistentKeepalive] = (core, now, peer) => {
   if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
+};
+
+/** The peer's packets take another way than the one that is preferred, and have for a while. */
+EXPIRIES[DEADLINE.preferredWay] = (core, now, peer) => {
+  if (isReturnDue(peer, now)) sendInitiation(core, now, peer);
 };

@@ -20,7 +20,10 @@ import { DROP_REASON_NAMES, type Drops } from './drops.ts';
 import { memories, recall, remember, resume } from './memory.ts';
 import type { Counters } from './metric.ts';
 import type { Peer, PeerCounts } from './peer.ts';
+import { NO_WAY } from './peerways.ts';
 import * as session from './session.ts';
+import { settle, setWays } from './steering.ts';
+import type { Way } from './ways.ts';
 
 /** Of a peer, where a session may be. */
 export const SESSION_PLACES = ['previous', 'current', 'next'] as const;
@@ -44,9 +47,21 @@ export interface SessionHandover {
   readonly seen: Uint8Array;
 }
 
+/** What was known of a name; a lookup under way is begun again. */
+export interface NameHandover {
+  readonly host: string;
+  /** 4 or 16 bytes each. */
+  readonly addresses: readonly Uint8Array[];
+  readonly ageMs: number;
+}
+
 export interface PeerHandover {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** All of them; configured here, since a successor of an earlier version knows of none. */
+  readonly ways: readonly Way[];
+  /** The index of the one that packets take, or -1. */
+  readonly wayInUse: number;
   /** 32 bytes, the receiver's to wipe; null for none. */
   readonly presharedKey: Uint8Array | null;
   readonly sessions: readonly SessionHandover[];
@@ -81,6 +96,8 @@ export interface DeviceHandover {
   readonly mtu: number;
   readonly drops: Counters;
   readonly counts: Counters;
+  /** Those that have addresses. */
+  readonly names: readonly NameHandover[];
   readonly peers: readonly PeerHandover[];
 }
 
@@ -93,6 +110,9 @@ export function handOver(core: Core, now: number): DeviceHandover {
     mtu: core.mtu,
     drops: countsOf(core.drops),
     counts: { ...core.counts },
+    names: [...core.names.all()]
+      .filter(({ addresses }) => addresses.length > 0)
+      .map(({ host, addresses, answeredAt }) => ({ host, addresses, ageMs: now - answeredAt })),
     peers: [...core.peers.values()].map((peer) => handOverPeer(core, now, peer)),
   };
 }
@@ -101,6 +121,8 @@ function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
   const { endpoint } = peer;
   return {
     publicKey: peer.publicKey,
+    ways: peer.ways?.ways ?? [],
+    wayInUse: peer.ways?.used ?? NO_WAY,
     presharedKey: peer.handshake.copyPresharedKey(),
     sessions: SESSION_PLACES.flatMap((place) => handOverSession(now, place, peer[place])),
     staged: peer.staged.packets.map((packet) => packet.slice()),
@@ -170,6 +192,7 @@ export function takeOver(
     // Our own key may have become the peer's since; a peer that is not configured has no session.
     if (peer !== undefined) takeOverPeer(core, handover.at, peer, one);
   }
+  takeOverNames(core, handover);
   wipeHandover(handover);
 }
 
@@ -185,6 +208,7 @@ function takeOverPeer(core: Core, at: number, peer: Peer, handover: PeerHandover
     const inMs = handover.deadlines[name] ?? Number.POSITIVE_INFINITY;
     if (inMs !== Number.POSITIVE_INFINITY) core.deadlines.arm(peer.row, DEADLINE[name], at + inMs);
   }
+  if (handover.ways.length > 0) setWays(core, at, peer, handover.ways, peer.endpoint);
   peer.lastInitiationAt = at - handover.initiationAgeMs;
   if (handover.isCalling) {
     // The answer to that call would find nobody who could read it: call again at once.
@@ -199,6 +223,22 @@ function takeOverPeer(core: Core, at: number, peer: Peer, handover: PeerHandover
   peer.rxBytes = handover.rxBytes;
   addDrops(peer.drops, handover.drops);
   Object.assign(peer.counts, known(handover.counts, peer.counts));
+}
+
+function takeOverNames(core: Core, { at, names, peers }: DeviceHandover): void {
+  for (const { host, addresses, ageMs } of names) core.names.recall(host, addresses, at - ageMs);
+  for (const { publicKey, wayInUse } of peers) {
+    const peer = core.peers.get(peerKey(publicKey));
+    const ways = peer?.ways ?? null;
+    if (peer === undefined || ways === null) continue;
+    ways.update();
+    settle(core, at, peer, ways);
+    // A live session stays with a way although its name has another address by now.
+    if (ways.used === NO_WAY && wayInUse < ways.ways.length) ways.used = wayInUse;
+  }
+  if (!core.isUp) return;
+  core.names.activate();
+  core.names.wantUnknown(at);
 }
 
 function takeOverSession(core: Core, at: number, peer: Peer, handover: SessionHandover): void {

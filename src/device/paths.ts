@@ -19,15 +19,26 @@ export function isPathClear(core: Core, now: number, peer: Peer): boolean {
 }
 
 function look(core: Core, peer: Peer): void {
-  const { endpoint } = peer;
   core.pathChecks.take();
   peer.pathsVersion = core.pathsVersion;
-  const isLooping = endpoint !== null && core.leadsInside(endpoint);
+  const isLooping =
+    peer.endpoint !== null && core.leadsInside(peer.endpoint) && !detour(core, peer);
+  const { endpoint } = peer;
   if (isLooping === peer.isLooping) return;
   peer.isLooping = isLooping;
   if (endpoint === null) return;
   core.tell({ kind: isLooping ? 'routingLoop' : 'routingLoopEnded', peer: peer.name, endpoint });
   if (isLooping) core.drop('routingLoop', peer, null, peer.staged.take().length);
+}
+
+/** Takes the first candidate of the peer's ways that is outside of the tunnel, if there is one. */
+function detour(core: Core, peer: Peer): boolean {
+  const { ways } = peer;
+  const candidate = ways?.candidates().find(({ endpoint }) => !core.leadsInside(endpoint));
+  if (ways === null || candidate === undefined) return false;
+  ways.take(candidate);
+  peer.endpoint = candidate.endpoint;
+  return true;
 }
 
 /** The peer's endpoint is another one, or is gone. */

@@ -12,6 +12,7 @@ import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { AddressSet } from './ownaddresses.ts';
 import type { PeerName } from './peername.ts';
+import type { PeerWays } from './peerways.ts';
 import { StagedPackets } from './staged.ts';
 
 /** What no `pathsVersion` of a Core is: the peer's path has to be looked at (paths.ts). */
@@ -27,6 +28,8 @@ export class Peer {
 
   description = '';
   endpoint: Endpoint | null = null;
+  /** Where it may be found; null when the operator has said an endpoint, or nothing (steering.ts). */
+  ways: PeerWays<Peer> | null = null;
   /** Where it may be heard from, the latest first (whereabouts.ts). */
   readonly places: Endpoint[] = [];
   /** The way to it leads into the tunnel, as it was at this version of the Core's paths. */

@@ -47,6 +47,7 @@ import {
   sendStaged,
 } from './send.ts';
 import * as session from './session.ts';
+import { type Heard, handshakeProven, hearElsewhere } from './steering.ts';
 import * as timers from './timers.ts';
 import { heardAt } from './whereabouts.ts';
 
@@ -109,11 +110,12 @@ function receiveData(
     return;
   }
   core.outcomes.opened++;
-  roam(core, peer, endpoint);
+  roam(core, now, peer, endpoint, 'data');
   peer.rxBytes += length;
   peer.counts.rxPackets++;
   if (session.confirm(core, peer, keypair)) {
     timers.handshakeCompleted(core, peer);
+    handshakeProven(core, now, peer);
     core.tell({
       kind: 'sessionConfirmed',
       peer: peer.name,
@@ -262,7 +264,7 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
   peer.rxBytes += message.length;
   peer.counts.initiationsReceived++;
   core.tell({ kind: 'initiationReceived', peer: peer.name, endpoint });
-  roam(core, peer, endpoint);
+  roam(core, now, peer, endpoint, 'initiation');
   timers.authenticatedPacketReceived(core, peer, now);
   sendResponse(core, now, peer, endpoint);
 }
@@ -296,11 +298,12 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   if (peer.trouble.unanswered === 1) peer.handshakeRoundTripMs = now - peer.lastInitiationAt;
   const ordinal = peer.counts.handshakesCompleted + 1;
   core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal });
-  roam(core, peer, endpoint);
+  roam(core, now, peer, endpoint, 'answer');
   session.begin(core, now, peer);
   timers.authenticatedPacketReceived(core, peer, now);
   timers.sessionDerived(core, peer, now);
   timers.handshakeCompleted(core, peer);
+  handshakeProven(core, now, peer);
   // The responder may send only after it has heard from us (key confirmation, whitepaper 5.4.6).
   sendKeepalive(core, now, peer);
 }
@@ -328,9 +331,13 @@ function consumeCookieReply(
 }
 
 /** The endpoint is wherever the last authenticated packet came from (whitepaper 2.1). */
-function roam(core: Core, peer: Peer, endpoint: Endpoint): void {
+function roam(core: Core, now: number, peer: Peer, endpoint: Endpoint, heard: Heard): void {
   const old = peer.endpoint;
   if (old === endpoint) return;
+  if (peer.ways !== null) {
+    hearElsewhere(core, now, peer, peer.ways, endpoint, heard);
+    return;
+  }
   peer.endpoint = endpoint;
   heardAt(core, peer, endpoint);
   endpointChanged(peer);

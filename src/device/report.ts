@@ -23,7 +23,7 @@ function peerState(core: Core, peer: Peer): PeerState {
     publicKey: peer.publicKey,
     presharedKey: peer.handshake.copyPresharedKey(),
     endpoint: peer.endpoint,
-    ways: [],
+    ways: peer.ways?.states() ?? [],
     lastHandshakeMs: peer.lastHandshakeMs,
     txBytes: peer.txBytes,
     rxBytes: peer.rxBytes,

@@ -29,6 +29,7 @@ import type { Endpoint } from './endpoint.ts';
 import { isPathClear } from './paths.ts';
 import type { Peer } from './peer.ts';
 import * as session from './session.ts';
+import { nextTarget } from './steering.ts';
 import * as timers from './timers.ts';
 
 /** DSCP AF41, the class in which Linux sends handshake messages (wg HANDSHAKE_DSCP). */
@@ -57,6 +58,10 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
     return;
   }
   if (peer.endpoint === null) {
+    if (awaitsName(core, now, peer)) {
+      stage(core, peer, bytes.subarray(offset, offset + length));
+      return;
+    }
     core.drop('noEndpoint', peer);
     answerUnreachable(core, now, offset, length);
     return;
@@ -73,6 +78,13 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
   }
   stage(core, peer, bytes.subarray(offset, offset + length));
   sendStaged(core, now, peer);
+}
+
+/** Whether the peer's address is being looked up for the first time; if need be it is from now on. */
+function awaitsName(core: Core, now: number, { ways }: Peer): boolean {
+  if (ways === null) return false;
+  for (const name of ways.names()) core.names.want(now, name);
+  return ways.isAwaited;
 }
 
 /** Queues a copy of the packet (empty: a keepalive) until there is a session. */
@@ -152,11 +164,9 @@ export function sendInitiation(core: Core, now: number, peer: Peer): void {
 /** As sendInitiation, for the retransmission timer: the count of attempts continues. */
 export function repeatInitiation(core: Core, now: number, peer: Peer): void {
   if (now - peer.lastInitiationAt < REKEY_TIMEOUT_MS) return;
-  if (peer.endpoint === null || !core.isUp) return;
-  if (!isPathClear(core, now, peer)) {
-    core.drop('routingLoop', peer);
-    return;
-  }
+  if (!core.isUp) return;
+  const target = nextTarget(core, now, peer);
+  if (target === null) return;
   core.indices.remove(peer.handshakeIndex);
   peer.handshakeIndex = core.indices.create(peer);
   const message = new Uint8Array(INITIATION_BYTES);
@@ -178,7 +188,7 @@ export function repeatInitiation(core: Core, now: number, peer: Peer): void {
   peer.trouble.initiationSent(now);
   timers.authenticatedPacketSent(core, peer, now);
   timers.handshakeInitiated(core, peer, now);
-  transmitHandshake(core, peer, message, peer.endpoint);
+  transmitHandshake(core, peer, message, target);
   core.tell({ kind: 'initiationSent', peer: peer.name, attempt: peer.attempts + 1 });
 }
 

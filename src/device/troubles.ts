@@ -37,6 +37,16 @@ export type PeerTrouble =
   | { readonly code: 'staleTimestamps'; readonly initiations: number }
   /** Responses of ours without any data under the sessions that they offer. */
   | { readonly code: 'unconfirmed'; readonly responses: number }
+  /**
+   * The name of one of its ways has no address. `host`: the name; `error`: as getaddrinfo(3) calls
+   * it. `isOnly`: no other way leads anywhere either.
+   */
+  | {
+      readonly code: 'unresolved';
+      readonly host: string;
+      readonly error: string;
+      readonly isOnly: boolean;
+    }
   /** Packets wait, but nobody has said where the peer is. */
   | { readonly code: 'noEndpoint'; readonly packets: number }
   /** It answers with cookies only: it is reachable, and under load. */

@@ -20,13 +20,16 @@ import { DEFAULT_MTU } from '../device/configuration.ts';
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import {
   type DeviceHandover,
+  type NameHandover,
   type PeerHandover,
   SESSION_KEY_BYTES,
   SESSION_PLACES,
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../device/handover.ts';
+import { WAYS_MAX } from '../device/ways.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
+import { formatWay, parseWay } from '../uapi/way.ts';
 
 const CONTENTS_FORMAT = 2;
 const PORT_MAX = 0xffff;
@@ -34,6 +37,7 @@ const MTU_MAX = 0xffff;
 const INDEX_MAX = 0xffff_ffff;
 /** The greatest counter of a session that has received nothing. */
 const NONE_RECEIVED = -1;
+const NO_WAY = -1;
 const LENGTH_BYTES = 4;
 
 /** All that is handed over, but for the descriptors. */
@@ -62,6 +66,7 @@ export function encodeContents(contents: Contents): Uint8Array {
       ...contents,
       device: {
         ...contents.device,
+        names: contents.device.names.map(describeName),
         privateKey: privateKey !== null,
         peers: peers.map(describePeer),
       },
@@ -85,10 +90,11 @@ function secretsOf({ presharedKey, sessions }: PeerHandover): (Uint8Array | null
 
 /** As JSON has it: no bytes, and Infinity, which becomes null there, left out. */
 function describePeer(peer: PeerHandover): object {
-  const { publicKey, presharedKey, sessions, staged, source, deadlines } = peer;
+  const { publicKey, ways, presharedKey, sessions, staged, source, deadlines } = peer;
   return {
     ...peer,
     publicKey: formatKey(publicKey),
+    ways: ways.map(formatWay),
     presharedKey: presharedKey !== null,
     sessions: sessions.map(({ keys: _keys, seen: _seen, ...rest }) => rest),
     staged: staged.map(formatHex),
@@ -97,6 +103,10 @@ function describePeer(peer: PeerHandover): object {
       Object.entries(deadlines).filter(([, ms]) => Number.isFinite(ms)),
     ),
   };
+}
+
+function describeName({ host, addresses, ageMs }: NameHandover): object {
+  return { host, addresses: addresses.map(formatHex), ageMs };
 }
 
 /** Null when it is not what encodeContents of some version writes. The keys in it are copies. */
@@ -121,6 +131,7 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
       mtu: device.integer('mtu', DEFAULT_MTU, MTU_MAX),
       drops: device.numbers('drops'),
       counts: device.numbers('counts'),
+      names: device.children('names').map(decodeName),
       peers,
     },
     uptimeMs: Math.max(0, read.number('uptimeMs', 0)),
@@ -129,6 +140,18 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
     udpPort: read.integer('udpPort', 0, PORT_MAX),
     observes: read.flag('observes'),
   };
+}
+
+function decodeName(name: Reader): NameHandover {
+  return {
+    host: name.text('host'),
+    addresses: name.texts('addresses').flatMap((text) => decodeAddress(text) ?? []),
+    ageMs: Math.max(0, name.number('ageMs', Number.POSITIVE_INFINITY)),
+  };
+}
+
+function decodeAddress(text: string): Uint8Array | null {
+  return parseHex(text, 4) ?? parseHex(text, 16);
 }
 
 function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
@@ -142,13 +165,18 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
   return [
     {
       publicKey,
+      ways: peer
+        .texts('ways')
+        .flatMap((text) => parseWay(text) ?? [])
+        .slice(0, WAYS_MAX),
+      wayInUse: peer.integer('wayInUse', NO_WAY, WAYS_MAX),
       presharedKey,
       sessions,
       staged: peer.list('staged').flatMap((packet) => {
         const bytes = typeof packet === 'string' ? parseHex(packet, packet.length >> 1) : null;
         return bytes === null ? [] : [bytes];
       }),
-      source: parseHex(source, 4) ?? parseHex(source, 16),
+      source: decodeAddress(source),
       sourceInterface: peer.integer('sourceInterface', 0, INDEX_MAX),
       deadlines: Object.fromEntries(
         DEADLINE_NAMES.flatMap((name) => (name in times ? [[name, times[name]]] : [])),
@@ -257,6 +285,10 @@ class Reader {
   list(name: string): readonly unknown[] {
     const value = this.#fields[name];
     return Array.isArray(value) ? value : [];
+  }
+
+  texts(name: string): readonly string[] {
+    return this.list(name).filter((value) => typeof value === 'string');
   }
 
   child(name: string): Reader {

@@ -5,45 +5,20 @@
  */
 
 import { visible } from '../quotation.ts';
+import { ERRNO, SystemError } from '../sys/libc.ts';
+import { AF_INET, AF_INET6, NETLINK_ROUTE } from '../sys/linux.ts';
+import { NetlinkChannel, refuse } from './netlinkchannel.ts';
 import {
-  close,
-  ERRNO,
-  errno,
-  recv,
-  Scratch,
-  SystemError,
-  send,
-  setIntOption,
-  setsockopt,
-  socket,
-} from '../sys/libc.ts';
-import {
-  AF_INET,
-  AF_INET6,
-  AF_NETLINK,
-  MSG_TRUNC,
-  NETLINK_EXT_ACK,
-  NETLINK_GET_STRICT_CHK,
-  NETLINK_ROUTE,
-  SO_RCVTIMEO,
-  SOCK_CLOEXEC,
-  SOCK_RAW,
-  SOL_NETLINK,
-  SOL_SOCKET,
-} from '../sys/linux.ts';
-import {
-  isInterrupted,
   type Link,
   type LinkAddress,
   type LocalRoute,
-  type Message,
   parseAddress,
-  parseAnswer,
   parseLink,
   parseLocalRoute,
-  parseMessages,
   parseNamespaceNumber,
   parseRoute,
+  parseRule,
+  parseStatistics,
   type Recording,
   type Route,
   RTM_DELADDR,
@@ -52,6 +27,8 @@ import {
   RTM_NEWLINK,
   RTM_NEWNSID,
   RTM_NEWROUTE,
+  RTM_NEWRULE,
+  type Rule,
   recordAddress,
   recordRoute,
 } from './netlinkmessage.ts';
@@ -59,7 +36,6 @@ import {
   type AddressChange,
   type Flow,
   type LinkChange,
-  type MessageWriter,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
@@ -73,6 +49,7 @@ import {
   writeGetNamespaceNumber,
   writeGetRoute,
   writeGetRoutes,
+  writeGetRules,
   writeNumberNamespace,
   writeRecording,
   writeRoute,
@@ -81,24 +58,15 @@ import {
   writeTunnelIpv6,
 } from './netlinkrequest.ts';
 
-export type { Link, LinkAddress, LocalRoute, Route } from './netlinkmessage.ts';
+export type { Link, LinkAddress, LocalRoute, Route, Rule } from './netlinkmessage.ts';
 export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
 
-/** More than the kernel puts into one datagram (32 KiB), save for hardware with many functions. */
-const BUFFER_BYTES = 128 * 1024;
-const TIMEOUT_SECONDS = 2;
-/** How often a listing that changed while it was read is read again. */
-const DUMP_ATTEMPTS = 8;
-
 const {
-  EINTR,
   ENOENT,
   EEXIST,
   ENODEV,
   ENETUNREACH,
   EHOSTUNREACH,
-  EMSGSIZE,
-  EBUSY,
   EACCES,
   EINVAL,
   ERANGE,
@@ -106,35 +74,30 @@ const {
   EAFNOSUPPORT,
 } = ERRNO;
 
+const NO_ROUTE = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV];
+
+type LinkStatistics = NonNullable<ReturnType<typeof parseStatistics>>;
+
 export class Netlink {
-  readonly #fd: number;
-  readonly #buffer = new Scratch(BUFFER_BYTES);
-  /** Whether it lists only what is asked for (Linux 4.20). */
-  readonly #canChoose: boolean;
-  #sequence = 0;
-  #isClosed = false;
+  readonly #channel: NetlinkChannel;
 
   /** @throws {SystemError} */
   constructor() {
-    this.#fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (this.#fd < 0) throw new SystemError('ask the kernel about interfaces', 'socket', errno());
-    // Refused by kernels before 4.12, which explain nothing.
-    setIntOption(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
-    this.#canChoose = setIntOption(this.#fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1) === 0;
-    this.#buffer.bytes.fill(0, 0, 16);
-    this.#buffer.view.setUint32(0, TIMEOUT_SECONDS, true);
-    setsockopt(this.#fd, SOL_SOCKET, SO_RCVTIMEO, this.#buffer.address, 16);
+    this.#channel = new NetlinkChannel(NETLINK_ROUTE, 'ask the kernel about interfaces');
   }
 
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    close(this.#fd);
+    this.#channel.close();
   }
 
   /** All links, in the kernel's order. */
   links(): Link[] {
-    return this.#list('list interfaces', writeGetLinks(), RTM_NEWLINK, parseLink);
+    return this.#channel.list('list interfaces', writeGetLinks(), RTM_NEWLINK, parseLink);
+  }
+
+  /** What the kernel counts of each of them. @throws {SystemError} */
+  linkStatistics(): LinkStatistics[] {
+    return this.#channel.list('list interfaces', writeGetLinks(), RTM_NEWLINK, parseStatistics);
   }
 
   /**
@@ -152,7 +115,7 @@ export class Netlink {
 
   #link(name: string | number, namespaceNumber?: number): Link | null {
     let link: Link | null = null;
-    const error = this.#exchange(writeGetLink(name, namespaceNumber), ({ type, body }) => {
+    const error = this.#channel.exchange(writeGetLink(name, namespaceNumber), ({ type, body }) => {
       if (type === RTM_NEWLINK) link = parseLink(body);
     });
     // A name that the kernel finds too long is nobody's either.
@@ -169,7 +132,7 @@ export class Netlink {
   namespaceNumber(fd: number): number {
     const known = this.#namespaceNumber(fd);
     if (known !== null) return known;
-    const { errno: number, text } = this.#exchange(writeNumberNamespace(fd), () => {});
+    const { errno: number, text } = this.#channel.exchange(writeNumberNamespace(fd), () => {});
     // The kernel itself numbers the namespace to which an interface is moved.
     if (number !== EEXIST) refuse('number a network namespace', { errno: number, text });
     const given = this.#namespaceNumber(fd);
@@ -179,7 +142,7 @@ export class Netlink {
 
   #namespaceNumber(fd: number): number | null {
     let number: number | null = null;
-    const error = this.#exchange(writeGetNamespaceNumber(fd), ({ type, body }) => {
+    const error = this.#channel.exchange(writeGetNamespaceNumber(fd), ({ type, body }) => {
       if (type === RTM_NEWNSID) number = parseNamespaceNumber(body);
     });
     refuse('ask for the number of a network namespace', error);
@@ -194,19 +157,19 @@ export class Netlink {
       change.mtu === undefined ? [] : [`mtu ${change.mtu}`],
       change.alias === undefined ? [] : [`alias ${visible(change.alias)}`],
     ].flat();
-    this.#change(`set interface ${words.join(', ')}`, writeSetLink(index, change));
+    this.#channel.change(`set interface ${words.join(', ')}`, writeSetLink(index, change));
   }
 
   /** @throws {SystemError} */
   deleteLink(index: number): void {
-    this.#change('delete interface', writeDeleteLink(index));
+    this.#channel.change('delete interface', writeDeleteLink(index));
   }
 
   /** The addresses of one link, or of all. */
   addresses(linkIndex?: number): LinkAddress[] {
-    return this.#list('list addresses', writeGetAddresses(), RTM_NEWADDR, parseAddress).filter(
-      (address) => linkIndex === undefined || address.linkIndex === linkIndex,
-    );
+    return this.#channel
+      .list('list addresses', writeGetAddresses(), RTM_NEWADDR, parseAddress)
+      .filter((address) => linkIndex === undefined || address.linkIndex === linkIndex);
   }
 
   /**
@@ -215,23 +178,23 @@ export class Netlink {
    */
   addAddress(change: AddressChange, replace = false): void {
     const flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL);
-    this.#change('add address', writeAddress(RTM_NEWADDR, flags, change));
+    this.#channel.change('add address', writeAddress(RTM_NEWADDR, flags, change));
   }
 
   /** @throws {SystemError} EADDRNOTAVAIL when it is not there */
   deleteAddress(change: AddressChange): void {
-    this.#change('delete address', writeAddress(RTM_DELADDR, 0, change));
+    this.#channel.change('delete address', writeAddress(RTM_DELADDR, 0, change));
   }
 
   /** @throws {SystemError} */
   addRoute(change: RouteChange, replace = false): void {
     const flags = NLM_F_CREATE | (replace ? NLM_F_REPLACE : NLM_F_EXCL);
-    this.#change('add route', writeRoute(RTM_NEWROUTE, flags, change));
+    this.#channel.change('add route', writeRoute(RTM_NEWROUTE, flags, change));
   }
 
   /** @throws {SystemError} ESRCH when it is not there */
   deleteRoute(change: RouteChange): void {
-    this.#change('delete route', writeRoute(RTM_DELROUTE, 0, change));
+    this.#channel.change('delete route', writeRoute(RTM_DELROUTE, 0, change));
   }
 
   /**
@@ -242,14 +205,19 @@ export class Netlink {
    * @throws {SystemError}
    */
   localRoutes(): LocalRoute[] {
-    if (!this.#canChoose) return [];
+    if (!this.#channel.canChoose) return [];
     return [AF_INET, AF_INET6].flatMap((family) => this.#localRoutes(family));
   }
 
   #localRoutes(family: number): LocalRoute[] {
     const parse = (body: Uint8Array) => parseLocalRoute(body, family);
     try {
-      return this.#list('list local routes', writeGetLocalRoutes(family), RTM_NEWROUTE, parse);
+      return this.#channel.list(
+        'list local routes',
+        writeGetLocalRoutes(family),
+        RTM_NEWROUTE,
+        parse,
+      );
     } catch (error) {
       // A network without an address of this family has no such table.
       if (error instanceof SystemError && error.errno === ENOENT) return [];
@@ -259,12 +227,12 @@ export class Netlink {
 
   /** See writeTunnelIpv4. @throws {SystemError} */
   takeOwnAnswers(index: number): void {
-    this.#change('set accept_local and send_redirects', writeTunnelIpv4(index));
+    this.#channel.change('set accept_local and send_redirects', writeTunnelIpv4(index));
   }
 
   /** See writeTunnelIpv6; skips a link without IPv6. @throws {SystemError} */
   makeNoAddress(index: number): void {
-    const verdict = this.#exchange(writeTunnelIpv6(index), () => {});
+    const verdict = this.#channel.exchange(writeTunnelIpv6(index), () => {});
     if (verdict.errno !== EAFNOSUPPORT) refuse('turn off automatic link-local addresses', verdict);
   }
 
@@ -274,14 +242,16 @@ export class Netlink {
     const ofAddress = (body: Uint8Array) => recordAddress(body, linkIndex);
     return [
       // The kernel lists the newest first.
-      ...this.#list('list addresses', writeGetAddresses(), RTM_NEWADDR, ofAddress).reverse(),
-      ...this.#list('list routes', writeGetRoutes(), RTM_NEWROUTE, ofRoute),
+      ...this.#channel
+        .list('list addresses', writeGetAddresses(), RTM_NEWADDR, ofAddress)
+        .reverse(),
+      ...this.#channel.list('list routes', writeGetRoutes(), RTM_NEWROUTE, ofRoute),
     ];
   }
 
   /** Makes again what was recorded. @throws {SystemError} EEXIST when it is there, and others */
   playBack(bytes: Uint8Array): void {
-    this.#change('put back a route or an address', writeRecording(bytes));
+    this.#channel.change('put back a route or an address', writeRecording(bytes));
   }
 
   /**
@@ -291,80 +261,30 @@ export class Netlink {
    * @throws {SystemError} when the kernel does not answer
    */
   getRoute(flow: Flow): Route | null {
+    const way = this.askRoute(flow);
+    return typeof way === 'number' ? null : way;
+  }
+
+  /** The same, or the number of the error that such a packet would get. @throws {SystemError} */
+  askRoute(flow: Flow): Route | number {
     let route: Route | null = null;
-    const error = this.#exchange(writeGetRoute(flow), ({ type, body }) => {
+    const error = this.#channel.exchange(writeGetRoute(flow), ({ type, body }) => {
       if (type === RTM_NEWROUTE) route = parseRoute(body);
     });
-    const noRoute = [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, EXDEV].includes(error.errno);
-    if (!noRoute) refuse('look up a route', error);
-    return noRoute ? null : route;
+    if (!NO_ROUTE.includes(error.errno)) refuse('look up a route', error);
+    return error.errno === 0 ? (route ?? EINVAL!) : error.errno;
   }
 
-  #list<T>(
-    what: string,
-    request: MessageWriter,
-    type: number,
-    parse: (body: Uint8Array) => T | null,
-  ): T[] {
-    for (let attempt = 1; ; attempt++) {
-      const items: T[] = [];
-      let wasInterrupted = false;
-      const error = this.#exchange(request, (message) => {
-        wasInterrupted ||= isInterrupted(message);
-        const item = message.type === type ? parse(message.body) : null;
-        if (item !== null) items.push(item);
-      });
-      refuse(what, error);
-      if (!wasInterrupted) return items;
-      if (attempt === DUMP_ATTEMPTS) {
-        throw new SystemError(what, 'netlink', EBUSY!, 'it keeps changing; try again');
-      }
-    }
+  /** Entries of all routing tables that `parse` takes from their messages. @throws {SystemError} */
+  routes<T>(parse: (body: Uint8Array) => T | null): T[] {
+    return this.#channel.list('list routes', writeGetRoutes(), RTM_NEWROUTE, parse);
   }
 
-  #change(what: string, request: MessageWriter): void {
-    refuse(
-      what,
-      this.#exchange(request, () => {}),
-    );
+  /** Policy rules of one family, 4 or 6, by priority. @throws {SystemError} */
+  rules(family: 4 | 6): Rule[] {
+    const request = writeGetRules(family === 4 ? AF_INET : AF_INET6);
+    return this.#channel.list('list policy rules', request, RTM_NEWRULE, parseRule);
   }
-
-  /** Sends a request and hands its answer's messages over. Returns the verdict, errno 0 if good. */
-  #exchange(request: MessageWriter, onMessage: (message: Message) => void): Verdict {
-    const sequence = ++this.#sequence;
-    const bytes = request.finish(sequence);
-    this.#buffer.bytes.set(bytes);
-    while (send(this.#fd, this.#buffer.address, bytes.length, 0) < 0) {
-      const error = errno();
-      if (error !== EINTR) return { errno: error, text: '' };
-    }
-    for (;;) {
-      const length = recv(this.#fd, this.#buffer.address, BUFFER_BYTES, MSG_TRUNC);
-      if (length < 0) {
-        const error = errno();
-        if (error === EINTR) continue;
-        return { errno: error, text: '' };
-      }
-      if (length > BUFFER_BYTES) return { errno: EMSGSIZE!, text: 'answer too long' };
-      for (const message of parseMessages(this.#buffer.bytes.subarray(0, length))) {
-        // An answer to an earlier request that was given up.
-        if (message.sequence !== sequence) continue;
-        const answer = parseAnswer(message);
-        if (answer !== null) return answer;
-        onMessage(message);
-      }
-    }
-  }
-}
-
-interface Verdict {
-  readonly errno: number;
-  readonly text: string;
-}
-
-/** Throws unless the verdict is good; the kernel's own words come first. */
-function refuse(what: string, { errno: number, text }: Verdict): void {
-  if (number !== 0) throw new SystemError(what, 'netlink', number, text === '' ? undefined : text);
 }
 
 /** wg(8) names the link of a link-local endpoint; the kernel wants its number. */

@@ -16,6 +16,7 @@ export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
+export const RTM_NEWRULE = 32;
 export const RTM_NEWNSID = 88;
 
 const NLM_F_CAPPED = 0x100;
@@ -27,10 +28,13 @@ export const LINK_BYTES = 16;
 export const ADDRESS_BYTES = 8;
 export const ROUTE_BYTES = 12;
 export const NAMESPACE_BYTES = 4;
+/** struct fib_rule_hdr. */
+export const RULE_BYTES = 12;
 
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
+const IFLA_STATS64 = 23;
 export const IFLA_IFALIAS = 20;
 export const IFLA_AF_SPEC = 26;
 export const IFLA_TARGET_NETNSID = 46;
@@ -50,6 +54,16 @@ export const RTA_PREFSRC = 7;
 export const RTA_TABLE = 15;
 export const NETNSA_NSID = 1;
 export const NETNSA_FD = 3;
+const FRA_DST = 1;
+const FRA_SRC = 2;
+const FRA_IIFNAME = 3;
+const FRA_PRIORITY = 6;
+const FRA_FWMARK = 10;
+const FRA_SUPPRESS_PREFIXLEN = 14;
+const FRA_TABLE = 15;
+const FRA_FWMASK = 16;
+const FRA_OIFNAME = 17;
+const FIB_RULE_INVERT = 2;
 const NLMSGERR_ATTR_MSG = 1;
 export const RT_TABLE_LOCAL = 255;
 export const RTN_LOCAL = 2;
@@ -109,6 +123,29 @@ export interface Route {
   readonly metric: number;
 }
 
+/** A policy rule (ip-rule(8)). */
+export interface Rule {
+  readonly family: 4 | 6;
+  readonly priority: number;
+  readonly table: number;
+  /** FR_ACT_ of linux/fib_rules.h; 1 looks the table up. */
+  readonly action: number;
+  readonly isInverted: boolean;
+  readonly mark: number;
+  readonly mask: number;
+  /** null: any. */
+  readonly from: Prefix | null;
+  readonly to: Prefix | null;
+  readonly inputLink: string | null;
+  readonly outputLink: string | null;
+  readonly suppressLength: number | null;
+}
+
+interface Prefix {
+  readonly address: Uint8Array;
+  readonly length: number;
+}
+
 /** What is delivered here. */
 export interface LocalRoute {
   /** 4 or 16 bytes, zero after the prefix. */
@@ -123,6 +160,9 @@ export interface Answer {
   /** The kernel's own explanation (NETLINK_EXT_ACK), often empty. */
   readonly text: string;
 }
+
+/** -1, as the kernel writes it. */
+const NO_SUPPRESSION = 0xffff_ffff;
 
 const decoder = new TextDecoder();
 const NOTHING = new Uint8Array(0);
@@ -191,6 +231,28 @@ export function parseLink(body: Uint8Array): Link | null {
   };
 }
 
+// struct rtnl_link_stats64, in its order.
+const STATISTICS: readonly string[] = [
+  ...['rx_packets', 'tx_packets', 'rx_bytes', 'tx_bytes', 'rx_errors', 'tx_errors', 'rx_dropped'],
+  ...['tx_dropped', 'multicast', 'collisions', 'rx_length_errors', 'rx_over_errors'],
+  ...['rx_crc_errors', 'rx_frame_errors', 'rx_fifo_errors', 'rx_missed_errors'],
+  ...['tx_aborted_errors', 'tx_carrier_errors', 'tx_fifo_errors', 'tx_heartbeat_errors'],
+  ...['tx_window_errors', 'rx_compressed', 'tx_compressed', 'rx_nohandler'],
+];
+
+/** What the kernel counts of a link, of RTM_NEWLINK, by the names that sysfs has for it. */
+export function parseStatistics(
+  body: Uint8Array,
+): { readonly name: string; readonly counters: Readonly<Record<string, number>> } | null {
+  const link = parseLink(body);
+  if (link === null) return null;
+  const value = attributesOf(body, LINK_BYTES).get(IFLA_STATS64) ?? NOTHING;
+  const view = viewOf(value);
+  const known = STATISTICS.filter((_, at) => 8 * (at + 1) <= value.length);
+  const counters = known.map((name, at) => [name, Number(view.getBigUint64(8 * at, true))]);
+  return { name: link.name, counters: Object.fromEntries(counters) };
+}
+
 /** What a network namespace is called here, of RTM_NEWNSID; null when it has no number yet. */
 export function parseNamespaceNumber(body: Uint8Array): number | null {
   const value = attributesOf(body, NAMESPACE_BYTES).get(NETNSA_NSID);
@@ -254,6 +316,39 @@ export function parseLocalRoute(body: Uint8Array, family: number): LocalRoute | 
   return length > address.length * 8 ? null : { address, length, linkIndex };
 }
 
+/** A rule of RTM_NEWRULE. */
+export function parseRule(body: Uint8Array): Rule | null {
+  if (body.length < RULE_BYTES) return null;
+  const addressBytes = addressBytesOf(body[0]);
+  if (addressBytes === 0) return null;
+  const attributes = attributesOf(body, RULE_BYTES);
+  const name = (type: number): string | null => {
+    const value = attributes.get(type);
+    return value === undefined ? null : textOf(value);
+  };
+  const prefix = (type: number, length: number): Prefix | null => {
+    const address = addressOf(attributes.get(type), addressBytes);
+    return address === null || length > addressBytes * 8 ? null : { address, length };
+  };
+  const table = attributes.get(FRA_TABLE);
+  const suppress = attributes.get(FRA_SUPPRESS_PREFIXLEN);
+  const suppressed = suppress === undefined ? NO_SUPPRESSION : numberOf(suppress);
+  return {
+    family: addressBytes === 4 ? 4 : 6,
+    priority: numberOf(attributes.get(FRA_PRIORITY)),
+    table: table === undefined ? body[4] : numberOf(table),
+    action: body[7],
+    isInverted: (viewOf(body).getUint32(8, true) & FIB_RULE_INVERT) !== 0,
+    mark: numberOf(attributes.get(FRA_FWMARK)),
+    mask: numberOf(attributes.get(FRA_FWMASK)),
+    from: prefix(FRA_SRC, body[2]),
+    to: prefix(FRA_DST, body[1]),
+    inputLink: name(FRA_IIFNAME),
+    outputLink: name(FRA_OIFNAME),
+    suppressLength: suppressed === NO_SUPPRESSION ? null : suppressed,
+  };
+}
+
 /** Something of a link that can be played back as it is: a route, or an IPv6 address. */
 export interface Recording {
   /** The same for the same thing, whatever else is said of it. */
@@ -294,7 +389,7 @@ function recordingOf(type: number, body: Uint8Array): Uint8Array {
 }
 
 /** Attributes by type (without the flags in its upper bits); the last of a kind counts. */
-function attributesOf(bytes: Uint8Array, start: number): Map<number, Uint8Array> {
+export function attributesOf(bytes: Uint8Array, start: number): Map<number, Uint8Array> {
   const view = viewOf(bytes);
   const attributes = new Map<number, Uint8Array>();
   for (let at = start; at + 4 <= bytes.length; ) {

@@ -34,18 +34,20 @@ import {
   RTM_NEWNSID,
   RTM_NEWROUTE,
   RTN_LOCAL,
+  RULE_BYTES,
   viewOf,
 } from './netlinkmessage.ts';
 
 const RTM_GETLINK = 18;
 const RTM_GETADDR = 22;
 const RTM_GETROUTE = 26;
+const RTM_GETRULE = 34;
 const RTM_GETNSID = 90;
 const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
-const NLM_F_DUMP = 0x300;
+export const NLM_F_DUMP = 0x300;
 export const NLM_F_CREATE = 0x400;
 
 const RT_TABLE_MAIN = 254;
@@ -53,6 +55,8 @@ const RT_SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
 /** Who made a route; 4 is an administrator. */
 const RTPROT_STATIC = 4;
+/** Linux 4.13; those before answer as without it. */
+const RTM_F_FIB_MATCH = 0x2000;
 const RTA_SRC = 2;
 const RTA_IIF = 3;
 const RTA_MARK = 16;
@@ -288,6 +292,8 @@ export interface Flow {
   readonly inputIndex?: number;
   /** UDP ports, for rules that tell by them (Linux 4.18; those before pass them over). */
   readonly ports?: { readonly source: number; readonly destination: number };
+  /** The answer is the table's entry itself, without the source that the kernel would choose. */
+  readonly asEntry?: boolean;
 }
 
 /** Which way a packet would take. */
@@ -297,6 +303,7 @@ export function writeGetRoute(flow: Flow): MessageWriter {
   body[0] = familyOf(destination);
   body[1] = destination.length * 8;
   if (source !== null) body[2] = source.length * 8;
+  if (flow.asEntry) viewOf(body).setUint32(8, RTM_F_FIB_MATCH, true);
   const writer = new MessageWriter(RTM_GETROUTE, NLM_F_ACK).fixed(body);
   writer.attribute(RTA_DST, destination);
   if (source !== null) writer.attribute(RTA_SRC, source);
@@ -317,6 +324,13 @@ function networkOrder(port: number): Uint8Array {
 
 export function writeGetRoutes(): MessageWriter {
   return new MessageWriter(RTM_GETROUTE, NLM_F_DUMP).fixed(new Uint8Array(ROUTE_BYTES));
+}
+
+/** Policy rules of one family. */
+export function writeGetRules(family: number): MessageWriter {
+  const body = new Uint8Array(RULE_BYTES);
+  body[0] = family;
+  return new MessageWriter(RTM_GETRULE, NLM_F_DUMP).fixed(body);
 }
 
 /** Those that deliver here, of one family. */

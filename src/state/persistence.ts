@@ -63,7 +63,7 @@ export class Persistence {
         );
       }
     }
-    this.#keeper.changed();
+    this.#keeper.begun();
   }
 
   /** For `carryOn`, before the daemon loses its right to open paths. */

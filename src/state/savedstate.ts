@@ -38,9 +38,12 @@ export function formatSavedState(state: DeviceState, memories: readonly PeerMemo
 const NO_DEVICE_SECRETS = { privateKey: null } satisfies Record<Secret<DeviceState>, null>;
 const NO_PEER_SECRETS = { presharedKey: null } satisfies Record<Secret<PeerState>, null>;
 
-/** As formatSavedState, for a reader who gets the keys by another way. */
+/**
+ * As formatSavedState, for a reader who gets the keys by another way; and the ways, too, since one of
+ * an earlier version would refuse a text with them.
+ */
 export function formatKeylessState(state: DeviceState, memories: readonly PeerMemory[]): string {
-  const peers = state.peers.map((peer) => ({ ...peer, ...NO_PEER_SECRETS }));
+  const peers = state.peers.map((peer) => ({ ...peer, ...NO_PEER_SECRETS, ways: [] }));
   return formatSavedState({ ...state, ...NO_DEVICE_SECRETS, peers }, memories);
 }
 

@@ -101,6 +101,11 @@ export class StateKeeper {
     this.#file?.renamed(name);
   }
 
+  /** Call at the start: an interface whose daemon dies before its first save would be nobody's. */
+  begun(): void {
+    this.#schedule(0);
+  }
+
   /** Call when the operator changed something, or a first session began. */
   changed(): void {
     this.#schedule(SOON_MS);

@@ -4,7 +4,7 @@
  */
 
 import { randomFillSync } from 'node:crypto';
-import { clockGettime, Scratch } from './libc.ts';
+import { adjtimex, clockGettime, Scratch } from './libc.ts';
 import { CLOCK_BOOTTIME, CLOCK_THREAD_CPUTIME_ID } from './linux.ts';
 
 // struct timespec, in 32-bit words: seconds 0, nanoseconds 2.
@@ -32,6 +32,22 @@ export function threadMs(): number {
 /** Milliseconds since 1970; may jump when the operator or NTP sets the clock. */
 export function wallClockMs(): number {
   return Date.now();
+}
+
+// struct timex: modes 0, maxerror 24, status 40.
+const TIMEX_BYTES = 208;
+const STA_UNSYNC = 0x40;
+
+/**
+ * Whether somebody tells the kernel that he keeps the clock right, and by how much it is wrong at
+ * most, in ms; null when the kernel does not say (adjtimex(2)).
+ */
+export function clockStatus(): { isSynchronized: boolean; errorMs: number } | null {
+  const timex = new Scratch(TIMEX_BYTES);
+  if (adjtimex(timex.address) < 0) return null;
+  const errorUs = Number(timex.view.getBigInt64(24, true));
+  const isSynchronized = (timex.view.getInt32(40, true) & STA_UNSYNC) === 0;
+  return { isSynchronized, errorMs: Math.round(errorUs / 1_000) };
 }
 
 /** Requests up to this size are served from the pool: session indices, nonces, jitter. */

@@ -33,6 +33,8 @@ export const timerfdCreate = bind('timerfd_create', ['int', 'int']);
 export const timerfdSettime = bind('timerfd_settime', ['int', 'int', 'uintptr_t', 'uintptr_t']);
 /** (clock, struct timespec *) */
 export const clockGettime = bind('clock_gettime', ['int', 'uintptr_t']);
+/** (struct timex *): with modes 0 it only tells. */
+export const adjtimex = bind('adjtimex', ['uintptr_t']);
 /** (struct pollfd *, count, timeout in ms) */
 export const poll = bind('poll', ['uintptr_t', 'size_t', 'int']);
 

@@ -8,6 +8,7 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;
@@ -26,6 +27,8 @@ export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
+export const SO_BINDTODEVICE = 25;
+export const SO_ATTACH_FILTER = 26;
 export const SO_DETACH_FILTER = 27;
 export const SO_ACCEPTCONN = 30;
 export const SO_SNDBUFFORCE = 32;
@@ -40,11 +43,22 @@ export const SOL_IP = 0;
 export const IP_TOS = 1;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
+export const IP_RECVERR = 11;
 export const IP_RECVTOS = 13;
+export const IP_MTU = 14;
 export const IP_PMTUDISC_DONT = 0;
+/** Never fragmented, whatever is known of the path; the same number of IPv6. */
+export const IP_PMTUDISC_PROBE = 3;
+export const IPPROTO_ICMP = 1;
+export const SOL_RAW = 255;
+export const ICMP_FILTER = 1;
 
 export const SOL_IPV6 = 41;
+export const IPPROTO_ICMPV6 = 58;
+export const ICMPV6_FILTER = 1;
 export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_MTU = 24;
+export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
@@ -54,6 +68,7 @@ export const IPV6_PMTUDISC_DONT = 0;
 
 export const SOL_NETLINK = 270;
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
 export const NETLINK_LISTEN_ALL_NSID = 8;
 export const NETLINK_EXT_ACK = 11;
 export const NETLINK_GET_STRICT_CHK = 12;
@@ -121,3 +136,12 @@ export const TUN_F_USO6 = 0x40;
 
 // bits/ioctls.h
 export const SIOCSIFMTU = 0x8922;
+
+// linux/if_packet.h, linux/if_ether.h
+export const PACKET_OUTGOING = 4;
+export const ETH_P_ALL = 3;
+
+// linux/errqueue.h
+export const SO_EE_ORIGIN_LOCAL = 1;
+export const SO_EE_ORIGIN_ICMP = 2;
+export const SO_EE_ORIGIN_ICMP6 = 3;

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Command, Draft, Mistake } from '../../src/cli/command.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { parse } from '../../src/cli/parse.ts';
-import { COMMANDS, nearest, WORDS, wordNames } from '../../src/cli/words.ts';
+import { nearest, WORDS, wordNames } from '../../src/cli/words.ts';
 import { formatAddress, formatPrefix } from '../../src/packet/address.ts';
 
 const KEY_A = `${'A'.repeat(42)}E=`;

@@ -332,12 +332,12 @@ describe('who asks', () => {
     const directory = join(folder, 'wireguard');
     const handle = () => 'of control\nerrno=0\n\n';
     servers.push(await serveUapi({ name: 'wg0', directory, handle, onGone: () => {} }));
-    expect(await observe('wg0', 'get=1\n\n', undefined, directory, place)).toContain('of control');
+    expect(await observe('wg0', 'get=1\n\n', directory, place)).toContain('of control');
   });
 
   it('does not turn to the observing socket where no daemon serves', async () => {
     begin();
-    const asking = observe('wg0', 'get=1\n\n', undefined, join(folder, 'wireguard'), place);
+    const asking = observe('wg0', 'get=1\n\n', join(folder, 'wireguard'), place);
     await expect(asking).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });

@@ -15,6 +15,8 @@ import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 
 export interface Datagram {
   readonly from: Site;
+  /** Of the sender's addresses the one that it left from. */
+  readonly source: Endpoint;
   readonly endpoint: Endpoint;
   readonly bytes: Uint8Array;
   readonly trafficClass: number;
@@ -60,7 +62,15 @@ export class World {
 
   /** Puts bytes on the wire as if `from` had sent them: forgeries and replays. */
   inject(from: Site, to: Site, bytes: Uint8Array): void {
-    this.#flying.push({ from, endpoint: to.endpoint, bytes, trafficClass: 0, at: this.now });
+    const { endpoint: source } = from;
+    this.#flying.push({
+      from,
+      source,
+      endpoint: to.endpoint,
+      bytes,
+      trafficClass: 0,
+      at: this.now,
+    });
   }
 
   /** Lets `ms` of time pass. */
@@ -75,7 +85,7 @@ export class World {
       const arrived = this.#flying.filter((d) => d.at + this.latencyMs <= this.now);
       this.#flying = this.#flying.filter((d) => d.at + this.latencyMs > this.now);
       for (const datagram of arrived) {
-        const to = this.sites.find((s) => s.endpoint.sameRemote(datagram.endpoint));
+        const to = this.sites.find((s) => s.linkOf(datagram.endpoint) > 0);
         to?.receive(datagram);
       }
       for (const site of this.sites)
@@ -94,6 +104,14 @@ export class Site {
   readonly publicKey: Uint8Array;
   /** Where it sends from; assign to roam. */
   endpoint: Endpoint;
+  /** Further addresses that it has, each on a link of its own, as `endpoint` has the first. */
+  readonly others: Endpoint[] = [];
+  readonly #seen = new Map<string, Endpoint>();
+  /** Host names that its Device has asked for and that were not answered. */
+  readonly asked: string[] = [];
+  isReachable: (endpoint: Endpoint) => boolean = () => true;
+  /** Of interfaces, by name. */
+  readonly interfaces = new Map<string, number>();
   delivered: Uint8Array[] = [];
   readonly events: DeviceEvent[] = [];
   readonly door = new GuestList();
@@ -116,6 +134,7 @@ export class Site {
         transmit: (offset, length, endpoint, trafficClass) =>
           world.post({
             from: this,
+            source: this.#sourceOf(endpoint),
             endpoint,
             bytes: this.arena.bytes.slice(offset, offset + length),
             trafficClass,
@@ -128,6 +147,9 @@ export class Site {
         },
       },
       leadsInside: (endpoint) => this.leadsInside(endpoint),
+      isReachable: (endpoint) => this.isReachable(endpoint),
+      interfaceIndex: (name) => this.interfaces.get(name) ?? 0,
+      nameService: { lookUp: (host) => this.asked.push(host) },
     });
     this.device.setDoorkeeper(this.door);
     this.device.observe((event) => this.events.push(event));
@@ -172,10 +194,56 @@ export class Site {
         this.world.now,
         offset,
         datagram.bytes.length,
-        datagram.from.endpoint,
+        this.#seenAs(datagram),
         datagram.trafficClass,
       ),
     );
+  }
+
+  /** Gives it another address; on the link of the number after the last one's. */
+  another(address: string): Endpoint {
+    const endpoint = new Endpoint(parseAddress(address)!, this.endpoint.port);
+    this.others.push(endpoint);
+    return endpoint;
+  }
+
+  /** The number of the link, from 1, on which it has the address; 0 when it has not. */
+  linkOf(endpoint: Endpoint): number {
+    return [this.endpoint, ...this.others].findIndex((own) => own.sameRemote(endpoint)) + 1;
+  }
+
+  /** The near end of a datagram, as the system would choose it. */
+  #sourceOf({ source, sourceInterface }: Endpoint): Endpoint {
+    const own = [this.endpoint, ...this.others];
+    const said = source === null ? null : new Endpoint(source, this.endpoint.port);
+    const pinned = own.find((one) => said?.sameRemote(one));
+    return pinned ?? (source === null ? own[sourceInterface - 1] : undefined) ?? this.endpoint;
+  }
+
+  /** The same object for the same two ends, as a transport has it. */
+  #seenAs({ from, source, endpoint }: Datagram): Endpoint {
+    if (from.others.length + this.others.length === 0) return from.endpoint;
+    const { address, port } = source;
+    const link = this.linkOf(endpoint);
+    const key = `${address.join('.')}:${port}:${link}`;
+    const seen = this.#seen.get(key);
+    // Told to forget its source, it is another one.
+    if (seen?.source) return seen;
+    const fresh = new Endpoint(address, port, 0, endpoint.address.slice(), link);
+    this.#seen.set(key, fresh);
+    return fresh;
+  }
+
+  /** The name service answers a question that was asked, with addresses or an error. */
+  answer(host: string, ...said: string[]): void {
+    const place = this.asked.indexOf(host);
+    if (place < 0) throw new Error(`${host}: nobody has asked for it`);
+    this.asked.splice(place, 1);
+    const isError = said[0]?.startsWith('EAI_') ?? false;
+    const answer = isError
+      ? { error: said[0] }
+      : { addresses: said.map((one) => parseAddress(one)!) };
+    this.turn(() => this.device.nameAnswered(this.world.now, host, answer));
   }
 
   /** Messages this site has put on the wire, by type: 1 initiation, 2 response, 3 cookie, 4 data. */

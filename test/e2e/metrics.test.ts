@@ -3,14 +3,16 @@
  * and a Prometheus that scrapes it, in either format, gives every series back.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { waitFor } from '../lab/command.ts';
+import { seriesName } from '../../src/cli/exposition.ts';
+import { familyKind, familyName, type MetricRow, SERIES_TABLES } from '../../src/cli/series.ts';
+import { mustExecute, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { firstPing } from '../lab/probes.ts';
-import { compiledProgram } from '../lab/repository.ts';
+import { compiledProgram, REPOSITORY } from '../lab/repository.ts';
 import { describeInLab, withLab } from '../lab/suite.ts';
 import { buildPair, createKeyPair, INNER, type Pair } from '../lab/tunnel.ts';
 
@@ -155,6 +157,50 @@ describeInLab('the metrics of a live tunnel', ['wg', 'promtool', 'prometheus'], 
         rmSync(folder, { recursive: true, force: true });
       }
     }));
+});
+
+describeInLab('the example of a service', ['wg', 'promtool'], () => {
+  /** What the unit runs, as systemd hands it to the shell. */
+  const unit = readFileSync(join(REPOSITORY, 'examples/tswg-metrics.service'), 'utf8');
+  const [, script] = /^ExecStart=\/bin\/sh -euc '([\s\S]*?)'$/m.exec(unit)!;
+  const shell = script!.replaceAll('\\\n', '').replaceAll('$$', '$');
+
+  it('writes a whole file, and leaves the old one where tswg fails', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      await host.run('mkdir', ['/run/collector']);
+      const env = { DIRECTORY: '/run/collector' };
+      await host.run('tswg', ['wg0', 'create']);
+      await host.run('sh', ['-euc', shell], { env });
+      const file = await host.run('cat', ['/run/collector/tswg.prom']);
+      expect(file).toContain('wireguard_up{interface="wg0"} 1\n');
+      const failing = await host.exec('sh', ['-euc', `tswg() { echo half; return 1; }; ${shell}`], {
+        env,
+      });
+      expect(failing.status).not.toBe(0);
+      expect(await host.run('cat', ['/run/collector/tswg.prom'])).toBe(file);
+      // A daemon that has left only its socket is no failure.
+      await host.run('sh', ['-euc', 'pkill -KILL -f [t]swgd-starter; pkill -KILL tswgd']);
+      await waitFor(async () => (await host.exec('pgrep', ['tswgd'])).status !== 0, 'its end');
+      await host.run('sh', ['-euc', shell], { env });
+      expect(await host.run('cat', ['/run/collector/tswg.prom'])).toBe(
+        '# HELP wireguard_up whether the daemon of the interface answered: 1 or 0\n' +
+          '# TYPE wireguard_up gauge\nwireguard_up{interface="wg0"} 0\n',
+      );
+    }));
+
+  it('of alerts is found right by promtool, and names series that there are', async () => {
+    const path = join(REPOSITORY, 'examples/tswg-alerts.yml');
+    expect(await mustExecute(['promtool', 'check', 'rules', path])).toMatch(/SUCCESS: 7 rules/);
+    const rows = SERIES_TABLES.flatMap(({ scope, rows: some }) =>
+      some.map((row: MetricRow) => {
+        const name = familyName(row, scope);
+        return name === null ? '' : seriesName({ name, kind: familyKind(row) });
+      }),
+    );
+    const named = readFileSync(path, 'utf8').match(/\bwireguard_\w+/g)!;
+    expect(named.filter((name) => !rows.includes(name))).toEqual([]);
+  });
 });
 
 describeInLab('a daemon that hangs', ['wg'], () => {

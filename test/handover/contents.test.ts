@@ -9,7 +9,7 @@ import {
   type SessionHandover,
 } from '../../src/device/handover.ts';
 import { type Contents, decodeContents, encodeContents } from '../../src/handover/contents.ts';
-import { key } from '../uapi/arbitraries.ts';
+import { key, way } from '../uapi/arbitraries.ts';
 
 const count = fc.nat(Number.MAX_SAFE_INTEGER);
 const ms = fc.double({ min: 0, max: 1e12, noNaN: true }).map(plusZero);
@@ -33,6 +33,8 @@ const session: fc.Arbitrary<SessionHandover> = fc.record({
 
 const peer: fc.Arbitrary<PeerHandover> = fc.record({
   publicKey: key,
+  ways: fc.array(way, { maxLength: 16 }),
+  wayInUse: fc.integer({ min: -1, max: 15 }),
   presharedKey: fc.option(key, { nil: null }),
   sessions: fc.array(session, { maxLength: 3 }),
   staged: fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 3 }),
@@ -63,6 +65,14 @@ const contents: fc.Arbitrary<Contents> = fc.record({
     mtu: fc.nat(65_535),
     drops: fc.dictionary(fc.constantFrom(...DROP_REASON_NAMES), count),
     counts: fc.dictionary(fc.constantFrom('cookiesSent', 'unreachablesSent'), count),
+    names: fc.array(
+      fc.record({
+        host: fc.string(),
+        addresses: fc.array(fc.oneof(bytes(4), bytes(16)), { maxLength: 3 }),
+        ageMs: ms,
+      }),
+      { maxLength: 3 },
+    ),
     peers: fc.array(peer, { maxLength: 3 }),
   }),
   uptimeMs: ms,
@@ -118,9 +128,11 @@ function example(): Contents {
     device: {
       privateKey: new Uint8Array(32).fill(0x77),
       ...{ at: 5_000, isUp: true, mtu: 1_400, drops: { expiredKey: 3 }, counts: {} },
+      names: [{ host: 'gw.example', addresses: [Uint8Array.of(192, 0, 2, 9)], ageMs: 5 }],
       peers: [
         {
           publicKey: new Uint8Array(32).fill(0xee),
+          ...{ ways: [{ host: 'gw.example', port: 1, near: null }], wayInUse: 0 },
           presharedKey: new Uint8Array(32).fill(0x88),
           sessions: [one, two],
           ...{ staged: [Uint8Array.of(1, 2)], source: Uint8Array.of(192, 0, 2, 1) },
@@ -338,8 +350,10 @@ describe('contents of another version', () => {
       state: '',
       device: {
         ...{ at: 0, privateKey: null, isUp: false, mtu: 1420, drops: {}, counts: {} },
+        names: [],
         peers: [
           {
+            ...{ ways: [], wayInUse: -1 },
             publicKey: example().device.peers[0].publicKey,
             presharedKey: null,
             ...{ sessions: [], staged: [], source: null, sourceInterface: 0 },

@@ -66,7 +66,16 @@ function contents(changes: Partial<Contents> = {}): Uint8Array {
   return encodeContents({
     state: '',
     device: {
-      ...{ at: 0, privateKey: null, isUp: true, mtu: 1420, drops: {}, counts: {}, peers: [] },
+      ...{
+        at: 0,
+        privateKey: null,
+        isUp: true,
+        mtu: 1420,
+        drops: {},
+        counts: {},
+        names: [],
+        peers: [],
+      },
     },
     uptimeMs: 1,
     socketName: '../../../etc/passwd',

@@ -245,6 +245,19 @@ describe('the keeper of the state', () => {
   }
   const saved = () => (existsSync(path) ? readFileSync(path, 'utf8').split('\n')[1] : undefined);
 
+  it('saves at once when it begins, and what changes right after it a second later', async () => {
+    state = 'begun';
+    keeper.begun();
+    await pass(0);
+    await vi.waitFor(() => expect(saved()).toBe('begun'));
+    state = 'changed';
+    keeper.changed();
+    await pass(990);
+    expect(saved()).toBe('begun');
+    await pass(20);
+    await vi.waitFor(() => expect(saved()).toBe('changed'));
+  });
+
   it('saves a second after a change, and many changes once', async () => {
     for (const change of ['a', 'b', 'c']) {
       state = change;

@@ -143,7 +143,7 @@ export interface KernelCounters {
   readonly gained: Gained;
 }
 
-/** /sys/class/net/LINK/statistics, such as `tx_dropped`; those that are zero are left out. */
+/** By sysfs' names, such as `tx_dropped`; those that are zero are left out. */
 export interface LinkCounters {
   readonly link: string;
   readonly counters: Readonly<Record<string, number>>;

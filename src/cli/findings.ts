@@ -1,0 +1,184 @@
+/**
+ * What doctor found, for people and for programs: each finding with how it is known and what fixes it,
+ * and what could not be looked at. Pure.
+ */
+
+import type { Evidence, Looked } from '../doctor/evidence.ts';
+import type { Finding } from '../doctor/finding.ts';
+import { printable } from '../quotation.ts';
+import { wrap } from './fold.ts';
+
+export interface Diagnosis {
+  readonly evidence: Evidence;
+  readonly findings: readonly Finding[];
+}
+
+type Section = Exclude<keyof Evidence, 'run'>;
+
+/** What each part of the evidence is called, after "looked at"; '' where nobody misses it. */
+const SECTIONS: Readonly<Record<Section, string>> = {
+  link: 'the interface',
+  daemon: 'the daemon',
+  events: '',
+  processes: 'processes',
+  files: 'files',
+  links: 'links',
+  routes: 'routes',
+  table: '',
+  rules: 'rules',
+  sockets: 'sockets',
+  sysctls: 'parameters',
+  firewall: 'the firewall',
+  conntrack: 'connection tracking',
+  kernel: 'counters',
+  linkCounters: '',
+  load: 'load',
+  clock: 'the clock',
+  names: 'names',
+  icmp: 'ICMP errors',
+  probes: 'the way to the endpoints',
+  wire: 'handshakes on the links',
+  inner: 'packets in the tunnel',
+  pings: 'pings',
+  other: "the other end's state",
+};
+
+/** In a line that fits a terminal. */
+const TOLD_WHEN_HEALTHY: readonly (readonly [Section, string])[] = [
+  ['routes', 'routes'],
+  ['firewall', 'firewall'],
+  ['probes', 'paths'],
+  ['pings', 'pings'],
+  ['names', 'names'],
+  ['load', 'load'],
+  ['clock', 'clock'],
+];
+
+const MS_PER_S = 1_000;
+const INDENT = '  ';
+
+/** Whether it could not look at what everything else depends on. */
+export function isBlind({ evidence }: Diagnosis): boolean {
+  const { daemon } = evidence;
+  return !daemon.ok || daemon.value.kind === 'kernel';
+}
+
+/** Lines with their newlines. @param columns of the terminal: commands alone may be longer */
+export function formatDiagnosis(diagnosis: Diagnosis, columns: number): string {
+  const { evidence, findings } = diagnosis;
+  const { name } = evidence.run;
+  const blocks = findings.map((finding) => formatFinding(name, finding, columns));
+  const lines = [
+    ...blocks.flatMap((block, at) => (at === 0 ? block : ['', ...block])),
+    ...(findings.length === 0 && !isBlind(diagnosis) ? wrap(healthyLine(evidence), columns) : []),
+    ...formatUnseen(diagnosis, columns),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function formatFinding(name: string, finding: Finding, columns: number): string[] {
+  const { sentence, proof, commands, undecided = [] } = finding;
+  const items = (texts: readonly string[]): string[] =>
+    texts.flatMap((text) => hang(`${INDENT}- `, printable(text), columns));
+  return [
+    ...hang(`${name}: `, printable(sentence), columns, INDENT),
+    ...items(proof),
+    ...(undecided.length === 0 ? [] : [`${INDENT}undecided:`, ...items(undecided)]),
+    ...(commands.length === 0 ? [] : [`${INDENT}to fix it:`]),
+    // To be copied, and so never broken.
+    ...commands.map((command) => `${INDENT}${INDENT}${printable(command)}`),
+  ];
+}
+
+/** The text after its mark, continued under its own beginning or at `indent`. */
+function hang(
+  mark: string,
+  text: string,
+  columns: number,
+  indent = ' '.repeat(mark.length),
+): string[] {
+  const lines = wrap(`${mark.trim()} ${text}`, columns - indent.length);
+  const lead = mark.slice(0, mark.length - mark.trimStart().length);
+  return lines.map((line, at) => (at === 0 ? `${lead}${line}` : `${indent}${line}`));
+}
+
+function healthyLine(evidence: Evidence): string {
+  const { run, daemon } = evidence;
+  const peers = daemon.ok && daemon.value.kind === 'answers' ? daemon.value.peers.length : 0;
+  const about = run.peer === null ? `${peers} ${peers === 1 ? 'peer' : 'peers'}` : 'one peer';
+  const seen = TOLD_WHEN_HEALTHY.filter(([section]) => isSeen(evidence[section]));
+  const names = [about, ...seen.map(([, name]) => name)].join(', ');
+  return `${run.name}: nothing is wrong (${names}; ${(run.tookMs / MS_PER_S).toFixed(1)} s)`;
+}
+
+function sections(): Section[] {
+  return (Object.keys(SECTIONS) as Section[]).filter((section) => SECTIONS[section] !== '');
+}
+
+/** Something was there to be looked at. */
+function isSeen(looked: Looked<unknown> | null): boolean {
+  if (looked === null || !looked.ok) return false;
+  return !Array.isArray(looked.value) || looked.value.length > 0;
+}
+
+function formatUnseen(diagnosis: Diagnosis, columns: number): string[] {
+  const { name } = diagnosis.evidence.run;
+  const unseen = unseenOf(diagnosis.evidence);
+  // Several are often missing for one reason.
+  const reasons = new Map<string, string[]>();
+  for (const { what, because } of unseen) {
+    reasons.set(because, [...(reasons.get(because) ?? []), what]);
+  }
+  return [...reasons].flatMap(([because, whats]) =>
+    hang(`${name}: `, `cannot look at ${whats.join(', ')}: ${because}`, columns, INDENT),
+  );
+}
+
+function unseenOf(evidence: Evidence): { section: Section; what: string; because: string }[] {
+  const { daemon, firewall } = evidence;
+  const missing = sections().flatMap((section) => {
+    const looked = evidence[section];
+    if (looked === null || looked.ok) return [];
+    return [{ section, what: SECTIONS[section], because: printable(looked.because) }];
+  });
+  const kernels =
+    daemon.ok && daemon.value.kind === 'kernel'
+      ? [
+          {
+            section: 'daemon' as const,
+            what: SECTIONS.daemon,
+            because: `the kernel's own WireGuard serves ${evidence.run.name}`,
+          },
+        ]
+      : [];
+  const others = (firewall.ok ? firewall.value.unseen : []).map((because) => ({
+    section: 'firewall' as const,
+    what: 'all of the firewall',
+    because: printable(because),
+  }));
+  return [...kernels, ...missing, ...others];
+}
+
+/** What `--json` prints. `code` of a finding is stable. */
+export interface DiagnosisJson {
+  readonly name: string;
+  /** Nothing is wrong, and the daemon could be asked. */
+  readonly isHealthy: boolean;
+  readonly tookMs: number;
+  /** What hurts most first. */
+  readonly findings: readonly Finding[];
+  /** Parts of the evidence, and why nobody could look there. */
+  readonly unseen: readonly { readonly section: string; readonly because: string }[];
+}
+
+export function describeDiagnosis(diagnosis: Diagnosis): DiagnosisJson {
+  const { evidence, findings } = diagnosis;
+  const { name, tookMs } = evidence.run;
+  return {
+    name,
+    isHealthy: findings.length === 0 && !isBlind(diagnosis),
+    tookMs,
+    findings,
+    unseen: unseenOf(evidence).map(({ section, because }) => ({ section, because })),
+  };
+}

@@ -1,0 +1,43 @@
+/** What follows when the name service has answered: peers that were nowhere are called. */
+
+import { formatAddress } from '../packet/address.ts';
+import type { Core } from './core.ts';
+import type { Peer } from './peer.ts';
+import { sendKeepalive, sendStaged } from './send.ts';
+import { settle } from './steering.ts';
+import type { NameAnswer } from './ways.ts';
+
+/** See Device.nameAnswered. */
+export function nameAnswered(core: Core, now: number, host: string, answer: NameAnswer): void {
+  const news = core.names.answered(now, host, answer);
+  if (news === null) return;
+  const { name, hasFailed, hasMoved } = news;
+  if (hasFailed) core.tell({ kind: 'nameFailed', host: name.host, error: name.error! });
+  if (hasMoved) {
+    const addresses = name.addresses.map(formatAddress);
+    core.tell({ kind: 'nameResolved', host: name.host, addresses });
+  }
+  for (const peer of name.users) {
+    if (name.error === null) follow(core, now, peer);
+    else refuseStaged(core, peer);
+  }
+}
+
+function follow(core: Core, now: number, peer: Peer): void {
+  const { ways } = peer;
+  if (ways === null) return;
+  ways.update();
+  if (settle(core, now, peer, ways) && core.isUp) call(core, now, peer);
+}
+
+/** A peer has just become known to be somewhere: whoever waits for it need not wait any more. */
+export function call(core: Core, now: number, peer: Peer): void {
+  if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
+  else sendStaged(core, now, peer);
+}
+
+/** What waited for the first address, which does not come now. */
+function refuseStaged(core: Core, peer: Peer): void {
+  if (peer.endpoint !== null || peer.ways?.isAwaited) return;
+  core.drop('noEndpoint', peer, null, peer.staged.take().length);
+}

@@ -1,0 +1,147 @@
+/** Evidence: what the daemon of an interface says, at the beginning of the run and at its end. */
+
+import { observe } from '../../control/uapiclient.ts';
+import { isUapiServed, uapiSocketNames } from '../../control/uapisocket.ts';
+import { formatKey } from '../../keytext.ts';
+import { formatAddress, formatPrefix } from '../../packet/address.ts';
+import { hasState } from '../../state/statefile.ts';
+import { publicKeyOf } from '../../sys/publickey.ts';
+import { parseState, type ReportedState } from '../../uapi/get.ts';
+import { parseStats, type ReportedStats } from '../../uapi/stats.ts';
+import type { AnsweringDaemon, Daemon, Link, Measured, OwnPeer } from '../evidence.ts';
+import { gainOf } from './looking.ts';
+
+/** A healthy one answers within a turn of its loop. */
+const TIMEOUT_MS = 3_000;
+
+/** What an answering daemon said at one moment; keys are only the public ones. */
+export interface DaemonSample {
+  readonly state: Omit<ReportedState, 'privateKey'>;
+  readonly publicKey: string | null;
+  readonly key: AnsweringDaemon['key'];
+  /** null where the daemon is not tswgd. */
+  readonly stats: ReportedStats | null;
+}
+
+/** A sample, or why there is none. @throws {SystemError} of a refusal that says nothing of the daemon */
+export async function sampleDaemon(
+  name: string,
+  link: Link | null,
+  directory: string,
+): Promise<DaemonSample | Daemon> {
+  const hasSocket = uapiSocketNames().includes(name);
+  if (!hasSocket && link?.kind === 'wireguard') return { kind: 'kernel' };
+  if (!hasSocket || !isUapiServed(name)) {
+    return { kind: 'none', hasSocket, hasState: hasState(name, directory), hasLink: link !== null };
+  }
+  try {
+    return await ask(name);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ETIMEDOUT' || code === 'EPROTO') return { kind: 'silent', why: message };
+    throw error;
+  }
+}
+
+async function ask(name: string): Promise<DaemonSample> {
+  const state = parseState(await observe(name, 'get=1\n\n', undefined, undefined, TIMEOUT_MS));
+  const { privateKey, ...told } = state;
+  const publicKey = privateKey === null ? (state.publicKey ?? null) : publicKeyOf(privateKey);
+  const key = keyOf(state);
+  privateKey?.fill(0);
+  // Only of whether there is one.
+  for (const peer of state.peers) peer.presharedKey?.fill(0);
+  const text =
+    state.version === undefined
+      ? null
+      : await observe(name, 'stats=1\n\n', undefined, undefined, TIMEOUT_MS);
+  return {
+    state: told,
+    publicKey: publicKey === null ? null : formatKey(publicKey),
+    key,
+    stats: text === null ? null : parseStats(text),
+  };
+}
+
+function keyOf(state: ReportedState): AnsweringDaemon['key'] {
+  const { privateKey } = state;
+  if (privateKey === null) {
+    // Who tells a public key has a private one.
+    if (state.publicKey !== undefined) return 'clamped';
+    return state.keysAreHidden ? 'hidden' : 'none';
+  }
+  // RFC 7748 5.
+  const isClamped = (privateKey[0] & 7) === 0 && (privateKey[31] & 0xc0) === 0x40;
+  return isClamped ? 'clamped' : 'unclamped';
+}
+
+export function isSample(daemon: DaemonSample | Daemon): daemon is DaemonSample {
+  return 'state' in daemon;
+}
+
+/** @param nowMs wall clock at the second sample */
+export function describeDaemon(
+  before: DaemonSample,
+  after: DaemonSample,
+  nowMs: number,
+): AnsweringDaemon {
+  const { state, stats, publicKey, key } = after;
+  const { version, listenPort, fwmark, peers } = state;
+  const measured = measuredOf(stats);
+  return {
+    kind: 'answers',
+    version: version ?? null,
+    publicKey,
+    key,
+    listenPort,
+    fwmark,
+    ...measured,
+    gained: gainOf(before.stats?.counters ?? {}, measured.counters),
+    peers: peers.map((peer, at) => describePeer(before, after, at, nowMs, peer)),
+  };
+}
+
+function describePeer(
+  before: DaemonSample,
+  after: DaemonSample,
+  at: number,
+  nowMs: number,
+  peer: ReportedState['peers'][number],
+): OwnPeer {
+  const publicKey = formatKey(peer.publicKey);
+  const isSame = (other: { publicKey: Uint8Array }): boolean =>
+    formatKey(other.publicKey) === publicKey;
+  // Both lists have the order in which they were added.
+  const told = after.stats?.peers[at];
+  const stats = told !== undefined && isSame(told) ? told : after.stats?.peers.find(isSame);
+  const earlier = before.state.peers.find(isSame);
+  const measured = measuredOf(stats ?? null);
+  const { endpoint, lastHandshakeMs, rxBytes, txBytes } = peer;
+  return {
+    publicKey,
+    description: peer.description,
+    hasPresharedKey: after.state.keysAreHidden ? null : peer.presharedKey !== null,
+    endpoint:
+      endpoint === null
+        ? null
+        : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
+    ways: [],
+    lastHandshakeMs:
+      lastHandshakeMs !== 0 && after.state.handshakesAreAges
+        ? nowMs - lastHandshakeMs
+        : lastHandshakeMs,
+    rxBytes,
+    txBytes,
+    persistentKeepalive: peer.persistentKeepalive,
+    allowedIps: peer.allowedIps.map(formatPrefix),
+    ...measured,
+    gained: gainOf(before.stats?.peers.find(isSame)?.counters ?? {}, measured.counters),
+    gainedRxBytes: rxBytes - (earlier?.rxBytes ?? 0),
+    gainedTxBytes: txBytes - (earlier?.txBytes ?? 0),
+  };
+}
+
+function measuredOf(stats: ReportedStats['peers'][number] | ReportedStats | null): Measured {
+  if (stats === null) return { facts: {}, counters: {}, troubles: [] };
+  return { facts: stats.facts, counters: stats.counters, troubles: stats.troubles };
+}

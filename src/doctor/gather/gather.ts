@@ -1,0 +1,240 @@
+/**
+ * Gathers all evidence of one run. What can be asked at once is asked at once; what is counted is
+ * counted before and after. Changes nothing on the machine, but for a handshake that its pings begin.
+ */
+
+import { Netlink } from '../../netlink/netlink.ts';
+import { VERSION } from '../../version.ts';
+import {
+  cannotLook,
+  type Daemon,
+  type Evidence,
+  known,
+  type Link,
+  type Looked,
+  looked,
+  type OtherEnd,
+  type Wishes,
+} from '../evidence.ts';
+import { type ClockSample, describeClock, sampleClock } from './clock.ts';
+import { gatherConnections } from './conntrack.ts';
+import { readKernelCounters, withoutZeros } from './counters.ts';
+import { type DaemonSample, describeDaemon, isSample, sampleDaemon } from './daemon.ts';
+import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
+import { gatherLinks } from './links.ts';
+import { describeLoad, sampleLoad } from './load.ts';
+import { gainOf, look, lookWithin } from './looking.ts';
+import { gatherManagers } from './managers.ts';
+import { gatherNames } from './names.ts';
+import { type Plan, planOf } from './plan.ts';
+import { gatherProcesses } from './processes.ts';
+import { targetOf } from './procfile.ts';
+import { askRoutes, gatherRules, gatherTable } from './routes.ts';
+import { gainDrops, gatherSockets } from './sockets.ts';
+import { gatherSysctls } from './sysctls.ts';
+import { Traffic } from './traffic.ts';
+
+export interface GatherOptions {
+  readonly name: string;
+  /** Only this peer is asked about; null for all. */
+  readonly peer: string | null;
+  /** Nothing is sent, and nothing waited for. */
+  readonly isQuiet: boolean;
+  /** The other end's state, already read; null when it was not given. */
+  readonly other: Looked<OtherEnd> | null;
+  /** What the hostname file asks for, already read; a value of null when there is none. */
+  readonly wishes: Looked<Wishes | null>;
+  /** Where persistent daemons keep their states. */
+  readonly stateDirectory: string;
+}
+
+const LINK_COUNTERS_MAX = 64;
+const CONNTRACK_MS = 3_000;
+const FIREWALL_MS = 4_000;
+
+/** @throws {SystemError} where not even links can be listed */
+export async function gatherEvidence(options: GatherOptions): Promise<Evidence> {
+  const netlink = new Netlink();
+  try {
+    return await gatherWith(netlink, options);
+  } finally {
+    netlink.close();
+  }
+}
+
+/** What is known before anything is sent. */
+interface Beginning {
+  readonly clock: ClockSample;
+  readonly startedAt: number;
+  readonly links: readonly Link[];
+  readonly link: Link | null;
+  readonly daemon: Looked<DaemonSample | Daemon>;
+  readonly firewall: Looked<FirewallSample>;
+  readonly processes: Evidence['processes'];
+  readonly plan: Plan;
+}
+
+async function gatherWith(netlink: Netlink, options: GatherOptions): Promise<Evidence> {
+  const beginning = await begin(netlink, options);
+  const traffic = new Traffic(beginning.plan, beginning.links, sampleOf(beginning.daemon));
+  try {
+    return await gatherDuring(netlink, options, beginning, traffic);
+  } finally {
+    traffic.close();
+  }
+}
+
+async function begin(netlink: Netlink, options: GatherOptions): Promise<Beginning> {
+  const { name, peer, isQuiet } = options;
+  const clock = sampleClock();
+  const startedAt = performance.now();
+  const links = gatherLinks(netlink);
+  const link = links.find((one) => one.name === name) ?? null;
+  const [daemon, firewall] = await Promise.all([
+    look(() => ask(options, link)),
+    lookWithin(FIREWALL_MS, 'listing the firewall', sampleFirewall),
+  ]);
+  const plan = planOf({
+    ...{ name, peer, isQuiet, links, link },
+    other: known(options.other),
+    sample: sampleOf(daemon),
+    wishes: known(options.wishes),
+  });
+  const processes = await look(() => gatherProcesses(name));
+  return { clock, startedAt, links, link, daemon, firewall, processes, plan };
+}
+
+async function gatherDuring(
+  netlink: Netlink,
+  options: GatherOptions,
+  beginning: Beginning,
+  traffic: Traffic,
+): Promise<Evidence> {
+  const { links, link, plan, processes } = beginning;
+  const pid = known(processes)?.find(({ program }) => program !== 'wg-quick')?.pid ?? null;
+  const before = countAll(netlink, plan, pid);
+  const [names, conntrack] = await Promise.all([
+    look(() => gatherNames(plan.names)),
+    lookWithin(CONNTRACK_MS, 'listing connections', () =>
+      gatherConnections(plan.port, plan.endpointAddresses),
+    ),
+    traffic.run(async () => sampleOf(await look(() => ask(options, link)))),
+  ]);
+  const [lastDaemon, firewallAfter] = await Promise.all([
+    look(() => ask(options, link)),
+    lookWithin(FIREWALL_MS, 'listing the firewall', sampleFirewall),
+  ]);
+  const after = countAll(netlink, plan, pid);
+  const clock = sampleClock();
+  const questions = [...plan.routes, ...plan.routesOfNames(known(names) ?? [])];
+  const routes = await look(() => askRoutes(netlink, links, questions));
+  return {
+    run: runOf(options, beginning),
+    link: looked(link),
+    daemon: daemonOf(beginning.daemon, lastDaemon, clock.wallMs),
+    events: cannotLook('this daemon keeps no events'),
+    processes,
+    files: filesOf(options, beginning),
+    links: looked(links),
+    routes,
+    table: await look(() => gatherTable(netlink, links, options.name, plan.allowedIps)),
+    rules: await look(() => gatherRules(netlink)),
+    sysctls: looked(gatherSysctls(links, options.name)),
+    firewall: both(beginning.firewall, firewallAfter, describeFirewall),
+    conntrack,
+    ...countedOf(before, after),
+    clock: looked(describeClock(beginning.clock, clock)),
+    names,
+    ...traffic.end(known(routes) ?? []),
+    other: options.other,
+  };
+}
+
+function runOf({ name, peer }: GatherOptions, { clock, startedAt }: Beginning): Evidence['run'] {
+  return {
+    name,
+    peer,
+    version: VERSION,
+    isRoot: process.geteuid?.() === 0,
+    startedMs: clock.wallMs,
+    tookMs: Math.round(performance.now() - startedAt),
+    namespace: targetOf('/proc/self/ns/net') ?? '',
+  };
+}
+
+function filesOf({ name, wishes }: GatherOptions, { link }: Beginning): Evidence['files'] {
+  // A file that could not be read is not to be taken for one that is missing.
+  if (!wishes.ok) return wishes;
+  return looked({ hostname: wishes.value, managers: gatherManagers(name, link?.index ?? null) });
+}
+
+function countedOf(
+  before: Counted,
+  after: Counted,
+): Pick<Evidence, 'sockets' | 'kernel' | 'linkCounters' | 'load'> {
+  return {
+    sockets: both(before.sockets, after.sockets, gainDrops),
+    kernel: both(before.kernel, after.kernel, (first, last) => ({
+      counters: withoutZeros(last),
+      gained: gainOf(first, last),
+    })),
+    linkCounters: both(before.links, after.links, (first, last) =>
+      last.map(({ name, counters }) => ({
+        link: name,
+        counters: withoutZeros(counters),
+        gained: gainOf(first.find((same) => same.name === name)?.counters ?? {}, counters),
+      })),
+    ),
+    load: both(before.load, after.load, describeLoad),
+  };
+}
+
+function ask(options: GatherOptions, link: Link | null): Promise<DaemonSample | Daemon> {
+  return sampleDaemon(options.name, link, options.stateDirectory);
+}
+
+function sampleOf(daemon: Looked<DaemonSample | Daemon>): DaemonSample | null {
+  return daemon.ok && isSample(daemon.value) ? daemon.value : null;
+}
+
+/** What it said last, and what rose since it was first asked. */
+function daemonOf(
+  first: Looked<DaemonSample | Daemon>,
+  last: Looked<DaemonSample | Daemon>,
+  nowMs: number,
+): Looked<Daemon> {
+  if (!last.ok) return last;
+  if (!isSample(last.value)) return looked(last.value);
+  return looked(describeDaemon(sampleOf(first) ?? last.value, last.value, nowMs));
+}
+
+type Counted = ReturnType<typeof countAll>;
+
+/** Everything that is counted, at one moment. */
+function countAll(netlink: Netlink, plan: Plan, pid: number | null) {
+  const trying = <T>(gather: () => T): Looked<T> => {
+    try {
+      return looked(gather());
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === undefined) throw error;
+      return cannotLook(message);
+    }
+  };
+  return {
+    kernel: trying(readKernelCounters),
+    load: trying(() => sampleLoad(pid)),
+    links: trying(() => netlink.linkStatistics().slice(0, LINK_COUNTERS_MAX)),
+    sockets: trying(() => (plan.port === 0 ? [] : gatherSockets(plan.port))),
+  };
+}
+
+/** Of two samples; the reason of the first that is missing. */
+function both<T, U>(
+  before: Looked<T>,
+  after: Looked<T>,
+  describe: (before: T, after: T) => U,
+): Looked<U> {
+  if (!before.ok) return before;
+  return after.ok ? looked(describe(before.value, after.value)) : after;
+}

@@ -1,0 +1,54 @@
+/**
+ * How a gatherer ends: with what it saw, or with why it could not look, and always in time. What is
+ * our own bug is thrown.
+ */
+
+import { cannotLook, type Looked, looked } from '../evidence.ts';
+
+/** What a gatherer throws when it could not look; its message is the reason, half a sentence. */
+export class CannotLook extends Error {}
+
+/** @throws what is no refusal of the system */
+export async function look<T>(gather: () => T | Promise<T>): Promise<Looked<T>> {
+  try {
+    return looked(await gather());
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // Errors of the system have the name of their number, Node's and ours alike.
+    if (error instanceof CannotLook || (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code))) {
+      return cannotLook(message.replaceAll('\n', ' '));
+    }
+    throw error;
+  }
+}
+
+/** The same for what may hang; what it does after its time is nobody's any more. */
+export async function lookWithin<T>(
+  ms: number,
+  what: string,
+  gather: () => Promise<T>,
+): Promise<Looked<T>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Looked<T>>((resolve) => {
+    timer = setTimeout(() => resolve(cannotLook(`${what} took more than ${ms / 1_000} s`)), ms);
+  });
+  return Promise.race([look(gather), late]).finally(() => clearTimeout(timer));
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Until `isDone`, at most `ms`. */
+export async function waitUntil(isDone: () => boolean, ms: number): Promise<void> {
+  for (const end = performance.now() + ms; !isDone() && performance.now() < end; ) await sleep(10);
+}
+
+/** How much each number rose. */
+export function gainOf(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const gains = Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)]);
+  return Object.fromEntries(gains.filter(([, gain]) => (gain as number) > 0));
+}

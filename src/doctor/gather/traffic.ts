@@ -1,0 +1,196 @@
+/**
+ * The part of a run that sends and listens: probes, pings, the tap and the ICMP listener. Owns how long
+ * is waited: as short as everything answers, and longer only where something does not.
+ */
+
+import { parseKey } from '../../keytext.ts';
+import {
+  cannotLook,
+  type Evidence,
+  type Link,
+  type Looked,
+  looked,
+  type RouteAnswer,
+} from '../evidence.ts';
+import type { DaemonSample } from './daemon.ts';
+import { type IcmpListener, listenToIcmp } from './icmplistener.ts';
+import { InnerTap } from './innertap.ts';
+import { sleep, waitUntil } from './looking.ts';
+import { OpenPing } from './pings.ts';
+import type { Plan } from './plan.ts';
+import { OpenProbe } from './probes.ts';
+import { type Tap, tapHandshakes } from './tap.ts';
+
+/** How long ICMP errors may take, of whoever is farthest away. */
+const ERRORS_MS = 500;
+/** A first echo may need a handshake, with a round trip of its own. */
+const ECHO_MS = 700;
+/** A handshake is tried again after 5 s and up to a third of one (whitepaper 6.4). */
+const INITIATION_MS = 6_000;
+const ASK_MS = 500;
+/** Inner sizes between the smallest and the largest, where the largest is lost. */
+const LADDER = [1_000, 1_200, 1_280, 1_320, 1_340, 1_360, 1_380, 1_392, 1_400, 1_412, 1_420, 1_440];
+
+const QUIET = 'left out, as --quiet asks';
+
+type Heard = Pick<Evidence, 'icmp' | 'probes' | 'wire' | 'inner' | 'pings'>;
+
+/** Kept, or why it could not be opened. */
+function opening<T>(open: () => T): Looked<T> {
+  try {
+    return looked(open());
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    return cannotLook(message);
+  }
+}
+
+export class Traffic {
+  readonly #plan: Plan;
+  readonly #first: DaemonSample | null;
+  readonly #icmp: Looked<IcmpListener>;
+  readonly #tap: Looked<Tap>;
+  readonly #inner: Looked<InnerTap>;
+  readonly #probes: Looked<readonly OpenProbe[]>;
+  readonly #pings: Looked<readonly OpenPing[]>;
+  #isClosed = false;
+
+  /** Listens from here on. @param first what the daemon said; null when none answers */
+  constructor(plan: Plan, links: readonly Link[], first: DaemonSample | null) {
+    this.#plan = plan;
+    this.#first = first;
+    const ports = new Set<number>();
+    this.#icmp = opening(() =>
+      listenToIcmp(({ sourcePort }) => {
+        if (sourcePort === plan.port && plan.port !== 0) return 'daemon';
+        return ports.has(sourcePort) ? 'probe' : null;
+      }),
+    );
+    this.#tap =
+      plan.port === 0
+        ? cannotLook('the interface has no UDP port')
+        : opening(() =>
+            tapHandshakes(
+              plan.port,
+              plan.publicKey === null ? null : parseKey(plan.publicKey),
+              (index) => links.find((link) => link.index === index)?.name ?? `${index}`,
+            ),
+          );
+    const { link } = plan;
+    this.#inner =
+      link === null
+        ? cannotLook('there is no such interface')
+        : opening(() => new InnerTap(link.index));
+    this.#probes = plan.isQuiet ? cannotLook(QUIET) : opening(() => openAll(plan.probes, toProbe));
+    for (const probe of this.#probes.ok ? this.#probes.value : []) ports.add(probe.port);
+    const { name } = plan;
+    this.#pings = plan.isQuiet
+      ? cannotLook(QUIET)
+      : opening(() => openAll(plan.pings, (target) => new OpenPing(name, target)));
+  }
+
+  /** @param ask the daemon, again; null when it does not answer */
+  async run(ask: () => Promise<DaemonSample | null>): Promise<void> {
+    if (this.#plan.isQuiet) return;
+    const pings = this.#pings.ok ? this.#pings.value : [];
+    const isAnswered = (): boolean => pings.every((ping) => ping.isAnswered);
+    const begun = performance.now();
+    for (const ping of pings) ping.send();
+    await waitUntil(isAnswered, ECHO_MS);
+    for (const ping of pings) ping.send();
+    if (!isAnswered()) await waitUntil(isAnswered, ECHO_MS);
+    await this.#measure(pings);
+    await sleep(Math.max(0, begun + ERRORS_MS - performance.now()));
+    await this.#waitForInitiation(ask);
+  }
+
+  /** Where small ones pass and large ones do not: which do. */
+  async #measure(pings: readonly OpenPing[]): Promise<void> {
+    const halfDead = pings.filter((ping) => ping.isAlive && !ping.isAnswered);
+    if (halfDead.length === 0) return;
+    const mtu = this.#plan.link?.mtu ?? 0;
+    for (const ping of halfDead) ping.add(LADDER.filter((bytes) => bytes < mtu));
+    for (const ping of halfDead) ping.send();
+    await waitUntil(() => halfDead.every((ping) => ping.isAnswered), ECHO_MS);
+  }
+
+  /**
+   * Where a peer is silent: until an initiation has gone to each such one while we listened, and what
+   * is said of it had time to come.
+   */
+  async #waitForInitiation(ask: () => Promise<DaemonSample | null>): Promise<void> {
+    const silent = (sample: DaemonSample | null): { initiations: number; key: string }[] =>
+      (sample?.stats?.peers ?? [])
+        .filter(({ troubles }) => troubles.some(({ code }) => code === 'noAnswer'))
+        .map(({ counters, publicKey }) => ({
+          initiations: counters.initiations_sent ?? 0,
+          key: publicKey.join(),
+        }));
+    const waiting = silent(await ask());
+    const first = silent(this.#first);
+    const countOf = (all: typeof first, key: string): number | undefined =>
+      all.find((one) => one.key === key)?.initiations;
+    const end = performance.now() + INITIATION_MS;
+    let isWaiting = waiting.some(({ key, initiations }) => countOf(first, key) === initiations);
+    if (waiting.length === 0) return;
+    while (isWaiting && performance.now() < end) {
+      await sleep(ASK_MS);
+      const now = silent(await ask());
+      isWaiting = now.some(({ key, initiations }) => countOf(waiting, key) === initiations);
+    }
+    await sleep(ERRORS_MS);
+  }
+
+  /** Ends all of it. @param routes whose sources the pings have */
+  end(routes: readonly RouteAnswer[]): Heard {
+    const sourceOf = (address: string): string | null => {
+      const found = routes.find(({ destination }) => destination === address)?.answer;
+      return found?.kind === 'route' ? found.route.source : null;
+    };
+    const heard: Heard = {
+      icmp: mapLooked(this.#icmp, (listener) => listener.errors()),
+      wire: mapLooked(this.#tap, (tap) => tap.flows()),
+      inner: mapLooked(this.#inner, (tap) => tap.flows()),
+      probes: mapLooked(this.#probes, (probes) => probes.map((probe) => probe.take())),
+      pings: mapLooked(this.#pings, (pings) =>
+        pings.map((ping, at) => ping.take(sourceOf(this.#plan.pings[at].destination))),
+      ),
+    };
+    this.close();
+    return heard;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#inner.ok) this.#inner.value.close();
+    if (this.#icmp.ok) this.#icmp.value.close();
+    if (this.#tap.ok) this.#tap.value.close();
+    for (const one of this.#probes.ok ? this.#probes.value : []) one.close();
+    for (const one of this.#pings.ok ? this.#pings.value : []) one.close();
+  }
+}
+
+function toProbe(target: Plan['probes'][number]): OpenProbe {
+  return new OpenProbe(target);
+}
+
+/** All or none. */
+function openAll<T, U extends { close(): void }>(
+  targets: readonly T[],
+  open: (target: T) => U,
+): U[] {
+  const opened: U[] = [];
+  try {
+    for (const target of targets) opened.push(open(target));
+    return opened;
+  } catch (error) {
+    for (const one of opened) one.close();
+    throw error;
+  }
+}
+
+function mapLooked<T, U>(from: Looked<T>, map: (value: T) => U): Looked<U> {
+  return from.ok ? looked(map(from.value)) : from;
+}

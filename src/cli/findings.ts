@@ -3,7 +3,7 @@
  * and what could not be looked at. Pure.
  */
 
-import type { Evidence, Looked } from '../doctor/evidence.ts';
+import type { Daemon, Evidence, Looked } from '../doctor/evidence.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { printable } from '../quotation.ts';
 import { wrap } from './fold.ts';
@@ -60,7 +60,7 @@ const INDENT = '  ';
 /** Whether it could not look at what everything else depends on. */
 export function isBlind({ evidence }: Diagnosis): boolean {
   const { daemon } = evidence;
-  return !daemon.ok || daemon.value.kind === 'kernel';
+  return !daemon.ok || daemon.value.kind !== 'answers';
 }
 
 /** Lines with their newlines. @param columns of the terminal: commands alone may be longer */
@@ -108,7 +108,7 @@ function healthyLine(evidence: Evidence): string {
   const about = run.peer === null ? `${peers} ${peers === 1 ? 'peer' : 'peers'}` : 'one peer';
   const seen = TOLD_WHEN_HEALTHY.filter(([section]) => isSeen(evidence[section]));
   const names = [about, ...seen.map(([, name]) => name)].join(', ');
-  return `${run.name}: nothing is wrong (${names}; ${(run.tookMs / MS_PER_S).toFixed(1)} s)`;
+  return `${run.name}: healthy: ${names} (${(run.tookMs / MS_PER_S).toFixed(1)} s)`;
 }
 
 function sections(): Section[] {
@@ -141,22 +141,22 @@ function unseenOf(evidence: Evidence): { section: Section; what: string; because
     if (looked === null || looked.ok) return [];
     return [{ section, what: SECTIONS[section], because: printable(looked.because) }];
   });
-  const kernels =
-    daemon.ok && daemon.value.kind === 'kernel'
-      ? [
-          {
-            section: 'daemon' as const,
-            what: SECTIONS.daemon,
-            because: `the kernel's own WireGuard serves ${evidence.run.name}`,
-          },
-        ]
-      : [];
+  const because = daemon.ok ? whySilent(daemon.value.kind) : null;
+  const silent =
+    because === null ? [] : [{ section: 'daemon' as const, what: SECTIONS.daemon, because }];
   const others = (firewall.ok ? firewall.value.unseen : []).map((because) => ({
     section: 'firewall' as const,
     what: 'all of the firewall',
     because: printable(because),
   }));
-  return [...kernels, ...missing, ...others];
+  return [...silent, ...missing, ...others];
+}
+
+/** Why there is nothing to be known of a daemon, although it could be looked for. */
+function whySilent(kind: Daemon['kind']): string | null {
+  if (kind === 'kernel') return "the kernel's own WireGuard serves it, which doctor cannot ask";
+  if (kind === 'silent') return 'it does not answer';
+  return kind === 'none' ? 'none is running' : null;
 }
 
 /** What `--json` prints. `code` of a finding is stable. */

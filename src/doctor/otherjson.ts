@@ -22,6 +22,16 @@ const troubles = orElse(list(trouble), []);
 const facts = orElse(record(text), {});
 const counters = orElse(record(number), {});
 
+const way = object({
+  host: text,
+  port: number,
+  via: orNull(text),
+  inUse: truth,
+  addresses: list(address),
+  error: orNull(text),
+  unanswered: number,
+});
+
 const peer = object({
   publicKey: key,
   description: orElse(text, ''),
@@ -32,6 +42,7 @@ const peer = object({
   transferTx: number,
   persistentKeepalive: number,
   allowedIps: list(prefix),
+  ways: orElse(list(way), []),
   facts,
   counters,
   troubles,
@@ -73,10 +84,10 @@ export function parseOtherEnd(file: string): OtherEnd {
 }
 
 function describePeer(told: ReturnType<typeof peer>): TunnelPeer {
-  const { latestHandshake, transferRx, transferTx, ...others } = told;
+  const { latestHandshake, transferRx, transferTx, ways, ...others } = told;
   return {
     ...others,
-    ways: [],
+    ways: ways.map(({ via, inUse, ...rest }) => ({ ...rest, near: via, isInUse: inUse })),
     lastHandshakeMs: latestHandshake * 1_000,
     rxBytes: transferRx,
     txBytes: transferTx,

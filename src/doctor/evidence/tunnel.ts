@@ -19,6 +19,21 @@ export interface Measured {
 /** How much each counter rose over the run; one that did not is missing. */
 export type Gained = Readonly<Record<string, number>>;
 
+/** As device/ways.ts has it. */
+export interface EndpointWay {
+  readonly host: string;
+  readonly port: number;
+  /** The address or the interface that datagrams leave from; null for the kernel's choice. */
+  readonly near: string | null;
+  readonly isInUse: boolean;
+  /** What the host is known to be to the daemon, best first. */
+  readonly addresses: readonly string[];
+  /** Why the daemon's last lookup brought nothing, such as EAI_AGAIN; null if it did not fail. */
+  readonly error: string | null;
+  /** Initiations over it since anything came back over it. */
+  readonly unanswered: number;
+}
+
 export interface TunnelPeer extends Measured {
   readonly publicKey: string;
   /** The operator's name for it; empty when there is none. */
@@ -32,11 +47,7 @@ export interface TunnelPeer extends Measured {
     readonly scope: number;
   } | null;
   /** Where it was configured to be, best first: names or addresses; empty where that is not told. */
-  readonly ways: readonly {
-    readonly host: string;
-    readonly port: number;
-    readonly near: string | null;
-  }[];
+  readonly ways: readonly EndpointWay[];
   /** ms since 1970, 0 for never. Whole seconds in what the other end tells. */
   readonly lastHandshakeMs: number;
   /** Bytes of UDP payload. */

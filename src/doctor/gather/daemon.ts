@@ -2,13 +2,15 @@
 
 import { observe } from '../../control/uapiclient.ts';
 import { isUapiServed, uapiSocketNames } from '../../control/uapisocket.ts';
+import type { WayState } from '../../device/ways.ts';
 import { formatKey } from '../../keytext.ts';
 import { formatAddress, formatPrefix } from '../../packet/address.ts';
 import { hasState } from '../../state/statefile.ts';
 import { publicKeyOf } from '../../sys/publickey.ts';
 import { parseState, type ReportedState } from '../../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../../uapi/stats.ts';
-import type { AnsweringDaemon, Daemon, Link, Measured, OwnPeer } from '../evidence.ts';
+import { formatNear } from '../../uapi/way.ts';
+import type { AnsweringDaemon, Daemon, EndpointWay, Link, Measured, OwnPeer } from '../evidence.ts';
 import { gainOf } from './looking.ts';
 
 /** A healthy one answers within a turn of its loop. */
@@ -125,7 +127,7 @@ function describePeer(
       endpoint === null
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
-    ways: [],
+    ways: peer.ways.map(describeWay),
     lastHandshakeMs:
       lastHandshakeMs !== 0 && after.state.handshakesAreAges
         ? nowMs - lastHandshakeMs
@@ -138,6 +140,15 @@ function describePeer(
     gained: gainOf(before.stats?.peers.find(isSame)?.counters ?? {}, measured.counters),
     gainedRxBytes: rxBytes - (earlier?.rxBytes ?? 0),
     gainedTxBytes: txBytes - (earlier?.txBytes ?? 0),
+  };
+}
+
+function describeWay(way: WayState): EndpointWay {
+  const { host, port, near, isInUse, addresses, error, unanswered } = way;
+  return {
+    ...{ host, port, isInUse, error, unanswered },
+    near: near === null ? null : formatNear(near),
+    addresses: addresses.map(formatAddress),
   };
 }
 

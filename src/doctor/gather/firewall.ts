@@ -24,7 +24,7 @@ export async function sampleFirewall(): Promise<FirewallSample> {
   };
   const [json, text, ipv4, ipv6] = await Promise.all([
     list('nft', ['-j', 'list', 'ruleset']),
-    list('nft', ['-a', 'list', 'ruleset']),
+    list('nft', ['-s', '-a', 'list', 'ruleset']),
     list('iptables-save', ['-c']),
     list('ip6tables-save', ['-c']),
   ]);
@@ -74,6 +74,5 @@ export function describeFirewall(before: FirewallSample, after: FirewallSample):
 
 function ruleKey(rule: Listing['rules'][number]): string {
   const { family, table, chain, handle, position, text } = rule;
-  // nft's text tells the counters, too.
   return [family, table, chain, handle ?? `${position} ${text}`].join(' ');
 }

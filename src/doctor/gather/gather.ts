@@ -23,7 +23,7 @@ import { type DaemonSample, describeDaemon, isSample, sampleDaemon } from './dae
 import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
 import { gatherLinks } from './links.ts';
 import { describeLoad, sampleLoad } from './load.ts';
-import { gainOf, look, lookWithin } from './looking.ts';
+import { gainOf, look, lookNow, lookWithin } from './looking.ts';
 import { gatherManagers } from './managers.ts';
 import { gatherNames } from './names.ts';
 import { type Plan, planOf } from './plan.ts';
@@ -212,20 +212,11 @@ type Counted = ReturnType<typeof countAll>;
 
 /** Everything that is counted, at one moment. */
 function countAll(netlink: Netlink, plan: Plan, pid: number | null) {
-  const trying = <T>(gather: () => T): Looked<T> => {
-    try {
-      return looked(gather());
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code === undefined) throw error;
-      return cannotLook(message);
-    }
-  };
   return {
-    kernel: trying(readKernelCounters),
-    load: trying(() => sampleLoad(pid)),
-    links: trying(() => netlink.linkStatistics().slice(0, LINK_COUNTERS_MAX)),
-    sockets: trying(() => (plan.port === 0 ? [] : gatherSockets(plan.port))),
+    kernel: lookNow(readKernelCounters),
+    load: lookNow(() => sampleLoad(pid)),
+    links: lookNow(() => netlink.linkStatistics().slice(0, LINK_COUNTERS_MAX)),
+    sockets: lookNow(() => (plan.port === 0 ? [] : gatherSockets(plan.port))),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 
 import {
+  bindSocket,
   close,
   connect,
   errno,
@@ -100,6 +101,14 @@ export class IpSocket {
   bindToLink(link: string): void {
     const text = new TextEncoder().encode(`${link}\0`);
     this.setBytes(`use interface ${link}`, SOL_SOCKET, SO_BINDTODEVICE, text);
+  }
+
+  /** From this address of ours. @throws {SystemError} EADDRNOTAVAIL when it is none */
+  bindTo(address: Uint8Array): void {
+    const length = putPlace(name, { address, port: 0, scope: 0 });
+    if (bindSocket(this.fd, name.address, length) < 0) {
+      throw new SystemError('send from the address of wgbind or via', 'bind', errno());
+    }
   }
 
   /** SO_MARK. @throws {SystemError} */

@@ -8,17 +8,15 @@ import { cannotLook, type Looked, looked } from '../evidence.ts';
 /** What a gatherer throws when it could not look; its message is the reason, half a sentence. */
 export class CannotLook extends Error {}
 
+/** Whatever else it is: first of all it takes root. */
+const ONLY_ROOT = 'only root may; try it with sudo';
+
 /** @throws what is no refusal of the system */
 export async function look<T>(gather: () => T | Promise<T>): Promise<Looked<T>> {
   try {
     return looked(await gather());
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    // Errors of the system have the name of their number, Node's and ours alike.
-    if (error instanceof CannotLook || (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code))) {
-      return cannotLook(message.replaceAll('\n', ' '));
-    }
-    throw error;
+    return reasonOf(error);
   }
 }
 
@@ -33,6 +31,27 @@ export async function lookWithin<T>(
     timer = setTimeout(() => resolve(cannotLook(`${what} took more than ${ms / 1_000} s`)), ms);
   });
   return Promise.race([look(gather), late]).finally(() => clearTimeout(timer));
+}
+
+/** The same of what answers at once. */
+export function lookNow<T>(gather: () => T): Looked<T> {
+  try {
+    return looked(gather());
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+/** @throws what is no refusal of the system */
+function reasonOf(error: unknown): Looked<never> {
+  const { code, message } = error as NodeJS.ErrnoException;
+  // Errors of the system have the name of their number, Node's and ours alike.
+  const isRefused = code === 'EPERM' || code === 'EACCES' || error instanceof CannotLook;
+  if (isRefused && process.geteuid?.() !== 0) return cannotLook(ONLY_ROOT);
+  if (error instanceof CannotLook || (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code))) {
+    return cannotLook(message.replaceAll('\n', ' '));
+  }
+  throw error;
 }
 
 export function sleep(ms: number): Promise<void> {

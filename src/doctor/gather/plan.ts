@@ -3,6 +3,7 @@
  * names, ways, and whom to ping. Pure.
  */
 
+import type { Near } from '../../device/ways.ts';
 import { formatKey } from '../../keytext.ts';
 import { formatAddress, formatPrefix, parseAddress } from '../../packet/address.ts';
 import type { Link, NameAnswer, OtherEnd, Wishes } from '../evidence.ts';
@@ -40,6 +41,8 @@ export interface Plan {
 interface Asked {
   readonly publicKey: string;
   readonly endpoint: { address: string; port: number; scope: number } | null;
+  /** Where its datagrams leave from; null for the kernel's choice. */
+  readonly near: Near | null;
   readonly allowedIps: readonly string[];
   readonly isWrong: boolean;
 }
@@ -78,7 +81,7 @@ export function planOf(facts: Known): Plan {
     endpointAddresses: peers.flatMap(({ endpoint }) =>
       endpoint === null ? [] : [endpoint.address],
     ),
-    names: namesOf(wishes, facts.peer),
+    names: [...namesOfDaemon(sample, facts.peer), ...namesOfFile(wishes, facts.peer)],
     routes: [
       ...peers.flatMap((peer) => endpointRoutes(peer, port, mark)),
       ...peers.flatMap((peer) => allowedRoutes(peer, own)).slice(0, ALLOWED_IPS_MAX),
@@ -114,7 +117,7 @@ function peersOf(sample: DaemonSample | null, wishes: Wishes | null): Asked[] {
     return (wishes?.peers ?? []).map(({ publicKey, ways, allowedIps }) => {
       const way = ways.find(({ host }) => parseAddress(host) !== null);
       const endpoint = way === undefined ? null : { address: way.host, port: way.port, scope: 0 };
-      return { publicKey, allowedIps, endpoint, isWrong: true };
+      return { publicKey, allowedIps, endpoint, near: null, isWrong: true };
     });
   }
   const troubled = new Set(
@@ -122,18 +125,27 @@ function peersOf(sample: DaemonSample | null, wishes: Wishes | null): Asked[] {
       .filter(({ troubles }) => troubles.length > 0)
       .map(({ publicKey }) => formatKey(publicKey)),
   );
-  return sample.state.peers.map(({ publicKey, endpoint, allowedIps }) => ({
+  return sample.state.peers.map(({ publicKey, endpoint, ways, allowedIps }) => ({
     publicKey: formatKey(publicKey),
     endpoint:
       endpoint === null
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
+    near: ways.find(({ isInUse }) => isInUse)?.near ?? null,
     allowedIps: allowedIps.map(formatPrefix),
     isWrong: troubled.has(formatKey(publicKey)),
   }));
 }
 
-function namesOf(wishes: Wishes | null, peer: string | null): NameQuestion[] {
+function namesOfDaemon(sample: DaemonSample | null, peer: string | null): NameQuestion[] {
+  return (sample?.state.peers ?? []).flatMap(({ publicKey, ways }) => {
+    const key = formatKey(publicKey);
+    if (peer !== null && key !== peer) return [];
+    return ways.map(({ host, port }) => ({ of: 'daemon' as const, peer: key, host, port }));
+  });
+}
+
+function namesOfFile(wishes: Wishes | null, peer: string | null): NameQuestion[] {
   return (wishes?.peers ?? [])
     .filter(({ publicKey }) => peer === null || publicKey === peer)
     .flatMap(({ publicKey, ways }) =>
@@ -142,15 +154,15 @@ function namesOf(wishes: Wishes | null, peer: string | null): NameQuestion[] {
 }
 
 function endpointRoutes(peer: Asked, port: number, mark: number): RouteQuestion[] {
-  const { publicKey, endpoint } = peer;
+  const { publicKey, endpoint, near } = peer;
   if (endpoint === null) return [];
   const { address, scope } = endpoint;
   const asked = { peer: publicKey, about: address, destination: address, scope };
   const ports = { source: port, destination: endpoint.port };
   return [
-    { ...asked, purpose: 'endpoint', mark, ports },
+    { ...asked, purpose: 'endpoint', mark, ports, near },
     // An unmarked packet of no kind, as the kernel asks about one that came in.
-    { ...asked, purpose: 'back', mark: 0, ports: null },
+    { ...asked, purpose: 'back', mark: 0, ports: null, near: null },
   ];
 }
 
@@ -162,7 +174,7 @@ function allowedRoutes(
     const destination = sampleOf(about, own);
     if (destination === null) return [];
     const asked = { peer: publicKey, about, destination, scope: 0 };
-    return [{ ...asked, purpose: 'allowedIp' as const, mark: 0, ports: null }];
+    return [{ ...asked, purpose: 'allowedIp' as const, mark: 0, ports: null, near: null }];
   });
 }
 
@@ -171,12 +183,19 @@ function nameRoutes(answer: NameAnswer, port: number, mark: number): RouteQuesti
   const ports = { source: port, destination: answer.port };
   return answer.addresses
     .filter((address) => parseAddress(address) !== null)
-    .map((destination) => ({ purpose: 'name', peer, about, destination, mark, ports, scope: 0 }));
+    .map((destination) => {
+      const asked = { peer, about, destination, mark, ports, scope: 0, near: null };
+      return { ...asked, purpose: 'name' as const };
+    });
 }
 
-function probeOf({ publicKey, endpoint }: Asked, link: Link | null, mark: number): ProbeTarget[] {
+function probeOf(
+  { publicKey, endpoint, near }: Asked,
+  link: Link | null,
+  mark: number,
+): ProbeTarget[] {
   if (endpoint === null) return [];
   const family = parseAddress(endpoint.address)!.length === 4 ? 4 : 6;
   const neededMtu = link === null ? null : link.mtu + OVERHEAD[family];
-  return [{ peer: publicKey, ...endpoint, mark, neededMtu }];
+  return [{ peer: publicKey, ...endpoint, mark, near, neededMtu }];
 }

@@ -4,6 +4,7 @@
  * a peer drops it at a glance and nothing of it is an attempt to connect.
  */
 
+import type { Near } from '../../device/ways.ts';
 import { formatAddress, parseAddress } from '../../packet/address.ts';
 import { errnoName, getIntOption } from '../../sys/libc.ts';
 import {
@@ -29,6 +30,8 @@ const UDP_HEADER_BYTES = 8;
 /** struct sock_extended_err, after which stands the address of whom it came from. */
 const EXTENDED_ERROR_BYTES = 16;
 const ERRORS_MAX = 16;
+/** What ICMP leads to. EPERM is the firewall's here, and EMSGSIZE this datagram's own. */
+const SAID_OF_OTHERS = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EACCES', 'EPROTO'];
 
 export interface ProbeTarget {
   readonly peer: string;
@@ -36,6 +39,8 @@ export interface ProbeTarget {
   readonly port: number;
   readonly scope: number;
   readonly mark: number;
+  /** The address or the interface that it leaves from; null for the kernel's choice. */
+  readonly near: Near | null;
   /** Of IP packet: what a full packet of the tunnel takes outside; null when there is no tunnel. */
   readonly neededMtu: number | null;
 }
@@ -73,7 +78,10 @@ export class OpenProbe {
     const [level, discover, errors] = this.#isV4
       ? [SOL_IP, IP_MTU_DISCOVER, IP_RECVERR]
       : [SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_RECVERR];
-    this.#socket.mark(this.#target.mark);
+    const { mark, near } = this.#target;
+    this.#socket.mark(mark);
+    if (near?.kind === 'interface') this.#socket.bindToLink(near.name);
+    if (near?.kind === 'address') this.#socket.bindTo(near.address);
     this.#socket.set('set IP_MTU_DISCOVER', level, discover, IP_PMTUDISC_PROBE);
     this.#socket.set('set IP_RECVERR', level, errors, 1);
   }
@@ -83,8 +91,15 @@ export class OpenProbe {
     const sizes = [headers + 1, this.#target.neededMtu ?? 0].filter((bytes) => bytes > headers);
     return sizes.map((bytes) => ({
       bytes,
-      error: this.#socket.send(new Uint8Array(bytes - headers)),
+      error: this.#sendOne(bytes - headers),
     }));
+  }
+
+  #sendOne(length: number): string | null {
+    const datagram = new Uint8Array(length);
+    const error = this.#socket.send(datagram);
+    // What is said of the one before is told here, too, and then this one was not sent.
+    return error !== null && SAID_OF_OTHERS.includes(error) ? this.#socket.send(datagram) : error;
   }
 
   /** The port that it sends from; 0 when it is not connected. */
@@ -100,7 +115,7 @@ export class OpenProbe {
       const error = parseQueued(received);
       if (error !== null) this.#errors.push(error);
     }
-    const { scope: _scope, ...target } = this.#target;
+    const { scope: _scope, near: _near, ...target } = this.#target;
     const place = this.#connectError === null ? this.#socket.localPlace() : null;
     const [level, mtu] = this.#isV4 ? [SOL_IP, IP_MTU] : [SOL_IPV6, IPV6_MTU];
     return {

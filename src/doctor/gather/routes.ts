@@ -1,5 +1,6 @@
 /** Evidence: which ways packets take, by the kernel's own word, and the tables that say so. */
 
+import type { Near } from '../../device/ways.ts';
 import type { Route as KernelRoute, Netlink } from '../../netlink/netlink.ts';
 import { parseRoute } from '../../netlink/netlinkmessage.ts';
 import { formatAddress, formatPrefix, parseAddress } from '../../packet/address.ts';
@@ -31,6 +32,8 @@ export interface RouteQuestion extends Omit<RouteAnswer, 'answer'> {
   readonly ports: { readonly source: number; readonly destination: number } | null;
   /** Of a link-local address; else 0. */
   readonly scope: number;
+  /** The address or the interface that it has to leave from; null for the kernel's choice. */
+  readonly near: Near | null;
 }
 
 /** @throws {SystemError} */
@@ -39,20 +42,24 @@ export function askRoutes(
   links: readonly Link[],
   questions: readonly RouteQuestion[],
 ): RouteAnswer[] {
-  return questions.map(({ ports, scope, ...question }) => {
+  return questions.map(({ ports, scope, near, ...question }) => {
     const destination = parseAddress(question.destination);
     if (destination === null) throw new Error(`doctor: no address: ${question.destination}`);
     const flow = {
       destination,
-      source: null,
+      source: near?.kind === 'address' ? near.address : null,
       mark: question.mark,
-      linkIndex: scope,
+      linkIndex: near?.kind === 'interface' ? indexOf(links, near.name) : scope,
       ...(ports === null ? {} : { ports }),
     };
     const way = netlink.askRoute(flow);
     const entry = netlink.askRoute({ ...flow, asEntry: true });
     return { ...question, answer: describeWay(way, entry, links, destination.length) };
   });
+}
+
+function indexOf(links: readonly Link[], name: string): number {
+  return links.find((link) => link.name === name)?.index ?? 0;
 }
 
 function describeWay(

@@ -15,7 +15,7 @@ import {
 import type { DaemonSample } from './daemon.ts';
 import { type IcmpListener, listenToIcmp } from './icmplistener.ts';
 import { InnerTap } from './innertap.ts';
-import { sleep, waitUntil } from './looking.ts';
+import { lookNow, sleep, waitUntil } from './looking.ts';
 import { OpenPing } from './pings.ts';
 import type { Plan } from './plan.ts';
 import { OpenProbe } from './probes.ts';
@@ -31,20 +31,9 @@ const ASK_MS = 500;
 /** Inner sizes between the smallest and the largest, where the largest is lost. */
 const LADDER = [1_000, 1_200, 1_280, 1_320, 1_340, 1_360, 1_380, 1_392, 1_400, 1_412, 1_420, 1_440];
 
-const QUIET = 'left out, as --quiet asks';
+const QUIET = 'left out by --quick';
 
 type Heard = Pick<Evidence, 'icmp' | 'probes' | 'wire' | 'inner' | 'pings'>;
-
-/** Kept, or why it could not be opened. */
-function opening<T>(open: () => T): Looked<T> {
-  try {
-    return looked(open());
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    return cannotLook(message);
-  }
-}
 
 export class Traffic {
   readonly #plan: Plan;
@@ -61,16 +50,16 @@ export class Traffic {
     this.#plan = plan;
     this.#first = first;
     const ports = new Set<number>();
-    this.#icmp = opening(() =>
+    this.#icmp = lookNow(() =>
       listenToIcmp(({ sourcePort }) => {
         if (sourcePort === plan.port && plan.port !== 0) return 'daemon';
         return ports.has(sourcePort) ? 'probe' : null;
       }),
     );
     this.#tap =
-      plan.port === 0
-        ? cannotLook('the interface has no UDP port')
-        : opening(() =>
+      plan.port === 0 || first === null
+        ? cannotLook(first === null ? 'the daemon does not answer' : 'there is no UDP port')
+        : lookNow(() =>
             tapHandshakes(
               plan.port,
               plan.publicKey === null ? null : parseKey(plan.publicKey),
@@ -81,13 +70,13 @@ export class Traffic {
     this.#inner =
       link === null
         ? cannotLook('there is no such interface')
-        : opening(() => new InnerTap(link.index));
-    this.#probes = plan.isQuiet ? cannotLook(QUIET) : opening(() => openAll(plan.probes, toProbe));
+        : lookNow(() => new InnerTap(link.index));
+    this.#probes = plan.isQuiet ? cannotLook(QUIET) : lookNow(() => openAll(plan.probes, toProbe));
     for (const probe of this.#probes.ok ? this.#probes.value : []) ports.add(probe.port);
     const { name } = plan;
     this.#pings = plan.isQuiet
       ? cannotLook(QUIET)
-      : opening(() => openAll(plan.pings, (target) => new OpenPing(name, target)));
+      : lookNow(() => openAll(plan.pings, (target) => new OpenPing(name, target)));
   }
 
   /** @param ask the daemon, again; null when it does not answer */

@@ -3,6 +3,7 @@
 import type {
   AnsweringDaemon,
   Daemon,
+  EndpointWay,
   Files,
   Manager,
   OtherEnd,
@@ -31,7 +32,17 @@ export const PEER_FIELDS: Fields<TunnelPeer> = {
   description: text,
   hasPresharedKey: orNull(truth),
   endpoint: orNull(object({ address, port: number, scope: number })),
-  ways: list(object({ host: text, port: number, near: orNull(text) })),
+  ways: list(
+    object<EndpointWay>({
+      host: text,
+      port: number,
+      near: orNull(text),
+      isInUse: truth,
+      addresses: list(address),
+      error: orNull(text),
+      unanswered: number,
+    }),
+  ),
   lastHandshakeMs: number,
   rxBytes: number,
   txBytes: number,

@@ -80,6 +80,7 @@ export class Datapath {
       random,
       wallClock: wallClockMs,
       takeSecret,
+      failureTo: (endpoint) => this.#transport?.failureTo?.(endpoint) ?? null,
       leadsInside: (endpoint) =>
         this.#link !== 0 && this.#transport?.outgoingLink?.(endpoint) === this.#link,
       isReachable: (endpoint) => this.#transport?.outgoingLink?.(endpoint) !== 0,

@@ -4,7 +4,7 @@
  * watches what it reads from and closes it again is its owner, who alone knows its kind.
  */
 
-import type { Endpoint } from '../device/endpoint.ts';
+import type { Endpoint, SendFailure } from '../device/endpoint.ts';
 import type { Guard } from './guard.ts';
 
 /**
@@ -63,6 +63,8 @@ export interface Transport {
    * endpoint would leave at this moment; 0 when there is none.
    */
   outgoingLink?(endpoint: Endpoint): number;
+  /** What refused the last datagram to the endpoint that was refused, if there was one. */
+  failureTo?(endpoint: Endpoint): SendFailure | null;
   /** Whether alike datagrams travel as one. */
   readonly isOffloading: boolean;
   /** Error name -> datagrams that it cost. */

@@ -6,6 +6,14 @@
 import { sameBytes } from '../bytes.ts';
 import { formatAddress } from '../packet/address.ts';
 
+/** That the system refused to send to an endpoint. */
+export interface SendFailure {
+  /** The name of the error (errno(3)). */
+  readonly error: string;
+  /** Monotonic ms. */
+  readonly at: number;
+}
+
 export class Endpoint {
   readonly family: 4 | 6;
   /** 4 or 16 bytes, network order. Never written after construction. */

@@ -10,6 +10,7 @@ import type { Keypair } from '../noise/keypair.ts';
 import type { AllowedIps } from './allowedips.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
+import { LastAddress } from './lastaddress.ts';
 import type { AddressSet } from './ownaddresses.ts';
 import type { PeerName } from './peername.ts';
 import type { PeerWays } from './peerways.ts';
@@ -69,6 +70,8 @@ export class Peer {
   txBytes = 0;
   rxBytes = 0;
   readonly drops = new Drops();
+  /** From where it sent a packet that is none of its allowed IPs; null before the first. */
+  refusedSource: LastAddress | null = null;
   readonly counts = new PeerCounts();
   readonly trouble = new HandshakeTrouble();
   #name: PeerName | null = null;
@@ -78,6 +81,12 @@ export class Peer {
     this.handshake = handshake;
     this.cookieMaker = new CookieMaker(publicKey);
     this.row = row;
+  }
+
+  /** Keeps the source of a packet that is not allowed it: `length` bytes at `offset`. */
+  refuseSource(bytes: Uint8Array, offset: number, length: number, now: number): void {
+    this.refusedSource ??= new LastAddress();
+    this.refusedSource.note(bytes, offset, length, now);
   }
 
   /** For those outside. It costs two comparisons as long as nothing in it has changed. */

@@ -25,7 +25,9 @@ import { openInitiation } from '../noise/openedinitiation.ts';
 import {
   decapsulateEcn,
   ECN_DROP,
+  IPV4_ADDRESS_BYTES,
   IPV4_SOURCE_OFFSET,
+  IPV6_ADDRESS_BYTES,
   IPV6_SOURCE_OFFSET,
   ipLength,
   ipVersion,
@@ -133,12 +135,13 @@ function receiveData(
     return;
   }
   timers.dataReceived(core, peer, now);
-  deliverPacket(core, peer, endpoint, inner, innerLength, trafficClass);
+  deliverPacket(core, now, peer, endpoint, inner, innerLength, trafficClass);
 }
 
 /** The decrypted packet: is it IP, may this peer send from that source, and what of its ECN? */
 function deliverPacket(
   core: Core,
+  now: number,
   peer: Peer,
   endpoint: Endpoint,
   offset: number,
@@ -150,12 +153,15 @@ function deliverPacket(
     core.drop('malformedPacket', peer, endpoint);
     return;
   }
-  const owner =
-    ipVersion(bytes, offset) === 4
-      ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
-      : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
+  const isV4 = ipVersion(bytes, offset) === 4;
+  const owner = isV4
+    ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
+    : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
   if (owner !== peer) {
-    core.drop('disallowedSource', peer, endpoint);
+    const at = offset + (isV4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET);
+    const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
+    peer.refuseSource(bytes, at, length, now);
+    core.dropFor('disallowedSource', peer, endpoint, at, length);
     return;
   }
   if (hasOwnSource(peer, bytes, offset)) {
@@ -175,6 +181,7 @@ function deliverPacket(
 function queueHandshake(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
   if (!core.cookieChecker.verifyMac1(message)) {
     core.badMac1At = now;
+    core.badMac1From = endpoint;
     core.drop('badMac1', null, endpoint);
   } else if (!core.handshakeQueue.push(message, endpoint, now))
     core.drop('handshakeQueueFull', null, endpoint);

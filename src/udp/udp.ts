@@ -7,17 +7,18 @@
 import type { Guard } from '../datapath/guard.ts';
 import type { Transport } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
-import type { Endpoint } from '../device/endpoint.ts';
+import type { Endpoint, SendFailure } from '../device/endpoint.ts';
 import { detachFilter } from '../gate/bpf.ts';
 import type { Floodgate } from '../gate/floodgate.ts';
 import { Netlink } from '../netlink/netlink.ts';
+import { monotonicMs } from '../sys/clock.ts';
 import { close, ERRNO, SystemError } from '../sys/libc.ts';
 import { UdpChannel, type UdpChannelOptions } from './udpchannel.ts';
 import type { SendQueue } from './udpsend.ts';
 import { openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
 
 export interface UdpOptions
-  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent' | 'gate'>,
+  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent' | 'onFailure' | 'gate'>,
     UdpSocketOptions {
   /** Holds strangers back; it outlives the sockets, and has been opened before confinement. */
   readonly gate?: Gate;
@@ -58,6 +59,7 @@ export class Udp implements Transport {
   #fwmark: number;
   /** Opened when a route is asked for for the first time. */
   #netlink: Netlink | undefined;
+  readonly #failures = new WeakMap<Endpoint, SendFailure>();
   #isClosed = false;
 
   /** Takes over the bound sockets. */
@@ -66,7 +68,8 @@ export class Udp implements Transport {
     this.#fwmark = options.fwmark;
     this.#onDrop = options.onDrop;
     this.#onNote = options.onNote;
-    const common = { ...options, errors: this.errors, isSourceCurrent: this.#isSourceCurrent };
+    const [errors, isSourceCurrent] = [this.errors, this.#isSourceCurrent];
+    const common = { ...options, errors, isSourceCurrent, onFailure: this.#noteFailure };
     this.sockets = sockets.map(({ family, fd }) => new UdpChannel(family, fd, common));
     if (options.gate !== undefined) this.guard = options.gate;
     this.guard?.guard(this.sockets);
@@ -103,7 +106,18 @@ export class Udp implements Transport {
       );
     }
     this.errors.set('EAFNOSUPPORT', before + 1);
+    this.#noteFailure(endpoint, 'EAFNOSUPPORT');
     this.#onDrop('sendFailed', 1);
+  }
+
+  /** By the object: that of a peer is the same each time, and those of strangers push it out never. */
+  readonly #noteFailure = (endpoint: Endpoint, error: string): void => {
+    this.#failures.set(endpoint, { error, at: monotonicMs() });
+  };
+
+  /** The last failure to send to this very endpoint. */
+  failureTo(endpoint: Endpoint): SendFailure | null {
+    return this.#failures.get(endpoint) ?? null;
   }
 
   /** Sends the batch. */

@@ -32,6 +32,7 @@ import {
   SOL_UDP,
   UDP_SEGMENT,
 } from '../sys/linux.ts';
+import { sendErrorMeaning } from '../sys/senderrors.ts';
 
 /** Datagrams and sends that one flush holds; more than that flushes early. */
 const MAX_DATAGRAMS = 1024;
@@ -56,18 +57,6 @@ const IOVEC_WORDS = 4;
 
 const { EAGAIN, EINTR, EIO, EINVAL, EMSGSIZE, ENETUNREACH, EADDRNOTAVAIL, ECONNREFUSED } = ERRNO;
 
-/** What an error of sending tells an operator. */
-const MEANINGS: Readonly<Record<string, string>> = {
-  EPERM: 'a firewall of this machine forbids it',
-  EACCES: 'a route of this machine prohibits it',
-  ENETUNREACH: 'no route leads there',
-  EHOSTUNREACH: 'a route of this machine says that the host is unreachable',
-  EADDRNOTAVAIL: 'this machine has no address to send from',
-  EMSGSIZE: 'the datagram is too large',
-  EAGAIN: 'the buffer of the socket is full',
-  ENOBUFS: 'the kernel is out of buffer space',
-};
-
 export interface SendOptions {
   readonly arena: Arena;
   readonly fd: number;
@@ -81,6 +70,8 @@ export interface SendOptions {
   readonly isSourceCurrent: (endpoint: Endpoint) => boolean;
   /** Error name -> datagrams that it cost; shared by the sockets of one port. */
   readonly errors: Map<string, number>;
+  /** Told of each loss, by the name of the error. */
+  readonly onFailure: (endpoint: Endpoint, error: string) => void;
 }
 
 export class SendQueue {
@@ -90,6 +81,7 @@ export class SendQueue {
   readonly #onDrop: SendOptions['onDrop'];
   readonly #onNote: SendOptions['onNote'];
   readonly #errors: Map<string, number>;
+  readonly #onFailure: SendOptions['onFailure'];
   #segmentation: boolean;
   /**
    * Endpoints behind a path too narrow for a whole datagram: fragments cannot be segmented, so
@@ -135,6 +127,7 @@ export class SendQueue {
     this.#onNote = options.onNote;
     this.#isSourceCurrent = options.isSourceCurrent;
     this.#errors = options.errors;
+    this.#onFailure = options.onFailure;
     this.#base = addressOf(options.arena);
     const words = this.#headers.words;
     for (let send = 0; send < MAX_SENDS; send++) {
@@ -354,7 +347,7 @@ export class SendQueue {
     }
     const segmentSize = segments > 1 ? this.#segmentSize[send] : 0;
     const lasting = this.#mayRetry(send, error, segmentSize) ? this.#sendAgain(send) : error;
-    if (lasting !== 0) this.#drop(lasting, segments);
+    if (lasting !== 0) this.#drop(this.#endpoints[send], lasting, segments);
   }
 
   #stopSegmenting(): void {
@@ -400,21 +393,22 @@ export class SendQueue {
           : error !== 0 && this.#mayRetry(send, error, 0);
       if (mayRetry) error = this.#sendAgain(send);
       if (error === 0) continue;
-      this.#drop(error, 1);
+      this.#drop(this.#endpoints[send], error, 1);
       lost++;
     }
     return lost;
   }
 
   /** The first time that an error costs something is told; all of them are counted. */
-  #drop(error: number, packets: number): void {
+  #drop(endpoint: Endpoint, error: number, packets: number): void {
     const name = errnoName(error);
     const before = this.#errors.get(name) ?? 0;
     if (before === 0) {
-      const meaning = MEANINGS[name] ?? 'refused by the system';
-      this.#onNote(`udp: IPv${this.#family}: cannot send: ${meaning} (sendmsg: ${name})`);
+      const why = `${sendErrorMeaning(name)} (sendmsg: ${name})`;
+      this.#onNote(`udp: IPv${this.#family}: cannot send: ${why}`);
     }
     this.#errors.set(name, before + packets);
+    this.#onFailure(endpoint, name);
     this.#onDrop('sendFailed', packets);
   }
 }

@@ -181,15 +181,15 @@ describe('an interface is shown as ifconfig shows it', () => {
     });
     expect(show(shown)).toBe(
       'wg0: flags=10d1<UP,POINTOPOINT,RUNNING,NOARP,MULTICAST> mtu 1420\n' +
+        '\ttrouble: socket: open UDP port 53: in use\n' +
         '\tindex 5\n' +
         `\twgpubkey ${OWN_TEXT}\n` +
-        '\tsocket: open UDP port 53: in use\n' +
         `\twgpeer ${PEER_TEXT}\n` +
         '\t\ttx: 0, rx: 0\n' +
         '\t\troute: wgendpoint is routed into this interface, so that nothing can be sent: ' +
         'check `ip route get` for it\n' +
         '\t\thandshake: no answer to 7 initiations in 35 seconds: check wgendpoint, ' +
-        'the firewalls on the way, and that the peer has our wgpubkey\n' +
+        "the firewalls on the way, that this is the peer's key, and that the peer has our wgpubkey\n" +
         '\tredirects: peers are told by ICMP to send to each other directly, which they cannot: ' +
         'set net.ipv4.conf.all.send_redirects to 0\n',
     );

@@ -30,7 +30,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   uapi: {
     values: [
       ...['packet/address.ts', 'packet/hostname.ts', 'device/endpoint.ts', 'device/ways.ts'],
-      ...['crypto/bytes.ts', 'crypto/suite.ts'],
+      ...['crypto/bytes.ts', 'crypto/suite.ts', 'events/record.ts'],
     ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
@@ -62,7 +62,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   datapath: { values: ['device', 'crypto/openssl', 'sys'], types: ['crypto'] },
   state: {
     values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
-    types: ['device', 'log.ts', 'netlink', 'sandbox'],
+    types: ['device', 'events', 'log.ts', 'netlink', 'sandbox'],
   },
   handover: {
     values: [
@@ -70,12 +70,12 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       // Which of two listening sockets is the one that others than root may open.
       'control/observingsocket.ts',
     ],
-    types: ['control', 'datapath', 'log.ts', 'udp'],
+    types: ['control', 'datapath', 'events', 'log.ts', 'udp'],
   },
   daemon: {
     values: [
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
-      ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi'],
+      ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi', 'events'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
     ],
     types: ['crypto', 'device'],
@@ -93,7 +93,8 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   // The two programs.
   cli: {
     values: [
-      ...['packet', 'uapi', 'control', 'host', 'netlink', 'state', 'doctor', 'doctor/gather'],
+      ...['packet', 'uapi', 'events', 'control', 'host', 'netlink', 'state'],
+      ...['doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
       ...['sys/publickey.ts', 'sys/senderrors.ts'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metric.ts'],

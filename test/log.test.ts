@@ -15,11 +15,11 @@ const endpoint6 = new Endpoint(parseAddress('2001:db8::1')!, 7);
 group('what an event reads like', () => {
   it.each<[DeviceEvent, string]>([
     [
-      { kind: 'initiationSent', peer, attempt: 1 },
+      { kind: 'initiationSent', peer, attempt: 1, begins: true, renews: false },
       'peer(AQEB…BAQE) - Sending handshake initiation',
     ],
     [
-      { kind: 'initiationSent', peer, attempt: 3 },
+      { kind: 'initiationSent', peer, attempt: 3, begins: false, renews: false },
       'peer(AQEB…BAQE) - Sending handshake initiation (the last was not answered; try 3)',
     ],
     [

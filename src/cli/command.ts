@@ -4,6 +4,7 @@
  */
 
 import type { AllowedIpChange } from '../device/configuration.ts';
+import type { EventKind } from '../events/record.ts';
 import type { Prefix } from '../packet/address.ts';
 
 /** A secret that was given in the command, or the file that holds it (`-`: standard input). */
@@ -98,6 +99,22 @@ function isNoKey(source: KeySource): boolean {
   return source.kind === 'given' && source.key.every((octet) => octet === 0);
 }
 
+/** What `events` is asked for. */
+export interface EventsOptions {
+  readonly json: boolean;
+  readonly follow: boolean;
+  /** The number after which to begin; null for all that is kept, or, followed, for what is new. */
+  readonly since: number | null;
+  /** A public key or a wgdescr; null for all. */
+  readonly peer: string | null;
+  /** Only these; null for all. */
+  readonly on: readonly EventKind[] | null;
+  /** A command for the shell, to be run for each event; null for none. */
+  readonly exec: string | null;
+  /** How long it may take, in seconds. */
+  readonly timeout: number;
+}
+
 /** What doctor is asked for. */
 export interface DoctorRequest {
   readonly name: string;
@@ -116,6 +133,7 @@ export type Command =
   | { readonly kind: 'list'; readonly json: boolean }
   | { readonly kind: 'show'; readonly name: string; readonly json: boolean }
   | { readonly kind: 'stats'; readonly name: string }
+  | { readonly kind: 'events'; readonly name: string; readonly options: EventsOptions }
   | { readonly kind: 'doctor'; readonly request: DoctorRequest }
   | { readonly kind: 'destroy' | 'upgrade'; readonly name: string }
   | { readonly kind: 'configure'; readonly name: string; readonly draft: Draft }

@@ -4,8 +4,10 @@
  * bundle of flags and a while to load. Pure.
  */
 
+import { EVENT_KINDS } from '../events/kinds.ts';
 import { COMMANDS } from './commands.ts';
 import { DOCTOR_OPTIONS } from './doctorwords.ts';
+import { EVENTS_OPTIONS } from './eventsoptions.ts';
 import { isCreatableName } from './values.ts';
 import { findWord, WORDS } from './words.ts';
 
@@ -69,6 +71,7 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     );
   }
   if (COMMANDS.some((row) => row.word === first)) return [];
+  if (settings[0] === 'events') return eventsWords(settings, facts);
   if (settings[0] === 'doctor') return doctorOptions(settings.slice(1), facts);
 
   let peer: string | null = null;
@@ -90,6 +93,18 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     }
     return true;
   }).map((row) => plain(row.word, row.summary));
+}
+
+/** The options of `events`, or what the last one takes. */
+function eventsWords(words: readonly string[], facts: CompletionFacts): Suggestion[] {
+  const last = words.at(-1)!;
+  const kinds = Object.entries(EVENT_KINDS).map(([kind, summary]) => plain(kind, summary));
+  if (last === '--on') return kinds;
+  if (last === '--peer') return facts.peers.map((one) => plain(one.key, one.description));
+  if (EVENTS_OPTIONS[last]?.args) return [];
+  return Object.entries(EVENTS_OPTIONS)
+    .filter(([option]) => !words.includes(option))
+    .map(([option, { summary }]) => plain(option, summary));
 }
 
 function doctorOptions(given: readonly string[], facts: CompletionFacts): Suggestion[] {

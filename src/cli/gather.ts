@@ -10,10 +10,10 @@ import type { CompletionFacts } from './completion.ts';
 import { explainSocket, noSuchInterface } from './explain.ts';
 import { formatKey, ownKey } from './keys.ts';
 import { hasLostDaemon, hasRemains, lostDaemon, remainsOf } from './lostdaemon.ts';
+import { nearest } from './nearest.ts';
 import { Refusal } from './refusal.ts';
 import type { Link, LinkAddress, System } from './system.ts';
 import type { InterfaceView, WireguardView } from './view.ts';
-import { nearest } from './words.ts';
 
 const GET = 'get=1\n\n';
 

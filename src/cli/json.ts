@@ -3,6 +3,7 @@
  * Secret keys are never among them. Pure.
  */
 
+import type { PeerCondition } from '../device/condition.ts';
 import type { PeerState } from '../device/configuration.ts';
 import type { Measured } from '../device/metric.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
@@ -10,6 +11,7 @@ import type { ReportedPeer, ReportedTrouble, TroubleValue } from '../uapi/stats.
 import { formatKey } from './keys.ts';
 import { type Wording, wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 import {
+  conditionOf,
   type InterfaceView,
   lastHandshakeMs,
   shownFlags,
@@ -81,6 +83,8 @@ export interface PeerJson extends StatsJson {
   } | null;
   /** In order of preference; none for a peer with an endpoint alone. */
   readonly ways: readonly WayJson[];
+  /** `since`: seconds since 1970. Missing where the daemon does not tell. */
+  readonly condition?: { readonly state: PeerCondition; readonly since: number };
   /** Seconds since 1970, as in wg(8); 0 for none. */
   readonly latestHandshake: number;
   /** Bytes of UDP payload. */
@@ -158,6 +162,7 @@ function describePeer(
   const { ways, allowedIps, txBytes, rxBytes, lastHandshakeMs, ...forgotten } = others;
   // A field that is added has to be told, or taken out above.
   forgotten satisfies Record<string, never>;
+  const condition = conditionOf(stats);
   return {
     publicKey: formatKey(publicKey),
     description,
@@ -167,6 +172,7 @@ function describePeer(
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
     ways: ways.map(describeWay),
+    ...(condition === null ? {} : { condition }),
     latestHandshake: Math.floor(handshakeMs / 1000),
     transferRx: rxBytes,
     transferTx: txBytes,

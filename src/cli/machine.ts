@@ -3,6 +3,7 @@
  * only shows does not need is loaded when it is used.
  */
 
+import { converse } from '../control/eventsclient.ts';
 import { removeStaleObservingSocket } from '../control/observingsocket.ts';
 import { observe, request } from '../control/uapiclient.ts';
 import { isUapiServed, removeStaleSocket, uapiSocketNames } from '../control/uapisocket.ts';
@@ -49,6 +50,7 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
     isServed: isUapiServed,
     request: (name, text) => request(name, text),
     observe: (name, text, answerMs) => observe(name, text, undefined, undefined, answerMs),
+    converse,
     hasState: (name) => hasState(name, stateDirectory(env)),
     forget: async (name) => {
       removeStaleSocket(name);

@@ -3,8 +3,9 @@
  * or a curve library takes longer than most commands do.
  */
 
+import { once } from 'node:events';
 import { VERSION } from '../version.ts';
-import type { Command, DoctorRequest } from './command.ts';
+import type { Command, DoctorRequest, EventsOptions } from './command.ts';
 import { parse } from './parse.ts';
 import { isRefusal } from './refusal.ts';
 
@@ -74,6 +75,8 @@ async function run(command: Command, env: Record<string, string | undefined>): P
       return runShow(command.name, command.json, env);
     case 'stats':
       return runStats(command.name, env);
+    case 'events':
+      return runEvents(command.name, command.options, env);
     case 'doctor':
       return runDoctor(command.request, env);
     case 'configure': {
@@ -186,6 +189,33 @@ async function runStats(name: string, env: Record<string, string | undefined>): 
   }
   process.stdout.write(fold(formatStats(name, wireguard.stats), process.stdout.columns));
   return 0;
+}
+
+async function runEvents(
+  name: string,
+  options: EventsOptions,
+  env: Record<string, string | undefined>,
+): Promise<number> {
+  const [{ events }, { Hooks }, system] = await Promise.all([
+    import('./events.ts'),
+    import('./hooks.ts'),
+    openSystem(env),
+  ]);
+  const { exec, timeout } = options;
+  const note = (line: string): void => void process.stderr.write(`tswg: ${line}\n`);
+  const hooks =
+    exec === null
+      ? null
+      : new Hooks({
+          ...{ command: exec, name, env, timeoutMs: 1_000 * timeout },
+          warn: (line) => note(`${name}: events: ${line}`),
+        });
+  return events(name, options, system, { print, note, hooks });
+}
+
+/** Resolves when there is room for another line. */
+async function print(line: string): Promise<void> {
+  if (!process.stdout.write(`${line}\n`)) await once(process.stdout, 'drain');
 }
 
 /** Whatever keeps it from looking is not what is wrong with the tunnel. */

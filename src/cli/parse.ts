@@ -14,6 +14,7 @@ import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { parseDoctor } from './doctorwords.ts';
+import { parseEvents } from './eventsoptions.ts';
 import { firstHabit } from './habits.ts';
 import { keyMistake, parseKey } from './keys.ts';
 import { endpointWordsMistake, PeerWords, strayAddress } from './peerwords.ts';
@@ -131,6 +132,7 @@ function parseMetrics(rest: readonly string[]): Command | Mistake {
 /** `tswg NAME word ...`. */
 function parseInterface(name: string, words: readonly string[]): Command | Mistake {
   if (words.length === 0) return { kind: 'show', name, json: false };
+  if (words[0] === 'events') return parseEvents(name, words.slice(1));
   if (words.includes('--help') || words.includes('-h')) return { kind: 'help', topic: null };
   if (words[0] === 'doctor') return parseDoctor(name, words.slice(1));
 
@@ -323,6 +325,7 @@ const TAKES: Readonly<Record<WordName, Take>> = {
   // It stands alone, with options of its own.
   doctor: (_reading, _args, word) => `${word}: expected as the first word after the interface`,
   stats: (reading, _args, word) => takeAlone(reading, word, { kind: 'stats', name: reading.name }),
+  events: (_reading, _args, word) => `${word}: expected as the first word after the interface`,
   '--json': (reading, _args, word) =>
     takeAlone(reading, word, { kind: 'show', name: reading.name, json: true }),
 };

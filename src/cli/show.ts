@@ -7,9 +7,11 @@ import type { PeerState } from '../device/configuration.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
 import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
+import { localTime } from './localtime.ts';
 import { wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 import {
   type AddressView,
+  conditionOf,
   type InterfaceView,
   lastHandshakeMs,
   shownFlags,
@@ -79,7 +81,13 @@ function pushWireguard(
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
     pushPeer(peer, ageMs, lines);
-    for (const trouble of told.get(formatKey(peer.publicKey))?.troubles ?? []) {
+    const counted = told.get(formatKey(peer.publicKey));
+    const condition = conditionOf(counted);
+    if (condition !== null) {
+      const { state, since } = condition;
+      lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
+    }
+    for (const trouble of counted?.troubles ?? []) {
       const { label, text } = wordPeerTrouble(trouble, name);
       lines.push(`\t\t${label}: ${text}`);
     }

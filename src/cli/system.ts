@@ -55,6 +55,11 @@ export interface System extends Surroundings {
    * which is longer than any answer takes by default.
    */
   observe(name: string, text: string, answerMs?: number): Promise<string>;
+  /**
+   * The same for an answer that comes by and by, until the daemon closes the connection; rejects at its
+   * first piece.
+   */
+  converse(name: string, text: string): AsyncIterable<string>;
   /** Whether a persistent daemon of `name` keeps a state, or has left one; false unless root. */
   hasState(name: string): boolean;
   /** Removes what a daemon of `name` that is gone has left: its sockets and its state. */

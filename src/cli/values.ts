@@ -7,7 +7,7 @@ import { formatAddress, isMapped, parseAddress } from '../packet/address.ts';
 import { couldHoldKey, visible } from '../quotation.ts';
 import { INTERFACE_NAME_BYTES_MAX, interfaceNameError } from '../sys/interfacename.ts';
 import { habit } from './habits.ts';
-import { nearest } from './words.ts';
+import { nearest } from './nearest.ts';
 
 const MAX_TEXT_BYTES = 255;
 

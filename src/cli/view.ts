@@ -3,6 +3,7 @@
  * its control socket answered. Plain values; knows neither where they come from nor how they look.
  */
 
+import type { PeerCondition } from '../device/condition.ts';
 import type { ReportedState } from '../uapi/get.ts';
 import type { ReportedPeer, ReportedStats } from '../uapi/stats.ts';
 import { formatKey } from './keys.ts';
@@ -75,6 +76,19 @@ export function lastHandshakeMs(state: ReportedState, reported: number, nowMs: n
   if (reported === 0 || !state.handshakesAreAges) return reported;
   return nowMs - reported;
 }
+
+/**
+ * How it stands with a peer, and since when, in seconds since 1970; null where the daemon does not tell.
+ */
+export function conditionOf(
+  peer: ReportedPeer | undefined,
+): { readonly state: PeerCondition; readonly since: number } | null {
+  const state = CONDITIONS.find((one) => one === peer?.facts.condition);
+  const since = peer?.counters.condition_since_seconds;
+  return state === undefined || since === undefined ? null : { state, since };
+}
+
+const CONDITIONS: readonly PeerCondition[] = ['connected', 'idle', 'lost'];
 
 /** What is told of the peers, by their public keys in base64. */
 export function statsByPeer(stats: ReportedStats | null): Map<string, ReportedPeer> {

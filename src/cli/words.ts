@@ -325,6 +325,17 @@ const ROWS = [
     example: 'tswg wg0 stats',
   },
   {
+    word: 'events',
+    args: [],
+    follows: '[--follow] [--json] [--peer PEER] [--on KIND,...] [--exec COMMAND]',
+    isAlone: true,
+    place: 'view',
+    summary: 'show what has happened; or follow it, or run a command for each event',
+    detail:
+      'Without --follow: the last 1,000 events, and of each peer its last 16. --since SEQ begins after that event; 0 is all that is kept. --exec runs a command of the shell for each event that comes, with the event in its environment (TSWG_EVENT, TSWG_PEER, ...) and as JSON on its standard input; --timeout SECONDS ends one that hangs.',
+    example: 'tswg wg0 events --follow --on connected,disconnected',
+  },
+  {
     word: 'doctor',
     args: [],
     follows: '[OPTION ...]',
@@ -370,39 +381,4 @@ export function findWord(name: string): Word | undefined {
 /** Every spelling of every word that may follow an interface's name. */
 export function wordNames(): string[] {
   return [...byName.keys()];
-}
-
-/** The candidate that differs least from `typed`, or null when none is near. */
-export function nearest(typed: string, candidates: readonly string[]): string | null {
-  // A third of the letters may be wrong; more is guessing.
-  let bestDistance = Math.max(1, Math.floor(typed.length / 3)) + 1;
-  let best: string | null = null;
-  for (const candidate of candidates) {
-    if (Math.abs(candidate.length - typed.length) >= bestDistance) continue;
-    const distance = editDistance(typed.toLowerCase(), candidate);
-    if (distance < bestDistance) {
-      bestDistance = distance;
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-/** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. */
-function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let cost = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1));
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      if (swapped) cost = Math.min(cost, beforeLast[j - 2] + 1);
-      row.push(cost);
-    }
-    beforeLast = last;
-    last = row;
-  }
-  return last[b.length];
 }

@@ -13,6 +13,7 @@ import { fstatSync, readFileSync } from 'node:fs';
 import { findGroup } from '../sys/groups.ts';
 import { close, SystemError } from '../sys/libc.ts';
 import { READING, type Request } from '../uapi/request.ts';
+import type { Feed } from './feed.ts';
 import { OBSERVING_GROUP, observingPlace, openObservingSocket } from './observingsocket.ts';
 import { findSocketFile, SocketFile } from './socketfile.ts';
 import { serve, type UapiServer } from './uapiserver.ts';
@@ -25,8 +26,8 @@ const DESCRIPTORS_PER_CLIENT = 4;
 const DESCRIPTORS = 1024;
 
 export interface ObservingOptions {
-  /** Answers a `get` or a `stats`, and tells no key. May not throw. */
-  readonly handle: (request: Request) => string;
+  /** Answers a `get`, a `stats` or an `events`, and tells no key. May not throw. */
+  readonly handle: (request: Request) => string | Feed;
   /** Takes a line for the operator when there is no socket, or not at its place. */
   readonly onNote: (line: string) => void;
   /** The file of the predecessor's socket, from its starter; it is ours from here on. */

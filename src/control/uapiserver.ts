@@ -14,13 +14,15 @@
  *   64 Mi held for all clients together, requests half received and answers not yet read; beyond,
  *   those that have stood still longest are closed
  *   a millisecond a turn of the event loop for all answers together, or one answer if that takes
- *   longer, by turns among the clients, so that packets continue meanwhile
+ *   longer, by turns among the clients, so that packets continue meanwhile; of an answer that
+ *   comes piece by piece (feed.ts) each piece is one
  */
 
 import type { Socket } from 'node:net';
 import { monotonicMs } from '../sys/clock.ts';
 import { type Operation, type Request, RequestReader } from '../uapi/request.ts';
 import { EACCES, refuseSet } from '../uapi/response.ts';
+import type { Feed } from './feed.ts';
 import { SocketFile, type SocketFileListener } from './socketfile.ts';
 import { controlPlace, openUapiSocket, UAPI_DIRECTORY } from './uapisocket.ts';
 import { UnixListener } from './unixlistener.ts';
@@ -28,9 +30,9 @@ import { UnixListener } from './unixlistener.ts';
 export interface ClientOptions {
   /**
    * Answers one request; the client's next one waits for it. May not throw nor reject: what it
-   * throws is our own bug and ends the process.
+   * throws is our own bug and ends the process. A Feed is read as fast as the client reads.
    */
-  readonly handle: (request: Request) => string | Promise<string>;
+  readonly handle: (request: Request) => string | Promise<string> | Feed;
   /** What may be asked: everything by default. Anything else is refused with EACCES. */
   readonly permitted?: ReadonlySet<Operation>;
   /** How many connections there may be at once; 256 by default. */
@@ -143,8 +145,7 @@ class Clients {
     if (this.#clients.size >= this.#clientsMax) this.closeStillest();
     const client = new Client(socket, this.#options, this);
     this.#clients.add(client);
-    const idleTimeoutMs = this.#options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
-    socket.setTimeout(idleTimeoutMs, () => client.close());
+    socket.on('timeout', () => client.close());
   }
 
   remove(client: Client): void {
@@ -242,19 +243,24 @@ class Client {
   readonly #handle: ClientOptions['handle'];
   readonly #clients: Clients;
   readonly #reader: RequestReader;
+  readonly #idleTimeoutMs: number;
   /** Requests that wait for their turn, or until the client has read the answers before. */
   #waiting: Request[] = [];
   /** Its answer takes time. */
   #isAwaited = false;
+  /** Its answer comes piece by piece. */
+  #feed: Feed | null = null;
   #isEnding = false;
   #isRefused = false;
   #ignoredBytes = 0;
 
-  constructor(socket: Socket, { handle, permitted }: ClientOptions, clients: Clients) {
+  constructor(socket: Socket, options: ClientOptions, clients: Clients) {
     this.#socket = socket;
-    this.#handle = handle;
-    this.#reader = new RequestReader(permitted);
+    this.#handle = options.handle;
+    this.#reader = new RequestReader(options.permitted);
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
     this.#clients = clients;
+    this.#startIdling();
     socket.on('data', (chunk) => {
       if (this.#isRefused) {
         this.#ignoredBytes += chunk.length;
@@ -263,6 +269,7 @@ class Client {
       }
       this.#waiting.push(...this.#reader.push(chunk));
       clients.moved(this);
+      if (this.#feed?.isEndless) socket.destroy();
       if (this.#waiting.length === 0) return;
       // No more is taken from it meanwhile.
       socket.pause();
@@ -270,15 +277,20 @@ class Client {
     });
     socket.on('drain', () => {
       clients.moved(this);
-      if (this.#waiting.length > 0) clients.wait(this);
+      if (this.#feed !== null) socket.setTimeout(0);
+      if (this.#feed !== null || this.#waiting.length > 0) clients.wait(this);
     });
     socket.on('end', () => {
       this.#isEnding = true;
-      if (this.#waiting.length === 0 && !this.#isAwaited) socket.end();
+      if (this.#feed?.isEndless) socket.destroy();
+      if (this.#waiting.length === 0 && !this.#isAwaited && this.#feed === null) socket.end();
     });
     // The client has gone away: nobody is left to be told.
     socket.on('error', () => {});
-    socket.on('close', () => clients.remove(this));
+    socket.on('close', () => {
+      this.#feed?.close();
+      clients.remove(this);
+    });
   }
 
   /** Bytes and characters that are kept for this client. */
@@ -290,6 +302,7 @@ class Client {
   answer(): boolean {
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded || socket.writableNeedDrain) return false;
+    if (this.#feed !== null) return this.#feedOn(this.#feed);
     const request = this.#waiting.shift();
     if (request === undefined) return false;
     if (request.operation === 'invalid' || request.operation === 'refused') {
@@ -304,18 +317,45 @@ class Client {
       socket.write(answer);
       return this.#goOn();
     }
+    if ('read' in answer) {
+      this.#feed = answer;
+      // That the client has gone is noticed, whether anything is written to it or not.
+      if (answer.isEndless) socket.resume();
+      answer.listen(() => this.#clients.wait(this));
+      return true;
+    }
     // It may take as long as it takes.
-    const { timeout = 0 } = socket;
     socket.setTimeout(0);
     this.#isAwaited = true;
     void answer.then((text) => {
       this.#isAwaited = false;
       if (socket.destroyed) return;
-      socket.setTimeout(timeout);
+      this.#startIdling();
       socket.write(text);
       if (this.#goOn()) this.#clients.wait(this);
     });
     return false;
+  }
+
+  /** Writes the next piece; true when another one can follow at once. */
+  #feedOn(feed: Feed): boolean {
+    const socket = this.#socket;
+    const piece = feed.read();
+    if (piece === null) {
+      feed.close();
+      this.#feed = null;
+      this.#startIdling();
+      return this.#goOn();
+    }
+    // Who waits for events stands still, and may; who does not read them may not.
+    if (piece === '' || socket.write(piece)) socket.setTimeout(0);
+    else this.#startIdling();
+    if (piece !== '') this.#clients.moved(this);
+    return piece !== '' && !socket.writableNeedDrain;
+  }
+
+  #startIdling(): void {
+    this.#socket.setTimeout(this.#idleTimeoutMs);
   }
 
   /** After an answer: true when there is another request to be answered at once. */

@@ -79,14 +79,15 @@ export class Daemon {
    */
   async open(): Promise<void> {
     const { takeover } = this.#options;
-    const { control, observing, operator, persistence, path, tunnel } = this.#parts;
+    const { control, observing, operator, persistence, path, tunnel, chronicle } = this.#parts;
     const given = takeover && unpackContents(takeover.take());
     const { tunFd, uapiFd } = given ?? this.#options;
     const tun = tunnel.open(this.#options.name, tunFd);
     await control.open(tun.name, uapiFd, operator.answer);
     if (given === undefined) observing.open(tun.name);
     observing.serve(given?.observeFd);
-    if (given !== undefined) this.#takeOver(given);
+    if (given === undefined) chronicle.tell({ kind: 'started', version: VERSION });
+    else this.#takeOver(given);
     takeover?.begin(process.pid, VERSION);
     this.ending.takeOver();
     if (given !== undefined) persistence?.carryOn();
@@ -100,13 +101,15 @@ export class Daemon {
   }
 
   #takeOver(given: UnpackedContents): void {
-    const { age, path, tunnel, underlay, log } = this.#parts;
+    const { age, path, tunnel, underlay, log, chronicle } = this.#parts;
     age.startedAt = monotonicMs() - given.contents.uptimeMs;
     const successors = {
       setMtu: (mtu: number) => tunnel.setMtu(mtu),
       adopt: (udp: BoundSockets) => underlay.adopt(udp),
     };
     useContents(given, path, successors, interfaceIndex);
+    chronicle.continue(given.contents.events);
+    chronicle.tell({ kind: 'upgraded', from: given.contents.version, version: VERSION });
     log.isDebugging = path.device.isDebugging;
   }
 

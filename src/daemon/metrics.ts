@@ -23,6 +23,7 @@ import type { Persistence } from '../state/persistence.ts';
 import type { Loop } from '../sys/loop.ts';
 import type { ProcessStatus } from '../sys/processstatus.ts';
 import { VERSION } from '../version.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { Confinement } from './confinement.ts';
 
 /** The parts of a daemon that there is something to be read of, in a turn that has begun. */
@@ -30,6 +31,7 @@ export interface DaemonSubject {
   readonly path: Datapath;
   readonly confinement: Confinement;
   readonly observing: Observing;
+  readonly chronicle: Chronicle;
   /** Only of a persistent daemon. */
   readonly persistence: Persistence | undefined;
   /** When the first of all who have followed each other began; monotonic ms. */
@@ -141,6 +143,30 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     ['no', 'root', 'group'],
     'who may read from the observing socket, if it exists',
     ({ observing }) => observing.state,
+  ),
+  counter(
+    'events',
+    'events',
+    'events that were kept and told since the start; the number of the last one',
+    ({ chronicle }) => chronicle.ring.seq,
+  ),
+  counter(
+    'events_suppressed',
+    'events',
+    'events that were not kept because too many came from one peer, or from strangers',
+    ({ chronicle }) => chronicle.ring.suppressed,
+  ),
+  gauge(
+    'events_kept',
+    'events',
+    'events that can still be read',
+    ({ chronicle }) => chronicle.ring.size,
+  ),
+  gauge(
+    'events_followers',
+    'readers',
+    'clients that follow the events at this moment',
+    ({ chronicle }) => chronicle.followers,
   ),
   state(
     'state',

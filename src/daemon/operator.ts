@@ -3,6 +3,7 @@
  * know. Joins the Device, its sockets, its state and what uapi/ makes of all that.
  */
 
+import type { Feed } from '../control/feed.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { wipeKeys } from '../device/configuration.ts';
 import { measure } from '../device/metric.ts';
@@ -15,6 +16,7 @@ import { acceptSet, answer, EAGAIN, EIO, refuseGet, refuseSet } from '../uapi/re
 import { parseSet } from '../uapi/set.ts';
 import { formatStats, type Stats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { Ending } from './ending.ts';
 import { DAEMON_METRICS, type DaemonSubject } from './metrics.ts';
 import type { DaemonTrouble } from './troubles.ts';
@@ -27,6 +29,7 @@ export interface OperatorOptions {
   readonly log: Log;
   readonly ending: Ending;
   readonly upgrade: Upgrade;
+  readonly chronicle: Chronicle;
   /** What there is to observe beside the Device, and what is wrong with any part. */
   readonly subject: DaemonSubject;
   readonly troubles: () => readonly DaemonTrouble[];
@@ -42,12 +45,13 @@ export class Operator {
   }
 
   /** Answers a request; an upgrade's answer takes as long as that does. */
-  readonly answer = (request: Request): string | Promise<string> => {
-    const { path, ending, upgrade } = this.#options;
+  readonly answer = (request: Request): string | Promise<string> | Feed => {
+    const { path, ending, upgrade, chronicle } = this.#options;
     // What was asked just before another process took over: it will know.
     if (ending.isSucceeded) return refuseSet(EAGAIN);
     try {
       if (request.operation === 'upgrade') return upgrade.request();
+      if (request.operation === 'events') return chronicle.read(request.lines, 'operator');
       if (request.operation === 'set') return path.turn(() => this.#set(request.lines));
       path.readClock();
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
@@ -58,11 +62,12 @@ export class Operator {
     }
   };
 
-  /** Answers an observer's `get` or `stats`: no key is told. */
-  readonly observe = (request: Request): string => {
-    const { path, ending } = this.#options;
+  /** Answers an observer's `get`, `stats` or `events`: no key is told. */
+  readonly observe = (request: Request): string | Feed => {
+    const { path, ending, chronicle } = this.#options;
     if (ending.isSucceeded) return refuseGet(EAGAIN);
     try {
+      if (request.operation === 'events') return chronicle.read(request.lines, 'observer');
       path.readClock();
       if (request.operation === 'stats') return answer(formatStats(this.#stats()));
       const state = path.device.state();
@@ -84,7 +89,7 @@ export class Operator {
 
   /** Applies a `set` whole or not at all: what can fail, the sockets, comes first. */
   #set(lines: readonly string[]): string {
-    const { path, underlay, log, onChange } = this.#options;
+    const { path, underlay, log, chronicle, onChange } = this.#options;
     const parsed = parseSet(lines, interfaceIndex);
     if ('error' in parsed) {
       log.error(`set refused: ${parsed.error.line}: expected ${parsed.error.expected}`);
@@ -101,6 +106,7 @@ export class Operator {
     path.device.configure(path.now, parsed.ok);
     wipeKeys(parsed.ok);
     underlay.tellPort();
+    chronicle.configured('set', parsed.ok);
     onChange();
     if (parsed.ok.debug !== undefined) log.isDebugging = parsed.ok.debug;
     return acceptSet();

@@ -6,12 +6,14 @@
 
 import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile } from '../control/socketfile.ts';
+import type { EventBody } from '../events/record.ts';
 import { packContents } from '../handover/packing.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import { ProcessStatus } from '../sys/processstatus.ts';
+import { Chronicle } from './chronicle.ts';
 import { Confinement } from './confinement.ts';
 import { ControlSocket } from './controlsocket.ts';
 import { Ending } from './ending.ts';
@@ -42,12 +44,17 @@ export function createParts(options: ProgramOptions) {
     onHold: (isHeld) => tunnel.hold(isHeld),
   });
   const { onNote } = ways;
+  const chronicle = new Chronicle(path);
+  const tell = (body: EventBody): void => chronicle.tell(body);
   /** Of the first of all who have followed each other; monotonic ms. */
   const age = { startedAt: monotonicMs() };
   const persistence =
     directory === undefined
       ? undefined
-      : new Persistence({ name, directory, device: path.device, log, interfaceIndex });
+      : new Persistence({
+          ...{ name, directory, device: path.device, log, interfaceIndex, tell },
+          onRestored: (change) => chronicle.configured('state', change),
+        });
   const control = new ControlSocket(heldFile, {
     ...{ log, ending },
     onRenamed: (found) => subsystems.renamed(found),
@@ -58,7 +65,7 @@ export function createParts(options: ProgramOptions) {
   });
   const underlay = new Underlay({ path, loop, gate, ...ways });
   const tunnel = new TunnelInterface({
-    ...{ path, underlay, loop, log, ending, tun: { kernels, ...ways } },
+    ...{ path, underlay, loop, log, ending, tell, tun: { kernels, ...ways } },
     isPersistent: persistence !== undefined,
     onNamed: (found) => {
       if (!control.follow(found)) return;
@@ -67,11 +74,12 @@ export function createParts(options: ProgramOptions) {
     },
   });
   const upgrade = new Upgrade({
-    ...{ successor, path, log, ending },
+    ...{ successor, path, log, ending, tell },
     pack: () => {
       const [uapi, udp] = [control.server, underlay.bound];
       const belongings = { tunFd: tunnel.fd, uapi, udp, observeFd: observing.fd };
-      return packContents(path, belongings, path.now - age.startedAt);
+      const past = { uptimeMs: path.now - age.startedAt, events: chronicle.handOver() };
+      return packContents(path, belongings, past);
     },
     onHandedOver: (pid) => {
       subsystems.stop(ending.kind);
@@ -80,8 +88,10 @@ export function createParts(options: ProgramOptions) {
   });
   const startedAt = (): number => age.startedAt;
   const operator = new Operator({
-    ...{ path, underlay, log, ending, upgrade },
-    subject: { path, confinement, observing, persistence, startedAt, loop, processStatus },
+    ...{ path, underlay, log, ending, upgrade, chronicle },
+    subject: {
+      ...{ path, confinement, observing, persistence, chronicle, startedAt, loop, processStatus },
+    },
     troubles: () => subsystems.troubles(),
     onChange: () => subsystems.changed(),
   });
@@ -90,12 +100,12 @@ export function createParts(options: ProgramOptions) {
   // In the order in which they end. The path erases every key; the control socket's file is the
   // upgrade's starter's to remove, last of all: programs that wait for our end look for it.
   const subsystems = new Subsystems([
-    ...[signals, warmUp, loop, listening(log), confinement, observing, control],
+    ...[signals, warmUp, loop, listening(log), confinement, chronicle, observing, control],
     ...(persistence === undefined ? [] : [persistence]),
     ...[underlay, { stop: () => gate.close() }, path, tunnel, upgrade, processStatus],
   ]);
   return {
-    ...{ log, ending, age, path, warmUp, confinement, persistence, control, observing },
+    ...{ log, ending, age, path, warmUp, confinement, persistence, chronicle, control, observing },
     ...{ underlay, tunnel, upgrade, operator, signals, subsystems },
   };
 }

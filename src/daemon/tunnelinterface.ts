@@ -6,6 +6,7 @@
 
 import type { Datapath } from '../datapath/datapath.ts';
 import { DEFAULT_MTU } from '../device/configuration.ts';
+import type { EventBody } from '../events/record.ts';
 import { watchSuspension } from '../host/suspension.ts';
 import type { Log } from '../log.ts';
 import type { ChangingWatch, Loop } from '../sys/loop.ts';
@@ -33,6 +34,7 @@ export interface TunnelInterfaceOptions {
   readonly ending: Ending;
   /** It outlives the daemon. */
   readonly isPersistent: boolean;
+  readonly tell: (event: EventBody) => void;
   /** How the interface is opened. */
   readonly tun: Pick<TunOptions, 'arena' | 'kernels' | 'offload' | 'onDrop' | 'onNote'>;
   /** It is called so now, as before or not: its control socket is to follow. */
@@ -74,7 +76,7 @@ export class TunnelInterface implements Subsystem {
 
   /** Packets and events are read from now on. @throws {SystemError} */
   begin(): void {
-    const { path, loop, tun, ending, isPersistent } = this.#options;
+    const { path, loop, tun, ending, tell, isPersistent } = this.#options;
     const opened = this.#tun;
     if (opened === undefined) throw new Error('tunnel interface: it is not open');
     const onBug = ending.surface;
@@ -85,7 +87,11 @@ export class TunnelInterface implements Subsystem {
     const { followPlace: onPlace } = surroundings;
     const listener = { onNote: tun.onNote, onPlace, onBug, events: this.#linkEvents };
     this.#monitors.push(watchLink(opened.fd, opened.name, this.#follow, listener));
-    this.#monitors.push(watchSuspension(tun.onNote, onBug));
+    const onResumed = (note: string, ms: number): void => {
+      tun.onNote(note);
+      tell({ kind: 'resumed', ms });
+    };
+    this.#monitors.push(watchSuspension(onResumed, onBug));
   }
 
   /** Undefined before it is opened. */
@@ -129,19 +135,22 @@ export class TunnelInterface implements Subsystem {
   };
 
   #bringUp(): void {
-    const { path, underlay, log } = this.#options;
+    const { path, underlay, log, tell } = this.#options;
     if (!underlay.bringUp()) {
+      tell({ kind: 'linkUp', port: 0 });
       log.error(`Interface is up, but there is no socket: ${underlay.trouble}`);
       return;
     }
+    tell({ kind: 'linkUp', port: path.device.listenPort });
     path.device.up(path.now);
     log.debug(`Interface up, listening on UDP port ${path.device.listenPort}`);
   }
 
   #takeDown(): void {
-    const { path, underlay, log } = this.#options;
+    const { path, underlay, log, tell } = this.#options;
     path.device.down();
     underlay.close();
+    tell({ kind: 'linkDown' });
     log.debug('Interface down');
   }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Datapath } from '../datapath/datapath.ts';
+import type { EventBody } from '../events/record.ts';
 import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
 import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
@@ -25,6 +26,7 @@ export interface UpgradeOptions {
   /** All that is handed over, as of a turn that has just begun. */
   readonly pack: () => PackedContents;
   readonly ending: Ending;
+  readonly tell: (event: EventBody) => void;
   /** The process of this number continues: from now on nothing may be sent. */
   readonly onHandedOver: (pid: number) => void;
 }
@@ -102,7 +104,8 @@ export class Upgrade {
   };
 
   readonly #follow = (outcome: Outcome): void => {
-    const { path, log, ending, onHandedOver } = this.#options;
+    const { path, log, ending, tell, onHandedOver } = this.#options;
+    if (outcome.kind !== 'handedOver') tell({ kind: 'upgradeFailed', why: outcome.why });
     if (outcome.kind === 'handedOver') {
       log.debug(`Process ${outcome.pid}, version ${outcome.version}, continues`);
       ending.handOver();

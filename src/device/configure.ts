@@ -11,6 +11,7 @@ import type { Identity } from '../noise/identity.ts';
 import type { DeviceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
+import * as liveness from './liveness.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import { endpointChanged, isPathClear } from './paths.ts';
 import { Peer } from './peer.ts';
@@ -66,6 +67,7 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   for (const peer of core.peers.values()) {
     // What was agreed under the old key ends with it.
     session.eraseAll(core, peer);
+    liveness.sessionsErased(core, now, peer);
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     peer.handshake.setIdentity(core.identity);
     // What waited without a key waits for a handshake now, which nothing else would begin.
@@ -151,6 +153,7 @@ function addPeer(core: Core, publicKey: Uint8Array): Peer {
     publicKey.slice(),
     new Handshake(core.suite, core.identity, publicKey, core.takeSecret),
     row,
+    Math.floor(core.wallClock()),
   );
   core.rows[row] = peer;
   core.peers.set(peerKey(publicKey), peer);
@@ -175,6 +178,7 @@ function takeDown(core: Core, peer: Peer): void {
   timers.stopped(core, peer);
   core.drop('peerRemoved', peer, null, peer.staged.take().length);
   session.eraseAll(core, peer);
+  liveness.takenDown(core, peer);
   peer.trouble.clear();
   peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
   peer.sentLastMinuteHandshake = false;

@@ -11,6 +11,7 @@ export const DEADLINE_NAMES = [
   'zeroKeyMaterial',
   'persistentKeepalive',
   'preferredWay',
+  'condition',
 ] as const;
 
 export type DeadlineName = (typeof DEADLINE_NAMES)[number];
@@ -23,6 +24,7 @@ export const DEADLINE = {
   zeroKeyMaterial: 3,
   persistentKeepalive: 4,
   preferredWay: 5,
+  condition: 6,
 } as const satisfies Record<DeadlineName, number>;
 
 const COLUMNS = DEADLINE_NAMES.length;

@@ -25,6 +25,7 @@ import { nameAnswered } from './naming.ts';
 import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
+import type { PeerName } from './peername.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
@@ -200,6 +201,11 @@ export class Device {
   /** Where the peers are, as far as that is known; the objects that are used to send to them. */
   *endpoints(): Generator<Endpoint> {
     for (const { endpoint } of this.core.peers.values()) if (endpoint !== null) yield endpoint;
+  }
+
+  /** Who the peers are, in the order they were added. */
+  *peerNames(): Generator<PeerName> {
+    for (const { name } of this.core.peers.values()) yield name;
   }
 
   /** A copy of the interface's own public key; null when it has no key. */

@@ -52,7 +52,7 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
  * well. `now`: monotonic ms.
  */
 export function peerTroubles(core: Core, now: number, peer: Peer): PeerTrouble[] {
-  const troubles = [causeOf(core, now, peer), foreignSource(core, now, peer)];
+  const troubles = [handshakeTrouble(core, now, peer), foreignSource(core, now, peer)];
   if (!core.allowedIps.has(peer)) troubles.push({ code: 'noAllowedIps' });
   return troubles.filter((trouble) => trouble !== null);
 }
@@ -74,7 +74,8 @@ function foreignSource(core: Core, now: number, peer: Peer): PeerTrouble | null 
   };
 }
 
-function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
+/** Why the handshake does not complete, as likely as can be told; null when all is well. */
+export function handshakeTrouble(core: Core, now: number, peer: Peer): PeerTrouble | null {
   const { undecipherable, staleTimestamps, unconfirmedResponses, unanswered, cookies } =
     peer.trouble;
   if (peer.isLooping) return { code: 'routingLoop' };

@@ -11,16 +11,45 @@ import type { PeerName } from './peername.ts';
 import type { PeerTrouble } from './troubles.ts';
 
 export type DeviceEvent =
-  /** `attempt`: from 1, since there was last a reason to call. */
-  | { readonly kind: 'initiationSent'; readonly peer: PeerName; readonly attempt: number }
-  | { readonly kind: 'initiationReceived'; readonly peer: PeerName; readonly endpoint: Endpoint }
+  /**
+   * `attempt`: from 1, since there was last a reason to call. `begins`: no earlier one waits for its
+   * answer. `renews`, here and below: there is a session that is still good.
+   */
+  | {
+      readonly kind: 'initiationSent';
+      readonly peer: PeerName;
+      readonly attempt: number;
+      readonly begins: boolean;
+      readonly renews: boolean;
+    }
+  | {
+      readonly kind: 'initiationReceived';
+      readonly peer: PeerName;
+      readonly endpoint: Endpoint;
+      readonly renews: boolean;
+    }
   | { readonly kind: 'responseSent'; readonly peer: PeerName }
   /** The session is up. `session`: the how-manieth with this peer, from 1. */
-  | { readonly kind: 'responseReceived'; readonly peer: PeerName; readonly session: number }
+  | {
+      readonly kind: 'responseReceived';
+      readonly peer: PeerName;
+      readonly session: number;
+      readonly renews: boolean;
+    }
   /** The first data under a session that the peer began: it is up. */
-  | { readonly kind: 'sessionConfirmed'; readonly peer: PeerName; readonly session: number }
-  /** `attempts`: initiations without an answer. */
-  | { readonly kind: 'handshakeGivenUp'; readonly peer: PeerName; readonly attempts: number }
+  | {
+      readonly kind: 'sessionConfirmed';
+      readonly peer: PeerName;
+      readonly session: number;
+      readonly renews: boolean;
+    }
+  /** `attempts`: initiations without an answer. `cause`: the likeliest reason that is known. */
+  | {
+      readonly kind: 'handshakeGivenUp';
+      readonly peer: PeerName;
+      readonly attempts: number;
+      readonly cause: PeerTrouble['code'];
+    }
   /** Under load, instead of an answer. */
   | { readonly kind: 'cookieSent'; readonly endpoint: Endpoint }
   | { readonly kind: 'cookieReceived'; readonly peer: PeerName }

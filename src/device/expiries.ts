@@ -7,6 +7,8 @@ import {
 } from '../noise/constants.ts';
 import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
+import { handshakeTrouble } from './diagnosis.ts';
+import * as liveness from './liveness.ts';
 import { endpointChanged } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { repeatInitiation, sendInitiation, sendKeepalive } from './send.ts';
@@ -28,7 +30,9 @@ const EXPIRIES: ((core: Core, now: number, peer: Peer) => void)[] = [];
 EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
   if (peer.attempts > MAX_TIMER_HANDSHAKES) {
     peer.counts.handshakesGivenUp++;
-    core.tell({ kind: 'handshakeGivenUp', peer: peer.name, attempts: peer.attempts + 1 });
+    const cause = handshakeTrouble(core, now, peer)?.code ?? 'noAnswer';
+    liveness.givenUp(core, now, peer);
+    core.tell({ kind: 'handshakeGivenUp', peer: peer.name, attempts: peer.attempts + 1, cause });
     core.deadlines.disarm(peer.row, DEADLINE.sendKeepalive);
     core.drop('handshakeTimeout', peer, null, peer.staged.take().length);
     if (!core.deadlines.isArmed(peer.row, DEADLINE.zeroKeyMaterial))
@@ -51,6 +55,7 @@ EXPIRIES[DEADLINE.sendKeepalive] = (core, now, peer) => {
 
 /** We sent data KEEPALIVE_TIMEOUT + REKEY_TIMEOUT ago and have heard nothing since. */
 EXPIRIES[DEADLINE.newHandshake] = (core, now, peer) => {
+  liveness.dataUnanswered(core, now, peer);
   forgetSource(peer);
   sendInitiation(core, now, peer);
 };
@@ -70,6 +75,8 @@ EXPIRIES[DEADLINE.zeroKeyMaterial] = (core, _now, peer) => {
 EXPIRIES[DEADLINE.persistentKeepalive] = (core, now, peer) => {
   if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
 };
+
+EXPIRIES[DEADLINE.condition] = liveness.judge;
 
 /** The peer's packets take another way than the one that is preferred, and have for a while. */
 EXPIRIES[DEADLINE.preferredWay] = (core, now, peer) => {

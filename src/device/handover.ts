@@ -12,11 +12,13 @@ import { secretBytes, wipe } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
+import type { LossCause, PeerCondition } from './condition.ts';
 import type { PeerMemory } from './configuration.ts';
 import { configure } from './configure.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE, DEADLINE_NAMES, type DeadlineName } from './deadlines.ts';
 import { DROP_REASON_NAMES, type Drops } from './drops.ts';
+import * as liveness from './liveness.ts';
 import { memories, recall, remember, resume } from './memory.ts';
 import type { Counters } from './metric.ts';
 import type { Peer, PeerCounts } from './peer.ts';
@@ -45,6 +47,20 @@ export interface SessionHandover {
   readonly keys: Uint8Array;
   /** SESSION_SEEN_BYTES: see ReplayWindow. */
   readonly seen: Uint8Array;
+}
+
+/** See Condition. */
+export interface ConditionHandover {
+  readonly state: PeerCondition;
+  readonly sinceMs: number;
+  readonly told: 'connected' | 'disconnected' | null;
+  readonly isCalling: boolean;
+  /** Infinite when nothing waits for an answer; negative when it is overdue. */
+  readonly lostInMs: number;
+  readonly cause: LossCause;
+  readonly heard: number;
+  /** Of the peer's own keepalives; 0 while that is not known. */
+  readonly keepaliveMs: number;
 }
 
 /** What was known of a name; a lookup under way is begun again. */
@@ -85,6 +101,8 @@ export interface PeerHandover {
   readonly rxBytes: number;
   readonly drops: Counters;
   readonly counts: Counters;
+  /** null from a version that knows of none. */
+  readonly condition: ConditionHandover | null;
 }
 
 export interface DeviceHandover {
@@ -144,7 +162,14 @@ function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
     rxBytes: peer.rxBytes,
     drops: countsOf(peer.drops),
     counts: { ...peer.counts },
+    condition: handOverCondition(now, peer),
   };
+}
+
+function handOverCondition(now: number, { condition }: Peer): ConditionHandover {
+  const { state, sinceMs, told, isCalling, lostAt, cause, heard, rhythm } = condition;
+  const [lostInMs, keepaliveMs] = [lostAt - now, rhythm.intervalMs];
+  return { state, sinceMs, told, isCalling, lostInMs, cause, heard, keepaliveMs };
 }
 
 function handOverSession(
@@ -223,6 +248,29 @@ function takeOverPeer(core: Core, at: number, peer: Peer, handover: PeerHandover
   peer.rxBytes = handover.rxBytes;
   addDrops(peer.drops, handover.drops);
   Object.assign(peer.counts, known(handover.counts, peer.counts));
+  takeOverCondition(core, at, peer, handover.condition);
+}
+
+function takeOverCondition(
+  core: Core,
+  at: number,
+  peer: Peer,
+  handover: ConditionHandover | null,
+): void {
+  const { condition } = peer;
+  if (handover !== null) {
+    const { lostInMs, keepaliveMs, ...same } = handover;
+    Object.assign(condition, same, { lostAt: at + lostInMs });
+    condition.rhythm.continue(at, keepaliveMs, peer.counts);
+  } else if (liveness.isGood(peer.current, at)) {
+    // Whoever was told by the predecessor was told of nothing.
+    Object.assign(condition, { state: 'connected', told: 'connected' });
+    condition.sinceMs = peer.lastHandshakeMs;
+  }
+  if (condition.state !== 'connected') return;
+  // A session that could not be taken over is none, whatever the predecessor had.
+  if (!liveness.isGood(peer.current, at)) liveness.sessionsErased(core, at, peer);
+  else if (handover === null) liveness.schedule(core, at, peer);
 }
 
 function takeOverNames(core: Core, { at, names, peers }: DeviceHandover): void {
@@ -272,6 +320,7 @@ function known(counts: Counters, ours: Counters | PeerCounts): Record<string, nu
 export function takeBack(core: Core, now: number): number {
   for (const peer of core.peers.values()) {
     session.eraseAll(core, peer);
+    liveness.sessionsErased(core, now, peer);
     peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
     peer.sentLastMinuteHandshake = false;
   }

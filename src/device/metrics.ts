@@ -4,6 +4,7 @@
  * missing there). The daemon's own metrics are daemon/metrics.ts.
  */
 
+import type { PeerCondition } from './condition.ts';
 import type { Core } from './core.ts';
 import type { Drops } from './drops.ts';
 import { formatEndpoint } from './endpoint.ts';
@@ -15,6 +16,7 @@ import {
   type LabelledNumbers,
   type Metric,
   ofGet,
+  state,
 } from './metric.ts';
 import type { Peer } from './peer.ts';
 
@@ -33,6 +35,8 @@ const DROPS: LabelledNumbers<{ readonly drops: Drops }> = {
 
 const MS_PER_S = 1_000;
 const US_PER_MS = 1_000;
+
+const CONDITIONS: readonly PeerCondition[] = ['connected', 'idle', 'lost'];
 
 /** In the order in which they are shown. */
 export const DEVICE_METRICS: readonly Metric<Core>[] = [
@@ -114,6 +118,21 @@ export const PEER_METRICS: readonly Metric<Peer>[] = [
     'seconds',
     'from the initiation to its answer in the last handshake that we began and needed no second initiation for; absent before that',
     (peer) => roundTripSeconds(peer),
+  ),
+  asSeries(
+    'peer_state',
+    state(
+      'condition',
+      CONDITIONS,
+      'whether there is a session, and whether what is sent is answered',
+      (peer) => ({ word: peer.condition.state }),
+    ),
+  ),
+  gauge('up', '', 'whether the peer is connected or idle: 1; or lost: 0', (peer) =>
+    peer.condition.state === 'lost' ? 0 : 1,
+  ),
+  gauge('condition_since_seconds', 'seconds', 'when the condition began, since 1970', (peer) =>
+    Math.floor(peer.condition.sinceMs / MS_PER_S),
   ),
   counter(
     'initiations_sent',

@@ -8,6 +8,7 @@ import { CookieMaker } from '../noise/cookie.ts';
 import type { Handshake } from '../noise/handshake.ts';
 import type { Keypair } from '../noise/keypair.ts';
 import type { AllowedIps } from './allowedips.ts';
+import { Condition } from './condition.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { LastAddress } from './lastaddress.ts';
@@ -74,13 +75,16 @@ export class Peer {
   refusedSource: LastAddress | null = null;
   readonly counts = new PeerCounts();
   readonly trouble = new HandshakeTrouble();
+  readonly condition: Condition;
   #name: PeerName | null = null;
 
-  constructor(publicKey: Uint8Array, handshake: Handshake, row: number) {
+  /** `nowMs`: wall clock. */
+  constructor(publicKey: Uint8Array, handshake: Handshake, row: number, nowMs: number) {
     this.publicKey = publicKey;
     this.handshake = handshake;
     this.cookieMaker = new CookieMaker(publicKey);
     this.row = row;
+    this.condition = new Condition(nowMs);
   }
 
   /** Keeps the source of a packet that is not allowed it: `length` bytes at `offset`. */

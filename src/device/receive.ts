@@ -37,6 +37,7 @@ import {
 } from '../packet/ip.ts';
 import { type Core, peerKey } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import * as liveness from './liveness.ts';
 import { hasOwnSource } from './ownsources.ts';
 import { endpointChanged } from './paths.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
@@ -115,16 +116,7 @@ function receiveData(
   roam(core, now, peer, endpoint, 'data');
   peer.rxBytes += length;
   peer.counts.rxPackets++;
-  if (session.confirm(core, peer, keypair)) {
-    timers.handshakeCompleted(core, peer);
-    handshakeProven(core, now, peer);
-    core.tell({
-      kind: 'sessionConfirmed',
-      peer: peer.name,
-      session: peer.counts.handshakesCompleted,
-    });
-    sendStaged(core, now, peer);
-  }
+  if (session.confirm(core, peer, keypair)) sessionConfirmed(core, now, peer);
   if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
     peer.sentLastMinuteHandshake = true;
     sendInitiation(core, now, peer);
@@ -132,10 +124,22 @@ function receiveData(
   timers.authenticatedPacketReceived(core, peer, now);
   if (innerLength === 0) {
     peer.counts.keepalivesReceived++;
+    liveness.keepaliveReceived(core, now, peer);
     return;
   }
   timers.dataReceived(core, peer, now);
   deliverPacket(core, now, peer, endpoint, inner, innerLength, trafficClass);
+}
+
+/** The first packet came under a session that the peer began: it has our answer. */
+function sessionConfirmed(core: Core, now: number, peer: Peer): void {
+  timers.handshakeCompleted(core, peer);
+  handshakeProven(core, now, peer);
+  const ordinal = peer.counts.handshakesCompleted;
+  const renews = liveness.isGood(peer.previous, now);
+  core.tell({ kind: 'sessionConfirmed', peer: peer.name, session: ordinal, renews });
+  liveness.sessionBegun(core, now, peer);
+  sendStaged(core, now, peer);
 }
 
 /** The decrypted packet: is it IP, may this peer send from that source, and what of its ECN? */
@@ -270,7 +274,8 @@ function consumeInitiation(core: Core, now: number, message: Uint8Array, endpoin
   core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.initiationsReceived++;
-  core.tell({ kind: 'initiationReceived', peer: peer.name, endpoint });
+  const renews = liveness.isGood(peer.current, now);
+  core.tell({ kind: 'initiationReceived', peer: peer.name, endpoint, renews });
   roam(core, now, peer, endpoint, 'initiation');
   timers.authenticatedPacketReceived(core, peer, now);
   sendResponse(core, now, peer, endpoint);
@@ -304,13 +309,15 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   // Of several initiations the first might have been lost, or its answer late: that is no round trip.
   if (peer.trouble.unanswered === 1) peer.handshakeRoundTripMs = now - peer.lastInitiationAt;
   const ordinal = peer.counts.handshakesCompleted + 1;
-  core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal });
+  const renews = liveness.isGood(peer.current, now);
+  core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal, renews });
   roam(core, now, peer, endpoint, 'answer');
   session.begin(core, now, peer);
   timers.authenticatedPacketReceived(core, peer, now);
   timers.sessionDerived(core, peer, now);
   timers.handshakeCompleted(core, peer);
   handshakeProven(core, now, peer);
+  liveness.sessionBegun(core, now, peer);
   // The responder may send only after it has heard from us (key confirmation, whitepaper 5.4.6).
   sendKeepalive(core, now, peer);
 }

@@ -28,6 +28,7 @@ import {
 import { paddedLength } from '../packet/padding.ts';
 import type { Core } from './core.ts';
 import type { Endpoint } from './endpoint.ts';
+import * as liveness from './liveness.ts';
 import { isPathClear } from './paths.ts';
 import type { Peer } from './peer.ts';
 import * as session from './session.ts';
@@ -203,7 +204,15 @@ export function repeatInitiation(core: Core, now: number, peer: Peer): void {
   timers.authenticatedPacketSent(core, peer, now);
   timers.handshakeInitiated(core, peer, now);
   transmitHandshake(core, peer, message, target);
-  core.tell({ kind: 'initiationSent', peer: peer.name, attempt: peer.attempts + 1 });
+  const begins = liveness.called(core, now, peer);
+  const renews = liveness.isGood(peer.current, now);
+  core.tell({
+    kind: 'initiationSent',
+    peer: peer.name,
+    attempt: peer.attempts + 1,
+    begins,
+    renews,
+  });
 }
 
 /** Answers an initiation just consumed; the session it makes waits for its first data. */

@@ -45,6 +45,17 @@ export type EventBody =
       readonly trouble: PeerTrouble['code'] | null;
     })
   | (OfPeer & { readonly kind: 'roamed'; readonly from: string; readonly to: string })
+  /** Its packets take another of its ways. `host`, `port`: as the operator has said it. */
+  | (OfPeer & {
+      readonly kind: 'wayChanged';
+      readonly host: string;
+      readonly port: number;
+      readonly from: string | null;
+      readonly to: string;
+    })
+  | { readonly kind: 'nameResolved'; readonly host: string; readonly addresses: readonly string[] }
+  /** `error`: as getaddrinfo(3) calls it. */
+  | { readonly kind: 'nameFailed'; readonly host: string; readonly error: string }
   | (OfPeer & { readonly kind: 'cookieReceived' })
   | (OfPeer & { readonly kind: 'keysErased' })
   | (OfPeer & { readonly kind: 'routingLoop'; readonly endpoint: string })
@@ -106,3 +117,42 @@ interface Stamp {
 }
 
 export type EventRecord = Stamp & EventBody;
+
+/** What stands in a record that is not of this version. */
+export type EventValue = string | number | boolean | null | readonly string[];
+
+/** Characters of a kind and of a name of a value, values of a record, and characters of a text. */
+const WORD = /^[a-z][a-zA-Z0-9]{0,39}$/;
+const VALUES_MAX = 16;
+const TEXT_MAX = 2_048;
+
+/**
+ * A record out of JSON that may come from another version, or from a process in other hands; null when
+ * it is none. Kinds and values that are not known are let through: plain values, of bounded length.
+ */
+export function readRecord(value: unknown): EventRecord | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const entries = Object.entries(value);
+  const { seq, timeMs, monotonicMs, kind } = value as Record<string, unknown>;
+  if (!Number.isSafeInteger(seq) || (seq as number) < 1) return null;
+  if (!Number.isFinite(timeMs) || !Number.isFinite(monotonicMs)) return null;
+  if (typeof kind !== 'string' || !WORD.test(kind) || entries.length > VALUES_MAX) return null;
+  if (!entries.every(([name, one]) => WORD.test(name) && isValue(one))) return null;
+  if (!['string', 'undefined'].includes(typeof (value as OfPeer).peer) && !isOfNobody(value))
+    return null;
+  return value as EventRecord;
+}
+
+function isOfNobody(value: object): boolean {
+  return (value as { readonly peer?: unknown }).peer === null;
+}
+
+function isValue(value: unknown): value is EventValue {
+  if (typeof value === 'string') return value.length <= TEXT_MAX;
+  if (Array.isArray(value)) {
+    return (
+      value.length <= VALUES_MAX && value.every((one) => typeof one === 'string' && isValue(one))
+    );
+  }
+  return value === null || typeof value === 'boolean' || Number.isFinite(value);
+}

@@ -19,6 +19,7 @@ import { KEY_BYTES } from '../crypto/suite.ts';
 import { DEFAULT_MTU } from '../device/configuration.ts';
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import {
+  type ConditionHandover,
   type DeviceHandover,
   type NameHandover,
   type PeerHandover,
@@ -28,6 +29,7 @@ import {
   type SessionHandover,
 } from '../device/handover.ts';
 import { WAYS_MAX } from '../device/ways.ts';
+import type { EventsHandover } from '../events/ring.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 import { formatWay, parseWay } from '../uapi/way.ts';
 
@@ -39,6 +41,8 @@ const INDEX_MAX = 0xffff_ffff;
 const NONE_RECEIVED = -1;
 const NO_WAY = -1;
 const LENGTH_BYTES = 4;
+/** More than any version hands over. */
+const EVENTS_MAX = 65_536;
 
 /** All that is handed over, but for the descriptors. */
 export interface Contents {
@@ -47,6 +51,10 @@ export interface Contents {
   readonly device: DeviceHandover;
   /** How long all of it has been running, over all processes. */
   readonly uptimeMs: number;
+  /** What has happened (events/ring.ts). */
+  readonly events: EventsHandover;
+  /** Of the predecessor; empty when it does not say. */
+  readonly version: string;
   /** Under which name the control socket is served: that of the interface when it began. */
   readonly socketName: string;
   /** Of the descriptors that go with it, which are UDP sockets, by family; and their port. */
@@ -135,11 +143,28 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
       peers,
     },
     uptimeMs: Math.max(0, read.number('uptimeMs', 0)),
+    events: decodeEvents(read.child('events')),
+    version: wordOf(read.text('version')),
     socketName: read.text('socketName'),
     udpFamilies: read.list('udpFamilies').filter((family) => family === 4 || family === 6),
     udpPort: read.integer('udpPort', 0, PORT_MAX),
     observes: read.flag('observes'),
   };
+}
+
+/** What its records are is for the ring to see. */
+function decodeEvents(events: Reader): EventsHandover {
+  return {
+    stream: wordOf(events.text('stream')),
+    seq: events.integer('seq', 0),
+    suppressed: events.integer('suppressed', 0),
+    records: events.list('records').slice(0, EVENTS_MAX),
+  };
+}
+
+/** Empty when it is no single word, since it goes into texts. */
+function wordOf(text: string): string {
+  return /^[\w.+-]{1,40}$/.test(text) ? text : '';
 }
 
 function decodeName(name: Reader): NameHandover {
@@ -194,9 +219,30 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
       rxBytes: peer.integer('rxBytes', 0),
       drops: peer.numbers('drops'),
       counts: peer.numbers('counts'),
+      condition: decodeCondition(peer.child('condition')),
     },
   ];
 }
+
+/** null when it is none, as from an earlier version. */
+function decodeCondition(condition: Reader): ConditionHandover | null {
+  const state = STATES.find((one) => one === condition.text('state'));
+  if (state === undefined) return null;
+  return {
+    state,
+    sinceMs: condition.integer('sinceMs', 0),
+    told: TOLD.find((one) => one === condition.text('told')) ?? null,
+    isCalling: condition.flag('isCalling'),
+    lostInMs: condition.number('lostInMs', Number.POSITIVE_INFINITY),
+    cause: CAUSES.find((one) => one === condition.text('cause')) ?? 'initiationUnanswered',
+    heard: condition.integer('heard', 0),
+    keepaliveMs: condition.number('keepaliveMs', 0),
+  };
+}
+
+const STATES = ['connected', 'idle', 'lost'] as const;
+const TOLD = ['connected', 'disconnected'] as const;
+const CAUSES = ['dataUnanswered', 'initiationUnanswered', 'keepaliveMissing'] as const;
 
 /** A session of which anything is missing is none: a new handshake takes its place. */
 function decodeSession(session: Reader, secrets: Secrets): SessionHandover[] {

@@ -14,6 +14,7 @@ import { close } from '../sys/libc.ts';
 import { unixSocketPath } from '../sys/unixnames.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import type { BoundSockets } from '../udp/udp.ts';
+import { VERSION } from '../version.ts';
 import { type Contents, decodeContents, encodeContents } from './contents.ts';
 import { isListeningUnixStream, isUdpSocket } from './givensocket.ts';
 import type { PackedContents } from './handover.ts';
@@ -37,17 +38,18 @@ export interface Belongings {
   readonly observeFd: number | undefined;
 }
 
-/** All of this moment; `uptimeMs`: see Contents. */
+/** All of this moment. */
 export function packContents(
   { device, now }: Datapath,
   { tunFd, uapi, udp, observeFd }: Belongings,
-  uptimeMs: number,
+  past: Pick<Contents, 'uptimeMs' | 'events'>,
 ): PackedContents {
   const state = device.state();
   const contents = {
     state: formatKeylessState(state, device.memories()),
     device: device.handOver(now),
-    uptimeMs,
+    ...past,
+    version: VERSION,
     socketName: uapi.file.name,
     udpFamilies: (udp?.sockets ?? []).map(({ family }) => family),
     udpPort: udp?.port ?? 0,

@@ -34,13 +34,14 @@ const ITIMERSPEC_SECONDS = 4;
 const scratch = new Scratch(32);
 
 /**
- * Gives one line for the log after every suspension, on its own turn of Node's event loop.
+ * Gives one line for the log after every suspension, and how long that was, on its own turn of Node's
+ * event loop.
  *
  * @param onBug gets whatever `onNote` throws
  * @throws {SystemError} when the kernel has no descriptor for it
  */
 export function watchSuspension(
-  onNote: (note: string) => void,
+  onNote: (note: string, ms: number) => void,
   onBug: (error: unknown) => void,
 ): Monitor {
   const fd = openTimer();
@@ -54,6 +55,7 @@ export function watchSuspension(
     if (ms < TOLD_SUSPENSION_MS) return;
     onNote(
       `Resumed after ${Math.round(ms / 1_000)} s of suspension: sessions that expired in it are renewed when there is something to send`,
+      Math.round(ms),
     );
   };
   const timer = watch(fd, onClockSet, onBug);

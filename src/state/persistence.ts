@@ -8,9 +8,10 @@
  * longer name them.
  */
 
-import { wipeKeys } from '../device/configuration.ts';
+import { type DeviceChange, wipeKeys } from '../device/configuration.ts';
 import type { Device } from '../device/device.ts';
 import type { DeviceEvent } from '../device/events.ts';
+import type { EventBody } from '../events/record.ts';
 import type { Log } from '../log.ts';
 import type { WritableDirectory } from '../sandbox/sandbox.ts';
 import { SystemError } from '../sys/libc.ts';
@@ -26,6 +27,9 @@ export interface PersistenceOptions {
   readonly device: Device;
   readonly log: Log;
   readonly interfaceIndex: InterfaceIndex;
+  readonly tell: (event: EventBody) => void;
+  /** The Device is configured as before; there are no keys in the change any more. */
+  readonly onRestored: (change: DeviceChange) => void;
 }
 
 export class Persistence {
@@ -51,12 +55,13 @@ export class Persistence {
    * log. `isTakenOver`: the interface was there before.
    */
   restore(now: number, isTakenOver: boolean): void {
-    const { device, log } = this.#options;
+    const { device, log, onRestored } = this.#options;
     this.#isRestored = true;
     const saved = this.#read(isTakenOver);
     if (saved !== null) {
       device.configure(now, saved.change);
       wipeKeys(saved.change);
+      onRestored(saved.change);
       if (device.recall(saved.memories)) {
         log.error(
           'The clock is earlier than the handshakes before the restart: was it set back? Handshakes continue from their timestamps',
@@ -133,7 +138,7 @@ export class Persistence {
   }
 
   #read(isTakenOver: boolean): SavedState | null {
-    const { log, interfaceIndex } = this.#options;
+    const { log, interfaceIndex, tell } = this.#options;
     const consequence = isTakenOver ? 'starting without peers' : 'starting without a configuration';
     try {
       const file = this.#keeper.open();
@@ -146,6 +151,7 @@ export class Persistence {
       if (saved === null && found.kind === 'text')
         found = file.refuse('its contents cannot be parsed');
       if (found.kind === 'refused') {
+        tell({ kind: 'stateRefused', why: found.why });
         log.error(
           `The state ${file.path} is refused, ${found.why}: ${consequence}; it is kept as ${found.keptAs}`,
         );
@@ -158,6 +164,7 @@ export class Persistence {
       return saved;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
+      tell({ kind: 'stateRefused', why: error.message });
       log.error(`${error.message}: ${consequence}${this.#keeper.remedy}`);
       return null;
     }

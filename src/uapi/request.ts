@@ -4,7 +4,7 @@
  * each connection, which may carry any number of requests.
  */
 
-export type Operation = 'get' | 'set' | 'stats' | 'upgrade';
+export type Operation = 'get' | 'set' | 'stats' | 'events' | 'upgrade';
 
 export interface Request {
   /**
@@ -12,7 +12,7 @@ export interface Request {
    * this connection. Close it after either.
    */
   readonly operation: Operation | 'invalid' | 'refused';
-  /** The lines after the first, without their newlines. Only `set` has any. */
+  /** The lines after the first, without their newlines. Only `set` and `events` have any. */
   readonly lines: readonly string[];
 }
 
@@ -20,16 +20,19 @@ export interface Request {
 export const REQUEST_LINE_BYTES_MAX = 4096;
 /** Characters in one request. 65,000 allowed IPs take about 2 Mi, 10,000 peers about 4 Mi. */
 export const REQUEST_CHARACTERS_MAX = 16 * 1024 * 1024;
+/** An `events` has few lines, and short ones. */
+const EVENTS_CHARACTERS_MAX = 256;
 /** What even an empty line costs in memory, so that the limit bounds that too. */
 const LINE_CHARACTERS_MIN = 16;
 
 /** Those that change nothing. */
-export const READING: ReadonlySet<Operation> = new Set(['get', 'stats']);
+export const READING: ReadonlySet<Operation> = new Set(['get', 'stats', 'events']);
 
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
   ['get=1', 'get'],
   ['set=1', 'set'],
   ['stats=1', 'stats'],
+  ['events=1', 'events'],
   ['upgrade=1', 'upgrade'],
 ]);
 
@@ -99,6 +102,7 @@ export class RequestReader {
   /** Whether a request may have this line, too. */
   #countLine(length: number): boolean {
     this.#characters += Math.max(length + 1, LINE_CHARACTERS_MIN);
+    if (this.#operation === 'events') return this.#characters <= EVENTS_CHARACTERS_MAX;
     return this.#operation === 'set' && this.#characters <= REQUEST_CHARACTERS_MAX;
   }
 

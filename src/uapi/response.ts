@@ -10,6 +10,7 @@
 export const EIO = 5;
 export const EAGAIN = 11;
 export const EACCES = 13;
+export const EBUSY = 16;
 export const EINVAL = 22;
 export const EPROTO = 71;
 export const EADDRINUSE = 98;
@@ -22,7 +23,7 @@ export function answer(body: string): string {
   return `${body}errno=0${END}`;
 }
 
-/** A `get` or `stats` that failed. `errno`: positive. */
+/** A `get`, `stats` or `events` that failed. `errno`: positive. */
 export function refuseGet(errno: number): string {
   return `errno=${positive(errno)}${END}`;
 }

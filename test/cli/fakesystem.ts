@@ -196,6 +196,10 @@ export class FakeSystem implements System {
     return answer(formatObservedState(state, publicKey, version ?? 'none'));
   }
 
+  async *converse(name: string, text: string): AsyncGenerator<string> {
+    yield await this.observe(name, text);
+  }
+
   isServed(name: string): boolean {
     return this.daemons.has(name);
   }

@@ -79,12 +79,15 @@ describe('what a Device tells', () => {
     const { counters, peers } = a.device.stats(world.now);
     const prefixes = ['10.20.0.0/24', 'fd20::/64'];
     expect(counters).toMatchObject({ peers: 1, allowed_ips: prefixes.length, cookies_sent: 0 });
-    expect(peers[0].facts).toEqual({ description: 'site B', endpoint: '192.0.2.2:51820' });
+    expect(peers[0].facts).toEqual({
+      ...{ description: 'site B', endpoint: '192.0.2.2:51820', condition: 'connected' },
+    });
     expect(peers[0].counters).toMatchObject({
       // An initiation, a packet, and the answer to data that none follows: none of ours did.
       bytes_sent: 148 + (32 + 48) + 32,
       bytes_received: 92 + (32 + 48),
       last_handshake_seconds: Math.floor(world.wallStart / SECOND),
+      condition_since_seconds: Math.floor(world.wallStart / SECOND),
       initiations_sent: 1,
       responses_received: 1,
       handshakes_completed: 1,

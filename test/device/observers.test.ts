@@ -73,11 +73,11 @@ describe('an event', () => {
     const names = a.events.flatMap((event) => ('peer' in event && event.peer ? [event.peer] : []));
     const publicKey = Buffer.from(b.publicKey).toString('base64');
     expect(names[0]).toMatchObject({ publicKey, description: 'site B' });
-    expect(names.map(({ endpoint }) => endpoint?.port)).toEqual([51_820, 51_820, 777]);
+    expect(names.map(({ endpoint }) => endpoint?.port)).toEqual([51_820, 51_820, 51_820, 777]);
     expect(names[1]).toBe(names[0]);
-    expect(names[2]).not.toBe(names[0]);
+    expect(names[3]).not.toBe(names[0]);
     expect(a.record(b).name.description).toBe('site C');
-    expect(names.map(({ description }) => description)).toEqual(['site B', 'site B', 'site B']);
+    expect(new Set(names.map(({ description }) => description))).toEqual(new Set(['site B']));
   });
 
   it('of a session says the how-manieth it is, on either side', () => {
@@ -105,11 +105,11 @@ describe('observers', () => {
     leave[0]!();
     leave[0]!();
     world.run(SECOND);
-    expect(told.slice(2)).toEqual(['y responseReceived']);
+    expect(told.slice(2)).toEqual(['y responseReceived', 'y connected']);
     leave[1]!();
     world.run(200 * SECOND);
     a.send(A_TO_B());
-    expect(told).toHaveLength(3);
+    expect(told).toHaveLength(4);
   });
 
   it('may be the same one twice, of which one leaves', () => {
@@ -137,7 +137,7 @@ describe('observers', () => {
     a.send(A_TO_B());
     expect(told).toEqual(['second initiationSent']);
     world.run(SECOND);
-    expect(told.slice(1)).toEqual(['new responseReceived']);
+    expect(told.slice(1)).toEqual(['new responseReceived', 'new connected']);
   });
 });
 

@@ -3,6 +3,7 @@
 import { expect } from 'vitest';
 import type { PeerChange } from '../../src/device/configuration.ts';
 import type { DeviceHandover } from '../../src/device/handover.ts';
+import { NO_EVENTS } from '../../src/events/ring.ts';
 import { decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { formatAddress } from '../../src/packet/address.ts';
 import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
@@ -27,7 +28,15 @@ export function inAnotherProcess(site: Site, handover: DeviceHandover) {
   const bytes = encodeContents({
     state: formatKeylessState(device.state(), device.memories()),
     device: handover,
-    ...{ uptimeMs: 0, socketName: 'wg0', udpFamilies: [], udpPort: 0, observes: false },
+    ...{
+      events: NO_EVENTS,
+      version: '',
+      uptimeMs: 0,
+      socketName: 'wg0',
+      udpFamilies: [],
+      udpPort: 0,
+      observes: false,
+    },
   });
   const { state, device: received } = decodeContents(bytes)!;
   return { ...parseSavedState(state)!, received };

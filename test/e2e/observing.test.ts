@@ -117,11 +117,13 @@ describeHere('a member of the group', ['wg', 'setpriv'], () => {
       const answers = await Promise.all([
         ask(host, 'get=1\n\n'),
         ask(host, 'stats=1\n\n'),
+        ask(host, 'events=1\n\n'),
         as(MEMBER!, host, 'tswg', 'wg0'),
         as(MEMBER!, host, 'tswg', 'wg0', '--json'),
         as(MEMBER!, host, 'tswg', '--json'),
         as(MEMBER!, host, 'tswg', 'wg0', 'stats'),
         as(MEMBER!, host, 'tswg', 'metrics'),
+        as(MEMBER!, host, 'tswg', 'wg0', 'events', '--json'),
         as(MEMBER!, host, 'tswg', '--get-yargs-completions', 'tswg', 'wg0', 'wgpeer', ''),
       ]);
       const hex = (key: string) => Buffer.from(key, 'base64').toString('hex');
@@ -136,10 +138,13 @@ describeHere('a member of the group', ['wg', 'setpriv'], () => {
         }
         expect(stdout).not.toMatch(/private_key|preshared|wgpsk|PresharedKey/);
       }
-      const [get, stats, shown, json] = answers.map(({ stdout }) => stdout);
+      const [get, stats, told, shown, json] = answers.map(({ stdout }) => stdout);
       expect(get).toContain('endpoint=192.0.2.2:51820\n');
       expect(get).toContain('description=laptop\n');
       expect(stats).toContain('fact_version=');
+      expect(told).toContain('"kind":"peerConfigured"');
+      // What root is told, who may know that there is one.
+      expect(await host.run('tswg', ['wg0', 'events'])).toContain('presharedKey');
       expect(shown).toContain('\twgkey (not shown: ');
       expect(shown).toContain(`\twgpubkey ${keys.publicKey}\n`);
       expect(JSON.parse(json!).wireguard).toMatchObject({

@@ -3,11 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
 import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
 import {
+  type ConditionHandover,
   type PeerHandover,
   SESSION_KEY_BYTES,
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../../src/device/handover.ts';
+import { NO_EVENTS } from '../../src/events/ring.ts';
 import { type Contents, decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { key, way } from '../uapi/arbitraries.ts';
 
@@ -29,6 +31,17 @@ const session: fc.Arbitrary<SessionHandover> = fc.record({
   seen: fc
     .array(fc.nat(SESSION_SEEN_BYTES - 1), { maxLength: 4 })
     .map((places) => places.reduce((all, at) => all.with(at, 0xa5), new Uint8Array(1024))),
+});
+
+const condition: fc.Arbitrary<ConditionHandover> = fc.record({
+  state: fc.constantFrom('connected', 'idle', 'lost'),
+  sinceMs: count,
+  told: fc.constantFrom('connected', 'disconnected', null),
+  isCalling: fc.boolean(),
+  lostInMs: fc.oneof(ms, fc.constant(Number.POSITIVE_INFINITY)),
+  cause: fc.constantFrom('dataUnanswered', 'initiationUnanswered', 'keepaliveMissing'),
+  heard: count,
+  keepaliveMs: ms,
 });
 
 const peer: fc.Arbitrary<PeerHandover> = fc.record({
@@ -54,6 +67,7 @@ const peer: fc.Arbitrary<PeerHandover> = fc.record({
   rxBytes: count,
   drops: fc.dictionary(fc.constantFrom(...DROP_REASON_NAMES), count),
   counts: fc.dictionary(fc.constantFrom('rekeys', 'roams'), count),
+  condition: fc.option(condition, { nil: null }),
 });
 
 const contents: fc.Arbitrary<Contents> = fc.record({
@@ -80,6 +94,13 @@ const contents: fc.Arbitrary<Contents> = fc.record({
   udpFamilies: fc.subarray([4, 6]),
   udpPort: fc.nat(65_535),
   observes: fc.boolean(),
+  events: fc.record({
+    stream: fc.stringMatching(/^[\w-]{0,40}$/),
+    seq: count,
+    suppressed: count,
+    records: fc.array(fc.record({ seq: count, kind: fc.string() }), { maxLength: 3 }),
+  }),
+  version: fc.stringMatching(/^[\w.]{0,40}$/),
 });
 
 /** JSON has no -0. */
@@ -140,10 +161,19 @@ function example(): Contents {
           ...{ isCalling: false, attempts: 1, initiationAgeMs: 900, needsAnotherKeepalive: true },
           handshakeRoundTripMs: 12.5,
           ...{ sentLastMinuteHandshake: true, txBytes: 10, rxBytes: 20, drops: {}, counts: {} },
+          condition: null,
         },
       ],
     },
-    ...{ uptimeMs: 77, socketName: 'wg0', udpFamilies: [4, 6], udpPort: 51_820, observes: true },
+    ...{
+      events: NO_EVENTS,
+      version: '0.2.0',
+      uptimeMs: 77,
+      socketName: 'wg0',
+      udpFamilies: [4, 6],
+      udpPort: 51_820,
+      observes: true,
+    },
   };
 }
 
@@ -343,8 +373,8 @@ describe('contents of another version', () => {
     const decoded = rewritten((json) => {
       const { publicKey } = json.device.peers[0];
       json.device = { peers: [{ publicKey }] };
-      for (const name of ['state', 'uptimeMs', 'socketName', 'udpFamilies', 'udpPort', 'observes'])
-        delete json[name];
+      const others = ['udpFamilies', 'udpPort', 'observes', 'events', 'version'];
+      for (const name of ['state', 'uptimeMs', 'socketName', ...others]) delete json[name];
     });
     expect(decoded).toEqual({
       state: '',
@@ -357,14 +387,22 @@ describe('contents of another version', () => {
             publicKey: example().device.peers[0].publicKey,
             presharedKey: null,
             ...{ sessions: [], staged: [], source: null, sourceInterface: 0 },
-            ...{ deadlines: {}, isCalling: false, attempts: 0 },
+            ...{ deadlines: {}, isCalling: false, attempts: 0, condition: null },
             ...{ initiationAgeMs: Number.POSITIVE_INFINITY, needsAnotherKeepalive: false },
             handshakeRoundTripMs: Number.POSITIVE_INFINITY,
             ...{ sentLastMinuteHandshake: false, txBytes: 0, rxBytes: 0, drops: {}, counts: {} },
           },
         ],
       },
-      ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
+      ...{
+        events: NO_EVENTS,
+        version: '',
+        uptimeMs: 0,
+        socketName: '',
+        udpFamilies: [],
+        udpPort: 0,
+        observes: false,
+      },
     });
   });
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { observingPlace, openObservingSocket } from '../../src/control/observingsocket.ts';
 import { openUapiSocket } from '../../src/control/uapisocket.ts';
+import { NO_EVENTS } from '../../src/events/ring.ts';
 import { type Contents, encodeContents } from '../../src/handover/contents.ts';
 import { isListeningUnixStream, isUdpSocket } from '../../src/handover/givensocket.ts';
 import { unpackContents } from '../../src/handover/packing.ts';
@@ -77,7 +78,7 @@ function contents(changes: Partial<Contents> = {}): Uint8Array {
         peers: [],
       },
     },
-    uptimeMs: 1,
+    ...{ uptimeMs: 1, events: NO_EVENTS, version: '' },
     socketName: '../../../etc/passwd',
     udpFamilies: [4],
     udpPort: 51820,

@@ -30,6 +30,8 @@ const EVENT_KINDS: readonly DeviceEvent['kind'][] = [
   'responseReceived',
   'sessionConfirmed',
   'handshakeGivenUp',
+  'connected',
+  'disconnected',
   'cookieSent',
   'cookieReceived',
   'roamed',

@@ -7,6 +7,7 @@
 import { sameBytes } from '../../src/bytes.ts';
 import { wipeKeys } from '../../src/device/configuration.ts';
 import { wipeHandover } from '../../src/device/handover.ts';
+import { NO_EVENTS } from '../../src/events/ring.ts';
 import { decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
 import type { Generation } from './generation.ts';
@@ -72,7 +73,15 @@ function encode(site: Site, { device }: Generation): Uint8Array {
   const contents = {
     state: formatKeylessState(state, device.memories()),
     device: device.handOver(site.now()),
-    ...{ uptimeMs: 0, socketName: '', udpFamilies: [], udpPort: 0, observes: false },
+    ...{
+      events: NO_EVENTS,
+      version: '',
+      uptimeMs: 0,
+      socketName: '',
+      udpFamilies: [],
+      udpPort: 0,
+      observes: false,
+    },
   };
   const bytes = encodeContents(contents);
   wipeKeys(state);

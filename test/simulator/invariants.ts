@@ -47,6 +47,7 @@ export function checkTurn(site: Site, device: Device): void {
   for (const peer of device.core.peers.values()) {
     checkStaged(site, device, peer);
     checkDeadlines(site, device, peer);
+    checkCondition(site, device, peer);
     if (peer.previous !== null) sessions++;
     if (peer.current !== null) sessions++;
     if (peer.next !== null) sessions++;
@@ -102,6 +103,16 @@ function checkDeadlines(site: Site, { core }: Device, peer: Peer): void {
   hold('keysHaveEnd', zeroes || (!hasKeys && retries), () => {
     const what = hasKeys ? 'session keys' : 'a handshake under way';
     return `${site.name} has ${what} and no deadline to erase them`;
+  });
+}
+
+/** A peer is connected only as long as there is a session, and that it ends is noticed in time. */
+function checkCondition(site: Site, { core }: Device, { condition, current, row }: Peer): void {
+  if (condition.state !== 'connected') return;
+  const endsAt = (current?.createdAt ?? -Infinity) + REJECT_AFTER_TIME_MS;
+  const looksAt = core.deadlines.time(row, DEADLINE.condition);
+  hold('conditionTrue', current !== null && looksAt <= endsAt, () => {
+    return `${site.name} has a peer as connected, whose session ${current === null ? 'is not there' : 'may end unnoticed'}`;
   });
 }
 

@@ -9,6 +9,7 @@
  */
 
 import { equalConstantTime } from '../../src/crypto/bytes.ts';
+import type { LossCause } from '../../src/device/condition.ts';
 import {
   KEEPALIVE_TIMEOUT_MS,
   REJECT_AFTER_TIME_MS,
@@ -40,6 +41,12 @@ export const NOTICE_MS = KEEPALIVE_TIMEOUT_MS + ATTEMPT_MS + 3 * ATTEMPT_MS;
  * REJECT_AFTER_TIME, and then it begins a handshake itself.
  */
 const DEAF_NOTICE_MS = REJECT_AFTER_TIME_MS + NOTICE_MS;
+
+/**
+ * After the last trouble all that came of it has ended: the sessions that only one end had, and the
+ * time in which that is noticed.
+ */
+const FORGOTTEN_MS = DEAF_NOTICE_MS;
 
 /** How much is known of one direction. */
 interface Watch {
@@ -113,6 +120,18 @@ export class Recovery {
   heard(at: Site): void {
     const watch = this.#watches[at === this.#sites[0] ? 0 : 1];
     if (watch !== null) watch.heardSince = true;
+  }
+
+  /** Call when `at` is told that the other end is lost: on a wire that is whole nobody is. */
+  lost(at: Site, cause: LossCause): void {
+    const [a, b] = this.#sites;
+    if (this.#host.now() < this.calmFrom + FORGOTTEN_MS) return;
+    // Nobody is told that keepalives have been switched off.
+    const other = at === a ? b : a;
+    if (cause === 'keepaliveMissing' && other.acquaintances.get(at.number)?.keepalive === 0) return;
+    hold('lostForReason', !(this.#isConnected(a, b) && this.#isConnected(b, a)), () => {
+      return `${at.name} has ${other.name} as lost (${cause}), on a wire that is whole`;
+    });
   }
 
   initiated(from: Site): void {

@@ -227,6 +227,7 @@ class Run {
     const recovery = this.#recovery(site.number, this.siteOfPeer(peer));
     if (event.kind === 'initiationSent') recovery?.initiated(site);
     else if (event.kind === 'initiationReceived') recovery?.initiationTaken(site);
+    else if (event.kind === 'disconnected') recovery?.lost(site, event.cause);
   }
 
   judged(site: Site, flight: Flight, event: DeviceEvent, isUnderLoad: boolean): void {

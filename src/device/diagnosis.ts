@@ -93,7 +93,8 @@ export function handshakeTrouble(core: Core, now: number, peer: Peer): PeerTroub
   if (peer.endpoint === null && homeless > 0) return { code: 'noEndpoint', packets: homeless };
   const silentMs = Math.round(now - peer.trouble.unansweredSince);
   if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return unresolved;
-  const failure = peer.endpoint === null ? null : core.failureTo(peer.endpoint);
+  const called = peer.ways?.calling?.endpoint ?? peer.endpoint;
+  const failure = called === null ? null : core.failureTo(called);
   // Of the last one: the way may be open again.
   if (failure !== null && failure.at >= peer.lastInitiationAt) {
     return { code: 'cannotSend', error: failure.error, initiations: unanswered };

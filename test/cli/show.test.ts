@@ -308,7 +308,15 @@ describe('JSON', () => {
 describe('stats', () => {
   it('explain each reason for which packets were dropped', () => {
     const counted = stats({
-      facts: { crypto: 'openssl', uptime_seconds: '90', sandbox: 'off (TSWG_SANDBOX=off)' },
+      facts: {
+        ...{ crypto: 'openssl', uptime_seconds: '90', gate: 'shut', gate_text: 'shut (1 %)' },
+        ...{
+          sandbox: 'off',
+          sandbox_text: 'off (TSWG_SANDBOX=off)',
+          state: 'kept',
+          lone_text: 'x',
+        },
+      },
       troubles: [
         { code: 'noPrivateKey', values: {} },
         { code: 'sandboxOff', values: {} },
@@ -327,7 +335,11 @@ describe('stats', () => {
       'wg0:\n' +
         '\tcrypto: openssl\n' +
         '\tuptime seconds: 90\n' +
+        // A state by what people are told, once; and by its word where there is no more to tell.
+        '\tgate: shut (1 %)\n' +
         '\tsandbox: off (TSWG_SANDBOX=off)\n' +
+        '\tstate: kept\n' +
+        '\tlone text: x\n' +
         '\tkey: no private key is set: no handshake can begin\n' +
         '\t    7  handshakes sent\n' +
         '\t12345  rx packets\n' +

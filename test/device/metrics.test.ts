@@ -109,6 +109,25 @@ describe('what a Device tells', () => {
   });
 });
 
+describe('whether a peer is up', () => {
+  const told = (site: Site) => {
+    const { facts, counters } = site.device.stats(site.world.now).peers[0]!;
+    return [facts.condition, counters.up];
+  };
+
+  it('is so unless it is lost', () => {
+    const { world, a } = pair();
+    expect(told(a)).toEqual(['idle', 1]);
+    a.send(A_TO_B());
+    world.run(SECOND);
+    expect(told(a)).toEqual(['connected', 1]);
+    world.filter = () => false;
+    a.send(A_TO_B());
+    world.run(40 * SECOND);
+    expect(told(a)).toEqual(['lost', 0]);
+  });
+});
+
 describe('the round trip of a handshake', () => {
   const roundTrip = (site: Site): number | undefined =>
     site.device.stats(site.world.now).peers[0]!.counters.handshake_round_trip_seconds;

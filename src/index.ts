@@ -24,7 +24,7 @@ export type { DeadlineName } from './device/deadlines.ts';
 export { Device } from './device/device.ts';
 export type { Doorkeeper } from './device/doorkeeper.ts';
 export { DROP_REASONS, type DropReason } from './device/drops.ts';
-export { Endpoint, formatEndpoint } from './device/endpoint.ts';
+export { Endpoint, type Exit, formatEndpoint } from './device/endpoint.ts';
 export type { DeviceEvent } from './device/events.ts';
 export {
   type DeviceHandover,
@@ -32,7 +32,9 @@ export {
   type SessionHandover,
   wipeHandover,
 } from './device/handover.ts';
+export type { Lead, NearFault } from './device/lead.ts';
 export type { Counters, Measured } from './device/metric.ts';
+export { formatNear, parseNear } from './device/near.ts';
 export type { Observer } from './device/observers.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
 export type { PeerName } from './device/peername.ts';

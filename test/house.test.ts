@@ -30,7 +30,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   uapi: {
     values: [
       ...['packet/address.ts', 'packet/hostname.ts', 'device/endpoint.ts', 'device/ways.ts'],
-      ...['crypto/bytes.ts', 'crypto/suite.ts', 'events/record.ts'],
+      ...['device/near.ts', 'crypto/bytes.ts', 'crypto/suite.ts', 'events/record.ts'],
     ],
     types: ['device/configuration.ts', 'device/metric.ts'],
   },
@@ -51,8 +51,11 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['device', 'datapath/guard.ts'],
   },
   udp: {
-    values: ['sys', 'netlink', 'gate', 'device/endpoint.ts', 'device/drops.ts'],
-    types: ['datapath/transport.ts', 'datapath/guard.ts'],
+    values: [
+      ...['sys', 'netlink', 'gate'],
+      ...['device/endpoint.ts', 'device/near.ts', 'device/drops.ts'],
+    ],
+    types: ['datapath/transport.ts', 'datapath/guard.ts', 'device/lead.ts', 'device/ways.ts'],
   },
   control: { values: ['sys', 'uapi'] },
   sandbox: { values: ['sys', 'crypto/openssl'] },
@@ -77,6 +80,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
       ...['datapath', 'state', 'handover', 'log.ts', 'packet', 'uapi', 'events'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
+      'device/near.ts',
     ],
     types: ['crypto', 'device'],
   },
@@ -86,9 +90,9 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   'doctor/gather': {
     values: [
       ...['doctor', 'sys', 'netlink', 'packet', 'uapi', 'control', 'host', 'noise', 'crypto'],
-      'state/statefile.ts',
+      ...['state/statefile.ts', 'device/near.ts'],
     ],
-    types: ['device'],
+    types: ['device', 'events'],
   },
   // The two programs.
   cli: {
@@ -100,6 +104,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metric.ts'],
       // The tables, which tell names, units and help of what a daemon reads by them.
       ...['device/metrics.ts', 'daemon/metrics.ts'],
+      ...['device/ways.ts', 'device/near.ts'],
     ],
     // Of the daemon, for which troubles there have to be words.
     types: ['device', 'daemon/troubles.ts'],

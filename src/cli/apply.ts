@@ -4,7 +4,10 @@
  * this command created goes away again when a later step is refused.
  */
 
+import { sameBytes } from '../bytes.ts';
 import type { DeviceChange } from '../device/configuration.ts';
+import { formatNear } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import { formatAddress } from '../packet/address.ts';
 import { parseState, type ReportedState } from '../uapi/get.ts';
 import { EADDRINUSE, parseErrno } from '../uapi/response.ts';
@@ -26,6 +29,7 @@ import { resolveChange } from './resolve.ts';
 import type { Link, System } from './system.ts';
 import { isCreatableName } from './values.ts';
 import type { AddressView } from './view.ts';
+import { VIA } from './words.ts';
 
 /** From then on, a control socket that nobody answers is nobody's. */
 const LEFT_BEHIND_MS = 1_000;
@@ -48,9 +52,12 @@ export async function configure(name: string, draft: Draft, system: System): Pro
   if (existing === undefined) checkCreation(name, draft, system);
   else checkOurs(existing, draft, system);
   if (!system.isRoot) throw needsRoot(name);
-  const change = await resolveChange(draft, system);
+  const state = existing === undefined ? null : await checkWireguard(existing, draft, system);
+  const knowsWays = existing === undefined || state?.knowsWays === true;
+  const change = await resolveChange(draft, knowsWays, system);
   const warnings = [
-    ...(await weighWireguard(name, existing, draft, change, system)),
+    ...weighWireguard(name, state, draft, change, system),
+    ...weighBind(draft, system),
     ...weighAddresses(name, existing, draft, system),
   ];
   if (existing !== undefined) {
@@ -105,22 +112,36 @@ function areNamed(names: readonly string[]): string {
 }
 
 /** What is asked of the WireGuard part, against what it is now. @throws Refusal */
-async function weighWireguard(
+function weighWireguard(
   name: string,
-  existing: Link | undefined,
+  state: ReportedState | null,
   draft: Draft,
   change: DeviceChange,
   system: System,
-): Promise<Warning[]> {
-  const state = existing === undefined ? null : await checkWireguard(existing, draft, system);
-  const hasEndpoint = change.peers.some(({ endpoint }) => endpoint);
+): Warning[] {
+  const hasEndpoint = change.peers.some(({ endpoint, ways }) => endpoint || ways?.length);
   return weighPeers(draft, change, {
     name,
     peers: state?.peers ?? [],
     publicKey: state === null ? null : ownKey(state),
     listenPort: state?.listenPort ?? 0,
     addresses: hasEndpoint ? system.addresses() : [],
+    interfaces: hasEndpoint ? system.links().map((link) => link.name) : [],
   });
+}
+
+/** What is not there now may come: with a line that goes up, or an address that is still asked for. */
+function weighBind({ bind }: Draft, system: System): Warning[] {
+  if (!bind) return [];
+  const isThere =
+    bind.kind === 'interface'
+      ? findLink(bind.name, system) !== undefined
+      : system.addresses().some(({ address }) => sameBytes(address, bind.address));
+  if (isThere) return [];
+  const what = bind.kind === 'interface' ? 'there is no such interface' : 'no interface has it';
+  return [
+    { text: `wgbind: ${formatNear(bind)}: ${what} now: nothing is sent until then`, isMoot: false },
+  ];
 }
 
 /** The same for its addresses. @throws Refusal */
@@ -178,17 +199,26 @@ function wireguardWord(draft: Draft): string | null {
   if (draft.privateKey !== undefined) return keyWord(draft);
   if (draft.listenPort !== undefined) return 'wgport';
   if (draft.fwmark !== undefined) return 'wgfwmark';
+  if (draft.bind !== undefined) return bindWord(draft.bind);
   if (draft.removeAllPeers) return '-wgpeerall';
   if (draft.peers.length > 0) return draft.peers[0].remove ? '-wgpeer' : 'wgpeer';
   return draft.debug === undefined ? null : draft.debug ? 'debug' : '-debug';
 }
 
+function bindWord(bind: Near | null): string {
+  return bind === null ? '-wgbind' : 'wgbind';
+}
+
 /** The first word that only tswgd knows; others would refuse it, some after half the work. */
 function ownWord(draft: Draft): string | null {
+  if (draft.bind !== undefined) return bindWord(draft.bind);
   if (draft.debug !== undefined) return draft.debug ? 'debug' : '-debug';
   for (const peer of draft.peers) {
     if (peer.description !== undefined) return peer.description === '' ? '-wgdescr' : 'wgdescr';
-    if (peer.endpoint === null) return '-wgendpoint';
+    const { endpoints = null } = peer;
+    if (endpoints?.length === 0) return '-wgendpoint';
+    if (endpoints?.some(({ near }) => near !== null)) return VIA;
+    if (endpoints !== null && endpoints.length > 1) return 'wgendpoint, more than once';
   }
   return null;
 }
@@ -259,6 +289,12 @@ async function setWireguard(
   if (errno === EADDRINUSE && change.listenPort !== undefined) {
     throw new Refusal(
       `wgport: ${change.listenPort}: another program uses this UDP port; expected a free one, or 0 to pick one`,
+    );
+  }
+  if (errno === EADDRINUSE && change.bind !== undefined) {
+    const where = change.bind === null ? 'every address' : formatNear(change.bind);
+    throw new Refusal(
+      `${bindWord(change.bind)}: ${where}: another program uses the UDP port there; expected another wgport, or another address`,
     );
   }
   throw new Refusal(`${word}: ${link.name}: refused by its daemon: ${systemReason({ errno })}`);

@@ -4,6 +4,7 @@
  */
 
 import type { AllowedIpChange } from '../device/configuration.ts';
+import type { Near } from '../device/ways.ts';
 import type { EventKind } from '../events/record.ts';
 import type { Prefix } from '../packet/address.ts';
 
@@ -17,14 +18,16 @@ export interface EndpointName {
   /** An address, with `%interface` when link-local, or a host name. */
   readonly host: string;
   readonly port: number;
+  /** What stands after `via`. */
+  readonly near: Near | null;
 }
 
 export interface PeerDraft {
   readonly publicKey: Uint8Array;
   readonly remove: boolean;
   presharedKey?: KeySource;
-  /** null: forget it. */
-  endpoint?: EndpointName | null;
+  /** In order of preference; none: forget where it is. */
+  endpoints?: readonly EndpointName[];
   persistentKeepalive?: number;
   /** Empty: remove it. */
   description?: string;
@@ -58,6 +61,8 @@ export interface Draft {
   privateKey?: KeySource;
   listenPort?: number;
   fwmark?: number;
+  /** null: any address and interface. */
+  bind?: Near | null;
   debug?: boolean;
   removeAllPeers: boolean;
   readonly peers: PeerDraft[];
@@ -78,18 +83,20 @@ export function isEmpty(draft: Draft): boolean {
 /** Whether all words take something away, so that there must be something to take it from. */
 export function takesOnlyAway(draft: Draft): boolean {
   if (draft.create || isEmpty(draft)) return false;
-  const { privateKey, listenPort, mtu, up, debug, fwmark, description, peers, addresses } = draft;
+  const { privateKey, listenPort, mtu, up, debug, fwmark, bind, description } = draft;
   if (privateKey !== undefined || listenPort !== undefined || mtu !== undefined) return false;
-  if (up || debug || fwmark || description) return false;
+  if (up || debug || fwmark || bind || description) return false;
+  const { peers, addresses } = draft;
   return peers.every(losesOnly) && addresses.every(({ mode }) => mode === 'remove');
 }
 
 function losesOnly(peer: PeerDraft): boolean {
   if (peer.remove) return true;
-  const { presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode } = peer;
-  if (endpoint || persistentKeepalive || description || allowedIpsMode === 'replace') return false;
+  const { presharedKey, endpoints, persistentKeepalive, description, allowedIpsMode } = peer;
+  if (endpoints?.length || persistentKeepalive || description || allowedIpsMode === 'replace')
+    return false;
   if (presharedKey !== undefined && !isNoKey(presharedKey)) return false;
-  return [presharedKey, endpoint, persistentKeepalive, description, allowedIpsMode].some(
+  return [presharedKey, endpoints, persistentKeepalive, description, allowedIpsMode].some(
     (setting) => setting !== undefined,
   );
 }

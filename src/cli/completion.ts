@@ -9,7 +9,7 @@ import { COMMANDS } from './commands.ts';
 import { DOCTOR_OPTIONS } from './doctorwords.ts';
 import { EVENTS_OPTIONS } from './eventsoptions.ts';
 import { isCreatableName } from './values.ts';
-import { findWord, WORDS } from './words.ts';
+import { findWord, VIA, WORDS, type Word } from './words.ts';
 
 export interface CompletionFacts {
   /** Names of the interfaces that a tswg or another WireGuard serves. */
@@ -75,8 +75,15 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
   if (settings[0] === 'doctor') return doctorOptions(settings.slice(1), facts);
 
   let peer: string | null = null;
+  let mayBeVia = false;
   for (let at = 0; at < settings.length; at++) {
-    const row = findWord(settings[at]);
+    if (mayBeVia && settings[at] === VIA) {
+      mayBeVia = false;
+      if (++at === settings.length) return [];
+      continue;
+    }
+    const row: Word | undefined = findWord(settings[at]);
+    mayBeVia = row?.word === 'wgendpoint';
     if (row === undefined) continue;
     const given = settings.length - at - 1;
     if (given < row.args.length) return argumentsFor(row.args[given], row.word, peer, facts);
@@ -84,7 +91,8 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     if (row.word === '-wgpeer') peer = null;
     at += row.args.length;
   }
-  return WORDS.filter((row) => {
+  const via = mayBeVia ? [plain(VIA, 'the address or interface that packets leave from')] : [];
+  const others = WORDS.filter((row) => {
     if (row.word === 'wgrtable') return false;
     if (row.place === 'peer') return peer !== null;
     if (row.place === 'view' || row.isAlone) return settings.length === 0;
@@ -93,6 +101,7 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
     }
     return true;
   }).map((row) => plain(row.word, row.summary));
+  return [...via, ...others];
 }
 
 /** The options of `events`, or what the last one takes. */

@@ -7,8 +7,16 @@
 import { sameBytes } from '../bytes.ts';
 import { isZero } from '../crypto/bytes.ts';
 import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
+import type { Endpoint } from '../device/endpoint.ts';
+import { formatNear } from '../device/near.ts';
 import type { Prefix } from '../packet/address.ts';
-import { broadcastOf, formatAddress, formatPrefix, maskAddress } from '../packet/address.ts';
+import {
+  broadcastOf,
+  formatAddress,
+  formatPrefix,
+  maskAddress,
+  parseAddress,
+} from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import type { Draft } from './command.ts';
 import { isClamped, isPublicPoint } from './curve.ts';
@@ -39,6 +47,8 @@ export interface Standing {
   readonly listenPort: number;
   /** Those of this machine, each with its link's index. */
   readonly addresses: readonly OwnAddress[];
+  /** Names of those of this machine. */
+  readonly interfaces: readonly string[];
 }
 
 /** As many prefixes are named in one line. */
@@ -59,12 +69,15 @@ export function weighPeers(draft: Draft, change: DeviceChange, before: Standing)
       );
     }
     if (!standing.has(formatKey(peer.publicKey))) checkPublicKey(peer.publicKey);
-    checkEndpoint(peer, change.listenPort ?? before.listenPort, before.addresses);
+    for (const endpoint of saidAddresses(peer)) {
+      checkEndpoint(endpoint, change.listenPort ?? before.listenPort, before.addresses);
+    }
   }
   checkNewKey(draft, change, own, standing);
   return [
     ...warnOfPrivateKey(draft, change, own, before),
     ...change.peers.flatMap((peer) => warnOfPeer(peer, change, standing, before.name)),
+    ...change.peers.flatMap((peer) => warnOfNears(peer, before)),
     ...warnOfDoubts(draft, standing),
     ...warnOfLosses(change, standing),
   ];
@@ -100,10 +113,23 @@ function checkPublicKey(key: Uint8Array): void {
   );
 }
 
+type SaidAddress = Pick<Endpoint, 'address' | 'port' | 'scope'>;
+
+/** Where the peer is said to be, as far as it is said by address. A zone's interface is not known. */
+function saidAddresses({ endpoint, ways }: PeerChange): SaidAddress[] {
+  const said = (ways ?? []).flatMap(({ host, port }) => {
+    const address = host.includes('%') ? null : parseAddress(host);
+    return address === null ? [] : [{ address, port, scope: 0 }];
+  });
+  return endpoint ? [endpoint, ...said] : said;
+}
+
 /** @throws Refusal */
-function checkEndpoint(peer: PeerChange, port: number, addresses: readonly OwnAddress[]): void {
-  const { endpoint } = peer;
-  if (!endpoint) return;
+function checkEndpoint(
+  endpoint: SaidAddress,
+  port: number,
+  addresses: readonly OwnAddress[],
+): void {
   // Linux sends none of our datagrams there (EACCES).
   const network = addresses.find((one) => isBroadcastOf(one, endpoint.address));
   if (network !== undefined) {
@@ -119,6 +145,20 @@ function checkEndpoint(peer: PeerChange, port: number, addresses: readonly OwnAd
   throw new Refusal(
     `wgendpoint: ${formatAddress(endpoint.address)} ${port}: our own address and port: expected those of the peer`,
   );
+}
+
+/** What comes later is no mistake: a modem, a lease. */
+function warnOfNears({ ways }: PeerChange, { interfaces, addresses }: Standing): Warning[] {
+  return (ways ?? []).flatMap(({ near }) => {
+    if (near === null) return [];
+    const isThere =
+      near.kind === 'interface'
+        ? interfaces.includes(near.name)
+        : addresses.some(({ address }) => sameBytes(address, near.address));
+    const what = near.kind === 'interface' ? 'interface' : 'address';
+    const text = `via ${formatNear(near)}: this machine has no such ${what} now; that way is used once it has`;
+    return isThere ? [] : [{ text, isMoot: true }];
+  });
 }
 
 /** Networks of one or two addresses have none (RFC 3021). */

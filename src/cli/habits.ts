@@ -52,7 +52,7 @@ const HABITS: Readonly<Record<string, string>> = {
   link: `expected the setting itself, as in \`tswg wg0 mtu ${DEFAULT_MTU}\` or \`tswg wg0 up\``,
   addr: 'expected inet or inet6 before the address',
   route: 'expected no route: `ip route add PREFIX dev wg0` adds one',
-  via: 'expected no route: `ip route add PREFIX dev wg0` adds one',
+  via: 'expected wgendpoint HOST PORT before it; `ip route add PREFIX dev wg0` adds a route',
   type: 'expected no type: every interface made here is a WireGuard one',
   hw: 'expected no hardware address: a tunnel has none',
   txqueuelen: 'expected none: `ip link set wg0 txqueuelen N` sets it',

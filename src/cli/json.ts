@@ -6,6 +6,7 @@
 import type { PeerCondition } from '../device/condition.ts';
 import type { PeerState } from '../device/configuration.ts';
 import type { Measured } from '../device/metric.ts';
+import { formatNear } from '../device/near.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
 import type { ReportedPeer, ReportedTrouble, TroubleValue } from '../uapi/stats.ts';
 import { formatKey } from './keys.ts';
@@ -63,6 +64,8 @@ export interface WireguardJson extends StatsJson {
   readonly listenPort: number;
   /** SO_MARK; 0 is off. */
   readonly fwmark: number;
+  /** The address or interface that packets leave from and arrive at; null: any. */
+  readonly bind: string | null;
   readonly debug: boolean;
   /** We may not read keys: nothing is said of them. */
   readonly keysAreHidden?: true;
@@ -129,8 +132,8 @@ export function describeInterface(view: InterfaceView, nowMs: number): Interface
 
 function describeWireguard(name: string, wireguard: WireguardView, nowMs: number): WireguardJson {
   const { state, publicKey, stats } = wireguard;
-  const { version, listenPort, fwmark, debug, keysAreHidden, peers, ...others } = state;
-  const { privateKey, publicKey: _own, errno, handshakesAreAges, ...forgotten } = others;
+  const { version, listenPort, fwmark, bind, debug, keysAreHidden, peers, ...others } = state;
+  const { privateKey, publicKey: _own, errno, knowsWays, handshakesAreAges, ...forgotten } = others;
   // A field that is added has to be told, or taken out above.
   forgotten satisfies Record<string, never>;
   const told = statsByPeer(stats);
@@ -139,6 +142,7 @@ function describeWireguard(name: string, wireguard: WireguardView, nowMs: number
     publicKey: publicKey === null ? null : formatKey(publicKey),
     listenPort,
     fwmark,
+    bind: bind === null ? null : formatNear(bind),
     debug,
     ...(keysAreHidden ? { keysAreHidden: true } : {}),
     peers: peers.map((peer) => {

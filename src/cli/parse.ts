@@ -6,6 +6,7 @@
  * first wherever it stands, and a word that is not known must be an address.
  */
 
+import { parseNear } from '../device/near.ts';
 import { parseDecimal, parsePort } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import { parseMark } from '../uapi/set.ts';
@@ -17,7 +18,7 @@ import { parseDoctor } from './doctorwords.ts';
 import { parseEvents } from './eventsoptions.ts';
 import { firstHabit } from './habits.ts';
 import { keyMistake, parseKey } from './keys.ts';
-import { endpointWordsMistake, PeerWords, strayAddress } from './peerwords.ts';
+import { PeerWords, strayAddress } from './peerwords.ts';
 import {
   INTERFACE_NAME_RULE,
   isCreatableName,
@@ -25,7 +26,7 @@ import {
   textMistake,
   unknownWord,
 } from './values.ts';
-import { findWord, type Word, type WordName, wordNames } from './words.ts';
+import { findWord, VIA, type Word, type WordName, wordNames } from './words.ts';
 
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
@@ -198,10 +199,17 @@ class Reading {
     if (row.place === 'peer' && this.peers.current!.remove) {
       return `${typed}: the peer before it is removed by -wgpeer: expected wgpeer PUBLICKEY first`;
     }
-    const wrong = TAKES[row.word](this, args, typed);
     this.#at += row.args.length;
+    const wrong = TAKES[row.word](this, args, typed);
     if (row.place !== 'view' && !row.isAlone) this.#settings++;
     return wrong;
+  }
+
+  /** What stands after `via`, if that is the next word; undefined when nothing does. */
+  takeVia(): string | null | undefined {
+    if (this.#words[this.#at] !== VIA) return null;
+    this.#at += 2;
+    return this.#words[this.#at - 1];
   }
 
   finish(): Command | Mistake {
@@ -288,18 +296,28 @@ const TAKES: Readonly<Record<WordName, Take>> = {
     return set(reading.draft, 'fwmark', mark);
   },
   '-wgfwmark': (reading) => set(reading.draft, 'fwmark', 0),
+  wgbind: (reading, [text]) => {
+    const near = parseNear(text);
+    if (near === null) {
+      return `wgbind: ${visible(text)}: expected an address of this machine, or the name of an interface`;
+    }
+    if (near.kind === 'interface' && near.name === reading.name) {
+      return `wgbind: ${text}: this is the tunnel itself: expected an interface that it runs over`;
+    }
+    return set(reading.draft, 'bind', near);
+  },
+  '-wgbind': (reading) => set(reading.draft, 'bind', null),
   wgrtable: (_reading, [text]) =>
     `wgrtable: ${visible(text)}: expected wgfwmark, its counterpart on Linux: \`wgfwmark MARK\` here and \`ip rule add fwmark MARK table ${visible(text)}\``,
   wgpeer: (reading, [text], word) => reading.peers.begin(word, text),
   '-wgpeer': (reading, [text], word) => reading.peers.begin(word, text),
   '-wgpeerall': (reading) => set(reading.draft, 'removeAllPeers', true),
   wgendpoint: (reading, [host, port]) => {
-    const wrong = endpointWordsMistake(host, port);
-    if (wrong !== null) return wrong;
-    const bare = host.startsWith('[') ? host.slice(1, -1) : host;
-    return set(reading.peers.current!, 'endpoint', { host: bare, port: Number(port) });
+    const via = reading.takeVia();
+    if (via === undefined) return 'via: expected ADDR or IF after it, as in `via 192.0.2.1`';
+    return reading.peers.endpoint(host, port, via);
   },
-  '-wgendpoint': (reading) => set(reading.peers.current!, 'endpoint', null),
+  '-wgendpoint': (reading) => set(reading.peers.current!, 'endpoints', []),
   wgaip: (reading, [text], word) => reading.peers.allowedIp(word, text),
   '-wgaip': (reading, [text], word) => reading.peers.allowedIp(word, text),
   wgpsk: (reading, [text]) => {

@@ -3,8 +3,11 @@
  * whether two words of a command contradict each other. Pure; one draft per peer, in their order.
  */
 
+import { parseNear } from '../device/near.ts';
+import { type Near, WAYS_MAX } from '../device/ways.ts';
 import { formatPrefix, parseAddress, parsePort, parsePrefix } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
+import { formatWay } from '../uapi/way.ts';
 import type { PeerDraft } from './command.ts';
 import { prefixDoubt } from './doubts.ts';
 import { keyMistake, parseKey, shortKey } from './keys.ts';
@@ -44,6 +47,27 @@ export class PeerWords {
     this.current = { publicKey, remove, allowedIps: [] };
     this.#byKey.set(text, this.current);
     this.#drafts.push(this.current);
+    return null;
+  }
+
+  /** One more wgendpoint of the current peer. `via`: what stands after that word, if it does. */
+  endpoint(host: string, port: string, via: string | null): string | null {
+    const peer = this.current!;
+    const wrong = endpointWordsMistake(host, port);
+    if (wrong !== null) return wrong;
+    const bare = host.startsWith('[') ? host.slice(1, -1) : host;
+    const near = via === null ? null : readNear(via, bare);
+    if (near !== null && 'mistake' in near) return near.mistake;
+    const one = { host: bare, port: Number(port), near };
+    const before = peer.endpoints ?? [];
+    const spelled = formatWay(one);
+    if (before.some((other) => formatWay(other).toLowerCase() === spelled.toLowerCase())) {
+      return `wgendpoint: ${spelled}: named twice: expected each way once, the preferred one first`;
+    }
+    if (before.length === WAYS_MAX) {
+      return `wgendpoint: ${spelled}: expected at most ${WAYS_MAX} for one wgpeer`;
+    }
+    peer.endpoints = [...before, one];
     return null;
   }
 
@@ -93,6 +117,20 @@ export function strayAddress(typed: string, before: string, name: string): strin
   return `${visible(typed)}: expected ${meant}`;
 }
 
+const VIA_EXPECTED = 'expected an address of this machine or an interface after it';
+
+/** The near end after `via`, or what is wrong with it. `host`: where the way leads. */
+function readNear(text: string, host: string): Near | { readonly mistake: string } {
+  const near = parseNear(text);
+  if (near === null) return { mistake: `via: ${visible(text)}: ${VIA_EXPECTED}` };
+  const far = parseAddress(host.split('%')[0]);
+  return near.kind === 'interface' || far === null || far.length === near.address.length
+    ? near
+    : {
+        mistake: `via: ${visible(text)}: expected an address of the same family as ${visible(host)}`,
+      };
+}
+
 /** What is wrong with the two arguments of wgendpoint. */
 export function endpointWordsMistake(host: string, port: string): string | null {
   const number = parsePort(port);
@@ -109,7 +147,7 @@ export function endpointWordsMistake(host: string, port: string): string | null 
 /** The word by which two lines about one peer contradict each other; null when they do not. */
 export function contradiction(before: PeerDraft, after: PeerDraft): string | null {
   const fields = [
-    ['wgendpoint', before.endpoint, after.endpoint],
+    ['wgendpoint', before.endpoints, after.endpoints],
     ['wgaip', before.allowedIpsMode, after.allowedIpsMode],
     ['wgpsk', before.presharedKey, after.presharedKey],
     ['wgpka', before.persistentKeepalive, after.persistentKeepalive],

@@ -11,6 +11,7 @@ import type { Draft, EndpointName, KeySource, PeerDraft } from './command.ts';
 import { keyIn, readKeyFile } from './keyfiles.ts';
 import { Refusal } from './refusal.ts';
 import { endpointMistake } from './values.ts';
+import { VIA } from './words.ts';
 
 /** What the machine answers; tests answer for it. */
 export interface Surroundings {
@@ -21,32 +22,39 @@ export interface Surroundings {
   interfaceIndex(name: string): number;
 }
 
-/** @throws Refusal when a host cannot be resolved or a key file cannot be taken. */
+/**
+ * @param knowsWays whether the daemon takes names and several ways, and looks the names up by itself
+ * @throws Refusal when a host has to be resolved and cannot be, or a key file cannot be taken.
+ */
 export async function resolveChange(
   draft: Draft,
+  knowsWays: boolean,
   surroundings: Surroundings,
 ): Promise<DeviceChange> {
   const peers: PeerChange[] = [];
-  for (const peer of draft.peers) peers.push(await resolvePeer(peer, surroundings));
+  for (const peer of draft.peers) peers.push(await resolvePeer(peer, knowsWays, surroundings));
   return {
     ...(draft.privateKey && { privateKey: await readKey(draft.privateKey, surroundings) }),
     ...(draft.listenPort !== undefined && { listenPort: draft.listenPort }),
     ...(draft.fwmark !== undefined && { fwmark: draft.fwmark }),
+    ...(draft.bind !== undefined && { bind: draft.bind }),
     ...(draft.debug !== undefined && { debug: draft.debug }),
     ...(draft.removeAllPeers && { replacePeers: true }),
     peers,
   };
 }
 
-async function resolvePeer(peer: PeerDraft, surroundings: Surroundings): Promise<PeerChange> {
-  const { publicKey, presharedKey, endpoint, persistentKeepalive, description, allowedIps } = peer;
+async function resolvePeer(
+  peer: PeerDraft,
+  knowsWays: boolean,
+  surroundings: Surroundings,
+): Promise<PeerChange> {
+  const { publicKey, presharedKey, endpoints, persistentKeepalive, description, allowedIps } = peer;
   if (peer.remove) return { publicKey, remove: true, allowedIps: [] };
   return {
     publicKey,
     ...(presharedKey && { presharedKey: await readKey(presharedKey, surroundings) }),
-    ...(endpoint !== undefined && {
-      endpoint: endpoint === null ? null : await resolveEndpoint(endpoint, surroundings),
-    }),
+    ...(endpoints !== undefined && (await resolveEndpoints(endpoints, knowsWays, surroundings))),
     ...(persistentKeepalive !== undefined && { persistentKeepalive }),
     ...(peer.allowedIpsMode === 'replace' && { replaceAllowedIps: true }),
     ...(description !== undefined && { description }),
@@ -54,12 +62,29 @@ async function resolvePeer(peer: PeerDraft, surroundings: Surroundings): Promise
   };
 }
 
-async function resolveEndpoint(
-  { host, port }: EndpointName,
+/** One address is an endpoint, as for every WireGuard; whatever is more is for a daemon of ours. */
+async function resolveEndpoints(
+  names: readonly EndpointName[],
+  knowsWays: boolean,
+  surroundings: Surroundings,
+): Promise<Pick<PeerChange, 'endpoint' | 'ways'>> {
+  if (names.length === 0) return { endpoint: null };
+  const literals = names.map(({ host, port }) => parseEndpointAddress(host, port, surroundings));
+  const [{ host, port, near }] = names;
+  if (names.length === 1 && near === null && (literals[0] !== null || !knowsWays)) {
+    return { endpoint: literals[0] ?? (await lookUpEndpoint(host, port, surroundings)) };
+  }
+  if (knowsWays) return { ways: names };
+  throw new Refusal(
+    `wgendpoint: ${visible(host)}: the tswgd that serves the interface is an earlier one: expected one HOST and PORT, without ${VIA}; \`upgrade\` brings the one that is on disk`,
+  );
+}
+
+async function lookUpEndpoint(
+  host: string,
+  port: number,
   surroundings: Surroundings,
 ): Promise<Endpoint> {
-  const literal = parseEndpointAddress(host, port, surroundings);
-  if (literal !== null) return literal;
   let found: string[];
   try {
     found = await surroundings.lookup(host);

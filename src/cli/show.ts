@@ -4,6 +4,7 @@
  */
 
 import type { PeerState } from '../device/configuration.ts';
+import { formatNear } from '../device/near.ts';
 import { formatAddress, formatPrefix } from '../packet/address.ts';
 import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
@@ -58,7 +59,7 @@ function pushWireguard(
   lines: string[],
 ): void {
   const { state, publicKey, stats } = wireguard;
-  const { listenPort, fwmark, keysAreHidden, peers, ...others } = state;
+  const { listenPort, fwmark, bind, keysAreHidden, peers, ...others } = state;
   // `debug` is among the flags, the keys are in the view, the others say how all of it is meant.
   const {
     debug,
@@ -66,6 +67,7 @@ function pushWireguard(
     publicKey: _own,
     errno,
     version,
+    knowsWays,
     handshakesAreAges,
     ...forgotten
   } = others;
@@ -73,6 +75,7 @@ function pushWireguard(
   forgotten satisfies Record<string, never>;
   if (listenPort !== 0) lines.push(`\twgport ${listenPort}`);
   if (fwmark !== 0) lines.push(`\twgfwmark 0x${fwmark.toString(16)}`);
+  if (bind !== null) lines.push(`\twgbind ${formatNear(bind)}`);
   if (keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
   if (!options.peers) return;
@@ -80,13 +83,8 @@ function pushWireguard(
   for (const peer of peers) {
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
-    pushPeer(peer, ageMs, lines);
     const counted = told.get(formatKey(peer.publicKey));
-    const condition = conditionOf(counted);
-    if (condition !== null) {
-      const { state, since } = condition;
-      lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
-    }
+    pushPeer(peer, ageMs, conditionOf(counted), lines);
     for (const trouble of counted?.troubles ?? []) {
       const { label, text } = wordPeerTrouble(trouble, name);
       lines.push(`\t\t${label}: ${text}`);
@@ -94,7 +92,12 @@ function pushWireguard(
   }
 }
 
-function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[]): void {
+function pushPeer(
+  peer: PeerState,
+  handshakeAgeMs: number | null,
+  condition: ReturnType<typeof conditionOf>,
+  lines: string[],
+): void {
   const { publicKey, description, presharedKey, persistentKeepalive, endpoint, ...others } = peer;
   const { ways, txBytes, rxBytes, lastHandshakeMs, allowedIps, ...forgotten } = others;
   // A field that is added has to be shown, or taken out above.
@@ -115,6 +118,10 @@ function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[
     // The wall clock may have been set back since.
     const seconds = Math.max(0, Math.floor(handshakeAgeMs / 1000));
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
+  }
+  if (condition !== null) {
+    const { state, since } = condition;
+    lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
   }
   for (const prefix of allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
 }

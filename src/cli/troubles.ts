@@ -5,6 +5,7 @@
  */
 
 import type { AnyDeviceTrouble } from '../daemon/troubles.ts';
+import type { NearFault } from '../device/lead.ts';
 import type { PeerTrouble } from '../device/troubles.ts';
 import { printable } from '../quotation.ts';
 import { sendErrorMeaning } from '../sys/senderrors.ts';
@@ -86,6 +87,19 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
     values: { why: 'string', call: 'string', error: 'string' },
     text: ({ why }) => why,
   },
+  bindGone: {
+    label: 'wgbind',
+    isShownFirst: true,
+    values: { near: 'string', why: 'string' },
+    text: ({ near, why }) => nearText(near, why),
+  },
+  strictFilter: {
+    label: 'rp_filter',
+    isShownFirst: true,
+    values: { interface: 'string' },
+    text: ({ interface: name }) =>
+      `answers over ${name} are dropped by the kernel: set net.ipv4.conf.${name}.rp_filter to 2`,
+  },
   starterLost: {
     label: 'starter',
     isShownFirst: true,
@@ -151,6 +165,11 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     values: {},
     text: () =>
       'wgendpoint is routed into this interface, so that nothing can be sent: check `ip route get` for it',
+  },
+  nearGone: {
+    label: 'via',
+    values: { near: 'string', why: 'string' },
+    text: ({ near, why }) => nearText(near, why),
   },
   noPrivateKey: {
     label: 'handshake',
@@ -259,6 +278,20 @@ function wordUnknown({ code, values }: ReportedTrouble): Wording {
 
 function spell(value: TroubleValue): string {
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
+}
+
+/** Of a newer daemon there may be other reasons. */
+const NEAR_TEXTS: Readonly<Record<NearFault, string>> = {
+  noAddress: 'no interface has this address',
+  noInterface: 'there is no such interface',
+  down: 'the interface is down',
+  noCarrier: 'nothing is plugged into the interface (no carrier)',
+  otherFamily: 'an address of the other family than the endpoint',
+};
+
+function nearText(near: string, why: string): string {
+  const text = Object.hasOwn(NEAR_TEXTS, why) ? NEAR_TEXTS[why as NearFault] : why;
+  return `${near}: ${text}: nothing can be sent from there`;
 }
 
 function seconds(ms: number): string {

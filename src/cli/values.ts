@@ -4,6 +4,7 @@
  */
 
 import { formatAddress, isMapped, parseAddress } from '../packet/address.ts';
+import { isHostName } from '../packet/hostname.ts';
 import { couldHoldKey, visible } from '../quotation.ts';
 import { INTERFACE_NAME_BYTES_MAX, interfaceNameError } from '../sys/interfacename.ts';
 import { habit } from './habits.ts';
@@ -82,14 +83,9 @@ export function hostMistake(host: string): string | null {
   if (/^([^:]+|\[.*\]):\d+$/.test(host)) {
     return `${visible(host)}: expected HOST and PORT as two words`;
   }
-  const labels = bare.replace(/\.$/, '').split('.');
-  const named = labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
-  // A name whose last label is a number is a mistyped address (RFC 1123 2.1).
-  const numeric = /^(\d+|0x[0-9a-f]*)$/i.test(labels[labels.length - 1]);
   // A key without its `=` would be a name, and DNS be asked for it.
-  const isKey = labels.length === 1 && couldHoldKey(bare);
-  if (bracketed || !named || numeric || isKey || bare.length > 253)
-    return `${visible(host)}: ${expected}`;
+  const isKey = !bare.replace(/\.$/, '').includes('.') && couldHoldKey(bare);
+  if (bracketed || !isHostName(bare) || isKey) return `${visible(host)}: ${expected}`;
   return null;
 }
 

@@ -1,9 +1,9 @@
 /** The ways to a peer as `tswg INTERFACE` and `--json` show them. Pure. */
 
 import { type Endpoint, formatEndpoint } from '../device/endpoint.ts';
+import { formatNear } from '../device/near.ts';
 import type { WayState } from '../device/ways.ts';
 import { formatAddress } from '../packet/address.ts';
-import { formatNear } from '../uapi/way.ts';
 
 /** A way in JSON. */
 export interface WayJson {
@@ -52,9 +52,14 @@ function standingOf(way: WayState, isOneOfMany: boolean, endpoint: Endpoint | nu
   const known = isInUse && endpoint !== null ? [endpoint.address] : addresses;
   const texts = known.map(formatAddress).filter((text) => text !== host);
   return [
-    ...(known.length === 0 ? [error === null ? 'not resolved yet' : `not resolved: ${error}`] : []),
+    ...(known.length === 0 ? [unknownBecause(error)] : []),
     ...(texts.length === 0 ? [] : [texts.join(', ')]),
     ...(isInUse && isOneOfMany ? ['in use'] : []),
     ...(unanswered === 0 ? [] : [`${unanswered} unanswered`]),
   ].join(', ');
+}
+
+function unknownBecause(error: string | null): string {
+  if (error === null) return 'not resolved yet';
+  return error === 'ENODEV' ? 'no such interface' : `not resolved: ${error}`;
 }

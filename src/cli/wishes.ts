@@ -47,14 +47,13 @@ function collect(draft: Draft, wishes: Collected, peers: Map<string, WishedPeer>
 }
 
 function describePeer(peer: PeerDraft, before: WishedPeer | undefined): WishedPeer {
-  const { endpoint, persistentKeepalive, presharedKey, allowedIps } = peer;
+  const { endpoints, persistentKeepalive, presharedKey, allowedIps } = peer;
   const added = allowedIps
     .filter(({ remove }) => !remove)
     .map(({ prefix }) => formatPrefix(prefix));
-  const ways = endpoint === undefined ? (before?.ways ?? []) : endpoint === null ? [] : [endpoint];
   return {
     publicKey: formatKey(peer.publicKey),
-    ways: ways.map(({ host, port }) => ({ host, port })),
+    ways: endpoints?.map(({ host, port }) => ({ host, port })) ?? before?.ways ?? [],
     persistentKeepalive: persistentKeepalive ?? before?.persistentKeepalive ?? null,
     hasPresharedKey:
       presharedKey === undefined ? (before?.hasPresharedKey ?? false) : !removesKey(presharedKey),

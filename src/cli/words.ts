@@ -8,6 +8,9 @@
 
 import { DEFAULT_MTU } from '../device/configuration.ts';
 
+/** Between a far end and a near one. */
+export const VIA = 'via';
+
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
@@ -209,6 +212,22 @@ const ROWS = [
     example: 'tswg wg0 -wgfwmark',
   },
   {
+    word: 'wgbind',
+    args: ['ADDR|IF'],
+    place: 'wireguard',
+    summary: 'the only address or interface packets leave from and arrive at',
+    detail:
+      'An address leaves no packets of the other family. An interface is bound to by its name: it may come and go. While the address or the interface is not there, nothing is sent, and `tswg INTERFACE` says so.',
+    example: 'tswg wg0 wgbind 192.0.2.10',
+  },
+  {
+    word: '-wgbind',
+    args: [],
+    place: 'wireguard',
+    summary: 'listen on every address, and let the routes choose where packets leave',
+    example: 'tswg wg0 -wgbind',
+  },
+  {
     word: 'wgrtable',
     args: ['TABLE'],
     place: 'wireguard',
@@ -239,10 +258,11 @@ const ROWS = [
   {
     word: 'wgendpoint',
     args: ['HOST', 'PORT'],
+    follows: `[${VIA} ADDR|IF]`,
     place: 'peer',
     summary: "the peer's address or host name, and its UDP port",
     detail:
-      'A name is looked up once, when the command runs. The peer may move later: packets go to where it was last heard from.',
+      'The daemon looks a name up when it starts, when the peer does not answer and when the network changes; one that is not found is looked up again. The peer may move: packets go to where it was last heard from. Repeat the word for more ways to the peer, the preferred one first: when one does not answer, the next is tried. What stands after via is the address of this machine, or the interface, that packets on this way leave from.',
     example: `tswg wg0 wgpeer ${KEY} wgendpoint vpn.example.net 51820`,
   },
   {

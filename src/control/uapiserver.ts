@@ -283,7 +283,7 @@ class Client {
     socket.on('end', () => {
       this.#isEnding = true;
       if (this.#feed?.isEndless) socket.destroy();
-      if (this.#waiting.length === 0 && !this.#isAwaited && this.#feed === null) socket.end();
+      if (this.#waiting.length === 0 && !this.#isAwaited) socket.end();
     });
     // The client has gone away: nobody is left to be told.
     socket.on('error', () => {});
@@ -350,8 +350,9 @@ class Client {
     // Who waits for events stands still, and may; who does not read them may not.
     if (piece === '' || socket.write(piece)) socket.setTimeout(0);
     else this.#startIdling();
-    if (piece !== '') this.#clients.moved(this);
-    return piece !== '' && !socket.writableNeedDrain;
+    if (piece === '') return false;
+    this.#clients.moved(this);
+    return true;
   }
 
   #startIdling(): void {

@@ -15,13 +15,17 @@ export class Surroundings implements Monitor {
   readonly #netlink: Netlink;
   readonly #routes: Monitor;
   readonly #localRoutes: LocalRoutes;
+  readonly #onChange: (now: number) => void;
 
   /**
+   * @param onChange told first, in a turn of the path at `now`: what is under the tunnel may have to be
+   * opened again
    * @param onBug gets what goes wrong in following them
    * @throws {SystemError} when the kernel gives no events
    */
-  constructor(path: Datapath, onBug: (error: unknown) => void) {
+  constructor(path: Datapath, onChange: (now: number) => void, onBug: (error: unknown) => void) {
     this.#path = path;
+    this.#onChange = onChange;
     this.#netlink = new Netlink();
     this.#localRoutes = new LocalRoutes({
       ask: () => this.#netlink.localRoutes(),
@@ -45,6 +49,7 @@ export class Surroundings implements Monitor {
   /** Routes, rules, addresses or links changed: paths are looked up again when they are next used. */
   readonly #follow = (): void => {
     this.#path.turn(() => {
+      this.#onChange(this.#path.now);
       const { device, link, now, transport } = this.#path;
       transport?.forgetPaths?.(device.endpoints());
       device.pathsChanged(now);

@@ -3,6 +3,7 @@
  * cli/troubles.ts'. `call` and `error` are the names of a system call and of its error (errno(3)).
  */
 
+import type { NearFault } from '../device/lead.ts';
 import type { DeviceTrouble } from '../device/troubles.ts';
 import type { SandboxGap } from '../sandbox/gap.ts';
 import type { StateTrouble } from '../state/statekeeper.ts';
@@ -15,6 +16,13 @@ export type DaemonTrouble =
       readonly call: string;
       readonly error: string;
     }
+  /** `wgbind` is not there, or cannot be used: `near`, as it was said. */
+  | { readonly code: 'bindGone'; readonly near: string; readonly why: NearFault }
+  /**
+   * Answers come over this interface, and the kernel drops them, since its route to their sender leads
+   * over another one (rp_filter 1).
+   */
+  | { readonly code: 'strictFilter'; readonly interface: string }
   /** The helper that starts successors, and cleans up at the end, has ended. */
   | { readonly code: 'starterLost' }
   /**

@@ -76,13 +76,13 @@ export class TunnelInterface implements Subsystem {
 
   /** Packets and events are read from now on. @throws {SystemError} */
   begin(): void {
-    const { path, loop, tun, ending, tell, isPersistent } = this.#options;
+    const { path, underlay, loop, tun, ending, tell, isPersistent } = this.#options;
     const opened = this.#tun;
     if (opened === undefined) throw new Error('tunnel interface: it is not open');
     const onBug = ending.surface;
     if (isPersistent) opened.setPersistent(true);
     this.#watch = loop.watch(opened.fd, this.#interest);
-    const surroundings = new Surroundings(path, onBug);
+    const surroundings = new Surroundings(path, (now) => underlay.follow(now), onBug);
     this.#monitors.push(surroundings);
     const { followPlace: onPlace } = surroundings;
     const listener = { onNote: tun.onNote, onPlace, onBug, events: this.#linkEvents };
@@ -90,6 +90,8 @@ export class TunnelInterface implements Subsystem {
     const onResumed = (note: string, ms: number): void => {
       tun.onNote(note);
       tell({ kind: 'resumed', ms });
+      // The machine may have been carried to another network, and names may have other addresses.
+      path.turn(() => path.device.pathsChanged(path.now));
     };
     this.#monitors.push(watchSuspension(onResumed, onBug));
   }

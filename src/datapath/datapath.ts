@@ -81,9 +81,7 @@ export class Datapath {
       wallClock: wallClockMs,
       takeSecret,
       failureTo: (endpoint) => this.#transport?.failureTo?.(endpoint) ?? null,
-      leadsInside: (endpoint) =>
-        this.#link !== 0 && this.#transport?.outgoingLink?.(endpoint) === this.#link,
-      isReachable: (endpoint) => this.#transport?.outgoingLink?.(endpoint) !== 0,
+      lead: (endpoint) => this.#transport?.lead?.(endpoint, this.#link) ?? 'out',
       ...(nameService === undefined ? {} : { nameService }),
       ...(interfaceIndex === undefined ? {} : { interfaceIndex }),
       outlet: {

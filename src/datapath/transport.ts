@@ -5,6 +5,7 @@
  */
 
 import type { Endpoint, SendFailure } from '../device/endpoint.ts';
+import type { Lead } from '../device/lead.ts';
 import type { Guard } from './guard.ts';
 
 /**
@@ -59,10 +60,11 @@ export interface Transport {
    */
   forgetPaths?(endpoints: Iterable<Endpoint>): void;
   /**
-   * For a transport over the machine's routes: index of the link over which a datagram to the
-   * endpoint would leave at this moment; 0 when there is none.
+   * For a transport over the machine's routes: how the way to the endpoint leads at this moment, and
+   * from now on, until it is asked again, datagrams take it. `inside`: index of the tunnel's own
+   * link, 0 when no route of the transport's can lead there.
    */
-  outgoingLink?(endpoint: Endpoint): number;
+  lead?(endpoint: Endpoint, inside: number): Lead;
   /** What refused the last datagram to the endpoint that was refused, if there was one. */
   failureTo?(endpoint: Endpoint): SendFailure | null;
   /** Whether alike datagrams travel as one. */

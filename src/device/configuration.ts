@@ -8,7 +8,7 @@ import type { Prefix } from '../packet/address.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Measured } from './metric.ts';
 import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
-import type { Way, WayState } from './ways.ts';
+import type { Near, Way, WayState } from './ways.ts';
 
 /** Of a new interface: a path's usual 1500 less what a WireGuard packet over IPv6 adds, 80. */
 export const DEFAULT_MTU = 1420;
@@ -51,6 +51,8 @@ export interface DeviceChange {
   readonly listenPort?: number;
   /** SO_MARK of outgoing datagrams; 0 is off. */
   readonly fwmark?: number;
+  /** The near end of all datagrams, to which what is received has to come, too; null: any. */
+  readonly bind?: Near | null;
   readonly replacePeers?: boolean;
   /** Log every drop and handshake, as ifconfig's `debug` does. */
   readonly debug?: boolean;
@@ -79,6 +81,8 @@ export interface DeviceState {
   readonly privateKey: Uint8Array | null;
   readonly listenPort: number;
   readonly fwmark: number;
+  /** null: every address and interface. */
+  readonly bind: Near | null;
   readonly debug: boolean;
   readonly peers: readonly PeerState[];
 }

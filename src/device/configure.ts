@@ -37,6 +37,9 @@ const DEVICE_EFFECTS: Effects<DeviceChange, [DeviceChange], 'peers'> = {
   fwmark: (core, _now, { fwmark }) => {
     if (fwmark !== undefined) core.fwmark = fwmark;
   },
+  bind: (core, _now, { bind }) => {
+    if (bind !== undefined) core.bind = bind;
+  },
   debug: (core, _now, { debug }) => {
     if (debug !== undefined) core.isDebugging = debug;
   },
@@ -47,7 +50,8 @@ const DEVICE_EFFECTS: Effects<DeviceChange, [DeviceChange], 'peers'> = {
 
 export function configure(core: Core, now: number, change: DeviceChange): void {
   for (const takeEffect of Object.values(DEVICE_EFFECTS)) takeEffect(core, now, change);
-  if (change.listenPort !== undefined || change.fwmark !== undefined) pathsChanged(core, now);
+  const { listenPort, fwmark, bind } = change;
+  if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
   for (const peerChange of change.peers) configurePeer(core, now, peerChange);
   assignOwnAddresses(core);
 }

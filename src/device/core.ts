@@ -25,12 +25,13 @@ import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
 import { LastAddress } from './lastaddress.ts';
+import type { Lead } from './lead.ts';
 import { Names } from './names.ts';
 import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
-import type { NameService } from './ways.ts';
+import type { NameService, Near } from './ways.ts';
 
 /** A leap second is a step of one second back, and not worth a line. */
 const TOLD_STEP_BACK_MS = 2_000;
@@ -62,19 +63,14 @@ export interface DeviceOptions {
   /** Where keys lie that last as long as the Device or a peer. */
   readonly takeSecret?: SecretSource;
   /**
-   * Whether datagrams to the endpoint would leave into the interface of this very Device (see
-   * paths.ts). Without it they never do.
+   * How the way to the endpoint leads at this moment: above all, whether into the interface of this
+   * very Device (see paths.ts). Without it, every way leads out.
    */
-  readonly leadsInside?: (endpoint: Endpoint) => boolean;
+  readonly lead?: (endpoint: Endpoint) => Lead;
   /** What refused the last datagram to the endpoint that was refused. Without it nothing ever is. */
   readonly failureTo?: (endpoint: Endpoint) => SendFailure | null;
   /** Looks the names of hosts up. Without it names are known from `nameAnswered` alone. */
   readonly nameService?: NameService;
-  /**
-   * Whether the machine has a route to the endpoint at this moment, from its near end if that is
-   * said. Without it there always is one.
-   */
-  readonly isReachable?: (endpoint: Endpoint) => boolean;
   /** The index of the interface of that name; 0 when there is none. Without it there never is. */
   readonly interfaceIndex?: (name: string) => number;
 }
@@ -97,9 +93,12 @@ export class Core {
   /** Told whom we expect to hear from; changed by whereabouts.ts alone. */
   doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly observers = new Observers();
-  readonly leadsInside: (endpoint: Endpoint) => boolean;
   readonly failureTo: (endpoint: Endpoint) => SendFailure | null;
-  readonly isReachable: (endpoint: Endpoint) => boolean;
+  readonly lead: (endpoint: Endpoint) => Lead;
+  readonly leadsInside = (endpoint: Endpoint): boolean => this.lead(endpoint) === 'inside';
+  /** From its near end, if that is said. */
+  readonly isReachable = (endpoint: Endpoint): boolean =>
+    ['out', 'inside'].includes(this.lead(endpoint));
   readonly interfaceIndex: (name: string) => number;
   readonly names: Names<Peer>;
   /** The peers that have ways. */
@@ -140,6 +139,8 @@ export class Core {
   mtu = DEFAULT_MTU;
   listenPort = 0;
   fwmark = 0;
+  /** The near end of every datagram; null: the kernel's choice, which the transport keeps to. */
+  bind: Near | null = null;
   ownAddresses: OwnAddresses = NO_OWN_ADDRESSES;
   /** The peers that have `ownSources` or `ownPrefixes`. */
   readonly ownSourceHolders = new Set<Peer>();
@@ -162,9 +163,8 @@ export class Core {
     this.takeSecret = options.takeSecret ?? ordinarySecrets;
     this.privateKeyPlace = this.takeSecret();
     this.indices = new IndexTable(options.random);
-    this.leadsInside = options.leadsInside ?? (() => false);
+    this.lead = options.lead ?? (() => 'out');
     this.failureTo = options.failureTo ?? (() => null);
-    this.isReachable = options.isReachable ?? (() => true);
     this.interfaceIndex = options.interfaceIndex ?? (() => 0);
     this.names = new Names(options.nameService);
     this.cookieChecker = new CookieChecker(options.random, options.suite);

@@ -14,7 +14,7 @@
 
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
-import { Core, type DeviceOptions, type Outcomes } from './core.ts';
+import { Core, type DeviceOptions, type Outcomes, peerKey } from './core.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -30,7 +30,7 @@ import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
-import type { NameAnswer } from './ways.ts';
+import type { NameAnswer, Near } from './ways.ts';
 import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
@@ -158,6 +158,10 @@ export class Device {
     return this.core.fwmark;
   }
 
+  get bind(): Near | null {
+    return this.core.bind;
+  }
+
   /** The interface's MTU in bytes; packets are padded up to it but not beyond. */
   setMtu(mtu: number): void {
     this.core.mtu = mtu;
@@ -206,6 +210,11 @@ export class Device {
   /** Who the peers are, in the order they were added. */
   *peerNames(): Generator<PeerName> {
     for (const { name } of this.core.peers.values()) yield name;
+  }
+
+  /** Of one of them; null when it is none. `publicKey`: 32 bytes. */
+  peerName(publicKey: Uint8Array): PeerName | null {
+    return this.core.peers.get(peerKey(publicKey))?.name ?? null;
   }
 
   /** A copy of the interface's own public key; null when it has no key. */

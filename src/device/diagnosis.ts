@@ -4,6 +4,8 @@ import { formatKey } from '../keytext.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { Core } from './core.ts';
+import { isNearFault } from './lead.ts';
+import { formatNear } from './near.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
 
@@ -57,6 +59,14 @@ export function peerTroubles(core: Core, now: number, peer: Peer): PeerTrouble[]
   return troubles.filter((trouble) => trouble !== null);
 }
 
+/** What is the whole Device's, the transport's owner tells once. */
+function nearTrouble(core: Core, { endpoint, lead, ways }: Peer): PeerTrouble | null {
+  if (endpoint === null || !isNearFault(lead)) return null;
+  const near = endpoint.isPinned ? (ways?.ways[ways.used]?.near ?? null) : core.bind;
+  if (near === null || (!endpoint.isPinned && lead !== 'otherFamily')) return null;
+  return { code: 'nearGone', near: formatNear(near), why: lead };
+}
+
 function foreignSource(core: Core, now: number, peer: Peer): PeerTrouble | null {
   const { refusedSource } = peer;
   if (refusedSource === null || now - refusedSource.at >= STRANGER_SHOWN_MS) return null;
@@ -78,7 +88,9 @@ function foreignSource(core: Core, now: number, peer: Peer): PeerTrouble | null 
 export function handshakeTrouble(core: Core, now: number, peer: Peer): PeerTrouble | null {
   const { undecipherable, staleTimestamps, unconfirmedResponses, unanswered, cookies } =
     peer.trouble;
-  if (peer.isLooping) return { code: 'routingLoop' };
+  if (peer.lead === 'inside') return { code: 'routingLoop' };
+  const nearEnd = nearTrouble(core, peer);
+  if (nearEnd !== null) return nearEnd;
   if (core.identity === null) return { code: 'noPrivateKey' };
   if (undecipherable > 0) return { code: 'undecipherable', responses: undecipherable };
   if (staleTimestamps >= STALE_TIMESTAMPS_TOLD) {

@@ -14,6 +14,15 @@ export interface SendFailure {
   readonly at: number;
 }
 
+/**
+ * What datagrams name in their packet info where the kernel's own choice would not do: the interface
+ * by its index, and the address to send from; null lets the kernel choose one.
+ */
+export interface Exit {
+  readonly link: number;
+  readonly source: Uint8Array | null;
+}
+
 export class Endpoint {
   readonly family: 4 | 6;
   /** 4 or 16 bytes, network order. Never written after construction. */
@@ -30,6 +39,8 @@ export class Endpoint {
    * leave from there or not at all. Either may be missing.
    */
   readonly isPinned: boolean;
+  /** null: the source alone is named. Written by the transport whenever it is asked for the way. */
+  exit: Exit | null = null;
 
   constructor(
     address: Uint8Array,

@@ -80,5 +80,5 @@ EXPIRIES[DEADLINE.condition] = liveness.judge;
 
 /** The peer's packets take another way than the one that is preferred, and have for a while. */
 EXPIRIES[DEADLINE.preferredWay] = (core, now, peer) => {
-  if (isReturnDue(peer, now)) sendInitiation(core, now, peer);
+  if (isReturnDue(core, now, peer)) sendInitiation(core, now, peer);
 };

@@ -12,6 +12,7 @@ import { Condition } from './condition.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { LastAddress } from './lastaddress.ts';
+import type { Lead } from './lead.ts';
 import type { AddressSet } from './ownaddresses.ts';
 import type { PeerName } from './peername.ts';
 import type { PeerWays } from './peerways.ts';
@@ -34,8 +35,8 @@ export class Peer {
   ways: PeerWays<Peer> | null = null;
   /** Where it may be heard from, the latest first (whereabouts.ts). */
   readonly places: Endpoint[] = [];
-  /** The way to it leads into the tunnel, as it was at this version of the Core's paths. */
-  isLooping = false;
+  /** How the way to it leads, as it was at this version of the Core's paths. */
+  lead: Lead = 'out';
   pathsVersion = PATH_UNKNOWN;
   /** Seconds; 0 is off. */
   persistentKeepalive = 0;

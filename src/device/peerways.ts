@@ -10,10 +10,11 @@
  */
 
 import { sameBytes } from '../bytes.ts';
-import { parseAddress, parseDecimal } from '../packet/address.ts';
+import { isMapped, parseAddress, parseDecimal } from '../packet/address.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Name, Names } from './names.ts';
-import type { Near, Way, WayState } from './ways.ts';
+import { sameNear } from './near.ts';
+import type { Way, WayState } from './ways.ts';
 
 /** `used` of a peer that has moved to where no way leads, or is nowhere yet. */
 export const NO_WAY = -1;
@@ -79,8 +80,8 @@ export class PeerWays<User> {
   heardFor: Endpoint | null = null;
   /** Until then a handshake of ours alone decides between ways (monotonic ms). */
   settledAt = Number.NEGATIVE_INFINITY;
-  /** Data packets, either way, when the attempt to move back was last planned. */
-  packetsAtPlan = 0;
+  /** Data packets, either way, when it was time to move back; null as long as it is not. */
+  packetsAtReturn: number | null = null;
   /** Initiations since the last handshake that completed, and those of them to where packets go. */
   #tries = 0;
   #liveTries = 0;
@@ -88,6 +89,7 @@ export class PeerWays<User> {
   #round: Candidate[] = [];
   /** Which of the better ways, and of its candidates, the next attempt to move back is made over. */
   #attempts = 0;
+  #hasTriedBack = false;
 
   /** Each host name is taken into use for `user`; `release` ends that. */
   constructor(ways: readonly Way[], names: Names<User>, user: User, outlook: WayOutlook) {
@@ -109,8 +111,9 @@ export class PeerWays<User> {
   }
 
   /**
-   * Call when a name has been answered or the machine's interfaces have changed. What is new is tried
-   * before the rest of a round that has begun, and what is gone not at all.
+   * Call when a name has been answered or the machine's interfaces have changed. In a round that has
+   * begun, what is gone is not tried any more, and what is new takes turns with the rest: a name
+   * service with other addresses in every answer cannot keep other ways from theirs.
    */
   update(): void {
     const fresh: Candidate[] = [];
@@ -127,7 +130,10 @@ export class PeerWays<User> {
     const left = this.#round.filter(
       ({ way, endpoint }) => way === NO_WAY || this.#lines[way].endpoints.includes(endpoint),
     );
-    this.#round = [...fresh, ...left];
+    const length = Math.max(fresh.length, left.length);
+    this.#round = Array.from({ length }, (_, i) => [fresh[i], left[i]])
+      .flat()
+      .filter((one) => one !== undefined);
   }
 
   #endpointsOf(line: Line<User>): Endpoint[] {
@@ -141,7 +147,9 @@ export class PeerWays<User> {
     if (name === null) {
       const [text, zone] = way.host.split('%');
       const scope = zone === undefined ? 0 : this.#scopeOf(zone);
-      const address = parseAddress(text)!;
+      const said = parseAddress(text)!;
+      // No socket sends to the mapped form; it means the IPv4 address.
+      const address = isMapped(said) ? said.slice(12) : said;
       const isLost = zone !== undefined && scope === 0;
       return isLost || !isAlike(source, address)
         ? []
@@ -258,13 +266,20 @@ export class PeerWays<User> {
     const { way, usable } = better[this.#attempts % better.length];
     const endpoint = usable[Math.floor(this.#attempts / better.length) % usable.length];
     this.#attempts++;
+    this.#hasTriedBack = true;
     return { way, endpoint };
   }
 
-  /** Call when a handshake has completed: initiations go where packets go again. */
-  proven(): void {
+  /**
+   * Call when a handshake has completed: initiations go where packets go again. True when a better
+   * way was tried for it.
+   */
+  proven(): boolean {
+    const hasTriedBack = this.#hasTriedBack;
+    this.#hasTriedBack = false;
     this.rest();
     if (this.used !== NO_WAY) this.#lines[this.used].unanswered = 0;
+    return hasTriedBack;
   }
 
   /** Call when nothing is tried any more: the interface went down, or all is to begin again. */
@@ -304,12 +319,6 @@ export function sameWays(one: readonly Way[], other: readonly Way[]): boolean {
       return host === also.host && port === also.port && sameNear(near, also.near);
     })
   );
-}
-
-function sameNear(one: Near | null, other: Near | null): boolean {
-  if (one === null || other === null) return one === other;
-  if (one.kind === 'interface') return other.kind === 'interface' && one.name === other.name;
-  return other.kind === 'address' && sameBytes(one.address, other.address);
 }
 
 /** Both are of one family, or nothing is asked of the one. */

@@ -13,6 +13,7 @@ export function state(core: Core): DeviceState {
     privateKey: core.copyPrivateKey(),
     listenPort: core.listenPort,
     fwmark: core.fwmark,
+    bind: core.bind,
     debug: core.isDebugging,
     peers: [...core.peers.values()].map((peer) => peerState(core, peer)),
   };

@@ -21,7 +21,7 @@ export function pathsChanged(core: Core, now: number): void {
     else if (isCutOff(core, now, peer)) callSoon(core, now, peer);
   }
   for (const peer of core.peers.values()) {
-    if (!peer.isLooping || !isPathClear(core, now, peer)) continue;
+    if (peer.lead !== 'inside' || !isPathClear(core, now, peer)) continue;
     // Nothing else would begin again by itself: every timer ran out at the path that was shut.
     if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
   }

@@ -12,7 +12,7 @@
  * each follow what the other has sent before would take turns for as long as data flow.
  */
 
-import { REKEY_AFTER_TIME_MS, REKEY_TIMEOUT_MS } from '../noise/constants.ts';
+import { KEEPALIVE_TIMEOUT_MS, REKEY_AFTER_TIME_MS, REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -134,22 +134,26 @@ function tellOfMove(
 export function handshakeProven(core: Core, now: number, peer: Peer): void {
   const { ways } = peer;
   if (ways === null) return;
-  ways.proven();
+  const hasTriedBack = ways.proven();
   if (ways.used <= 0) core.deadlines.disarm(peer.row, DEADLINE.preferredWay);
-  else if (!core.deadlines.isArmed(peer.row, DEADLINE.preferredWay)) {
-    ways.packetsAtPlan = packetsOf(peer);
+  else if (hasTriedBack || !core.deadlines.isArmed(peer.row, DEADLINE.preferredWay)) {
+    ways.packetsAtReturn = null;
     core.deadlines.arm(peer.row, DEADLINE.preferredWay, now + RETURN_AFTER_MS);
   }
 }
 
-/** Whether it is time to try a better way: a session stands, and somebody uses it. */
-export function isReturnDue({ ways, current, counts }: Peer, now: number): boolean {
+/**
+ * Call when DEADLINE.preferredWay has passed. True when a better way is to be tried now: a session
+ * stands, and somebody uses it, which is watched for a few seconds; an idle tunnel stays silent.
+ */
+export function isReturnDue(core: Core, now: number, peer: Peer): boolean {
+  const { ways, current, counts } = peer;
   if (ways === null || ways.used <= 0 || !current?.canSend(now)) return false;
-  return counts.rxPackets + counts.txPackets !== ways.packetsAtPlan;
-}
-
-function packetsOf({ counts }: Peer): number {
-  return counts.rxPackets + counts.txPackets;
+  const packets = counts.rxPackets + counts.txPackets;
+  if (ways.packetsAtReturn !== null) return ways.packetsAtReturn !== packets;
+  ways.packetsAtReturn = packets;
+  core.deadlines.arm(peer.row, DEADLINE.preferredWay, now + KEEPALIVE_TIMEOUT_MS);
+  return false;
 }
 
 /**

@@ -3,6 +3,8 @@
  * of how it is said. The words are cli/troubles.ts'; a program that embeds the Device finds its own.
  */
 
+import type { NearFault } from './lead.ts';
+
 /** Of the whole Device. */
 export type DeviceTrouble =
   /** No private key is set: no handshake can begin. */
@@ -49,6 +51,8 @@ export type DeviceTrouble =
 export type PeerTrouble =
   /** The way to its endpoint leads into the tunnel. */
   | { readonly code: 'routingLoop' }
+  /** Nothing can be sent from the near end that the operator has fixed for it: `near`, as it was said. */
+  | { readonly code: 'nearGone'; readonly near: string; readonly why: NearFault }
   | { readonly code: 'noPrivateKey' }
   /** Answers to our initiations that do not decrypt: most likely the preshared keys differ. */
   | { readonly code: 'undecipherable'; readonly responses: number }

@@ -27,7 +27,10 @@ export interface WayState extends Way {
   readonly isInUse: boolean;
   /** What the host is known to be, best first, each 4 or 16 bytes; none as long as it is not known. */
   readonly addresses: readonly Uint8Array[];
-  /** Why the last lookup of the name brought nothing, as getaddrinfo(3) calls it; null if it did not fail. */
+  /**
+   * Why the last lookup of the name brought nothing, as getaddrinfo(3) calls it; `ENODEV` when there
+   * is no interface of the near end's name; null if neither is so.
+   */
   readonly error: string | null;
   /** Initiations over it since anything came back over it. */
   readonly unanswered: number;

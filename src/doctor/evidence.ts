@@ -60,7 +60,7 @@ export interface Evidence {
   readonly routes: Looked<readonly RouteAnswer[]>;
   /**
    * Of all routing tables: the routes over this interface, and others that lie within or around an
-   * allowed IP of a peer; default routes are among them. At most 1,000.
+   * allowed IP or an endpoint of a peer; default routes are among them. At most 1,000.
    */
   readonly table: Looked<readonly Route[]>;
   /** Policy rules of both families, in the order of their priority. */
@@ -74,7 +74,10 @@ export interface Evidence {
    */
   readonly sysctls: Looked<Readonly<Record<string, string>>>;
   readonly firewall: Looked<Firewall>;
-  /** Entries of conntrack that are about our UDP port or an endpoint's address. At most 200. */
+  /**
+   * Entries of conntrack that are about our UDP port or an endpoint's address, and those of others
+   * whose answers come to an address of the interface. At most 200.
+   */
   readonly conntrack: Looked<readonly Connection[]>;
   readonly kernel: Looked<KernelCounters>;
   /** Of each link that has any. */

@@ -15,7 +15,7 @@ export interface Refused {
 
 /** Where the last packet of a peer came from that was dropped because of that; null if unknown. */
 export function refusedSource(_evidence: Evidence, peer: OwnPeer): Refused | null {
-  const told = peer.troubles.find(({ code }) => code === 'disallowedSource');
+  const told = peer.troubles.find(({ code }) => code === 'foreignSource');
   const address = told === undefined ? null : addressIn(told);
   if (address === null || isGroup(address) || isLinkLocal(address)) return null;
   return { address, packets: peer.counters.drop_disallowedSource ?? 1 };
@@ -40,7 +40,7 @@ export function refusedDestinations(evidence: Evidence): readonly Nobodys[] {
     !isLinkLocal(address) &&
     !guessed.includes(address) &&
     !isCovered(address, all);
-  const told = daemon.troubles.filter(({ code }) => code === 'noPeer').map(addressIn);
+  const told = daemon.troubles.filter(({ code }) => code === 'unroutable').map(addressIn);
   const dropped = daemon.counters.drop_noPeer ?? 0;
   const fromDaemon = told
     .filter((address) => address !== null)

@@ -23,11 +23,16 @@ export function connectedNetworks(evidence: Evidence): readonly string[] {
   return own.filter((one) => !isHost(one));
 }
 
-/** Into the tunnel, beside those that come with its addresses or are of a link or a group. */
+/**
+ * Into the tunnel, beside those that come with its addresses or are of a link or a group. None where
+ * it cannot be told which come with an address.
+ */
 export function tunnelRoutes(evidence: Evidence): readonly Route[] {
-  const networks = connectedNetworks(evidence);
+  if (!evidence.link.ok) return [];
+  // Of IPv6 a single host has a route of its own, too.
+  const own = addressesOf(evidence).map(({ address, length }) => `${address}/${length}`);
   const isConnected = ({ prefix }: Route): boolean =>
-    networks.some((one) => lengthOf(one) === lengthOf(prefix) && covers(one, prefix));
+    own.some((one) => lengthOf(one) === lengthOf(prefix) && covers(one, prefix));
   return routesInto(evidence).filter((route) => !isConnected(route));
 }
 

@@ -9,6 +9,7 @@ import { ERRNO, SystemError } from '../sys/libc.ts';
 import { AF_INET, AF_INET6, NETLINK_ROUTE } from '../sys/linux.ts';
 import { NetlinkChannel, refuse } from './netlinkchannel.ts';
 import {
+  ALL_LINKS,
   type Link,
   type LinkAddress,
   type LocalRoute,
@@ -16,6 +17,7 @@ import {
   parseLink,
   parseLocalRoute,
   parseNamespaceNumber,
+  parseReversePathFilter,
   parseRoute,
   parseRule,
   parseStatistics,
@@ -25,6 +27,7 @@ import {
   RTM_DELROUTE,
   RTM_NEWADDR,
   RTM_NEWLINK,
+  RTM_NEWNETCONF,
   RTM_NEWNSID,
   RTM_NEWROUTE,
   RTM_NEWRULE,
@@ -43,6 +46,7 @@ import {
   writeAddress,
   writeDeleteLink,
   writeGetAddresses,
+  writeGetConfiguration,
   writeGetLink,
   writeGetLinks,
   writeGetLocalRoutes,
@@ -60,6 +64,9 @@ import {
 
 export type { Link, LinkAddress, LocalRoute, Route, Rule } from './netlinkmessage.ts';
 export type { AddressChange, Flow, LinkChange, RouteChange } from './netlinkrequest.ts';
+
+/** Of `rp_filter`. */
+const STRICT = 1;
 
 const {
   ENOENT,
@@ -273,6 +280,25 @@ export class Netlink {
     });
     if (!NO_ROUTE.includes(error.errno)) refuse('look up a route', error);
     return error.errno === 0 ? (route ?? EINVAL!) : error.errno;
+  }
+
+  /**
+   * Whether the kernel takes a packet of IPv4 from a link only if the way back to its sender leads
+   * over that link (`rp_filter` 1; the greater one of the link and of all counts).
+   */
+  filtersStrictly(linkIndex: number): boolean {
+    const filters = [ALL_LINKS, linkIndex].map((index) => this.#reversePathFilter(index));
+    return Math.max(...filters) === STRICT;
+  }
+
+  #reversePathFilter(linkIndex: number): number {
+    let filter = 0;
+    const error = this.#channel.exchange(writeGetConfiguration(linkIndex), ({ type, body }) => {
+      if (type === RTM_NEWNETCONF) filter = parseReversePathFilter(body) ?? 0;
+    });
+    // The link is gone, or has nothing to do with IPv4.
+    if (![EINVAL, ENODEV].includes(error.errno)) refuse('ask for rp_filter', error);
+    return filter;
   }
 
   /** Entries of all routing tables that `parse` takes from their messages. @throws {SystemError} */

@@ -17,6 +17,7 @@ export const RTM_DELADDR = 21;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_NEWRULE = 32;
+export const RTM_NEWNETCONF = 80;
 export const RTM_NEWNSID = 88;
 
 const NLM_F_CAPPED = 0x100;
@@ -28,6 +29,9 @@ export const LINK_BYTES = 16;
 export const ADDRESS_BYTES = 8;
 export const ROUTE_BYTES = 12;
 export const NAMESPACE_BYTES = 4;
+export const CONFIGURATION_BYTES = 4;
+/** In place of a link's number, in questions about configuration. */
+export const ALL_LINKS = 0xffff_ffff;
 /** struct fib_rule_hdr. */
 export const RULE_BYTES = 12;
 
@@ -54,6 +58,8 @@ export const RTA_PREFSRC = 7;
 export const RTA_TABLE = 15;
 export const NETNSA_NSID = 1;
 export const NETNSA_FD = 3;
+export const NETCONFA_IFINDEX = 1;
+const NETCONFA_RP_FILTER = 3;
 const FRA_DST = 1;
 const FRA_SRC = 2;
 const FRA_IIFNAME = 3;
@@ -259,6 +265,12 @@ export function parseNamespaceNumber(body: Uint8Array): number | null {
   if (value === undefined || value.length < 4) return null;
   const number = viewOf(value).getInt32(0, true);
   return number < 0 ? null : number;
+}
+
+/** `rp_filter` of RTM_NEWNETCONF: 0 off, 1 strict, 2 loose; null when it is not told. */
+export function parseReversePathFilter(body: Uint8Array): number | null {
+  const value = attributesOf(body, CONFIGURATION_BYTES).get(NETCONFA_RP_FILTER);
+  return value === undefined || value.length < 4 ? null : viewOf(value).getUint32(0, true);
 }
 
 /** An address of RTM_NEWADDR or RTM_DELADDR. */

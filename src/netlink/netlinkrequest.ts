@@ -7,6 +7,7 @@ import { AF_INET, AF_INET6, IFF_MULTICAST, IFF_UP } from '../sys/linux.ts';
 import {
   ADDRESS_BYTES,
   align4,
+  CONFIGURATION_BYTES,
   IFA_ADDRESS,
   IFA_BROADCAST,
   IFA_LOCAL,
@@ -17,6 +18,7 @@ import {
   IFLA_TARGET_NETNSID,
   LINK_BYTES,
   NAMESPACE_BYTES,
+  NETCONFA_IFINDEX,
   NETLINK_HEADER_BYTES,
   NETNSA_FD,
   NETNSA_NSID,
@@ -42,6 +44,7 @@ const RTM_GETLINK = 18;
 const RTM_GETADDR = 22;
 const RTM_GETROUTE = 26;
 const RTM_GETRULE = 34;
+const RTM_GETNETCONF = 82;
 const RTM_GETNSID = 90;
 const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
@@ -56,6 +59,8 @@ const RTN_UNICAST = 1;
 /** Who made a route; 4 is an administrator. */
 const RTPROT_STATIC = 4;
 /** Linux 4.13; those before answer as without it. */
+/** Without it the kernel names the main table, whichever the entry is in. */
+const RTM_F_LOOKUP_TABLE = 0x1000;
 const RTM_F_FIB_MATCH = 0x2000;
 const RTA_SRC = 2;
 const RTA_IIF = 3;
@@ -292,7 +297,11 @@ export interface Flow {
   readonly inputIndex?: number;
   /** UDP ports, for rules that tell by them (Linux 4.18; those before pass them over). */
   readonly ports?: { readonly source: number; readonly destination: number };
-  /** The answer is the table's entry itself, without the source that the kernel would choose. */
+  /**
+   * The answer is the table's entry itself, without the source that the kernel would choose. Where a
+   * packet has to go over a link without a route over it, IPv4 would assume that the other end is on
+   * that link: here there is no answer then.
+   */
   readonly asEntry?: boolean;
 }
 
@@ -303,7 +312,7 @@ export function writeGetRoute(flow: Flow): MessageWriter {
   body[0] = familyOf(destination);
   body[1] = destination.length * 8;
   if (source !== null) body[2] = source.length * 8;
-  if (flow.asEntry) viewOf(body).setUint32(8, RTM_F_FIB_MATCH, true);
+  if (flow.asEntry) viewOf(body).setUint32(8, RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE, true);
   const writer = new MessageWriter(RTM_GETROUTE, NLM_F_ACK).fixed(body);
   writer.attribute(RTA_DST, destination);
   if (source !== null) writer.attribute(RTA_SRC, source);
@@ -320,6 +329,15 @@ export function writeGetRoute(flow: Flow): MessageWriter {
 
 function networkOrder(port: number): Uint8Array {
   return Uint8Array.of(port >> 8, port & 0xff);
+}
+
+/** How a link, or every one (ALL_LINKS), is configured for IPv4. */
+export function writeGetConfiguration(linkIndex: number): MessageWriter {
+  const body = new Uint8Array(CONFIGURATION_BYTES);
+  body[0] = AF_INET;
+  return new MessageWriter(RTM_GETNETCONF, NLM_F_ACK)
+    .fixed(body)
+    .number(NETCONFA_IFINDEX, linkIndex);
 }
 
 export function writeGetRoutes(): MessageWriter {

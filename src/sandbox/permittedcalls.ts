@@ -40,6 +40,7 @@ import {
   O_WRONLY,
   SO_ACCEPTCONN,
   SO_ATTACH_BPF,
+  SO_BINDTOIFINDEX,
   SO_DETACH_FILTER,
   SO_DOMAIN,
   SO_ERROR,
@@ -139,6 +140,9 @@ const SET_OPTIONS: readonly (readonly [level: number, options: readonly number[]
     [
       ...[SO_RCVBUF, SO_SNDBUF, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SO_MARK, SO_RCVTIMEO],
       ...[SO_ATTACH_BPF, SO_DETACH_FILTER],
+      // Once for each socket, and to where its packet info leads anyway: what another's socket has,
+      // it does not get.
+      SO_BINDTOIFINDEX,
     ],
   ],
   [SOL_IP, [IP_TOS, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVTOS]],
@@ -153,7 +157,7 @@ const GET_OPTIONS: readonly (readonly [level: number, options: readonly number[]
     SOL_SOCKET,
     [
       ...[SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN, SO_RCVBUF, SO_SNDBUF],
-      SO_MEMINFO,
+      ...[SO_MEMINFO, SO_BINDTOIFINDEX],
     ],
   ],
   [SOL_UDP, [UDP_SEGMENT, UDP_GRO]],
@@ -196,7 +200,8 @@ function limitedCalls(pid: number): Rule[] {
     { call: 'socket', when: [only(0, AF_NETLINK), only(2, 0)] },
     // Nothing of ours gives sendto an address, which on a UNIX datagram socket would be a connect.
     { call: 'sendto', when: [...isZero(4), only(5, 0)] },
-    // SO_ATTACH_FILTER, packet filters of netfilter (SOL_IP, 64), SO_BINDTODEVICE, IP_TRANSPARENT.
+    // SO_ATTACH_FILTER, packet filters of netfilter (SOL_IP, 64), IP_TRANSPARENT, and IPV6_FREEBIND,
+    // by which anybody sends from an IPv6 address that is not this machine's.
     ...SET_OPTIONS.map(([level, options]) => optionRule('setsockopt', level, options)),
     // SO_PEERPIDFD gives descriptors of processes, netfilter's options what is filtered.
     ...GET_OPTIONS.map(([level, options]) => optionRule('getsockopt', level, options)),

@@ -52,12 +52,13 @@ type Parts<State, Change> = Readonly<Record<keyof State, Partial<Change>>>;
 
 /** The change that makes an empty Device like this one. */
 function changeTo(state: DeviceState): DeviceChange {
-  const { privateKey, listenPort, fwmark, debug } = state;
+  const { privateKey, listenPort, fwmark, bind, debug } = state;
   const peers = state.peers.map(peerChangeTo);
   const parts: Parts<DeviceState, DeviceChange> = {
     privateKey: privateKey === null ? {} : { privateKey },
     listenPort: { listenPort },
     fwmark: { fwmark },
+    bind: bind === null ? {} : { bind },
     debug: debug ? { debug } : {},
     peers: { peers },
   };

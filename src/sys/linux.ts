@@ -38,6 +38,7 @@ export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
 export const SO_ATTACH_BPF = 50;
 export const SO_MEMINFO = 55;
+export const SO_BINDTOIFINDEX = 62;
 
 export const SOL_IP = 0;
 export const IP_TOS = 1;
@@ -114,6 +115,10 @@ export const CLONE_NEWNET = 0x40000000;
 
 // net/if.h
 export const IFF_UP = 1;
+export const IFF_LOOPBACK = 8;
+export const IFF_POINTOPOINT = 0x10;
+export const IFF_RUNNING = 0x40;
+export const IFF_NOARP = 0x80;
 export const IFF_MULTICAST = 0x1000;
 export const IFNAMSIZ = 16;
 

@@ -9,6 +9,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   EAFNOSUPPORT: 'this machine had no such family when the port was opened',
   EMSGSIZE: 'the datagram is too large',
   EAGAIN: 'the buffer of the socket is full',
+  ENODEV: 'there is no way out, or the interface is gone',
   ENOBUFS: 'the kernel is out of buffer space',
 };
 

@@ -2,7 +2,7 @@
  * DeviceState <-> the text that answers a `get`: a row for each field, so that none is forgotten.
  *
  * Owns the order of the lines (wireguard-go's) and what other implementations do differently. wg(8)
- * skips keys it does not know, so ours (`tswg_version`, `debug`, `description`) may stand between the
+ * skips keys it does not know, so ours (`tswg_bind`, `tswg_version`, `debug`, `description`) may stand between the
  * others.
  */
 
@@ -10,6 +10,7 @@ import { isZero } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import type { DeviceState, PeerState, Secret } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
+import { formatNear, parseNear } from '../device/near.ts';
 import type { WayState } from '../device/ways.ts';
 import type { Prefix } from '../packet/address.ts';
 import {
@@ -33,6 +34,8 @@ export interface ReportedState extends DeviceState {
   readonly errno: number;
   /** Only of this program. */
   readonly version?: string;
+  /** It takes ways, and looks the names in them up; of this program since it does. */
+  readonly knowsWays?: boolean;
   /** What boringtun, and tswg's observing socket, tell in place of the private key. */
   readonly publicKey?: Uint8Array;
   /** Whether there is a private key, and preshared ones, is not told here. */
@@ -124,11 +127,27 @@ const DEVICE_FIELDS: Fields<
       },
     },
   },
+  bind: {
+    tell: ({ bind }) => (bind === null ? [] : [`tswg_bind=${formatNear(bind)}`]),
+    read: {
+      tswg_bind: (state, value) => {
+        state.bind = parseNear(value);
+      },
+    },
+  },
   version: {
     tell: ({ version }) => [`tswg_version=${version}`],
     read: {
       tswg_version: (state, value) => {
         state.version = value;
+      },
+    },
+  },
+  knowsWays: {
+    tell: () => ['tswg_ways=true'],
+    read: {
+      tswg_ways: (state, value) => {
+        state.knowsWays = value === 'true';
       },
     },
   },
@@ -321,6 +340,7 @@ export function parseState(text: string, interfaceIndex?: InterfaceIndex): Repor
     privateKey: null,
     listenPort: 0,
     fwmark: 0,
+    bind: null,
     debug: false,
     handshakesAreAges: false,
     peers: [],

@@ -8,6 +8,7 @@
 
 import type { AllowedIpChange, DeviceChange, PeerChange } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
+import { formatNear, parseNear } from '../device/near.ts';
 import { WAYS_MAX } from '../device/ways.ts';
 import { formatPrefix, parseDecimal, parsePort, parsePrefix } from '../packet/address.ts';
 import { couldHoldKey, HIDDEN, visible } from '../quotation.ts';
@@ -105,6 +106,12 @@ const DEVICE_FIELDS: Readonly<
     parseMark,
     same,
   ),
+  bind: {
+    key: 'tswg_bind',
+    expected: 'an address of this machine, the name of an interface, or nothing',
+    apply: setBind,
+    values: ({ bind }) => (bind === undefined ? [] : [bind === null ? '' : formatNear(bind)]),
+  },
   debug: field('debug', 'debug', 'true or false', parseBoolean, same),
   replacePeers: flag('replacePeers', 'replace_peers'),
 };
@@ -242,6 +249,13 @@ function parseBoolean(value: string): boolean | null {
   return value === 'true' || (value === 'false' ? false : null);
 }
 
+function setBind(device: DeviceDraft, value: string): boolean {
+  const near = value === '' ? null : parseNear(value);
+  if (value !== '' && near === null) return false;
+  device.bind = near;
+  return true;
+}
+
 function setEndpoint(peer: PeerDraft, value: string, interfaceIndex?: InterfaceIndex): boolean {
   const endpoint = value === '' ? null : parseEndpoint(value, interfaceIndex);
   if (value !== '' && (endpoint === null || endpoint.port === 0)) return false;
@@ -290,8 +304,8 @@ function formatDescription(text: string): string {
 }
 
 /**
- * The whole request for a change, the inverse of parseSet. `debug`, `description`, ways and an
- * endpoint to forget are ours alone: other implementations refuse them.
+ * The whole request for a change, the inverse of parseSet. `tswg_bind`, `debug`, `description`, ways
+ * and an endpoint to forget are ours alone: other implementations refuse them.
  */
 export function writeSet(change: DeviceChange): string {
   const lines = ['set=1'];

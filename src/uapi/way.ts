@@ -3,21 +3,22 @@
  * and if it has a near end, ` via ` and an address or an interface after it.
  */
 
-import type { Near, Way } from '../device/ways.ts';
-import { formatAddress, parseAddress, parsePort } from '../packet/address.ts';
+import { formatNear, parseNear } from '../device/near.ts';
+import type { Way } from '../device/ways.ts';
+import { parseAddress, parsePort } from '../packet/address.ts';
 import { isHostName } from '../packet/hostname.ts';
 
 export const WAY_EXPECTED = 'HOST:PORT [via ADDRESS|INTERFACE]';
 
 const VIA = ' via ';
-/** What Linux takes for the name of an interface, or of an address's zone. */
+/** What Linux takes for the name of an interface. */
 const INTERFACE = /^[^\s/:%\p{Cc}]{1,15}$/u;
 
 /** null when the text is no way. */
 export function parseWay(text: string): Way | null {
   const [far, via, ...rest] = text.split(VIA);
   const near = via === undefined ? null : parseNear(via);
-  if (rest.length > 0 || near === undefined) return null;
+  if (rest.length > 0 || (via !== undefined && near === null)) return null;
   const colon = far.lastIndexOf(':');
   const port = parsePort(far.slice(colon + 1));
   const host = parseHost(far.slice(0, Math.max(0, colon)));
@@ -36,19 +37,7 @@ function parseHost(text: string): string | null {
   return zone === undefined || INTERFACE.test(zone) ? host : null;
 }
 
-/** undefined when the text can be neither. */
-function parseNear(text: string): Near | undefined {
-  const address = parseAddress(text);
-  if (address !== null) return { kind: 'address', address };
-  return INTERFACE.test(text) ? { kind: 'interface', name: text } : undefined;
-}
-
 export function formatWay({ host, port, near }: Way): string {
   const far = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   return near === null ? far : `${far}${VIA}${formatNear(near)}`;
-}
-
-/** As the word after `via`. */
-export function formatNear(near: Near): string {
-  return near.kind === 'address' ? formatAddress(near.address) : near.name;
 }

@@ -1,24 +1,28 @@
 /**
  * The UDP sockets of one device: IPv4 and IPv6 on the same port, or the one of them that the
- * machine has. Owns which of them a datagram takes, and what is known of its route; udpsocket.ts
- * opens them, udpreceive.ts and udpsend.ts move the datagrams.
+ * machine has. Owns which of them a datagram takes; udpsocket.ts opens them, routes.ts knows where
+ * datagrams lead, udpreceive.ts and udpsend.ts move them.
  */
 
 import type { Guard } from '../datapath/guard.ts';
 import type { Transport } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint, SendFailure } from '../device/endpoint.ts';
+import type { Lead, NearFault } from '../device/lead.ts';
+import { formatNear } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import { detachFilter } from '../gate/bpf.ts';
 import type { Floodgate } from '../gate/floodgate.ts';
-import { Netlink } from '../netlink/netlink.ts';
+import { interfaceIndex } from '../netlink/netlink.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import { close, ERRNO, SystemError } from '../sys/libc.ts';
+import { Routes } from './routes.ts';
 import { UdpChannel, type UdpChannelOptions } from './udpchannel.ts';
 import type { SendQueue } from './udpsend.ts';
-import { openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
+import { linkOf, openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
 
 export interface UdpOptions
-  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent' | 'onFailure' | 'gate'>,
+  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent' | 'isBound' | 'onFailure' | 'gate'>,
     UdpSocketOptions {
   /** Holds strangers back; it outlives the sockets, and has been opened before confinement. */
   readonly gate?: Gate;
@@ -38,7 +42,9 @@ export interface BoundSockets {
 /** How often a port that the kernel picked for one family may be taken in the other. */
 const PORT_ATTEMPTS = 16;
 
-const { EADDRINUSE, EAFNOSUPPORT } = ERRNO;
+const NO_INTERFACE = 'there is no such interface now';
+
+const { EADDRINUSE, EAFNOSUPPORT, ENODEV } = ERRNO;
 
 export class Udp implements Transport {
   readonly kind = 'udp';
@@ -56,20 +62,24 @@ export class Udp implements Transport {
   readonly #onNote: (note: string) => void;
   readonly #v4: SendQueue | undefined;
   readonly #v6: SendQueue | undefined;
-  #fwmark: number;
-  /** Opened when a route is asked for for the first time. */
-  #netlink: Netlink | undefined;
+  readonly #near: Near | null;
+  readonly #routes: Routes;
   readonly #failures = new WeakMap<Endpoint, SendFailure>();
   #isClosed = false;
 
   /** Takes over the bound sockets. */
   constructor({ port, sockets }: BoundSockets, options: Omit<UdpOptions, 'port'>) {
     this.port = port;
-    this.#fwmark = options.fwmark;
+    const { fwmark, near = null } = options;
+    this.#near = near;
+    this.#routes = new Routes({ port, fwmark, near });
     this.#onDrop = options.onDrop;
     this.#onNote = options.onNote;
-    const [errors, isSourceCurrent] = [this.errors, this.#isSourceCurrent];
-    const common = { ...options, errors, isSourceCurrent, onFailure: this.#noteFailure };
+    const common = {
+      ...{ ...options, errors: this.errors, isBound: near?.kind === 'address' },
+      isSourceCurrent: (endpoint: Endpoint) => this.#routes.isSourceCurrent(endpoint),
+      onFailure: this.#noteFailure,
+    };
     this.sockets = sockets.map(({ family, fd }) => new UdpChannel(family, fd, common));
     if (options.gate !== undefined) this.guard = options.gate;
     this.guard?.guard(this.sockets);
@@ -96,14 +106,22 @@ export class Udp implements Transport {
     else this.#refuse(endpoint);
   }
 
-  /** The machine lacked the endpoint's family when the port was opened. */
+  /** Index of the interface that the sockets are bound to; 0 for none. */
+  get link(): number {
+    const [first] = this.sockets;
+    return first === undefined ? 0 : linkOf(first.fd);
+  }
+
+  /** There is no socket of the endpoint's family. */
   #refuse(endpoint: Endpoint): void {
     const before = this.errors.get('EAFNOSUPPORT') ?? 0;
     if (before === 0) {
       const name = `IPv${endpoint.family}`;
-      this.#onNote(
-        `udp: ${name}: cannot send: this machine had no ${name} when the port was opened`,
-      );
+      const why =
+        this.#near?.kind === 'address'
+          ? `${formatNear(this.#near)}, which all is sent from, is none of ${name}`
+          : `this machine had no ${name} when the port was opened`;
+      this.#onNote(`udp: ${name}: cannot send: ${why}`);
     }
     this.errors.set('EAFNOSUPPORT', before + 1);
     this.#noteFailure(endpoint, 'EAFNOSUPPORT');
@@ -132,56 +150,30 @@ export class Udp implements Transport {
    * next used. A stranger's is not worth a question to the kernel.
    */
   forgetPaths(endpoints: Iterable<Endpoint>): void {
+    this.#routes.forget();
     const unchecked = new Set(endpoints);
     for (const { sending } of this.sockets) sending.forgetPaths(unchecked);
   }
 
-  readonly #isSourceCurrent = (endpoint: Endpoint): boolean => this.#pinnedLink(endpoint) > 0;
-
-  /**
-   * Index of the link over which a datagram to the endpoint would leave, as the kernel routes at
-   * this moment; 0 when there is none. A source from which it would not is forgotten. Asks the
-   * kernel, some 15 us.
-   */
-  outgoingLink(endpoint: Endpoint): number {
-    const pinned = endpoint.source === null ? 0 : this.#pinnedLink(endpoint);
-    if (pinned > 0) return pinned;
-    endpoint.forgetSource();
-    return this.#linkOfRoute(endpoint, null);
+  /** See Routes.lead. */
+  lead(endpoint: Endpoint, inside: number): Lead {
+    return this.#routes.lead(endpoint, inside);
   }
 
-  /**
-   * As the kernel's WireGuard has it: a source holds as long as the way to the peer, from there,
-   * leads over the interface on which the peer was heard. 0 when it does not.
-   */
-  #pinnedLink(endpoint: Endpoint): number {
-    const { source, sourceInterface } = endpoint;
-    const link = this.#linkOfRoute(endpoint, source);
-    return sourceInterface === 0 || link === sourceInterface ? link : 0;
+  /** What is wrong with the near end that all datagrams have; null: nothing. */
+  get nearFault(): NearFault | null {
+    return this.#routes.fault;
   }
 
-  #linkOfRoute({ address, port, scope }: Endpoint, source: Uint8Array | null): number {
-    try {
-      this.#netlink ??= new Netlink();
-      const route = this.#netlink.getRoute({
-        destination: address,
-        source,
-        mark: this.#fwmark,
-        // A link-local address is looked up on its link.
-        linkIndex: scope,
-        ports: { source: this.port, destination: port },
-      });
-      return route?.linkIndex ?? 0;
-    } catch (error) {
-      if (error instanceof SystemError) return 0;
-      throw error;
-    }
+  /** See Routes.strictFilters. @throws {SystemError} */
+  strictFilters(): string[] {
+    return this.#routes.strictFilters();
   }
 
   /** @throws {SystemError} when it is not permitted */
   setFwmark(mark: number): void {
     for (const { fd } of this.sockets) setMark(fd, mark);
-    this.#fwmark = mark;
+    this.#routes.fwmark = mark;
   }
 
   /** Stop watching the sockets first. What is in the batch is lost. */
@@ -190,7 +182,7 @@ export class Udp implements Transport {
     this.#isClosed = true;
     this.guard?.release(this.sockets);
     for (const channel of this.sockets) channel.close();
-    this.#netlink?.close();
+    this.#routes.close();
   }
 }
 
@@ -204,15 +196,21 @@ export function adoptUdp(bound: BoundSockets, options: Omit<UdpOptions, 'port'>)
  * Opens the sockets of a device.
  *
  * @throws {SystemError} and leaves nothing open when the port is taken (EADDRINUSE), the machine
- * has neither family (EAFNOSUPPORT), or the mark is not permitted (EPERM)
+ * has neither family (EAFNOSUPPORT), the mark is not permitted (EPERM), or the near end is not there:
+ * no such interface (ENODEV), or none that has the address (EADDRNOTAVAIL)
  */
 export function openUdp(options: UdpOptions): Udp {
+  const { near } = options;
+  const link = near?.kind === 'interface' ? interfaceIndex(near.name) : 0;
+  if (near?.kind === 'interface' && link === 0) {
+    throw new SystemError(`wgbind ${near.name}`, 'open UDP sockets', ENODEV!, NO_INTERFACE);
+  }
   for (let attempt = 1; ; attempt++) {
     const sockets: { family: 4 | 6; fd: number }[] = [];
     let port = options.port;
     try {
       for (const family of [4, 6] as const) {
-        const fd = openUdpSocket(family, port, options);
+        const fd = openUdpSocket(family, port, link, options);
         if (fd === undefined) continue;
         sockets.push({ family, fd });
         port = portOf(fd);

@@ -11,7 +11,7 @@ import { SOL_UDP, UDP_GRO, UDP_SEGMENT } from '../sys/linux.ts';
 import { ReceiveQueue } from './udpreceive.ts';
 import { type SendOptions, SendQueue } from './udpsend.ts';
 
-type Shared = 'errors' | 'isSourceCurrent' | 'onFailure';
+type Shared = 'errors' | 'isSourceCurrent' | 'isBound' | 'onFailure';
 
 export interface UdpChannelOptions extends Pick<SendOptions, Shared> {
   /** Where datagrams are received to and sent from. */
@@ -37,7 +37,7 @@ export class UdpChannel implements Inlet {
     this.family = family;
     this.fd = fd;
     this.#gate = options.gate;
-    const { arena, onDrop, onNote, offload, errors, isSourceCurrent, onFailure } = options;
+    const { arena, onDrop, onNote, offload, errors, isSourceCurrent, isBound, onFailure } = options;
     // UDP_SEGMENT can be asked for wherever the kernel knows it (4.18); UDP_GRO came with 5.0.
     const segmentation = offload && getIntOption(fd, SOL_UDP, UDP_SEGMENT) !== undefined;
     if (offload && setIntOption(fd, SOL_UDP, UDP_GRO, 1) !== 0) {
@@ -47,7 +47,8 @@ export class UdpChannel implements Inlet {
       onNote(`udp: IPv${family}: no UDP_SEGMENT in this kernel; sending singly`);
     }
     const common = { arena, fd, family, onDrop, onNote, errors };
-    this.sending = new SendQueue({ ...common, segmentation, isSourceCurrent, onFailure });
+    const ofSending = { segmentation, isSourceCurrent, isBound, onFailure };
+    this.sending = new SendQueue({ ...common, ...ofSending });
     this.#receiving = new ReceiveQueue(common);
   }
 

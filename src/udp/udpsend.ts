@@ -22,9 +22,7 @@ import {
 import {
   AF_INET,
   AF_INET6,
-  IP_PKTINFO,
   IP_TOS,
-  IPV6_PKTINFO,
   IPV6_TCLASS,
   POLLOUT,
   SOL_IP,
@@ -33,6 +31,7 @@ import {
   UDP_SEGMENT,
 } from '../sys/linux.ts';
 import { sendErrorMeaning } from '../sys/senderrors.ts';
+import { loadWord, putControl, putNearEnd } from './controlmessages.ts';
 
 /** Datagrams and sends that one flush holds; more than that flushes early. */
 const MAX_DATAGRAMS = 1024;
@@ -68,6 +67,8 @@ export interface SendOptions {
   readonly onNote: (note: string) => void;
   /** Whether the kernel would still send to this endpoint from its source; asked rarely. */
   readonly isSourceCurrent: (endpoint: Endpoint) => boolean;
+  /** The socket is bound to an address, which all is sent from unless an endpoint says otherwise. */
+  readonly isBound: boolean;
   /** Error name -> datagrams that it cost; shared by the sockets of one port. */
   readonly errors: Map<string, number>;
   /** Told of each loss, by the name of the error. */
@@ -90,6 +91,7 @@ export class SendQueue {
   #narrow = new WeakMap<Endpoint, number>();
   #hasNarrow = false;
   readonly #isSourceCurrent: SendOptions['isSourceCurrent'];
+  readonly #isBound: boolean;
   /** The endpoints whose source has to be checked before it is used again. */
   #unchecked = new Set<Endpoint>();
 
@@ -126,6 +128,7 @@ export class SendQueue {
     this.#onDrop = options.onDrop;
     this.#onNote = options.onNote;
     this.#isSourceCurrent = options.isSourceCurrent;
+    this.#isBound = options.isBound;
     this.#errors = options.errors;
     this.#onFailure = options.onFailure;
     this.#base = addressOf(options.arena);
@@ -299,23 +302,8 @@ export class SendQueue {
     const words = this.#controls.words;
     const start = send * CONTROL_WORDS;
     let at = start;
-    const { source, sourceInterface } = this.#endpoints[send];
     const isV4 = this.#family === 4;
-    if (source !== null && isV4) {
-      // The address alone: naming the interface too would make the kernel assume that the peer is
-      // on that link, once the route no longer goes there.
-      putControl(words, at, 12, SOL_IP, IP_PKTINFO);
-      words[at + 4] = 0;
-      words[at + 5] = loadWord(source, 0);
-      words[at + 6] = 0;
-      at += 8;
-    } else if (source !== null) {
-      putControl(words, at, 20, SOL_IPV6, IPV6_PKTINFO);
-      for (let i = 0; i < 4; i++) words[at + 4 + i] = loadWord(source, i * 4);
-      // A link-local address means nothing without its link.
-      words[at + 8] = isLinkLocal(source) ? sourceInterface : 0;
-      at += 10;
-    }
+    at += putNearEnd(words, at, this.#endpoints[send], this.#isBound);
     if (this.#classes[send] !== 0) {
       putControl(words, at, 4, isV4 ? SOL_IP : SOL_IPV6, isV4 ? IP_TOS : IPV6_TCLASS);
       words[at + 4] = this.#classes[send];
@@ -361,7 +349,9 @@ export class SendQueue {
     const endpoint = this.#endpoints[send];
     // An ICMP error that was waiting on the socket is reported once, whatever is sent.
     if (error === ECONNREFUSED) return true;
-    if (endpoint.source === null) return false;
+    // With what the operator or the routes have fixed there is no other way to try.
+    const isFixed = endpoint.exit !== null || endpoint.isPinned || this.#isBound;
+    if (isFixed || endpoint.source === null) return false;
     if (error !== EINVAL && error !== ENETUNREACH && error !== EADDRNOTAVAIL) return false;
     endpoint.forgetSource();
     this.#headers.words[send * HEADER_WORDS + 10] = this.#buildControl(send, segmentSize) * 4;
@@ -411,27 +401,4 @@ export class SendQueue {
     this.#onFailure(endpoint, name);
     this.#onDrop('sendFailed', packets);
   }
-}
-
-/** The header of a control message that carries `length` bytes. */
-function putControl(
-  words: Int32Array,
-  at: number,
-  length: number,
-  level: number,
-  type: number,
-): void {
-  words[at] = 16 + length;
-  words[at + 1] = 0;
-  words[at + 2] = level;
-  words[at + 3] = type;
-}
-
-/** Four bytes of an address as they lie in memory. */
-function loadWord(bytes: Uint8Array, at: number): number {
-  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
-}
-
-function isLinkLocal(address: Uint8Array): boolean {
-  return address[0] === 0xfe && (address[1] & 0xc0) === 0x80;
 }

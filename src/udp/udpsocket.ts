@@ -3,11 +3,14 @@
  * an operator is told when that fails; who moves datagrams over it is not known here.
  */
 
+import { formatNear } from '../device/near.ts';
+import type { Near } from '../device/ways.ts';
 import {
   bindSocket,
   close,
   ERRNO,
   errno,
+  getIntOption,
   getsockname,
   Scratch,
   SystemError,
@@ -26,6 +29,7 @@ import {
   IPV6_RECVPKTINFO,
   IPV6_RECVTCLASS,
   IPV6_V6ONLY,
+  SO_BINDTOIFINDEX,
   SO_MARK,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
@@ -42,13 +46,18 @@ import {
 export interface UdpSocketOptions {
   /** SO_MARK of everything sent; 0 is off. */
   readonly fwmark: number;
+  /** Where it listens and sends from alone; null: on every address and interface. */
+  readonly near?: Near | null;
   /** Bytes of the kernel's buffers (the kernel doubles them). */
   readonly bufferBytes?: number;
 }
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024;
 
-const { EADDRINUSE, EAFNOSUPPORT, EADDRNOTAVAIL } = ERRNO;
+/** The wildcard addresses. */
+const ANY = { 4: new Uint8Array(4), 6: new Uint8Array(16) } as const;
+
+const { EADDRINUSE, EAFNOSUPPORT, EADDRNOTAVAIL, EPERM } = ERRNO;
 
 const scratch = new Scratch(128);
 
@@ -56,13 +65,18 @@ const scratch = new Scratch(128);
  * A bound socket with its options set; undefined where the machine lacks the family. Port 0 lets
  * the kernel pick.
  *
- * @throws {SystemError} and leaves nothing open
+ * @param link index of the interface that the near end is; 0 when it is none
+ * @throws {SystemError} and leaves nothing open; EADDRNOTAVAIL when no interface has the near end
  */
 export function openUdpSocket(
   family: 4 | 6,
   port: number,
+  link: number,
   options: UdpSocketOptions,
 ): number | undefined {
+  const { near } = options;
+  const address = near?.kind === 'address' ? near.address : ANY[family];
+  if (address.length !== ANY[family].length) return undefined;
   const domain = family === 4 ? AF_INET : AF_INET6;
   const fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
@@ -72,7 +86,8 @@ export function openUdpSocket(
   }
   try {
     setOptions(fd, family, options);
-    if (bindPort(fd, domain, port)) return fd;
+    if (link !== 0) bindToLink(fd, link);
+    if (bindPort(fd, domain, port, address)) return fd;
     close(fd);
     return undefined;
   } catch (error) {
@@ -114,16 +129,37 @@ export function setMark(fd: number, mark: number): void {
   if (error !== 0) throw new SystemError(`set fwmark ${mark}`, 'setsockopt', error);
 }
 
+/**
+ * A socket's first interface takes no right (Linux 5.7); so a socket keeps the one that it has.
+ *
+ * @throws {SystemError} ENODEV when there is none of that index
+ */
+function bindToLink(fd: number, link: number): void {
+  const error = setIntOption(fd, SOL_SOCKET, SO_BINDTOIFINDEX, link);
+  if (error === 0) return;
+  const hint = error === EPERM ? 'kernels before 5.7 want CAP_NET_RAW for it' : undefined;
+  throw new SystemError('bind a UDP socket to an interface', 'setsockopt', error, hint);
+}
+
+/** Index of the interface that a socket is bound to; 0 for none. */
+export function linkOf(fd: number): number {
+  return getIntOption(fd, SOL_SOCKET, SO_BINDTOIFINDEX) ?? 0;
+}
+
 /** False where IPv6 exists but is disabled, so that not even the wildcard address is there. */
-function bindPort(fd: number, domain: number, port: number): boolean {
+function bindPort(fd: number, domain: number, port: number, address: Uint8Array): boolean {
   scratch.bytes.fill(0, 0, 28);
   scratch.view.setUint16(0, domain, true);
   scratch.view.setUint16(2, port, false);
+  scratch.bytes.set(address, domain === AF_INET ? 4 : 8);
   if (bindSocket(fd, scratch.address, domain === AF_INET ? 16 : 28) === 0) return true;
   const error = errno();
-  if (error === EADDRNOTAVAIL && domain === AF_INET6) return false;
+  const isWildcard = address.every((octet) => octet === 0);
+  if (error === EADDRNOTAVAIL && isWildcard && domain === AF_INET6) return false;
   throw new SystemError(
-    `open UDP port ${port}`,
+    isWildcard
+      ? `open UDP port ${port}`
+      : `open UDP port ${port} of ${formatNear({ kind: 'address', address })}`,
     'bind',
     error,
     error === EADDRINUSE ? 'another program has this port; choose another one' : undefined,

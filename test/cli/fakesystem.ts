@@ -19,6 +19,7 @@ export const FRESH_STATE: DeviceState = {
   privateKey: null,
   listenPort: 0,
   fwmark: 0,
+  bind: null,
   debug: false,
   peers: [],
 };
@@ -76,6 +77,9 @@ export class FakeSystem implements System {
     this.linkList.push(link);
     return link;
   }
+
+  /** Whether daemons are of a version that takes names and ways. */
+  knowsWays = true;
 
   addDaemon(name: string, version: string | null = '0.1.0', state = FRESH_STATE): void {
     this.addLink(name);
@@ -165,8 +169,10 @@ export class FakeSystem implements System {
     }
     if (!this.isRoot) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
     if (text === 'get=1\n\n') {
-      const body = formatState(daemon.state, daemon.version ?? 'none');
-      return answer(daemon.version === null ? body.replace(/^tswg_version.*\n/m, '') : body);
+      let body = formatState(daemon.state, daemon.version ?? 'none');
+      if (daemon.version === null) body = body.replace(/^tswg_version.*\n/m, '');
+      if (!this.knowsWays) body = body.replace(/^tswg_ways=.*\n/m, '');
+      return answer(body);
     }
     if (text === 'upgrade=1\n\n') {
       // Others end the connection at what they do not know.

@@ -102,6 +102,10 @@ describe('completion', () => {
     [`wg0 wgpeer ${KEY} -wgaip `, ['10.0.0.2/32']],
     [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 `, []],
     [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 wge`, ['wgendpoint']],
+    [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 v`, ['via']],
+    [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 via `, []],
+    [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 via wgpka wge`, ['wgendpoint']],
+    [`wg0 wgpeer ${KEY} wgpka 5 v`, []],
     ['wg0 wgr', []],
     ['wg0 up st', []],
     ['wg0 upg', ['upgrade']],
@@ -183,7 +187,7 @@ describe('tswg', () => {
       'usage: tswg INTERFACE up\n\nLet packets through; setting an address implies it.\n\nThe routes that `down` removed are put back.\n\nExample:\n  tswg wg0 up\n',
     );
     expect((await printed(() => main(['wg0', '--help'], {}))).out).toContain(
-      'wgendpoint HOST PORT',
+      'wgendpoint HOST PORT [via ADDR|IF]',
     );
   });
 });

@@ -3,9 +3,8 @@ import { FakeBoot } from './fakeboot.ts';
 import { FRESH_STATE } from './fakesystem.ts';
 
 const KEY = `${'A'.repeat(42)}E=`;
-const NAME = `wgpeer ${KEY} wgendpoint far.example 7`;
-const UNKNOWN =
-  'wgendpoint: far.example: no address found for that host; check the name, and that DNS works here';
+const NAME = `wgpeer ${KEY} wgendpoint fe80::1%far0 7`;
+const UNKNOWN = 'wgendpoint: fe80::1%far0: there is no interface far0';
 
 /** Runs `netstart --keep wg0`; `events[n]` happens in the pause after the n-th pass. */
 async function keep(boot: FakeBoot, events: (() => void)[], words = 'wg0') {
@@ -32,7 +31,7 @@ describe('netstart --keep', () => {
     const boot = new FakeBoot({ wg0: `wgport 7\n!true\n${NAME}\n!false\ninet 10.0.0.1/24` });
     const { code, pauses } = await keep(boot, [
       () => {},
-      () => boot.system.hosts.set('far.example', ['192.0.2.1']),
+      () => boot.system.addLink('far0'),
       () => {
         boot.runShell = async (command) => {
           boot.system.log.push(`! ${command} again`);
@@ -68,10 +67,7 @@ describe('netstart --keep', () => {
   it('pauses from a second to a minute', async () => {
     const boot = new FakeBoot({ wg0: NAME });
     const happen = Array.from({ length: 8 }, () => () => {});
-    const { pauses } = await keep(boot, [
-      ...happen,
-      () => boot.system.hosts.set('far.example', ['192.0.2.1']),
-    ]);
+    const { pauses } = await keep(boot, [...happen, () => boot.system.addLink('far0')]);
     expect(pauses.map((ms) => ms / 1_000)).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
     expect(boot.complaints).toHaveLength(1);
   });
@@ -132,7 +128,7 @@ describe('netstart --keep', () => {
 
   it('keeps several interfaces, each with its own lines', async () => {
     const boot = new FakeBoot({ wg0: NAME, wg1: 'up' });
-    await keep(boot, [() => boot.system.hosts.set('far.example', ['192.0.2.1'])], 'wg0 wg1');
+    await keep(boot, [() => boot.system.addLink('far0')], 'wg0 wg1');
     expect(boot.system.log).toEqual(['start wg0', 'start wg1', 'up', 'set wg0']);
   });
 
@@ -153,7 +149,7 @@ describe('netstart --keep', () => {
         boot.system.deleteLink(1);
         boot.system.addLink('eth0');
         boot.system.addDaemon('wg0');
-        boot.system.hosts.set('far.example', ['192.0.2.1']);
+        boot.system.addLink('far0');
       },
     ]);
     expect(boot.system.changes).toHaveLength(3);
@@ -167,7 +163,7 @@ describe('netstart --keep', () => {
         boot.system.daemons.delete('wg0');
         boot.system.states.add('wg0');
       },
-      () => boot.system.hosts.set('far.example', ['192.0.2.1']),
+      () => boot.system.addLink('far0'),
     ]);
     expect(boot.system.log).toEqual(['start wg0', 'start --persist wg0', 'set wg0']);
   });

@@ -16,6 +16,7 @@ import {
 import { parse } from '../../src/cli/parse.ts';
 import { resolveChange } from '../../src/cli/resolve.ts';
 import { formatAddress } from '../../src/packet/address.ts';
+import { formatWay } from '../../src/uapi/way.ts';
 import { FakeSystem } from './fakesystem.ts';
 
 const KEY = `${'A'.repeat(42)}E=`;
@@ -73,10 +74,10 @@ describe('key files', () => {
     return path;
   }
 
-  async function resolve(line: string, system = new FakeSystem()) {
+  async function resolve(line: string, system = new FakeSystem(), knowsWays = false) {
     const command = parse(line.split(' ').map((word) => (word === 'KEY' ? KEY : word)));
     if (command.kind !== 'configure') throw new Error(JSON.stringify(command));
-    return resolveChange(command.draft, system);
+    return resolveChange(command.draft, knowsWays, system);
   }
 
   it('are read, for both words', async () => {
@@ -166,6 +167,42 @@ describe('key files', () => {
       const system = new FakeSystem();
       system.addLink('wg0');
       expect(await endpoint(host, system)).toBe(expected);
+    });
+
+    it.each([
+      ['vpn.example.net 51820', 'vpn.example.net:51820'],
+      ['none.example.net 1 wgendpoint 203.0.113.9 2', 'none.example.net:1 203.0.113.9:2'],
+      ['203.0.113.9 2 via eth9', '203.0.113.9:2 via eth9'],
+      ['[2001:db8::1] 2 via ::2', '[2001:db8::1]:2 via ::2'],
+      ['fe80::1%wg0 2 wgendpoint fe80::1%wg0 3', '[fe80::1%wg0]:2 [fe80::1%wg0]:3'],
+    ])('%s is left to a daemon that knows ways', async (words, expected) => {
+      const system = new FakeSystem();
+      system.addLink('wg0');
+      const change = await resolve(`wg0 wgpeer KEY wgendpoint ${words}`, system, true);
+      expect(change.peers[0].ways!.map(formatWay).join(' ')).toBe(expected);
+      expect(change.peers[0]).not.toHaveProperty('endpoint');
+    });
+
+    it('one address stays an endpoint, which every WireGuard takes', async () => {
+      const change = await resolve('wg0 wgpeer KEY wgendpoint 203.0.113.9 2', undefined, true);
+      expect(change.peers[0].endpoint!.port).toBe(2);
+      expect(change.peers[0]).not.toHaveProperty('ways');
+    });
+
+    it.each(['a.example 1 wgendpoint b.example 1', '203.0.113.9 1 via eth0'])(
+      '%s is refused by an earlier tswgd',
+      async (words) => {
+        await expect(resolve(`wg0 wgpeer KEY wgendpoint ${words}`)).rejects.toThrow(
+          /^wgendpoint: \S+: the tswgd that serves the interface is an earlier one: expected one/,
+        );
+      },
+    );
+
+    it('of an interface that is not there are refused by any', async () => {
+      const words = 'fe80::1%nope 1 wgendpoint fe80::1%nope 2';
+      await expect(resolve(`wg0 wgpeer KEY wgendpoint ${words}`, undefined, true)).rejects.toThrow(
+        'wgendpoint: fe80::1%nope: there is no interface nope',
+      );
     });
 
     it('that cannot be resolved are named', async () => {

@@ -268,6 +268,48 @@ const ROWS: Row[] = [
     '!wgendpoint: fe80::1: a link-local address: expected %INTERFACE after it, as in fe80::1%eth0',
   ],
   ['B19', 'wg0 wgpeer A wgendpoint fe80::1%eth0 51820'],
+  // Ways.
+  ['W1', 'wg0 wgpeer A wgendpoint gw.example 51820 via eth0 wgendpoint gw.example 51820'],
+  [
+    'W2',
+    'wg0 wgpeer A wgendpoint gw.example 51820 via',
+    '!via: expected ADDR or IF after it, as in `via 192.0.2.1`',
+  ],
+  [
+    'W3',
+    'wg0 wgpeer A wgendpoint gw.example via eth0',
+    '!wgendpoint: port via: expected 1 to 65535',
+  ],
+  [
+    'W4',
+    'wg0 wgpeer A wgendpoint gw.example 51820 via eth0/1',
+    '!via: eth0/1: expected an address of this machine or an interface after it',
+  ],
+  [
+    'W5',
+    'wg0 wgpeer A wgendpoint 203.0.113.10 51820 via 2001:db8::1',
+    '!via: 2001:db8::1: expected an address of the same family as 203.0.113.10',
+  ],
+  [
+    'W6',
+    'wg0 wgpeer A wgendpoint gw.example 51820 wgendpoint GW.example 51820',
+    '!wgendpoint: GW.example:51820: named twice: expected each way once, the preferred one first',
+  ],
+  [
+    'W7',
+    'wg0 wgpeer A wgendpoint gw.example 51820 wgendpoint 198.51.100.255 51820',
+    '!wgendpoint: 198.51.100.255: this is the broadcast address of our own 198.51.100.10/24: expected the address of the peer',
+  ],
+  [
+    'W8',
+    'wg0 wgpeer A wgendpoint gw.example 51820 via 0.0.0.0',
+    '!via: 0.0.0.0: expected an address of this machine or an interface after it',
+  ],
+  [
+    'W9',
+    'wg0 via eth0',
+    '!via: expected wgendpoint HOST PORT before it; `ip route add PREFIX dev wg0` adds a route',
+  ],
   [
     'B20',
     'wg0 wgpeer A wgendpoint 0.0.0.0 51820',
@@ -513,8 +555,10 @@ const ROWS: Row[] = [
 ];
 
 describe('a tired operator types', () => {
-  it.each(ROWS)('%s: tswg %s', async (_number, typed, ...answers) => {
+  it.each(ROWS)('%s: tswg %s', async (number, typed, ...answers) => {
     const system = office();
+    // Names are looked up here for a daemon that cannot do it by itself.
+    system.knowsWays = number.startsWith('W');
     system.hosts.set('zero.example', ['0.0.0.0']);
     expect(await answer(typed, system)).toEqual(answers);
     if (answers[0]?.startsWith('!')) expect(system.log).toEqual([]);
@@ -523,6 +567,7 @@ describe('a tired operator types', () => {
 
   it('what is no address of a peer among those of a name is passed over', async () => {
     const system = office();
+    system.knowsWays = false;
     system.hosts.set('two.example', ['0.0.0.0', '203.0.113.7']);
     expect(await answer('wg0 wgpeer A wgendpoint two.example 5', system)).toEqual([]);
     expect(system.changes[0].peers[0].endpoint!.address).toEqual(parseAddress('203.0.113.7'));

@@ -122,13 +122,24 @@ describe('netstart', () => {
 
   it('goes on after a line that is refused', async () => {
     const boot = new FakeBoot({
-      wg0: `wgport 7\nwgpeer ${KEY} wgendpoint nowhere.example 7\n!false\ninet 10.0.0.1/24\n`,
+      wg0: `wgport 7\nwgpeer ${KEY} wgendpoint fe80::1%far0 7\n!false\ninet 10.0.0.1/24\n`,
     });
     expect(await boot.run()).toBe(1);
     expect(boot.system.log).toEqual(['start wg0', 'set wg0', '! false', 'add 10.0.0.1/24', 'up']);
     expect(boot.complaints).toEqual([
-      'hostname.wg0:2: wgendpoint: nowhere.example: no address found for that host; check the name, and that DNS works here',
+      'hostname.wg0:2: wgendpoint: fe80::1%far0: there is no interface far0',
       'hostname.wg0:3: !false: exit code 1',
+    ]);
+  });
+
+  it('leaves a name that nobody resolves yet to the daemon, and succeeds', async () => {
+    const boot = new FakeBoot({
+      wg0: `wgport 7\nwgpeer ${KEY} wgendpoint nowhere.example 7\ninet 10.0.0.1/24\n`,
+    });
+    expect(await boot.run()).toBe(0);
+    expect(boot.complaints).toEqual([]);
+    expect(boot.system.changes.at(-1)!.peers[0].ways).toEqual([
+      { host: 'nowhere.example', port: 7, near: null },
     ]);
   });
 

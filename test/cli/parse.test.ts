@@ -5,7 +5,7 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { nearest } from '../../src/cli/nearest.ts';
 import { parse } from '../../src/cli/parse.ts';
 import { WORDS, wordNames } from '../../src/cli/words.ts';
-import { formatAddress, formatPrefix } from '../../src/packet/address.ts';
+import { formatAddress, formatPrefix, parseAddress } from '../../src/packet/address.ts';
 
 const KEY_A = `${'A'.repeat(42)}E=`;
 const KEY_B = `${'B'.repeat(42)}E=`;
@@ -118,7 +118,7 @@ describe('settings', () => {
     );
     expect(peers).toHaveLength(2);
     const [a, b] = peers;
-    expect(a.endpoint).toEqual({ host: '203.0.113.10', port: 51_820 });
+    expect(a.endpoints).toEqual([{ host: '203.0.113.10', port: 51_820, near: null }]);
     expect(a.allowedIps.map((one) => formatPrefix(one.prefix))).toEqual([
       '10.99.0.2/32',
       '10.20.0.0/24',
@@ -127,7 +127,7 @@ describe('settings', () => {
     expect(a.persistentKeepalive).toBe(25);
     expect(a.description).toBe('laptop');
     expect(b.presharedKey).toEqual({ kind: 'file', word: 'wgpskfile', path: '/etc/psk' });
-    expect(b.endpoint).toBeNull();
+    expect(b.endpoints).toEqual([]);
     expect(b.description).toBe('');
     expect(b.allowedIpsMode).toBe('remove');
     expect(b.allowedIps.map((one) => [formatPrefix(one.prefix), one.remove])).toEqual([
@@ -158,10 +158,28 @@ describe('settings', () => {
     ['_wg.my-host.x1', '_wg.my-host.x1'],
   ];
   it.each(hosts)('wgendpoint takes %s', (typed, host) => {
-    expect(draft(`wg0 wgpeer KEYA wgendpoint ${typed} 1`).peers[0].endpoint).toEqual({
-      host,
-      port: 1,
+    expect(draft(`wg0 wgpeer KEYA wgendpoint ${typed} 1`).peers[0].endpoints).toEqual([
+      { host, port: 1, near: null },
+    ]);
+  });
+
+  it('wgendpoint may be repeated, each with its near end', () => {
+    const words =
+      'gw.example 1 via eth1 wgendpoint 203.0.113.1 1 via 192.0.2.9 wgendpoint gw.example 1';
+    expect(draft(`wg0 wgpeer KEYA wgendpoint ${words} wgpka 25`).peers[0]).toMatchObject({
+      endpoints: [
+        { host: 'gw.example', near: { kind: 'interface', name: 'eth1' } },
+        { host: '203.0.113.1', near: { kind: 'address', address: parseAddress('192.0.2.9') } },
+        { host: 'gw.example', near: null },
+      ],
+      persistentKeepalive: 25,
     });
+  });
+
+  it('-wgendpoint forgets those before it', () => {
+    const words = 'a.example 1 -wgendpoint wgendpoint b.example 2';
+    const [peer] = draft(`wg0 wgpeer KEYA wgendpoint ${words}`).peers;
+    expect(peer.endpoints).toEqual([{ host: 'b.example', port: 2, near: null }]);
   });
 });
 

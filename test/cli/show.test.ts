@@ -7,6 +7,7 @@ import { formatStats } from '../../src/cli/stats.ts';
 import type { InterfaceView } from '../../src/cli/view.ts';
 import type { PeerState } from '../../src/device/configuration.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import type { WayState } from '../../src/device/ways.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 import type { ReportedState } from '../../src/uapi/get.ts';
 import type { ReportedStats } from '../../src/uapi/stats.ts';
@@ -213,6 +214,64 @@ describe('an interface is shown as ifconfig shows it', () => {
     );
   });
 
+  const ways = (...said: Partial<WayState>[]): WayState[] =>
+    said.map((one) => ({
+      ...{ host: 'gw.example', port: 51820, near: null, isInUse: false, addresses: [] },
+      ...{ error: null, unanswered: 0 },
+      ...one,
+    }));
+  const at = (text: string) => parseAddress(text)!;
+  it.each([
+    [
+      'a name in use, with its address',
+      ways({ isInUse: true, addresses: [at('192.0.2.7'), at('203.0.113.10')] }),
+      ['wgendpoint gw.example 51820 (203.0.113.10)'],
+    ],
+    ['a name that is looked up', ways({}), ['wgendpoint gw.example 51820 (not resolved yet)']],
+    [
+      'a name that is not found',
+      ways({ error: 'EAI_NONAME' }),
+      ['wgendpoint gw.example 51820 (not resolved: EAI_NONAME)'],
+    ],
+    [
+      'two ways, of which one is in use',
+      ways(
+        { addresses: [at('192.0.2.7'), at('2001:db8::7')], unanswered: 2 },
+        { host: '203.0.113.10', addresses: [at('203.0.113.10')], isInUse: true },
+      ),
+      [
+        'wgendpoint gw.example 51820 (192.0.2.7, 2001:db8::7, 2 unanswered)',
+        'wgendpoint 203.0.113.10 51820 (in use)',
+      ],
+    ],
+    [
+      'near ends, and an interface that is not there',
+      ways(
+        { near: { kind: 'interface', name: 'lte0' }, error: 'ENODEV' },
+        { near: { kind: 'address', address: at('198.51.100.1') }, isInUse: true },
+      ),
+      [
+        'wgendpoint gw.example 51820 via lte0 (no such interface)',
+        'wgendpoint gw.example 51820 via 198.51.100.1 (203.0.113.10, in use)',
+      ],
+    ],
+    [
+      'a name, and where the peer has moved to',
+      ways({ addresses: [at('192.0.2.7')] }),
+      [
+        'wgendpoint gw.example 51820 (192.0.2.7)',
+        'endpoint: 203.0.113.10:51820, where the peer was heard from',
+      ],
+    ],
+  ])('with ways: %s', (_, said, lines) => {
+    const isKnown = said.some((one) => one.addresses.length > 0 || one.isInUse);
+    const endpoint = isKnown ? new Endpoint(at('203.0.113.10'), 51_820) : null;
+    const peers = [peer({ endpoint, ways: said })];
+    const text = show(view({ wireguard: wireguard(reported({ peers })) }));
+    const found = text.split('\n').filter((line) => /endpoint/.test(line));
+    expect(found.map((line) => line.trim())).toEqual(lines);
+  });
+
   it('without characters that would steer the terminal', () => {
     const evil = 'a\u001b[2J\u202eb';
     const state = reported({ peers: [peer({ description: evil })] });
@@ -263,6 +322,7 @@ describe('JSON', () => {
         publicKey: OWN_TEXT,
         listenPort: 51_820,
         fwmark: 0,
+        bind: null,
         debug: false,
         facts: { crypto: 'openssl' },
         counters: { drop_noPeer: 1 },
@@ -302,6 +362,33 @@ describe('JSON', () => {
     for (const text of [JSON.stringify(describeInterface(shown, NOW_MS)), show(shown)]) {
       for (const secret of secrets) expect(text).not.toContain(secret);
     }
+  });
+});
+
+describe('how it stands with a peer', () => {
+  const since = Math.floor(new Date(2026, 10, 28, 9, 5, 7).getTime() / 1_000);
+  const shownAs = (facts: Record<string, string>, counters: Record<string, number>) => {
+    const counted = { publicKey: parseKey(PEER_TEXT)!, facts, counters, troubles: [] };
+    return view({
+      wireguard: wireguard(reported({ peers: [peer()] }), stats({ peers: [counted] })),
+    });
+  };
+
+  it.each(['connected', 'idle', 'lost'])('%s, and since when', (condition) => {
+    const shown = shownAs({ condition }, { condition_since_seconds: since });
+    expect(show(shown)).toContain(`\t\tstate: ${condition} since 2026-11-28 09:05:07\n`);
+    const [told] = describeInterface(shown, NOW_MS).wireguard!.peers;
+    expect(told.condition).toEqual({ state: condition, since });
+  });
+
+  it.each([
+    ['of a daemon that does not tell', {}, {}],
+    ['that is none we know', { condition: 'asleep' }, { condition_since_seconds: since }],
+    ['of no beginning', { condition: 'idle' }, {}],
+  ])('%s: nothing', (_what, facts, counters) => {
+    const shown = shownAs(facts as Record<string, string>, counters as Record<string, number>);
+    expect(show(shown)).not.toContain('state:');
+    expect(describeInterface(shown, NOW_MS).wireguard!.peers[0].condition).toBeUndefined();
   });
 });
 

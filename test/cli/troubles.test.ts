@@ -64,6 +64,18 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
     { code: 'sandboxRefused', step: 'no_new_privs', call: 'prctl', error: 'EPERM' },
     'sandbox: no new privs does not hold (prctl: EPERM)',
   ],
+  [
+    { code: 'bindGone', near: 'wan1', why: 'down' },
+    'wgbind: wan1: the interface is down: nothing can be sent from there',
+  ],
+  [
+    { code: 'bindGone', near: 'wan1', why: 'noInterface' },
+    'wgbind: wan1: there is no such interface: nothing can be sent from there',
+  ],
+  [
+    { code: 'strictFilter', interface: 'wan1' },
+    'rp_filter: answers over wan1 are dropped by the kernel: set net.ipv4.conf.wan1.rp_filter to 2',
+  ],
   [{ code: 'sandboxRoot' }, 'sandbox: the daemon is still root, as TSWG_USER asks'],
   [
     { code: 'sandboxThreads' },
@@ -80,6 +92,18 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
   [
     { code: 'routingLoop' },
     'route: wgendpoint is routed into this interface, so that nothing can be sent: check `ip route get` for it',
+  ],
+  [
+    { code: 'nearGone', near: '192.0.2.9', why: 'noAddress' },
+    'via: 192.0.2.9: no interface has this address: nothing can be sent from there',
+  ],
+  [
+    { code: 'nearGone', near: 'wan1', why: 'noCarrier' },
+    'via: wan1: nothing is plugged into the interface (no carrier): nothing can be sent from there',
+  ],
+  [
+    { code: 'nearGone', near: '192.0.2.9', why: 'otherFamily' },
+    'via: 192.0.2.9: an address of the other family than the endpoint: nothing can be sent from there',
   ],
   [{ code: 'noPrivateKey' }, 'handshake: no private key is set on this side'],
   [
@@ -146,6 +170,7 @@ describe('what is wrong is put into words', () => {
       .map(({ code }) => code);
     expect(first).toEqual([
       ...['badMac1', 'stranger', 'interfaceDown', 'unroutable', 'noSocket', 'starterLost'],
+      ...['bindGone', 'bindGone', 'strictFilter'],
     ]);
   });
 });

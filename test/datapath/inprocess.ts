@@ -7,6 +7,7 @@ import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
 import type { Interface, PacketSink } from '../../src/datapath/interface.ts';
 import type { DatagramSink, Inlet, Transport } from '../../src/datapath/transport.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import type { Lead } from '../../src/device/lead.ts';
 
 /** As many as a turn may put out. */
 const TURN_DATAGRAMS = 256;
@@ -19,8 +20,8 @@ export class Line implements Transport, Inlet {
   readonly isOffloading = false;
   readonly errors = new Map<string, number>();
   readonly inlets: readonly Inlet[] = [this];
-  /** Index of the link that `outgoingLink` tells. */
-  readonly outgoingLink?: (endpoint: Endpoint) => number;
+  /** As if all routes led over one link. */
+  readonly lead?: (endpoint: Endpoint, inside: number) => Lead;
   readonly #arena: Arena;
   readonly #capacity: number;
   #far: Line = this;
@@ -31,7 +32,11 @@ export class Line implements Transport, Inlet {
   constructor(arena: Arena, capacity: number, link?: number) {
     this.#arena = arena;
     this.#capacity = capacity;
-    if (link !== undefined) this.outgoingLink = () => link;
+    if (link === undefined) return;
+    this.lead = (_endpoint, inside) => {
+      if (link === 0) return 'nowhere';
+      return link === inside ? 'inside' : 'out';
+    };
   }
 
   join(far: Line): void {

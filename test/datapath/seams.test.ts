@@ -193,10 +193,9 @@ describe('a transport over the routes of a machine', () => {
     expect(right.line.waiting).toBe(0);
   });
 
-  it('is asked only while the interface is in the same network, and one without routes never', () => {
-    // Of a route that there is not, too, it says 0.
+  it('leads into the tunnel only while that is in the same network, and one without routes never', () => {
     for (const [left, right] of [join({ link: 7 }), join({ link: 0 }), join()]) {
-      if (left.line.outgoingLink === undefined) left.path.setLink(7);
+      if (left.line.lead === undefined) left.path.setLink(7);
       left.program.outbox.push(left.packet(right));
       left.path.readInterface();
       expect(kinds(left)).not.toContain('routingLoop');

@@ -147,9 +147,11 @@ export class Site {
           this.delivered.push(this.arena.bytes.slice(offset, offset + length));
         },
       },
-      leadsInside: (endpoint) => this.leadsInside(endpoint),
+      lead: (endpoint) => {
+        if (this.leadsInside(endpoint)) return 'inside';
+        return this.isReachable(endpoint) ? 'out' : 'nowhere';
+      },
       failureTo: (endpoint) => this.failureTo(endpoint),
-      isReachable: (endpoint) => this.isReachable(endpoint),
       interfaceIndex: (name) => this.interfaces.get(name) ?? 0,
       nameService: { lookUp: (host) => this.asked.push(host) },
     });

@@ -22,8 +22,10 @@ export interface Case {
   inject(sites: Sites): Promise<undefined | readonly string[]>;
   /** Sides whose gateway pings the other one through the tunnel, from then on; only A by default. */
   readonly talks?: readonly ('a' | 'b')[];
+  /** Whether doctor is given the other end's `--json`, as it is then. */
+  readonly asksOther?: true;
   /** How long they have done so when doctor is asked: at least what makes a silence one. */
   readonly talkMs?: number;
-  /** More that the finding has to say: a pattern of its sentence, proof and commands together. */
+  /** More that the finding has to say: a pattern of all its texts together. */
   readonly says?: RegExp;
 }

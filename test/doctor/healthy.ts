@@ -75,6 +75,7 @@ export const PEER: OwnPeer = {
     keepalives_received: 20,
   },
   troubles: [],
+  troublesBefore: [],
   gained: { packets_sent: 6, packets_received: 6 },
   gainedRxBytes: 2_000,
   gainedTxBytes: 2_000,

@@ -13,9 +13,10 @@ export function formatOutcome({ one, answer, fault, seconds, doctorSeconds }: Ou
 /** What each finding says to people, indented. */
 export function formatFindings({ answer }: Outcome): string {
   return answer.findings
-    .flatMap(({ sentence, proof, commands }) => [
+    .flatMap(({ sentence, proof, commands, undecided = [] }) => [
       `       ${sentence}`,
       ...proof.map((line) => `         ${line}`),
+      ...undecided.map((line) => `         or: ${line}`),
       ...commands.map((line) => `         $ ${line}`),
     ])
     .join('\n');

@@ -16,7 +16,7 @@ import type { Lab } from '../lab/lab.ts';
 import { createKeyPair, type KeyPair } from '../lab/tunnel.ts';
 
 export const IFNAME = 'wg0';
-const PORT = 51820;
+export const PORT = 51820;
 const KEY_FILE = '/etc/wg/private.key';
 const PRESHARED_KEY_FILE = '/etc/wg/preshared.key';
 
@@ -25,6 +25,8 @@ export interface Plan {
   readonly outer?: 4 | 6;
   /** The router hides site A behind its own address on B's side, and only A knows where B is. */
   readonly nat?: boolean;
+  /** Only A knows where B is. */
+  readonly isOneWay?: boolean;
   /** Machines in the LANs, which are allowed and routed. */
   readonly lans?: boolean;
   readonly presharedKey?: string;
@@ -100,7 +102,7 @@ export class Sites {
     const { plan } = this;
     const other = side === this.a ? this.b : this.a;
     const inner = [`inet ${side.inner[4]}/24`, `inet6 ${side.inner[6]}/64`];
-    const knowsEndpoint = side === this.a || !plan.nat;
+    const knowsEndpoint = side === this.a || !(plan.nat || plan.isOneWay);
     const peer = [
       `wgpeer ${other.keys.publicKey}`,
       ...(knowsEndpoint ? [`wgendpoint ${other.wan[plan.outer ?? 4]} ${PORT}`] : []),
@@ -130,6 +132,26 @@ export class Sites {
 /** `tswg wg0` with these words; rejects unless it succeeded. */
 export function tswg(side: Site, words: string): Promise<string> {
   return side.host.run('tswg', [IFNAME, ...words.split(' ')]);
+}
+
+/** What netstart and the next boot are to do. */
+export async function writeHostnameFile({ host }: Site, lines: string): Promise<void> {
+  const file = `/etc/hostname.${IFNAME}`;
+  // A host's /etc is full of links to the files of the machine that the tests run on.
+  await host.run('rm', ['-f', file]);
+  await host.writeFile(file, `${lines}\n`);
+}
+
+/** Of the daemon, as its host sees it. */
+export async function daemonPid(side: Site): Promise<number> {
+  const shown = JSON.parse(await tswg(side, '--json'));
+  return Number(shown.wireguard.facts.pid);
+}
+
+/** Gives `at` a preshared key for `of`. */
+export async function givePresharedKey(at: Site, of: Site, key: string): Promise<void> {
+  await at.host.writeFile(PRESHARED_KEY_FILE, `${key}\n`);
+  await tswg(at, `wgpeer ${of.keys.publicKey} wgpskfile ${PRESHARED_KEY_FILE}`);
 }
 
 /** By hand, since the router's own address is what a mapping is bound to. */

@@ -3,11 +3,11 @@
 import { type Child, sleep } from '../lab/command.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { Case } from './case.ts';
-import { IFNAME, Sites } from './sites.ts';
+import { IFNAME, Sites, tswg } from './sites.ts';
 import { type Answer, judge, readAnswer } from './verdict.ts';
 
-/** Longer than an initiation waits for its answer, three times. */
-const TALK_MS = 17_000;
+/** Longer than an initiation waits for its answer, 5 s. */
+const TALK_MS = 8_000;
 const PING_INTERVAL_S = 0.5;
 const PING_LIMIT_S = 120;
 const MS_PER_S = 1_000;
@@ -34,9 +34,17 @@ export async function tryCase(lab: Lab, one: Case, record: string | null): Promi
   const trains = talks.map((side) => ping(sites, side));
   if (talks.length > 0) await sleep(one.talkMs ?? TALK_MS);
   const { host } = sites[one.side ?? 'a'];
+  const other = one.asksOther ? ['--other', await describeOther(sites, one.side ?? 'a')] : [];
   const recording = record === null ? [] : ['--record', record];
   const asked = performance.now();
-  const said = await host.exec('tswg', [IFNAME, 'doctor', '--json', ...recording, ...words]);
+  const said = await host.exec('tswg', [
+    IFNAME,
+    'doctor',
+    '--json',
+    ...recording,
+    ...other,
+    ...words,
+  ]);
   const doctorSeconds = (performance.now() - asked) / MS_PER_S;
   const answer = readAnswer(said.stdout, said.stderr, said.status);
   const fault = judge(one, answer);
@@ -44,9 +52,17 @@ export async function tryCase(lab: Lab, one: Case, record: string | null): Promi
   return { one, answer, fault, seconds: (performance.now() - begun) / MS_PER_S, doctorSeconds };
 }
 
-/** Pings that end by themselves, whatever becomes of us. */
+/** The file with what the other end says of itself, on the host of this one. */
+async function describeOther(sites: Sites, side: 'a' | 'b'): Promise<string> {
+  const file = '/run/other.json';
+  const text = await tswg(sites[side === 'a' ? 'b' : 'a'], '--json');
+  await sites[side].host.writeFile(file, text);
+  return file;
+}
+
+/** Pings that end by themselves, whatever becomes of us; by their own -w they would at an error. */
 function ping(sites: Sites, side: 'a' | 'b'): Child {
   const other = sites[side === 'a' ? 'b' : 'a'];
-  const bounds = ['-i', `${PING_INTERVAL_S}`, '-w', `${PING_LIMIT_S}`];
-  return sites[side].host.spawn('ping', ['-n', '-q', ...bounds, other.inner[4]]);
+  const words = ['-n', '-q', '-i', `${PING_INTERVAL_S}`, other.inner[4]];
+  return sites[side].host.spawn('timeout', [`${PING_LIMIT_S}`, 'ping', ...words]);
 }

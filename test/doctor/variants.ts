@@ -1,15 +1,9 @@
 /** Tunnels that are well, each in its own way: doctor has nothing to say. */
 
-import { firstPing } from '../lab/probes.ts';
 import type { Case } from './case.ts';
+import { CONFIGURED } from './variants/configured.ts';
+import { EXAMPLES } from './variants/examples.ts';
+import { NETWORKS } from './variants/networks.ts';
+import { USES } from './variants/uses.ts';
 
-export const VARIANTS: readonly Case[] = [
-  {
-    id: 'healthy/plain',
-    code: null,
-    inject: async ({ a, b }) => {
-      await firstPing(a.host, b.inner[4]);
-    },
-    talkMs: 2_000,
-  },
-];
+export const VARIANTS: readonly Case[] = [...USES, ...NETWORKS, ...CONFIGURED, ...EXAMPLES];

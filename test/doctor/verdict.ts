@@ -9,6 +9,8 @@ export interface Finding {
   readonly sentence: string;
   readonly proof: readonly string[];
   readonly commands: readonly string[];
+  /** What else it can be. */
+  readonly undecided?: readonly string[];
 }
 
 export interface Answer {
@@ -44,7 +46,9 @@ export function judge(one: Case, { status, findings, failure }: Answer): string 
   const wrong = others.filter(({ code }) => !known.includes(code)).map(({ code }) => code);
   if (wrong.length > 0) return `beside ${one.code} doctor said ${wrong.join(', ')}`;
   if (status !== 1) return `exit code ${status}: expected 1`;
-  const text = [first.sentence, ...first.proof, ...first.commands].join('\n');
+  const text = [first.sentence, ...first.proof, ...first.commands, ...(first.undecided ?? [])].join(
+    '\n',
+  );
   if (first.proof.length === 0) return `${one.code}: expected how it is known`;
   if (one.says !== undefined && !one.says.test(text)) return `expected ${one.says} in:\n${text}`;
   return null;

@@ -110,6 +110,25 @@ describeInLab('events', ['wg'], () => {
       expect([head.status, head.stderr, head.stdout.split('\n').length]).toEqual([0, '', 4]);
     }));
 
+  it('tell where a peer has moved to, and that the interface is down and up', () =>
+    withLab({}, async (lab) => {
+      const { left, right } = await buildPair(lab);
+      await firstPing(left.host, RIGHT);
+      await left.host.ip('address add 192.0.2.77/24 dev wan');
+      await left.host.ip('address delete 192.0.2.1/24 dev wan');
+      await left.host.ip('address add 192.0.2.77/24 dev wan').catch(() => '');
+      await firstPing(left.host, RIGHT);
+      const follower = follow(right.host);
+      expect(await heard(follower, 'roamed')).toMatchObject({
+        ...{ peer: left.keys.publicKey, from: '192.0.2.1:51820', to: '192.0.2.77:51820' },
+      });
+      await right.host.ip('link set wg0 down');
+      await heard(follower, 'linkDown');
+      expect(await stateOf(right.host)).toBe('idle');
+      await right.host.ip('link set wg0 up');
+      expect(await heard(follower, 'linkUp', 2)).toMatchObject({ port: 51_820 });
+    }));
+
   it('name what a `set` changes, and never a key', () =>
     withLab({}, async (lab) => {
       const { left, right } = await buildPair(lab);

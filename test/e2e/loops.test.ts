@@ -11,14 +11,35 @@ const [, RIGHT] = INNER[4];
 const FEW_PACKETS = 50;
 const LINE = 'route: wgendpoint is routed into this interface';
 
+/** A mark that no rule knows: whoever sets one makes the rules, and no way around is looked for. */
+const IDLE_MARK = 7;
+
 describeOnBothPaths('an endpoint that is routed into the tunnel', ['wg', 'tswg'], (env) => {
   it.each([
     [4, OUTER_RIGHT],
     [6, '2001:db8::2'],
-  ] as const)('ends in no loop: IPv%i', (outer, address) =>
+  ] as const)('is reached around it: IPv%i', (outer, address) =>
     withLab(env, async (lab) => {
       const { left } = await buildEverything(lab, outer);
       const { host } = left;
+      await host.ip(`route add ${address} dev wg0`);
+      const before = await entered(host);
+      const report = await ping(host, RIGHT, { count: 5 });
+      expect(report.received, report.text).toBe(5);
+      expect((await entered(host)) - before).toBeLessThan(FEW_PACKETS);
+      expect(await host.run('tswg', ['wg0'])).not.toContain(LINE);
+      expect(left.daemon.stderr).not.toContain('is routed into the tunnel itself');
+    }),
+  );
+
+  it.each([
+    [4, OUTER_RIGHT],
+    [6, '2001:db8::2'],
+  ] as const)('ends in no loop with a mark: IPv%i', (outer, address) =>
+    withLab(env, async (lab) => {
+      const { left } = await buildEverything(lab, outer);
+      const { host } = left;
+      await left.set(`fwmark ${IDLE_MARK}`);
       await host.ip(`route add ${address} dev wg0`);
       const before = await entered(host);
       const lost = await ping(host, RIGHT, { count: 5, deadlineMs: 1_000 });
@@ -38,10 +59,11 @@ describeOnBothPaths('an endpoint that is routed into the tunnel', ['wg', 'tswg']
     }),
   );
 
-  it('is known by rules too, and left as soon as the mark is set that they ask for', () =>
+  it('is known by rules too, and left as soon as the mark is that which they ask for', () =>
     withLab(env, async (lab) => {
       const { left } = await buildEverything(lab, 4);
       const { host } = left;
+      await left.set(`fwmark ${IDLE_MARK}`);
       await host.ip('route add default dev wg0 table 51820');
       await host.ip('rule add not fwmark 51820 table 51820');
       const before = await entered(host);

@@ -126,6 +126,10 @@ describeOnBothPaths('a persistent daemon that is killed', ['wg'], (env) => {
       });
       await train.stop('SIGINT');
       console.info(`restart to first ping: ${(elapsedMs / 1000).toFixed(2)} s`);
+      const told = await pair.left.host.run('tswg', ['wg0', 'events']);
+      expect(told).toMatch(
+        / tswgd \S+ was started\n.* configured from the saved state: .*, 1 peer\n/,
+      );
       expect(await describeInterface(pair.left.host)).toBe(before);
       expect(await pair.left.host.run('wg', ['showconf', 'wg0'])).toBe(pair.configuration);
       // Once more, since the second life began otherwise than the first.
@@ -280,6 +284,9 @@ describeInLab('the life of a persistent interface', ['wg'], () => {
         );
         expect(next.stderr).toMatch(why);
         expect(next.stderr).not.toContain(pair.left.keys.privateKey);
+        const told = await host.run('tswg', ['wg0', 'events', '--on', 'stateRefused,configured']);
+        expect(told).toMatch(/^\S+ \S+ the saved state was not used: .+\n$/);
+        expect(told).toMatch(why);
         expect(await host.run('wg', ['show', 'wg0', 'peers'])).toBe('');
         expect(await host.run('stat', ['-c', '%a', `${STATE}.corrupt`])).toBe('600\n');
         await host.run('wg', ['setconf', 'wg0', '/run/lab/wg0.conf']);

@@ -18,6 +18,7 @@ import {
   O_EXCL,
   O_WRONLY,
   SO_ACCEPTCONN,
+  SO_BINDTOIFINDEX,
   SO_DOMAIN,
   SO_TYPE,
   SOCK_DGRAM,
@@ -92,7 +93,10 @@ const TEXT_AT = 512;
 const ATTRIBUTES_AT = 1024;
 
 /** What a daemon may do. */
-export const PERMITTED = ['udp socket', 'flags', 'own file', 'own file removed', 'service told'];
+export const PERMITTED = [
+  ...['udp socket', 'an interface', 'flags'],
+  ...['own file', 'own file removed', 'service told'],
+];
 
 function attempts(): Record<string, Attempt> {
   const { address } = scratch;
@@ -127,6 +131,9 @@ function attempts(): Record<string, Attempt> {
     'packet filter': [setsockopt, any, SOL_IP, IPT_SO_SET_REPLACE, address, 128],
     'any source': [setsockopt, any, SOL_IP, IP_TRANSPARENT, address, 4],
     device: [setsockopt, any, SOL_SOCKET, SO_BINDTODEVICE, address, 4],
+    // The one of index 1, by `words`; and then none, by the word after that.
+    'an interface': [setsockopt, any, SOL_SOCKET, SO_BINDTOIFINDEX, address, 4],
+    'another interface instead': [setsockopt, any, SOL_SOCKET, SO_BINDTOIFINDEX, address + 4, 4],
     terminal: [ioctl, 0, TIOCSTI, address],
     'another interface': [ioctl, any, SIOCSIFFLAGS, address],
     'another’s socket': [unlink, VICTIM_SOCKET],

@@ -50,14 +50,11 @@ const settingWords: fc.Arbitrary<Part<Meaning>> = fc.oneof(
 );
 
 const peerWords: fc.Arbitrary<Part<PeerMeaning>> = fc.oneof(
-  fc
-    .tuple(host, fc.integer({ min: 1, max: 65_535 }))
-    .map(([name, number]) =>
-      part<PeerMeaning>(
-        ['wgendpoint', name, `${number}`],
-        (m) => (m.endpoint = { host: name, port: number }),
-      ),
-    ),
+  fc.tuple(host, fc.integer({ min: 1, max: 65_535 })).map(([name, number]) =>
+    part<PeerMeaning>(['wgendpoint', name, `${number}`], (m) => {
+      m.endpoints = [...(m.endpoints ?? []), { host: name, port: number, near: null }];
+    }),
+  ),
   prefix.map((one) =>
     part<PeerMeaning>(['wgaip', formatPrefix(one)], (m) => {
       m.allowedIpsMode = 'replace';

@@ -125,7 +125,10 @@ export class Recovery {
   /** Call when `at` is told that the other end is lost: on a wire that is whole nobody is. */
   lost(at: Site, cause: LossCause): void {
     const [a, b] = this.#sites;
-    if (this.#host.now() < this.calmFrom + FORGOTTEN_MS) return;
+    const now = this.#host.now();
+    if (now < this.calmFrom + FORGOTTEN_MS) return;
+    // Calls that cross are void, and so may the next ones be, three times in a row.
+    if (now < this.#lastCrossingAt + NOTICE_MS) return;
     // Nobody is told that keepalives have been switched off.
     const other = at === a ? b : a;
     if (cause === 'keepaliveMissing' && other.acquaintances.get(at.number)?.keepalive === 0) return;

@@ -3,9 +3,10 @@
 import fc from 'fast-check';
 import type { DeviceState } from '../../src/device/configuration.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { parseNear } from '../../src/device/near.ts';
 import type { Near, Way, WayState } from '../../src/device/ways.ts';
 import type { Prefix } from '../../src/packet/address.ts';
-import { formatAddress, isMapped, maskAddress, parseAddress } from '../../src/packet/address.ts';
+import { formatAddress, isMapped, maskAddress } from '../../src/packet/address.ts';
 
 export const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 /** The zero key reads back as none. */
@@ -44,12 +45,12 @@ const hostName = fc
   })
   .map((labels) => `${labels.join('.')}.example`);
 const interfaceName = fc.stringMatching(/^[a-zA-Z0-9._-]{1,15}$/);
-const near: fc.Arbitrary<Near | null> = fc.oneof(
-  fc.constant(null),
-  address.map((bytes) => ({ kind: 'address' as const, address: bytes })),
-  interfaceName
-    .filter((name) => parseAddress(name) === null)
-    .map((name) => ({ kind: 'interface' as const, name })),
+const near: fc.Arbitrary<Near | null> = fc.option(
+  fc
+    .oneof(address.map(formatAddress), interfaceName)
+    .map(parseNear)
+    .filter((one) => one !== null),
+  { nil: null },
 );
 
 export const way: fc.Arbitrary<Way> = fc.record({
@@ -86,6 +87,7 @@ export const deviceState: fc.Arbitrary<DeviceState> = fc.record({
   privateKey: keyOrNone,
   listenPort: fc.nat(65_535),
   fwmark: fc.nat(0xffff_ffff),
+  bind: near,
   debug: fc.boolean(),
   peers: fc.array(
     fc.record({
@@ -111,7 +113,15 @@ export const lines = fc.array(
     fc
       .tuple(
         fc.constantFrom(
-          ...['private_key', 'listen_port', 'fwmark', 'replace_peers', 'debug', 'public_key'],
+          ...[
+            'private_key',
+            'listen_port',
+            'fwmark',
+            'replace_peers',
+            'tswg_bind',
+            'debug',
+            'public_key',
+          ],
           ...['remove', 'update_only', 'preshared_key', 'endpoint', 'allowed_ip', 'description'],
           ...['persistent_keepalive_interval', 'replace_allowed_ips', 'protocol_version', 'errno'],
           ...['last_handshake_time_sec', 'last_handshake_time_nsec', 'tx_bytes', 'own_public_key'],

@@ -23,7 +23,9 @@ const peer: DeviceState['peers'][number] = {
   allowedIps: [],
   description: '',
 };
-const empty: DeviceState = { privateKey: null, listenPort: 0, fwmark: 0, debug: false, peers: [] };
+const empty: DeviceState = {
+  ...{ privateKey: null, listenPort: 0, fwmark: 0, bind: null, debug: false, peers: [] },
+};
 
 describe('an observer', () => {
   it('is told all but the keys', () => {
@@ -49,7 +51,7 @@ describe('an observer', () => {
 
   it('is told nothing of a public key that there is not', () => {
     const text = formatObservedState(empty, null, '1.2.3');
-    expect(text).toBe('tswg_keys_hidden=true\nlisten_port=0\ntswg_version=1.2.3\n');
+    expect(text).toBe('tswg_keys_hidden=true\nlisten_port=0\ntswg_version=1.2.3\ntswg_ways=true\n');
     expect(parseState(answer(text))).not.toHaveProperty('publicKey');
   });
 });
@@ -60,6 +62,7 @@ describe('the state is written', () => {
       privateKey: KEY,
       listenPort: 51820,
       fwmark: 0xca6c,
+      bind: null,
       debug: true,
       peers: [
         {
@@ -79,7 +82,7 @@ describe('the state is written', () => {
     expect(formatState(state, '1.2.3')).toBe(
       [
         ...[`private_key=${HEX}`, 'listen_port=51820', 'fwmark=51820'],
-        ...['tswg_version=1.2.3', 'debug=true'],
+        ...['tswg_version=1.2.3', 'tswg_ways=true', 'debug=true'],
         ...[`public_key=${HEX}`, `preshared_key=${HEX}`, 'protocol_version=1'],
         'endpoint=203.0.113.10:51820',
         ...['last_handshake_time_sec=1700000000', 'last_handshake_time_nsec=123000000'],
@@ -92,7 +95,7 @@ describe('the state is written', () => {
   it('without what is not set', () => {
     expect(formatState({ ...empty, peers: [peer] }, '1')).toBe(
       [
-        ...['listen_port=0', 'tswg_version=1'],
+        ...['listen_port=0', 'tswg_version=1', 'tswg_ways=true'],
         ...[`public_key=${HEX}`, `preshared_key=${ZEROS}`, 'protocol_version=1'],
         ...['last_handshake_time_sec=0', 'last_handshake_time_nsec=0', 'tx_bytes=0', 'rx_bytes=0'],
         ...['persistent_keepalive_interval=0', ''],
@@ -107,6 +110,7 @@ describe('the state is written', () => {
           ...state,
           errno: 0,
           version: '1.2.3',
+          knowsWays: true,
           handshakesAreAges: false,
         });
       }),
@@ -130,6 +134,7 @@ describe('the state of other implementations is read', () => {
       privateKey: KEY,
       listenPort: 12912,
       fwmark: 0,
+      bind: null,
       debug: false,
       handshakesAreAges: false,
       peers: [

@@ -70,7 +70,9 @@ describe.each([
     Array.from({ length: PEERS }, (_, i) => peer(i, prefixes.slice(65 * i, 65 * i + 65))),
   ],
 ])('%s', (_, peers) => {
-  const state: DeviceState = { privateKey: null, listenPort: 1, fwmark: 0, debug: false, peers };
+  const state: DeviceState = {
+    ...{ privateKey: null, listenPort: 1, fwmark: 0, bind: null, debug: false, peers },
+  };
 
   it('are set in time', () => {
     const changes = peers.map(({ publicKey, endpoint, allowedIps, description }) => ({

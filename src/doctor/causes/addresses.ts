@@ -33,7 +33,12 @@ export const ADDRESSES: readonly Cause[] = [
     find: findSame,
     explains: ['nothingComesBack', 'otherLacksAllowedIps'],
   },
-  { code: 'addressMissing', weight: 'traffic', find: findMissing, explains: ['nothingComesBack'] },
+  {
+    code: 'addressMissing',
+    weight: 'traffic',
+    find: findMissing,
+    explains: ['nothingComesBack', 'otherLacksAllowedIps'],
+  },
   { code: 'wrongPrefixLength', weight: 'traffic', find: findWrongLength },
 ];
 

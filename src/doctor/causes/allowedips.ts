@@ -4,7 +4,8 @@
  */
 
 import type { Cause } from '../cause.ts';
-import type { Evidence, OwnPeer, TunnelPeer } from '../evidence.ts';
+import { hasSession } from '../contact.ts';
+import type { Evidence, OwnPeer, Ping, TunnelPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { allowCommand, daemonOf, dataOf, gainedDataOf, nameOf, peersOf } from '../peer.ts';
@@ -14,6 +15,7 @@ import { connectedNetworks, innerAddresses, tunnelRoutes } from '../tunnelroutes
 
 /** Without an answer, more than a network loses. */
 const PACKETS_UNANSWERED_MIN = 5;
+const FLOW_UNANSWERED_MIN = 3;
 
 export const ALLOWED_IPS: readonly Cause[] = [
   {
@@ -32,32 +34,44 @@ export const ALLOWED_IPS: readonly Cause[] = [
     code: 'allowedIpsLackAddress',
     weight: 'traffic',
     find: (evidence) => findLacks(evidence, true),
-    explains: ['noAllowedIps', 'nothingComesBack'],
+    explains: ['nothingComesBack'],
   },
   {
     code: 'allowedIpsLackNetwork',
     weight: 'traffic',
     find: (evidence) => [...findLacks(evidence, false), ...findUnownedRoutes(evidence)],
-    explains: ['noAllowedIps'],
   },
-  { code: 'noAllowedIps', weight: 'traffic', find: findNone },
+  {
+    code: 'noAllowedIps',
+    weight: 'traffic',
+    find: findNone,
+    explains: ['nothingComesBack'],
+  },
   { code: 'nothingComesBack', weight: 'traffic', find: findNothingBack, isLastResort: true },
 ];
 
 function findNone(evidence: Evidence): Finding[] {
-  return peersOf(evidence)
-    .filter(({ allowedIps }) => allowedIps.length === 0)
-    .map((peer) => {
-      const wished = wishedIps(evidence, peer);
-      const { name } = evidence.run;
-      return {
-        code: 'noAllowedIps',
-        peer: peer.publicKey,
-        sentence: `${nameOf(peer)} has no wgaip: nothing is sent to it, and nothing that it sends is taken`,
-        proof: [`the daemon lists no wgaip of it${saysFile(evidence, wished)}`],
-        commands: wished.length === 0 ? [] : [allowCommand(name, peer, wished)],
-      };
-    });
+  const bare = peersOf(evidence).filter(({ allowedIps }) => allowedIps.length === 0);
+  return bare.map((peer) => {
+    const { name } = evidence.run;
+    const wished = wishedIps(evidence, peer);
+    const refused = refusedSource(evidence, peer);
+    const seen = refused === null ? [] : [hostPrefix(refused.address)];
+    // Only one can be meant by what is routed here and is nobody's.
+    const routed = bare.length === 1 ? unownedRoutes(evidence) : [];
+    const prefixes = wished.length > 0 ? wished : [...new Set([...seen, ...routed])];
+    return {
+      code: 'noAllowedIps',
+      peer: peer.publicKey,
+      sentence: `${nameOf(peer)} has no wgaip: nothing is sent to it, and nothing that it sends is taken`,
+      proof: [
+        `the daemon lists no wgaip of it${saysFile(evidence, wished)}`,
+        ...(refused === null ? [] : [saysRefused(peer, refused)]),
+        ...routed.map((one) => `the route ${one} leads into ${name}, and is nobody's`),
+      ],
+      commands: prefixes.length === 0 ? [] : [allowCommand(name, peer, prefixes)],
+    };
+  });
 }
 
 function saysFile(evidence: Evidence, wished: readonly string[]): string {
@@ -137,6 +151,7 @@ function saysRefused(peer: OwnPeer, { address, packets }: Refused): string {
  * @param isInner whether the address is of the network that the tunnel itself has
  */
 function findLacks(evidence: Evidence, isInner: boolean): Finding[] {
+  if (!evidence.link.ok) return [];
   const peers = peersOf(evidence);
   const all = peers.flatMap(({ allowedIps }) => allowedIps);
   const networks = connectedNetworks(evidence);
@@ -145,15 +160,19 @@ function findLacks(evidence: Evidence, isInner: boolean): Finding[] {
   const found = new Map<string, Finding>();
   for (const peer of peers) {
     const refused = refusedSource(evidence, peer);
-    if (refused === null || !isMeant(refused.address)) continue;
+    if (refused === null || peer.allowedIps.length === 0 || !isMeant(refused.address)) continue;
     found.set(
       peer.publicKey,
       lackFinding(evidence, peer, refused.address, isInner, [saysRefused(peer, refused)]),
     );
   }
+  // Of a route that is nobody's at all that is told, with those that were dropped on it.
+  const unowned = isInner ? [] : unownedRoutes(evidence);
   for (const { address, proof } of refusedDestinations(evidence)) {
+    if (unowned.some((route) => covers(route, address))) continue;
     const owner = isMeant(address) ? ownerOf(evidence, address) : null;
-    if (owner === null || found.has(owner.publicKey)) continue;
+    const isOther = owner === null || owner.allowedIps.length === 0;
+    if (isOther || found.has(owner.publicKey)) continue;
     found.set(owner.publicKey, lackFinding(evidence, owner, address, isInner, [proof]));
   }
   return [...found.values()];
@@ -198,32 +217,44 @@ function lackFinding(
   };
 }
 
-/** A route into the tunnel for what no peer has: packets go in, and nothing comes back. */
+/** Routes into the tunnel for what no peer has any part of. */
+function unownedRoutes(evidence: Evidence): readonly string[] {
+  const all = peersOf(evidence).flatMap(({ allowedIps }) => allowedIps);
+  if (peersOf(evidence).length === 0) return [];
+  return tunnelRoutes(evidence)
+    .map(({ prefix }) => prefix)
+    .filter((prefix) => !all.some((one) => overlap(one, prefix)));
+}
+
+/** Packets go in there, and nothing comes back. */
 function findUnownedRoutes(evidence: Evidence): Finding[] {
   const peers = peersOf(evidence);
-  if (peers.length === 0) return [];
-  const all = peers.flatMap(({ allowedIps }) => allowedIps);
-  const unowned = tunnelRoutes(evidence).filter(
-    ({ prefix }) => !all.some((one) => overlap(one, prefix)),
+  const [only] = peers;
+  // Of a peer without any it is told as that.
+  if (peers.some(({ allowedIps }) => allowedIps.length === 0)) return [];
+  const sources = peers.map((peer) => refusedSource(evidence, peer)?.address ?? '');
+  const count = peers.reduce((sum, { allowedIps }) => sum + allowedIps.length, 0);
+  // Whose it is is known where its packets arrive: then it is told of that peer.
+  const unowned = unownedRoutes(evidence).filter(
+    (prefix) => !sources.some((address) => covers(prefix, address)),
   );
-  return unowned.map(({ prefix }) => {
+  return unowned.map((prefix) => {
     const { name } = evidence.run;
-    const [only] = peers;
-    const isKnown = peers.length === 1;
     const seen = refusedDestinations(evidence).filter(({ address }) => covers(prefix, address));
-    return {
+    const finding = {
       code: 'allowedIpsLackNetwork',
-      peer: isKnown ? only.publicKey : null,
       sentence: `${prefix} is routed into ${name}, but is no peer's: what is sent there is dropped`,
       proof: [
         ...seen.map(({ proof }) => proof),
-        `the route ${prefix} leads over ${name}; of ${all.length} wgaip of ${peers.length} peers none is in it`,
+        `the route ${prefix} leads over ${name}; of ${count} wgaip of ${peers.length} peers none is in it`,
       ],
-      commands: isKnown ? [allowCommand(name, only, [...only.allowedIps, prefix])] : [],
-      ...(isKnown
-        ? {}
-        : { undecided: [`whose ${prefix} is: the peer that has it needs \`wgaip ${prefix}\``] }),
     };
+    if (peers.length === 1) {
+      const commands = [allowCommand(name, only, [...only.allowedIps, prefix])];
+      return { ...finding, peer: only.publicKey, commands };
+    }
+    const undecided = [`whose ${prefix} is: the peer that has it needs \`wgaip ${prefix}\``];
+    return { ...finding, peer: null, commands: [], undecided };
   });
 }
 
@@ -231,7 +262,7 @@ function findUnownedRoutes(evidence: Evidence): Finding[] {
 function findOtherLacks(evidence: Evidence): Finding[] {
   const other = known(evidence.other);
   const daemon = daemonOf(evidence);
-  if (other === null || daemon === null) return [];
+  if (other === null || daemon === null || !evidence.link.ok) return [];
   const peer = daemon.peers.find(({ publicKey }) => publicKey === other.publicKey);
   const us = other.peers.find(({ publicKey }) => publicKey === daemon.publicKey);
   if (peer === undefined || us === undefined) return [];
@@ -267,28 +298,19 @@ function saysDrops({ counters }: TunnelPeer): string[] {
   return dropped === 0 ? [] : [`it has dropped ${dropped} packets of ours because of their source`];
 }
 
-/** What is sent arrives, since keepalives say so; but nobody there answers. */
+/** What is sent arrives, but nobody there answers. */
 function findNothingBack(evidence: Evidence): Finding[] {
+  if (!evidence.link.ok || !evidence.pings.ok) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
-    const pings = (known(evidence.pings) ?? []).filter((ping) => ping.peer === peer.publicKey);
-    if (pings.some(({ echoes }) => echoes.some(({ received }) => received > 0))) return [];
-    const total = dataOf(peer);
-    const gained = gainedDataOf(peer);
-    const probing = pings.flatMap(({ echoes }) => echoes).reduce((sum, { sent }) => sum + sent, 0);
-    // What doctor itself asks may be filtered over there.
-    const sent = total.sent - Math.min(gained.sent, probing);
-    const isSilent = total.received === 0 && sent >= PACKETS_UNANSWERED_MIN;
-    if (!isSilent || total.keepalivesReceived === 0) return [];
+    const proof = silenceOf(evidence, peer) ?? silenceOfFamily(evidence, peer);
+    if (proof === null) return [];
     const ours = innerAddresses(evidence).join(' and ') || 'what we send from';
     return [
       {
         code: 'nothingComesBack',
         peer: peer.publicKey,
-        sentence: `${nameOf(peer)} gets what we send and sends nothing back but keepalives`,
-        proof: [
-          `${sent} packets sent, 0 received, but ${total.keepalivesReceived} keepalives, which only an arrived packet calls for`,
-          ...pings.map(({ destination }) => `${destination} does not answer to a ping, either`),
-        ],
+        sentence: `${nameOf(peer)} gets what we send, and sends nothing back for it`,
+        proof,
         commands: [],
         undecided: [
           `the wgaip that it has for us lack ${ours}: \`--other FILE\` with its \`tswg IF --json\` decides`,
@@ -297,4 +319,59 @@ function findNothingBack(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/** All that ever came from it are keepalives, which only an arrived packet calls for. */
+function silenceOf(evidence: Evidence, peer: OwnPeer): readonly string[] | null {
+  const pings = pingsOf(evidence, peer);
+  const total = dataOf(peer);
+  const gained = gainedDataOf(peer);
+  // What doctor itself asks may be filtered over there.
+  const sent = total.sent - Math.min(gained.sent, countEchoes(pings));
+  const isSilent = total.received === 0 && total.keepalivesReceived > 0;
+  if (!isSilent || pings.some(isAnswered) || sent < PACKETS_UNANSWERED_MIN) return null;
+  return [
+    `${sent} packets sent, 0 received, but ${total.keepalivesReceived} keepalives, which only an arrived packet calls for`,
+    ...pings.map(saysUnanswered),
+  ];
+}
+
+/** The other family is well, or it was before. */
+function silenceOfFamily(evidence: Evidence, peer: OwnPeer): readonly string[] | null {
+  if (!hasSession(evidence, peer)) return null;
+  const flows = (known(evidence.inner) ?? []).filter(({ direction, source, destination }) =>
+    isCovered(direction === 'out' ? destination : source, peer.allowedIps),
+  );
+  for (const family of [4, 6] as const) {
+    const own = flows.filter(({ destination }) => familyOf(destination) === family);
+    const pings = pingsOf(evidence, peer).filter(({ destination }) => {
+      return familyOf(destination) === family;
+    });
+    const isHeard = own.some(({ direction }) => direction === 'in') || pings.some(isAnswered);
+    const sent = own.reduce((sum, { packets }) => sum + packets, 0) - countEchoes(pings);
+    const isAsked = pings.some((ping) => ping.known !== 'guess');
+    if (isHeard || !isAsked || sent < FLOW_UNANSWERED_MIN) continue;
+    const to = [...new Set(own.map(({ destination }) => destination))].join(' and ');
+    return [
+      `over the run, ${sent} packets of others than doctor went to ${to}, and nothing came from there`,
+      ...pings.map(saysUnanswered),
+    ];
+  }
+  return null;
+}
+
+function pingsOf(evidence: Evidence, { publicKey }: OwnPeer): readonly Ping[] {
+  return (known(evidence.pings) ?? []).filter(({ peer }) => peer === publicKey);
+}
+
+function isAnswered({ echoes }: Ping): boolean {
+  return echoes.some(({ received }) => received > 0);
+}
+
+function countEchoes(pings: readonly Ping[]): number {
+  return pings.flatMap(({ echoes }) => echoes).reduce((sum, { sent }) => sum + sent, 0);
+}
+
+function saysUnanswered({ destination }: Ping): string {
+  return `${destination} does not answer to a ping`;
 }

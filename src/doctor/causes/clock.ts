@@ -1,7 +1,7 @@
 /** Clocks that were set back: the timestamps of handshakes must rise. Pure. */
 
 import type { Cause } from '../cause.ts';
-import type { Evidence, OwnPeer } from '../evidence.ts';
+import type { Evidence, OwnPeer, Trouble } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
@@ -10,15 +10,20 @@ const MS_PER_S = 1_000;
 /** A handshake's time is told in whole seconds, and a clock may be adjusted a little at any time. */
 const CLOCK_SLACK_MS = 2_000;
 
+/** Of a handshake that is refused without a word. */
+const CONSEQUENCES = ['answersLost', 'answersUnconfirmed', 'filteredBeyond', 'silence'];
+
 export const CLOCK: readonly Cause[] = [
-  { code: 'timestampsRefused', weight: 'handshake', find: findRefused, explains: 'lighter' },
-  { code: 'clockSetBack', weight: 'handshake', find: findSetBack },
+  { code: 'timestampsRefused', weight: 'handshake', find: findRefused, explains: CONSEQUENCES },
+  { code: 'clockSetBack', weight: 'handshake', find: findSetBack, explains: CONSEQUENCES },
 ];
 
 /** The peer's initiations are no newer than what we have seen of it. */
 function findRefused(evidence: Evidence): Finding[] {
   return peersOf(evidence).flatMap((peer): Finding[] => {
-    const stale = peer.troubles.find(({ code }) => code === 'staleTimestamps');
+    const isStale = ({ code }: Trouble): boolean => code === 'staleTimestamps';
+    const told = peer.troubles.find(isStale);
+    const stale = told ?? peer.troublesBefore.find(isStale);
     if (stale === undefined) return [];
     const count = Number(stale.values.initiations ?? 0);
     return [
@@ -28,6 +33,11 @@ function findRefused(evidence: Evidence): Finding[] {
         sentence: `the clock of ${nameOf(peer)} was set back: its handshakes are refused here until it is later again than it was`,
         proof: [
           `${count} initiations of it since the last handshake had timestamps that are not newer than one before (replayedInitiation)`,
+          ...(told === undefined
+            ? [
+                'our own handshake, which a ping of this run began, was answered: only those that it begins are refused',
+              ]
+            : []),
           ...saysOwnClock(evidence),
         ],
         commands: [

@@ -161,7 +161,7 @@ const NAME_ERRORS: Readonly<Record<string, string>> = {
   EAI_NODATA: 'the name has no address',
   ENODATA: 'the name has no address',
   EAI_AGAIN: 'the name service does not answer',
-  ETIMEOUT: 'the name service does not answer',
+  ETIMEDOUT: 'the name service does not answer',
   EAI_FAIL: 'the name service refuses',
 };
 

@@ -57,11 +57,17 @@ function isGuilty(evidence: Evidence, rule: FirewallRule): boolean {
   const gained = rule.gainedPackets ?? 0;
   if (!isDropping(rule) || gained === 0) return false;
   if (isAbout(rule, evidence.run.name)) return true;
+  if (isFromOtherLinks(rule)) return false;
   const prefixes = rule.text.split(/[\s",{}]+/).filter((word) => /^[\da-f:.]+(\/\d+)?$/.test(word));
   const allowed = peersOf(evidence).flatMap(({ allowedIps }) => allowedIps);
   const named = prefixes.filter((one) => /[.:]/.test(one));
   if (named.some((one) => allowed.some((prefix) => overlap(one, prefix)))) return true;
   return named.length === 0 && unansweredForOthers(evidence).length > 0;
+}
+
+/** For packets that come in by a link that it names: not by ours, which it does not. */
+function isFromOtherLinks({ text }: FirewallRule): boolean {
+  return /\biif(?:name)? (?!!=)|(?<!! )-i /.test(text);
 }
 
 function ruleFinding(evidence: Evidence, rule: FirewallRule): Finding {

@@ -12,8 +12,12 @@ import { deleteCommand, isDropping, nameChain, nameRule, pathAt } from '../filte
 import type { Finding } from '../finding.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 
-const OUTGOING: readonly Hook[] = ['output', 'postrouting', 'egress'];
-const INCOMING: readonly Hook[] = ['ingress', 'prerouting', 'input'];
+type Direction = 'in' | 'out';
+
+const HOOKS: Readonly<Record<Direction, readonly Hook[]>> = {
+  out: ['output', 'postrouting', 'egress'],
+  in: ['ingress', 'prerouting', 'input'],
+};
 /** What sendmsg(2) says when a filter drops at once. */
 const FORBIDDEN = 'EPERM';
 
@@ -51,7 +55,7 @@ function findForbidden(evidence: Evidence): Finding[] {
     const isSeen = all > 0 && unansweredBy(evidence, peer) !== null;
     if (!isOutOfContact(evidence, peer) || wireOf(evidence, peer, 'out').length > 0) return [];
     if (all === 0 || !(isRefused || isSeen || probe !== undefined)) return [];
-    const place = placesOf(evidence, OUTGOING, daemon.listenPort, peer);
+    const place = placeOfDrop(evidence, 'out', peer);
     return [
       {
         code: 'forbiddenHere',
@@ -91,7 +95,7 @@ function findInbound(evidence: Evidence): Finding[] {
       .filter(([name]) => name.startsWith('drop_'))
       .reduce((sum, [, count]) => sum + count, 0);
     if (packets === 0 || taken > 0 || dropped >= packets || !isMissed(evidence, peer)) return [];
-    const place = placesOf(evidence, INCOMING, daemon.listenPort, peer);
+    const place = placeOfDrop(evidence, 'in', peer);
     if (place.isEmpty) return [];
     const [flow] = arriving;
     return [
@@ -104,7 +108,7 @@ function findInbound(evidence: Evidence): Finding[] {
           'the daemon counted none of them, neither as taken nor as dropped',
           ...place.proof,
         ],
-        commands: place.isKnown ? place.commands : acceptPort(daemon.listenPort, place.chain),
+        commands: place.commands,
         ...(place.isKnown ? {} : { undecided: place.undecided }),
       },
     ];
@@ -126,7 +130,6 @@ interface Place {
   readonly proof: readonly string[];
   readonly commands: readonly string[];
   readonly undecided: readonly string[];
-  readonly chain: Chain | null;
 }
 
 const NOWHERE: Omit<Place, 'isEmpty' | 'undecided'> = {
@@ -134,19 +137,19 @@ const NOWHERE: Omit<Place, 'isEmpty' | 'undecided'> = {
   where: '',
   proof: [],
   commands: [],
-  chain: null,
 };
 
-/** What of the filter at these hooks did it, or can have done it. */
-function placesOf(evidence: Evidence, hooks: readonly Hook[], port: number, peer: OwnPeer): Place {
+/** What of the filter did it, or can have done it. */
+function placeOfDrop(evidence: Evidence, direction: Direction, peer: OwnPeer): Place {
   const { firewall } = evidence;
   if (!firewall.ok) {
     const because = printable(firewall.because);
     const undecided = [`which rule it is cannot be looked at: ${because}`];
     return { ...NOWHERE, isEmpty: false, undecided };
   }
+  const port = daemonOf(evidence)?.listenPort ?? 0;
   const family = peer.endpoint?.address.includes(':') ? 6 : 4;
-  const { chains, rules } = possiblePath(firewall.value, hooks, family);
+  const { chains, rules } = possiblePath(firewall.value, HOOKS[direction], family);
   const guilty = rules
     .filter((rule) => (rule.gainedPackets ?? 0) > 0)
     .sort((a, b) => Number(isAboutPort(b, port)) - Number(isAboutPort(a, port)));
@@ -159,7 +162,7 @@ function placesOf(evidence: Evidence, hooks: readonly Hook[], port: number, peer
     const undecided = unseen.map((what) => `which rule it is cannot be seen: ${what}`);
     return { ...NOWHERE, isEmpty: unseen.length === 0, undecided };
   }
-  return possiblePlace(mute, closed);
+  return possiblePlace(mute, closed, `udp ${direction === 'out' ? 'sport' : 'dport'} ${port}`);
 }
 
 function possiblePath(
@@ -191,37 +194,41 @@ function knownPlace(rule: FirewallRule): Place {
     proof: [`this rule counted ${rule.gainedPackets} packets over the run, ${rule.packets} in all`],
     commands: [deleteCommand(rule)],
     undecided: [],
-    chain: null,
   };
 }
 
 /** Without a counter nobody knows: what can drop is named, and that it is not known which did. */
-function possiblePlace(mute: readonly FirewallRule[], closed: readonly Chain[]): Place {
-  const [rule] = mute;
-  const [chain = null] = closed;
+function possiblePlace(
+  mute: readonly FirewallRule[],
+  closed: readonly Chain[],
+  match: string,
+): Place {
   const names = [
     ...mute.map((one) => `${nameRule(one)}, \`${printable(one.text)}\``),
     ...closed.map((one) => `the policy of ${nameChain(one)}`),
   ];
   const isOne = names.length === 1;
+  const places = [...mute, ...closed];
   return {
     isKnown: false,
     isEmpty: false,
     where: isOne ? `: ${names[0]} can do so` : '',
     proof: names.map((one) => `${one} can drop it, and has no counter`),
-    commands: rule !== undefined && isOne ? [deleteCommand(rule)] : ['nft -a list ruleset'],
+    commands: [...new Set(places.map((one) => acceptCommand(one, match)))],
     undecided: [
       isOne
         ? 'nothing counts there, so that it is not seen at work'
         : `which of these ${names.length} it is cannot be seen without a counter in them: \`nft monitor trace\` or a \`counter\` in each shows it`,
     ],
-    chain,
   };
 }
 
-function acceptPort(port: number, chain: Chain | null): string[] {
-  if (chain === null) return [`nft insert rule inet filter input udp dport ${port} accept`];
-  const { tool, family, table, name } = chain;
-  if (tool === 'iptables') return [`iptables -I ${name} -p udp --dport ${port} -j ACCEPT`];
-  return [`nft insert rule ${family} ${table} ${name} udp dport ${port} accept`];
+/** Lets the tunnel's datagrams pass before the rule, or before the end of the chain. */
+function acceptCommand(place: FirewallRule | Chain, match: string): string {
+  const { tool, family, table } = place;
+  const chain = 'chain' in place ? place.chain : place.name;
+  if (tool === 'nft') return `nft insert rule ${family} ${table} ${chain} ${match} accept`;
+  const program = family === 'ip6' ? 'ip6tables' : 'iptables';
+  const [, side, port] = match.split(' ');
+  return `${program} -t ${table} -I ${chain} -p udp --${side} ${port} -j ACCEPT`;
 }

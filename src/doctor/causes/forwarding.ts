@@ -18,7 +18,7 @@ export const FORWARDING: readonly Cause[] = [
     code: 'reversePathEndpoint',
     weight: 'handshake',
     find: findEndpoint,
-    explains: 'lighter',
+    explains: ['answersLost', 'answersUnconfirmed', 'filteredBeyond', 'inboundFirewall', 'silence'],
   },
   { code: 'forwardingOff', weight: 'traffic', find: findOff, explains: ['firewallForward'] },
   { code: 'reversePathTunnel', weight: 'traffic', find: findTunnel },
@@ -97,7 +97,7 @@ function expectations(evidence: Evidence, family: 4 | 6): string[] {
 function reversePathMode(evidence: Evidence, link: string): number {
   const sysctls = known(evidence.sysctls) ?? {};
   const mode = (name: string): number => Number(sysctls[`ipv4/conf/${name}/rp_filter`] ?? 0);
-  return Math.max(mode('lighter'), mode(link));
+  return Math.max(mode('all'), mode(link));
 }
 
 const COUNTER = 'TcpExt.IPReversePathFilter';

@@ -29,7 +29,7 @@ export const KEYS: readonly Cause[] = [
     code: 'wrongKeyOfPeer',
     weight: 'handshake',
     find: findWrongKeyOfPeer,
-    explains: ['unknownKeyCalls', 'wrongKeyOfOurs', ...CONSEQUENCES],
+    explains: ['wrongKeyOfOurs', ...CONSEQUENCES],
   },
   {
     code: 'wrongKeyOfOurs',
@@ -75,10 +75,9 @@ function findOurself(evidence: Evidence): Finding[] {
   if (daemon === null || own === null) return [];
   const file = known(evidence.files)?.hostname;
   const isWished = file?.peers.some(({ publicKey }) => publicKey === own) === true;
-  const removed = (known(evidence.events) ?? []).some(
-    ({ kind, peer }) => kind === 'peerRemoved' && peer === own,
-  );
-  if (!isWished && !removed) return [];
+  // Of whom there are events, that was a peer once.
+  const wasPeer = (known(evidence.events) ?? []).some(({ peer }) => peer === own);
+  if (!isWished && !wasPeer) return [];
   const { name } = evidence.run;
   return [
     {
@@ -88,7 +87,9 @@ function findOurself(evidence: Evidence): Finding[] {
       proof: [
         `the public key of ${name} is ${own}`,
         ...(isWished ? [`${printable(file!.path)} names it as wgpeer, too`] : []),
-        ...(removed ? ['the daemon removed the peer of this key when it became its own'] : []),
+        ...(wasPeer
+          ? ['the daemon had a peer of this key, which went when the key became its own']
+          : []),
         `the daemon lists ${daemon.peers.length} peers, and none of this key`,
       ],
       commands: isWished
@@ -128,8 +129,7 @@ function findWrongKeyOfPeer(evidence: Evidence): Finding[] {
   if (byOther !== null) return [byOther];
   const stranger = strangerOf(evidence);
   if (stranger === null) return [];
-  const isMissed = (peer: OwnPeer) => peer.lastHandshakeMs === 0 || !hasSession(evidence, peer);
-  const peer = peerAt(peersOf(evidence), stranger, isMissed);
+  const peer = missedPeerAt(evidence, stranger);
   if (peer === null) return [];
   const { address, port, publicKey, agoSeconds } = stranger;
   const proof = [
@@ -137,6 +137,11 @@ function findWrongKeyOfPeer(evidence: Evidence): Finding[] {
     `${nameOf(peer)} is configured at ${placeOf(peer)}, and has no session`,
   ];
   return [wrongKeyFinding(evidence, peer, publicKey, proof, `it calls with ${publicKey}`)];
+}
+
+/** Who is to be where a stranger calls from, and has no session. */
+function missedPeerAt(evidence: Evidence, stranger: Stranger): OwnPeer | null {
+  return peerAt(peersOf(evidence), stranger, (peer) => !hasSession(evidence, peer));
 }
 
 function wrongByOther(evidence: Evidence): Finding | null {
@@ -241,8 +246,9 @@ function wrongOfOursByMac(evidence: Evidence, own: string): Finding[] {
 
 function findUnknown(evidence: Evidence): Finding[] {
   const stranger = strangerOf(evidence);
-  if (stranger === null) return [];
+  if (stranger === null || missedPeerAt(evidence, stranger) !== null) return [];
   const { publicKey, address, port, agoSeconds } = stranger;
+  if (known(evidence.other)?.publicKey === publicKey && wrongByOther(evidence) !== null) return [];
   const { name } = evidence.run;
   const file = known(evidence.files)?.hostname;
   const wish = file?.peers.find((one) => one.publicKey === publicKey);

@@ -8,7 +8,12 @@ import { daemonOf, nameOf, peersOf } from '../peer.ts';
 import { familyOf } from '../prefix.ts';
 
 export const LOAD: readonly Cause[] = [
-  { code: 'peerUnderLoad', weight: 'handshake', find: findPeer },
+  {
+    code: 'peerUnderLoad',
+    weight: 'handshake',
+    find: findPeer,
+    explains: ['answersLost', 'filteredBeyond', 'silence'],
+  },
   {
     code: 'gateShut',
     weight: 'some',

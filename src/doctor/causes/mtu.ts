@@ -119,6 +119,7 @@ function mtuOf(evidence: Evidence): number {
 
 /** Nobody says that they are too large: they vanish. */
 function findBlackHole(evidence: Evidence): Finding[] {
+  if (!evidence.probes.ok) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const sizes = sizesOf(evidence, peer);
     if (sizes === null || narrowOf(evidence, peer) !== null) return [];
@@ -158,7 +159,9 @@ function rulesIn(evidence: Evidence): readonly FirewallRule[] {
   return known(evidence.firewall)?.rules ?? [];
 }
 
-const TOO_BIG = /\bfrag(?:mentation)?-needed\b|\bpacket-too-big\b|\bdestination-unreachable\b/;
+/** In nft's words, and in those of iptables-save, which knows them by number. */
+const TOO_BIG =
+  /\bfrag-needed\b|\bpacket-too-big\b|\bdestination-unreachable\b|--icmp-type 3(?:\/4)?(?= )|--icmpv6-type 2(?= )/;
 
 /** Without these a TCP that is not told its limit at the start hangs on its first full packet. */
 function findFiltered(evidence: Evidence): Finding[] {

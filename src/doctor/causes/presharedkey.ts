@@ -90,10 +90,9 @@ function saysKey(isSet: boolean): string {
   return isSet ? 'a preshared key' : 'no preshared key';
 }
 
-/** All else of an answer has been checked by then: only the preshared key is mixed in last. */
 function undecipherable({ troubles }: OwnPeer): string | null {
   const told = troubles.find(({ code }) => code === 'undecipherable');
   if (told === undefined) return null;
   const count = Number(told.values.responses ?? 0);
-  return `${count} answer${count === 1 ? '' : 's'} of the peer came that did not decrypt, and the keys of both ends were right by then`;
+  return `${count} answer${count === 1 ? '' : 's'} of the peer came that did not decrypt, although the public keys are right: only the preshared key is mixed in after them`;
 }

@@ -123,13 +123,13 @@ function shadowOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route)
   const isOwn = route.type === 'local' || route.type === 'broadcast';
   // Another table that somebody chose by a rule is policy, unless it takes from the main one.
   const isPolicy = way.table !== MAIN_TABLE && way.table !== route.table;
-  if (isOurs || isOwn || isPolicy) return null;
+  const isPart = lengthOf(route.prefix) > lengthOf(prefix);
+  if (isOurs || isOwn || isPolicy || (isPart && !isForeignPart(route, prefix))) return null;
   return { route, proof: saysWay(asked) };
 }
 
 /** A route for a part of the prefix that the kernel was not asked about. */
 function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route): Shadow | null {
-  if (lengthOf(prefix) < SUMMARY_LENGTH[familyOf(prefix)]) return null;
   const endpoints = peersOf(evidence).map(({ endpoint }) => endpoint?.address);
   const found = (known(evidence.table) ?? []).find(
     (route) =>
@@ -140,7 +140,7 @@ function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Rout
       covers(prefix, route.prefix) &&
       lengthOf(route.prefix) > lengthOf(way.prefix) &&
       !(isHost(route.prefix) && endpoints.includes(addressOf(route.prefix))) &&
-      isForeign(route, prefix) &&
+      isForeignPart(route, prefix) &&
       !isOthers(evidence, peer, route),
   );
   if (found === undefined) return null;
@@ -148,9 +148,9 @@ function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Rout
 }
 
 /** A network of our own within what a hub has, and what lies beyond it, are no mistake. */
-function isForeign({ gateway, type }: Route, prefix: string): boolean {
-  if (type !== 'unicast') return true;
-  return gateway !== null && !covers(prefix, gateway);
+function isForeignPart({ gateway, type }: Route, prefix: string): boolean {
+  if (lengthOf(prefix) < SUMMARY_LENGTH[familyOf(prefix)]) return false;
+  return type !== 'unicast' || (gateway !== null && !covers(prefix, gateway));
 }
 
 /** A longer prefix that is another peer's, in another tunnel's words. */

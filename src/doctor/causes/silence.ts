@@ -31,16 +31,9 @@ function findAnswersLost(evidence: Evidence): Finding[] {
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const answers = unconfirmedBy(peer);
     if (answers === null) return [];
-    const { responses_received: heard = 0 } = peer.gained;
-    const called = Math.max(
-      peer.gained.initiations_sent ?? 0,
-      wireOf(evidence, peer, 'out')
-        .filter(({ message }) => message === 'initiation')
-        .reduce((sum, { packets }) => sum + packets, 0),
-    );
-    const isProved = called > 0 && heard === 0;
+    const inVain = callsInVain(evidence, peer);
     const counterpart = counterpartOf(evidence, peer);
-    if (!isProved && !isUnheardBy(counterpart)) return [];
+    if (inVain === null && !isUnheardBy(counterpart)) return [];
     return [
       {
         code: 'answersLost',
@@ -48,11 +41,7 @@ function findAnswersLost(evidence: Evidence): Finding[] {
         sentence: `what ${nameOf(peer)} sends arrives here, and what we send to ${placeOf(peer)} does not arrive there`,
         proof: [
           answers.proof,
-          ...(isProved
-            ? [
-                `over the run, ${called} initiation${called === 1 ? '' : 's'} of ours brought no answer: were it the preshared key, one would come that does not decrypt`,
-              ]
-            : []),
+          ...(inVain === null ? [] : [inVain]),
           ...saysUnheard(counterpart),
           ...leaving(evidence, peer),
         ],
@@ -62,6 +51,21 @@ function findAnswersLost(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/** Calls of ours to a peer that is there, and has not answered one; null where we did not call. */
+function callsInVain(evidence: Evidence, peer: OwnPeer): string | null {
+  const isAnswered = wireOf(evidence, peer, 'in').some(({ message }) => message === 'response');
+  if (isAnswered) return null;
+  const { initiations_sent: sent = 0, responses_received: heard = 0 } = peer.gained;
+  const { initiations_sent: sentEver = 0, responses_received: heardEver = 0 } = peer.counters;
+  const tells = 'were it the preshared key, an answer would come that does not decrypt';
+  if (sent > 0 && heard === 0) {
+    return `over the run, ${sent} initiation${sent === 1 ? '' : 's'} of ours brought no answer: ${tells}`;
+  }
+  // The last one may be on its way.
+  if (sentEver < 2 || heardEver > 0) return null;
+  return `none of our ${sentEver} initiations ever brought an answer: ${tells}`;
 }
 
 /** By its own word, the other end has sent calls and had no answer of ours. */
@@ -147,11 +151,12 @@ function findSilence(evidence: Evidence): Finding[] {
     const { name } = evidence.run;
     const { port } = peer.endpoint;
     const wasThere = peer.lastHandshakeMs > 0;
+    const isHeard = evidence.icmp.ok || evidence.probes.ok;
     return [
       {
         code: 'silence',
         peer: peer.publicKey,
-        sentence: `nothing comes back from ${nameOf(peer)} at ${placeOf(peer)}, and nobody says why: a firewall there or on the way drops it, or ${wasThere ? 'it is off' : 'the keys do not match'}`,
+        sentence: `nothing comes back from ${nameOf(peer)} at ${placeOf(peer)}, and ${isHeard ? 'nobody says why' : 'why cannot be seen'}: a firewall there or on the way drops it, or ${wasThere ? 'it is off' : 'the keys do not match'}`,
         proof: [
           calls.proof,
           ...leaving(evidence, peer),
@@ -163,6 +168,7 @@ function findSilence(evidence: Evidence): Finding[] {
           `tswg ${name} --json >other.json # at the other end; then here: tswg ${name} doctor --other other.json`,
         ],
         undecided: [
+          ...unheard(evidence),
           `a firewall at the other end or on the way drops UDP port ${port}: \`tcpdump -ni any udp port ${port}\` there sees nothing of ours then`,
           ...(wasThere
             ? [
@@ -191,6 +197,12 @@ function leaving(evidence: Evidence, peer: OwnPeer): string[] {
   return [
     `over the run, ${packets} handshake message${packets === 1 ? '' : 's'} left by ${link}, from ${source} port ${sourcePort}`,
   ];
+}
+
+/** Whoever rejects it may have said so. */
+function unheard({ icmp, probes }: Evidence): string[] {
+  if (icmp.ok || probes.ok) return [];
+  return [`somebody rejects it and says so by ICMP, which cannot be looked at: ${icmp.because}`];
 }
 
 /** What was looked at and found well: the reader need not look again. */

@@ -23,8 +23,16 @@ const CONSEQUENCES = [
   ...['natMappingLost', 'answersLost', 'answersUnconfirmed', 'forbiddenHere'],
 ];
 
+/** A route of the endpoint into the tunnel is none for an allowed IP, and has the tunnel's MTU. */
+const OF_THE_TUNNEL = ['allowedIpsLackNetwork', 'mtuTooLarge', 'mtuBlackHole'];
+
 export const WAY_OUT: readonly Cause[] = [
-  { code: 'routingLoop', weight: 'handshake', find: findLoop, explains: CONSEQUENCES },
+  {
+    code: 'routingLoop',
+    weight: 'handshake',
+    find: findLoop,
+    explains: [...CONSEQUENCES, ...OF_THE_TUNNEL],
+  },
   {
     code: 'sourceGone',
     weight: 'handshake',

@@ -128,6 +128,7 @@ export interface Connection {
 
 export interface Tuple {
   readonly source: string;
+  /** 0 of what has no ports. */
   readonly sourcePort: number;
   readonly destination: string;
   readonly destinationPort: number;

@@ -97,6 +97,8 @@ export interface AnsweringDaemon extends Tunnel {
 }
 
 export interface OwnPeer extends TunnelPeer {
+  /** At the beginning of the run, whose pings may end what was wrong. */
+  readonly troublesBefore: readonly Trouble[];
   readonly gained: Gained;
   readonly gainedRxBytes: number;
   readonly gainedTxBytes: number;

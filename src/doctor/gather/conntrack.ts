@@ -1,4 +1,7 @@
-/** Evidence: what connection tracking knows of our UDP port and of the endpoints. */
+/**
+ * Evidence: what connection tracking knows of our UDP port, of the endpoints, and of others' connections
+ * that go through the tunnel under an address of ours.
+ */
 
 import { parseDecimal, parsePort } from '../../packet/address.ts';
 import type { Connection, Tuple } from '../evidence.ts';
@@ -6,15 +9,28 @@ import { run } from './program.ts';
 
 const CONNECTIONS_MAX = 200;
 
-/** @param addresses of endpoints @throws {CannotLook} */
+/**
+ * @param addresses of endpoints; @param inner our own in the tunnel
+ * @throws {CannotLook}
+ */
 export async function gatherConnections(
   port: number,
   addresses: readonly string[],
+  inner: readonly string[],
 ): Promise<Connection[]> {
   // conntrack(8) lists one family at a time.
-  const texts = await Promise.all(
-    ['ipv4', 'ipv6'].map((family) => run('conntrack', ['-L', '-p', 'udp', '-f', family])),
-  );
+  const [texts, answered] = await Promise.all([
+    Promise.all(
+      ['ipv4', 'ipv6'].map((family) => run('conntrack', ['-L', '-p', 'udp', '-f', family])),
+    ),
+    Promise.all(
+      inner.map((address) => {
+        const family = address.includes(':') ? 'ipv6' : 'ipv4';
+        return run('conntrack', ['-L', '-f', family, '--reply-dst', address]);
+      }),
+    ),
+  ]);
+  const isOthers = ({ original }: Connection): boolean => !inner.includes(original.source);
   const isOurs = ({ original, reply }: Connection): boolean =>
     [original, reply].some(
       (tuple) =>
@@ -23,22 +39,24 @@ export async function gatherConnections(
         addresses.includes(tuple.source) ||
         addresses.includes(tuple.destination),
     );
-  return texts.flatMap(parseConnections).filter(isOurs).slice(0, CONNECTIONS_MAX);
+  return [
+    ...texts.flatMap(parseConnections).filter(isOurs),
+    ...answered.flatMap(parseConnections).filter(isOthers),
+  ].slice(0, CONNECTIONS_MAX);
 }
 
 /** Lines of `conntrack -L`; those that make no sense are skipped. */
 export function parseConnections(text: string): Connection[] {
   return text.split('\n').flatMap((line) => {
     const words = line.split(/\s+/);
-    if (!words.includes('udp')) return [];
     const valuesOf = (name: string): string[] =>
       words
         .filter((word) => word.startsWith(`${name}=`))
         .map((word) => word.slice(name.length + 1));
     const tuple = (at: number): Tuple | null => {
       const [source, destination] = [valuesOf('src')[at], valuesOf('dst')[at]];
-      const sourcePort = parsePort(valuesOf('sport')[at] ?? '');
-      const destinationPort = parsePort(valuesOf('dport')[at] ?? '');
+      const sourcePort = parsePort(valuesOf('sport')[at] ?? '0');
+      const destinationPort = parsePort(valuesOf('dport')[at] ?? '0');
       if (source === undefined || destination === undefined) return null;
       if (sourcePort === null || destinationPort === null) return null;
       return { source, sourcePort, destination, destinationPort };

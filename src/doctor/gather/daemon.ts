@@ -2,6 +2,7 @@
 
 import { observe } from '../../control/uapiclient.ts';
 import { isUapiServed, uapiSocketNames } from '../../control/uapisocket.ts';
+import { formatNear } from '../../device/near.ts';
 import type { WayState } from '../../device/ways.ts';
 import { formatKey } from '../../keytext.ts';
 import { formatAddress, formatPrefix } from '../../packet/address.ts';
@@ -9,7 +10,6 @@ import { hasState } from '../../state/statefile.ts';
 import { publicKeyOf } from '../../sys/publickey.ts';
 import { parseState, type ReportedState } from '../../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../../uapi/stats.ts';
-import { formatNear } from '../../uapi/way.ts';
 import type { AnsweringDaemon, Daemon, EndpointWay, Link, Measured, OwnPeer } from '../evidence.ts';
 import { gainOf } from './looking.ts';
 
@@ -117,6 +117,7 @@ function describePeer(
   const told = after.stats?.peers[at];
   const stats = told !== undefined && isSame(told) ? told : after.stats?.peers.find(isSame);
   const earlier = before.state.peers.find(isSame);
+  const counted = before.stats?.peers.find(isSame);
   const measured = measuredOf(stats ?? null);
   const { endpoint, lastHandshakeMs, rxBytes, txBytes } = peer;
   return {
@@ -137,7 +138,8 @@ function describePeer(
     persistentKeepalive: peer.persistentKeepalive,
     allowedIps: peer.allowedIps.map(formatPrefix),
     ...measured,
-    gained: gainOf(before.stats?.peers.find(isSame)?.counters ?? {}, measured.counters),
+    troublesBefore: counted?.troubles ?? [],
+    gained: gainOf(counted?.counters ?? {}, measured.counters),
     gainedRxBytes: rxBytes - (earlier?.rxBytes ?? 0),
     gainedTxBytes: txBytes - (earlier?.txBytes ?? 0),
   };

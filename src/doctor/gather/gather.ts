@@ -6,7 +6,6 @@
 import { Netlink } from '../../netlink/netlink.ts';
 import { VERSION } from '../../version.ts';
 import {
-  cannotLook,
   type Daemon,
   type Evidence,
   known,
@@ -20,6 +19,7 @@ import { type ClockSample, describeClock, sampleClock } from './clock.ts';
 import { gatherConnections } from './conntrack.ts';
 import { readKernelCounters, withoutZeros } from './counters.ts';
 import { type DaemonSample, describeDaemon, isSample, sampleDaemon } from './daemon.ts';
+import { gatherEvents } from './events.ts';
 import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
 import { gatherLinks } from './links.ts';
 import { describeLoad, sampleLoad } from './load.ts';
@@ -50,6 +50,7 @@ export interface GatherOptions {
 
 const LINK_COUNTERS_MAX = 64;
 const CONNTRACK_MS = 3_000;
+const INNER_ADDRESSES_MAX = 8;
 const FIREWALL_MS = 4_000;
 
 /** @throws {SystemError} where not even links can be listed */
@@ -116,7 +117,7 @@ async function gatherDuring(
   const [names, conntrack] = await Promise.all([
     look(() => gatherNames(plan.names)),
     lookWithin(CONNTRACK_MS, 'listing connections', () =>
-      gatherConnections(plan.port, plan.endpointAddresses),
+      gatherConnections(plan.port, plan.endpointAddresses, innerAddresses(link)),
     ),
     traffic.run(async () => sampleOf(await look(() => ask(options, link)))),
   ]);
@@ -127,17 +128,18 @@ async function gatherDuring(
   const after = countAll(netlink, plan, pid);
   const clock = sampleClock();
   const questions = [...plan.routes, ...plan.routesOfNames(known(names) ?? [])];
+  const places = [...plan.allowedIps, ...plan.endpointAddresses];
   const routes = await look(() => askRoutes(netlink, links, questions));
   return {
     run: runOf(options, beginning),
     link: looked(link),
     daemon: daemonOf(beginning.daemon, lastDaemon, clock.wallMs),
-    events: cannotLook('this daemon keeps no events'),
+    events: await look(() => gatherEvents(options.name)),
     processes,
     files: filesOf(options, beginning),
     links: looked(links),
     routes,
-    table: await look(() => gatherTable(netlink, links, options.name, plan.allowedIps)),
+    table: await look(() => gatherTable(netlink, links, options.name, places)),
     rules: await look(() => gatherRules(netlink)),
     sysctls: looked(gatherSysctls(links, options.name)),
     firewall: both(beginning.firewall, firewallAfter, describeFirewall),
@@ -191,6 +193,14 @@ function countedOf(
 
 function ask(options: GatherOptions, link: Link | null): Promise<DaemonSample | Daemon> {
   return sampleDaemon(options.name, link, options.stateDirectory);
+}
+
+/** Without those of the link alone; a tunnel with many is asked about the first. */
+function innerAddresses(link: Link | null): string[] {
+  return (link?.addresses ?? [])
+    .filter(({ isLinkLocal }) => !isLinkLocal)
+    .map(({ address }) => address)
+    .slice(0, INNER_ADDRESSES_MAX);
 }
 
 function sampleOf(daemon: Looked<DaemonSample | Daemon>): DaemonSample | null {

@@ -16,6 +16,8 @@ import type { RouteQuestion } from './routes.ts';
 
 /** With more peers than so, those are probed and pinged that are wrong or come first. */
 const PEERS_MAX = 64;
+/** Of each peer. */
+const OTHER_PROBES_MAX = 4;
 const ALLOWED_IPS_MAX = 512;
 const SMALL_PING = { 4: 84, 6: 104 } as const;
 /** IP and UDP headers, and WireGuard's own 32 bytes. */
@@ -43,6 +45,8 @@ interface Asked {
   readonly endpoint: { address: string; port: number; scope: number } | null;
   /** Where its datagrams leave from; null for the kernel's choice. */
   readonly near: Near | null;
+  /** By the daemon, best first: names or addresses. */
+  readonly ways: readonly { readonly host: string; readonly port: number }[];
   readonly allowedIps: readonly string[];
   readonly isWrong: boolean;
 }
@@ -87,7 +91,10 @@ export function planOf(facts: Known): Plan {
       ...peers.flatMap((peer) => allowedRoutes(peer, own)).slice(0, ALLOWED_IPS_MAX),
     ],
     routesOfNames: (answers) => answers.flatMap((answer) => nameRoutes(answer, port, mark)),
-    probes: chosen.flatMap((peer) => probeOf(peer, link, mark)),
+    probes: chosen.flatMap((peer) => [
+      ...probeOf(peer, link, mark),
+      ...otherProbes(peer, wishes, link, mark),
+    ]),
     pings: !isUp
       ? []
       : chosen
@@ -117,7 +124,7 @@ function peersOf(sample: DaemonSample | null, wishes: Wishes | null): Asked[] {
     return (wishes?.peers ?? []).map(({ publicKey, ways, allowedIps }) => {
       const way = ways.find(({ host }) => parseAddress(host) !== null);
       const endpoint = way === undefined ? null : { address: way.host, port: way.port, scope: 0 };
-      return { publicKey, allowedIps, endpoint, near: null, isWrong: true };
+      return { publicKey, allowedIps, endpoint, near: null, ways: [], isWrong: true };
     });
   }
   const troubled = new Set(
@@ -132,6 +139,7 @@ function peersOf(sample: DaemonSample | null, wishes: Wishes | null): Asked[] {
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
     near: ways.find(({ isInUse }) => isInUse)?.near ?? null,
+    ways,
     allowedIps: allowedIps.map(formatPrefix),
     isWrong: troubled.has(formatKey(publicKey)),
   }));
@@ -198,4 +206,24 @@ function probeOf(
   const family = parseAddress(endpoint.address)!.length === 4 ? 4 : 6;
   const neededMtu = link === null ? null : link.mtu + OVERHEAD[family];
   return [{ peer: publicKey, ...endpoint, mark, near, neededMtu }];
+}
+
+/** Where it is configured to be and is not at the moment: a mistake there shows at the next start. */
+function otherProbes(
+  peer: Asked,
+  wishes: Wishes | null,
+  link: Link | null,
+  mark: number,
+): ProbeTarget[] {
+  const wish = wishes?.peers.find(({ publicKey }) => publicKey === peer.publicKey);
+  const places = new Map<string, ProbeTarget>();
+  for (const { host, port } of [...peer.ways, ...(wish?.ways ?? [])]) {
+    const isInUse = host === peer.endpoint?.address && port === peer.endpoint.port;
+    if (isInUse || peer.endpoint === null || parseAddress(host) === null) continue;
+    const endpoint = { address: host, port, scope: 0 };
+    for (const target of probeOf({ ...peer, endpoint, near: null }, link, mark)) {
+      places.set(`${host} ${port}`, target);
+    }
+  }
+  return [...places.values()].slice(0, OTHER_PROBES_MAX);
 }

@@ -8,6 +8,7 @@ import { processNumbers } from './sockets.ts';
 const PROGRAMS: readonly string[] = [
   ...['tswgd', 'wireguard-go', 'boringtun', 'boringtun-cli', 'wg-quick'],
 ];
+const INTERPRETERS: readonly string[] = ['node', 'nodejs', 'bash', 'sh', 'dash'];
 const ARGUMENTS_MAX = 16;
 
 export function gatherProcesses(name: string): ServingProcess[] {
@@ -30,9 +31,10 @@ export function servedBy(
   words: readonly string[],
   name: string,
 ): { program: string; arguments: string[] } | null {
-  // A script's interpreter stands before it, with options of its own.
+  // A script's interpreter stands before it, with options of its own; others, such as sudo, are
+  // processes beside it.
   const at = words.slice(0, 4).findIndex((word) => PROGRAMS.includes(basename(word)));
-  if (at < 0) return null;
+  if (at < 0 || (at > 0 && !INTERPRETERS.includes(basename(words[0])))) return null;
   const rest = words.slice(at + 1, at + 1 + ARGUMENTS_MAX);
   if (!rest.some((word) => word === name || basename(word) === `${name}.conf`)) return null;
   return { program: basename(words[at]), arguments: rest };

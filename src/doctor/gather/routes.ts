@@ -95,7 +95,7 @@ export function gatherTable(
   netlink: Netlink,
   links: readonly Link[],
   name: string,
-  allowedIps: readonly string[],
+  places: readonly string[],
 ): Route[] {
   const index = links.find((link) => link.name === name)?.index ?? -1;
   const found = netlink.routes((body) => {
@@ -105,8 +105,7 @@ export function gatherTable(
     const addressBytes = body[0] === 2 ? 4 : 16;
     const address = route.destination ?? new Uint8Array(addressBytes);
     const prefix = formatPrefix({ address, length: route.prefixLength });
-    const isNear =
-      route.linkIndex === index || allowedIps.some((allowed) => overlap(allowed, prefix));
+    const isNear = route.linkIndex === index || places.some((place) => overlap(place, prefix));
     return isNear ? describeRoute(route, links, addressBytes) : null;
   });
   // Ours first: what is cut is others'.

@@ -72,6 +72,7 @@ export const daemon = oneOf<Daemon>('kind', {
     peers: list(
       object<OwnPeer>({
         ...PEER_FIELDS,
+        troublesBefore: list(trouble),
         gained: numbers,
         gainedRxBytes: number,
         gainedTxBytes: number,

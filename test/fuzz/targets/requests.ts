@@ -121,10 +121,11 @@ class Requests implements RunningTarget {
 
   #get(): void {
     const state = this.#device.state();
-    const { errno, version, handshakesAreAges, ...read } = parseState(
+    const { errno, version, knowsWays, handshakesAreAges, ...read } = parseState(
       answer(formatState(state, '0.1.0')),
     );
-    holds(errno === 0 && version === '0.1.0' && !handshakesAreAges, 'an answer of ours');
+    holds(errno === 0 && version === '0.1.0' && knowsWays === true, 'an answer of ours');
+    holds(!handshakesAreAges, 'times of handshakes');
     holdsEqual(read, state, 'the state, read back');
   }
 }

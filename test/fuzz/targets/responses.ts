@@ -97,10 +97,11 @@ class Responses implements RunningTarget {
 
   /** What was read, said again and read again, is the same. */
   #formatsBack(state: ReportedState): void {
-    const { errno, version, publicKey, ...plain } = state;
+    const { errno, version, publicKey, knowsWays, ...plain } = state;
     const again = parseState(answer(formatState(state, version!)));
-    const { errno: errnoAgain, version: versionAgain, publicKey: _, ...plainAgain } = again;
-    holds(errnoAgain === 0 && versionAgain === version, 'an answer of ours');
+    const { errno: errnoAgain, version: versionAgain, ...others } = again;
+    const { publicKey: _, knowsWays: knowsAgain, ...plainAgain } = others;
+    holds(errnoAgain === 0 && versionAgain === version && knowsAgain === true, 'an answer of ours');
     holdsEqual(plainAgain, plain, 'a state written and read');
   }
 }

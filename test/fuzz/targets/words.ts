@@ -40,7 +40,21 @@ const CORPUS: readonly (readonly string[])[] = [
   `wg0 wgpeer ${KEY} wgendpoint fe80::1%wg1 1 wgendpoint [1.2.3.4] 1`.split(' '),
   'wg0 inet6 fd00::1 netmask 0xff000000 10.99.0.1 10.99.0.2'.split(' '),
   [
-    ...['wg0', 'wgpeer', KEY, 'wgdescr', 'site B', 'wgendpoint', 'b.example', '51820'],
+    ...[
+      'wg0',
+      'wgpeer',
+      KEY,
+      'wgendpoint',
+      'a.example',
+      '1',
+      'via',
+      'eth1',
+      'wgdescr',
+      'site B',
+      'wgendpoint',
+      'b.example',
+      '51820',
+    ],
     ...['wgaip', '10.99.0.2/32', 'wgaip', '10.20.0.0/24', 'wgpsk', SECRET, 'wgpka', '25'],
     ...['wgpeer', `${'B'.repeat(42)}E=`, '-wgaip', 'fd00::/64', 'wgendpoint', 'fe80::1%eth0', '1'],
   ],
@@ -119,7 +133,7 @@ async function configures(draft: Draft, words: readonly string[]): Promise<strin
   const paths = [draft.privateKey, ...draft.peers.map((peer) => peer.presharedKey)];
   if (paths.some((source) => source?.kind === 'file' && source.path !== '-')) return 'a file';
   try {
-    const change = await resolveChange(draft, surroundings(words));
+    const change = await resolveChange(draft, words.length % 2 === 0, surroundings(words));
     const lines = writeSet(change).split('\n').slice(1, -2);
     holdsEqual(parseSet(lines).ok, change, 'a change written and read');
   } catch (error) {

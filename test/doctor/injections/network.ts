@@ -1,0 +1,172 @@
+/** What the network between, or the other end, does to datagrams: says why, or drops them silently. */
+
+import type { Case } from '../case.ts';
+import { PORT, type Sites, tswg } from '../sites.ts';
+
+/** Of nobody, in the network of B's router. */
+const NOBODY = '203.0.113.77';
+/** Nowhere in the lab. */
+const ELSEWHERE = '192.0.2.10';
+
+function callAt(address: string, port = PORT) {
+  return async ({ a, b }: Sites): Promise<undefined> => {
+    await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${address} ${port}`);
+  };
+}
+
+/** A chain with one rule. */
+function filter(hook: 'input' | 'forward' | 'output', rule: string): string {
+  return `table inet filter {
+    chain ${hook} {
+      type filter hook ${hook} priority filter; policy accept;
+      ${rule}
+    }
+  }`;
+}
+
+export const REFUSALS: readonly Case[] = [
+  {
+    id: 'nothingListens/port',
+    code: 'nothingListens',
+    inject: callAt('203.0.113.10', 9),
+    says: /203\.0\.113\.10 port 9/,
+  },
+  {
+    id: 'nothingListens/daemon',
+    code: 'nothingListens',
+    inject: async ({ b }) => {
+      await tswg(b, 'destroy');
+    },
+  },
+  {
+    id: 'hostUnreachable/there',
+    code: 'hostUnreachable',
+    inject: callAt(NOBODY),
+    says: /203\.0\.113\.77/,
+  },
+  {
+    id: 'hostUnreachable/here',
+    code: 'hostUnreachable',
+    inject: callAt('198.51.100.77'),
+    says: /next hop to 198\.51\.100\.77/,
+  },
+  {
+    id: 'networkUnreachable',
+    code: 'networkUnreachable',
+    inject: callAt(ELSEWHERE),
+    says: /198\.51\.100\.1, a router/,
+  },
+  {
+    id: 'prohibited/router',
+    code: 'prohibited',
+    inject: async ({ router }) => {
+      await router.nft(filter('forward', `udp dport ${PORT} reject with icmpx admin-prohibited`));
+    },
+    says: /198\.51\.100\.1, a router/,
+  },
+  {
+    id: 'prohibited/portUnreachable',
+    code: 'prohibited',
+    inject: async ({ router }) => {
+      await router.nft(filter('forward', `udp dport ${PORT} reject`));
+    },
+  },
+  {
+    id: 'prohibited/there',
+    code: 'prohibited',
+    inject: async ({ b }) => {
+      await b.host.nft(filter('input', `udp dport ${PORT} reject with icmpx admin-prohibited`));
+    },
+    says: /firewall of peer .* at 203\.0\.113\.10/,
+  },
+];
+
+export const FILTERS: readonly Case[] = [
+  {
+    id: 'forbiddenHere/counted',
+    code: 'forbiddenHere',
+    inject: async ({ a }) => {
+      await a.host.nft(filter('output', `udp dport ${PORT} counter drop`));
+    },
+    says: /nft delete rule inet filter output handle \d+/,
+  },
+  {
+    id: 'forbiddenHere/uncounted',
+    code: 'forbiddenHere',
+    inject: async ({ a }) => {
+      await a.host.nft(filter('output', `udp dport ${PORT} drop\nudp sport ${PORT} drop`));
+    },
+    says: /cannot be seen without a counter/,
+  },
+  {
+    id: 'forbiddenHere/policy',
+    code: 'forbiddenHere',
+    inject: async ({ a }) => {
+      await a.host.nft(`table inet filter {
+        chain output {
+          type filter hook output priority filter; policy drop;
+          oifname { "lo", "wg0" } accept
+        }
+      }`);
+    },
+    says: /policy of chain output/,
+  },
+  {
+    id: 'inboundFirewall/counted',
+    code: 'inboundFirewall',
+    inject: async ({ a }) => {
+      await a.host.nft(filter('input', `udp dport ${PORT} counter drop`));
+    },
+    talks: ['a', 'b'],
+    says: /nft delete rule inet filter input handle \d+/,
+  },
+  {
+    id: 'inboundFirewall/uncounted',
+    code: 'inboundFirewall',
+    inject: async ({ a }) => {
+      await a.host.nft(filter('input', `udp dport ${PORT} drop`));
+    },
+    talks: ['a', 'b'],
+  },
+  {
+    id: 'silence/there',
+    code: 'silence',
+    inject: dropThere,
+    says: new RegExp(`drops UDP port ${PORT}`),
+  },
+  {
+    id: 'silence/between',
+    code: 'silence',
+    inject: async ({ router }) => {
+      await router.nft(filter('forward', `udp dport ${PORT} drop`));
+    },
+  },
+  { id: 'filteredBeyond/there', code: 'filteredBeyond', inject: dropThere, asksOther: true },
+  {
+    id: 'filteredBeyond/answers',
+    code: 'filteredBeyond',
+    plan: { isOneWay: true },
+    inject: dropAnswers,
+    asksOther: true,
+    says: /its answers are lost/,
+  },
+  {
+    id: 'answersLost',
+    code: 'answersLost',
+    inject: dropAnswers,
+    talks: ['a', 'b'],
+    // Several answers may be lost or late.
+    talkMs: 17_000,
+    side: 'b',
+    says: /does not arrive there/,
+  },
+];
+
+async function dropThere({ b }: Sites): Promise<undefined> {
+  await b.host.nft(filter('input', `udp dport ${PORT} drop`));
+}
+
+/** What B sends. */
+async function dropAnswers({ router }: Sites): Promise<undefined> {
+  await router.nft(filter('forward', 'iifname "wan-b" udp sport 51820 drop'));
+}

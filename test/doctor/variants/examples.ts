@@ -1,0 +1,99 @@
+/** Each file of examples/, carried out on both sites as it stands there. */
+
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { waitFor } from '../../lab/command.ts';
+import { firstPing, ping } from '../../lab/probes.ts';
+import { REPOSITORY } from '../../lab/repository.ts';
+import { waitForControl } from '../../lab/tunnel.ts';
+import type { Case } from '../case.ts';
+import { keepPinging } from '../injections/means.ts';
+import { IFNAME, type Site, type Sites, tswg } from '../sites.ts';
+import { well } from './well.ts';
+
+const LANS = { plan: { lans: true } } as const;
+const HOSTNAME_FILE = `/etc/hostname.${IFNAME}`;
+
+const example = (name: string): string => path.join(REPOSITORY, 'examples', name);
+
+async function clear({ a, b }: Sites): Promise<void> {
+  for (const side of [a, b]) await tswg(side, 'destroy');
+}
+
+/** As each site's boot does it, the other's key beside ours. */
+async function boot(side: Site, other: Site, name: string): Promise<void> {
+  const file = `/etc/wg/site-${other.letter}.pub`;
+  await side.host.writeFile(file, `${other.keys.publicKey}\n`);
+  await side.host.run('sh', [example(name)]);
+}
+
+async function bootBoth(sites: Sites): Promise<void> {
+  await clear(sites);
+  await boot(sites.a, sites.b, 'site-a.sh');
+  await boot(sites.b, sites.a, 'site-b.sh');
+  await firstPing(sites.a.behind!, '10.20.0.5');
+  keepPinging(sites.a.behind!, '10.20.0.5');
+}
+
+/** The file with the peer's key in it; that of site B as the file itself says. */
+function hostnameFile({ letter }: Site, other: Site): string {
+  const text = readFileSync(example('hostname.wg0'), 'utf8')
+    .replace('#wgpeer', 'wgpeer')
+    .replace('PUBLIC_KEY_OF_SITE_B', other.keys.publicKey);
+  if (letter === 'a') return text;
+  return text
+    .replace('inet 10.99.0.1', 'inet 10.99.0.2')
+    .replace("'site B'", "'site A'")
+    .replace('203.0.113.10', '198.51.100.10')
+    .replace('wgaip 10.99.0.2/32 wgaip 10.20.0.0/24', 'wgaip 10.99.0.1/32 wgaip 10.0.0.0/24')
+    .replace('replace 10.20.0.0/24', 'replace 10.0.0.0/24');
+}
+
+async function netstart(side: Site, other: Site): Promise<void> {
+  await side.host.writeFile(HOSTNAME_FILE, hostnameFile(side, other));
+  await side.host.run('tswg', ['netstart', IFNAME]);
+}
+
+async function netstartBoth(sites: Sites): Promise<void> {
+  await clear(sites);
+  await netstart(sites.a, sites.b);
+  await netstart(sites.b, sites.a);
+  await firstPing(sites.a.behind!, '10.20.0.5');
+}
+
+/** What the two units of examples/ run, without systemd around it. */
+async function runUnits(sites: Sites): Promise<void> {
+  await clear(sites);
+  for (const side of [sites.a, sites.b]) {
+    const other = side === sites.a ? sites.b : sites.a;
+    // A state directory of the host's own.
+    await side.host.run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/var/lib']);
+    const program = (unit: string): string[] =>
+      /^ExecStart=(.*)$/m
+        .exec(readFileSync(example(unit), 'utf8'))![1]
+        .replace('%i', IFNAME)
+        .split(' ');
+    await side.host.writeFile(HOSTNAME_FILE, hostnameFile(side, other));
+    const [daemon, ...words] = program('tswg@.service');
+    const child = side.host.spawn(daemon, words, {
+      env: { TSWG_PERSIST: '1', LOG_LEVEL: 'error' },
+    });
+    await waitForControl(side.host, IFNAME, child);
+    const [keeper, ...keeperWords] = program('tswg-config@.service');
+    side.host.spawn(keeper, keeperWords);
+  }
+  await waitFor(
+    async () => (await ping(sites.a.host, '10.99.0.2', { deadlineMs: 1_000 })).received === 1,
+    'an answer',
+  );
+}
+
+export const EXAMPLES: readonly Case[] = [
+  well('examples/site-a.sh', bootBoth, LANS),
+  well('examples/site-b.sh', bootBoth, { ...LANS, side: 'b' }),
+  // The network of the demo, which makes its two sites with the same scripts.
+  well('examples/demo.ts', bootBoth, { ...LANS, talks: ['a', 'b'] }),
+  well('examples/hostname.wg0', netstartBoth, LANS),
+  well('examples/tswg@.service', runUnits, LANS),
+  well('examples/tswg-config@.service', runUnits, { ...LANS, side: 'b' }),
+];

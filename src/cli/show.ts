@@ -40,6 +40,11 @@ export function formatInterface(view: InterfaceView, options: ShowOptions): stri
   const { bits, names } = shownFlags(view);
   const lines = [`${view.name}: flags=${bits.toString(16)}<${names.join(',')}> mtu ${view.mtu}`];
   if (view.description !== '') lines.push(`\tdescription: ${printable(view.description)}`);
+  const first = view.wireguard?.stats?.troubles.map((one) => wordDeviceTrouble(one, view.name));
+  // After the first line, which programs read, and before all that is as it should be.
+  for (const { isShownFirst, label, text } of first ?? []) {
+    if (isShownFirst) lines.push(`\ttrouble: ${label}: ${text}`);
+  }
   lines.push(`\tindex ${view.index}`);
   if (view.wireguard !== null) pushWireguard(view.name, view.wireguard, options, lines);
   if (view.sendsRedirects) lines.push(`\tredirects: ${REDIRECTS}`);
@@ -73,22 +78,13 @@ function pushWireguard(
   if (bind !== null) lines.push(`\twgbind ${formatNear(bind)}`);
   if (keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
-  for (const trouble of stats?.troubles ?? []) {
-    const { isShownFirst, label, text } = wordDeviceTrouble(trouble, name);
-    if (isShownFirst) lines.push(`\t${label}: ${text}`);
-  }
   if (!options.peers) return;
   const told = statsByPeer(stats);
   for (const peer of peers) {
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
-    pushPeer(peer, ageMs, lines);
     const counted = told.get(formatKey(peer.publicKey));
-    const condition = conditionOf(counted);
-    if (condition !== null) {
-      const { state, since } = condition;
-      lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
-    }
+    pushPeer(peer, ageMs, conditionOf(counted), lines);
     for (const trouble of counted?.troubles ?? []) {
       const { label, text } = wordPeerTrouble(trouble, name);
       lines.push(`\t\t${label}: ${text}`);
@@ -96,7 +92,12 @@ function pushWireguard(
   }
 }
 
-function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[]): void {
+function pushPeer(
+  peer: PeerState,
+  handshakeAgeMs: number | null,
+  condition: ReturnType<typeof conditionOf>,
+  lines: string[],
+): void {
   const { publicKey, description, presharedKey, persistentKeepalive, endpoint, ...others } = peer;
   const { ways, txBytes, rxBytes, lastHandshakeMs, allowedIps, ...forgotten } = others;
   // A field that is added has to be shown, or taken out above.
@@ -117,6 +118,10 @@ function pushPeer(peer: PeerState, handshakeAgeMs: number | null, lines: string[
     // The wall clock may have been set back since.
     const seconds = Math.max(0, Math.floor(handshakeAgeMs / 1000));
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
+  }
+  if (condition !== null) {
+    const { state, since } = condition;
+    lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
   }
   for (const prefix of allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
 }

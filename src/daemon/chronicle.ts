@@ -6,12 +6,12 @@
 
 import type { Feed } from '../control/feed.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import type { DeviceChange } from '../device/configuration.ts';
+import type { DeviceChange, PeerChange } from '../device/configuration.ts';
 import type { DeviceEvent } from '../device/events.ts';
 import { about, bodyOf } from '../events/body.ts';
 import { EventReader } from '../events/reader.ts';
 import type { ConfiguredBy, EventBody, EventRecord } from '../events/record.ts';
-import { EventRing, type EventsHandover } from '../events/ring.ts';
+import { EventRing, type EventsHandover, type EventTime } from '../events/ring.ts';
 import { formatKey } from '../keytext.ts';
 import { monotonicMs, wallClockMs } from '../sys/clock.ts';
 import {
@@ -43,6 +43,9 @@ export class Chronicle implements Subsystem {
   };
   /** What the peers were called when the configuration was last looked at, by their public keys. */
   #names = new Map<string, string>();
+  /** A predecessor's, before they are looked at, and what has happened since. */
+  #inherited: EventsHandover | null = null;
+  readonly #early: [body: EventBody, time: EventTime][] = [];
   /** What happens from now on is another process's to tell. */
   #isOver = false;
 
@@ -56,6 +59,11 @@ export class Chronicle implements Subsystem {
   tell(body: EventBody): void {
     if (this.#isOver) return;
     const time = { timeMs: wallClockMs(), monotonicMs: Math.round(monotonicMs()) };
+    if (this.#inherited === null) this.#add(body, time);
+    else this.#early.push([body, time]);
+  }
+
+  #add(body: EventBody, time: EventTime): void {
     if (!this.#ring.add(body, time)) return;
     for (const followers of Object.values(this.#followers)) {
       for (const follower of followers) follower.onMore();
@@ -68,22 +76,35 @@ export class Chronicle implements Subsystem {
     const fields = saidOf(ofInterface);
     if (fields.length === 0 && peers.length === 0) return;
     this.tell({ kind: 'configured', by, fields, peers: peers.length });
-    const before = this.#names;
+    const isTold = by === 'set' && peers.length <= PEERS_TOLD_MAX;
+    for (const one of peers) this.#configuredPeer(one, isTold);
+    if (change.replacePeers || by === 'state') this.#lookAround();
+  }
+
+  #configuredPeer({ publicKey, remove, ...settings }: PeerChange, isTold: boolean): void {
+    const peer = formatKey(publicKey);
+    const present = this.#path.device.peerName(publicKey);
+    if (present !== null) {
+      const { name } = about(present);
+      this.#names.set(peer, name);
+      if (isTold) this.tell({ kind: 'peerConfigured', peer, name, fields: saidOf(settings) });
+    } else if (remove) {
+      if (isTold) this.tell({ kind: 'peerRemoved', peer, name: this.#names.get(peer) ?? '' });
+      this.#names.delete(peer);
+      this.#ring.forget(peer);
+    }
+  }
+
+  /** Who the peers are: nobody else has a history of his own. */
+  #lookAround(): void {
     const names = [...this.#path.device.peerNames()].map(about);
     this.#names = new Map(names.map(({ peer, name }) => [peer, name]));
-    if (by === 'set' && peers.length <= PEERS_TOLD_MAX) {
-      for (const { publicKey, remove, ...settings } of peers) {
-        const peer = formatKey(publicKey);
-        const name = this.#names.get(peer) ?? before.get(peer) ?? '';
-        if (remove) this.tell({ kind: 'peerRemoved', peer, name });
-        else this.tell({ kind: 'peerConfigured', peer, name, fields: saidOf(settings) });
-      }
-    }
     this.#ring.retain((peer) => this.#names.has(peer));
   }
 
   /** Answers an `events`. */
   read(lines: readonly string[], audience: Audience): string | Feed {
+    this.#settle();
     const request = parseEventsRequest(lines);
     if (request === null) return refuseGet(EINVAL);
     const followers = this.#followers[audience];
@@ -101,11 +122,22 @@ export class Chronicle implements Subsystem {
   }
 
   handOver(): EventsHandover {
+    this.#settle();
     return this.#ring.handOver();
   }
 
+  /** Continues a predecessor's; what of it takes time is done when packets move again. */
   continue(handover: EventsHandover): void {
-    this.#ring.continue(handover);
+    this.#inherited = handover;
+    setImmediate(() => this.#settle());
+  }
+
+  #settle(): void {
+    if (this.#inherited === null) return;
+    this.#ring.continue(this.#inherited);
+    this.#inherited = null;
+    this.#lookAround();
+    for (const [body, time] of this.#early.splice(0)) this.#add(body, time);
   }
 
   readonly #notice = (event: DeviceEvent): void => {

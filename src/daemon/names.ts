@@ -9,7 +9,7 @@ import type { NameAnswer, NameService } from '../device/ways.ts';
 import { LocalResolver } from '../resolver/localresolver.ts';
 import { Questions } from '../resolver/questions.ts';
 import { RemoteResolver } from '../resolver/remoteresolver.ts';
-import type { Resolver } from '../resolver/resolver.ts';
+import type { Resolver, ResolverState } from '../resolver/resolver.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { DaemonTrouble } from './troubles.ts';
@@ -57,8 +57,8 @@ export class Names implements Subsystem, NameService {
   readonly connect = (fds: readonly number[]): void => this.#remote?.connect(fds);
 
   /** What looks names up, for `stats`; null before the first is asked for. */
-  get fact(): string | null {
-    return this.#wasAsked ? this.#resolver.fact : null;
+  get state(): ResolverState | null {
+    return this.#wasAsked ? this.#resolver.state : null;
   }
 
   /** How it stands with each step of the resolver's confinement; none while there is no process. */

@@ -14,7 +14,7 @@
 
 import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
 import { bringUp, configure, takeAllDown } from './configure.ts';
-import { Core, type DeviceOptions, type Outcomes } from './core.ts';
+import { Core, type DeviceOptions, type Outcomes, peerKey } from './core.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -210,6 +210,11 @@ export class Device {
   /** Who the peers are, in the order they were added. */
   *peerNames(): Generator<PeerName> {
     for (const { name } of this.core.peers.values()) yield name;
+  }
+
+  /** Of one of them; null when it is none. `publicKey`: 32 bytes. */
+  peerName(publicKey: Uint8Array): PeerName | null {
+    return this.core.peers.get(peerKey(publicKey))?.name ?? null;
   }
 
   /** A copy of the interface's own public key; null when it has no key. */

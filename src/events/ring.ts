@@ -21,7 +21,7 @@ const BURST = 32;
 const PER_SECOND = 1 / 2;
 
 /** What an upgrade in place hands over at most, so that it takes no longer with many peers. */
-const HANDED_OVER_MAX = 16_384;
+const HANDED_OVER_MAX = 4_096;
 
 /** What peers cannot cause at will. */
 const UNLIMITED: ReadonlySet<EventBody['kind']> = new Set([
@@ -202,13 +202,16 @@ export class EventRing {
     return true;
   }
 
-  /** Forgets the histories of peers that are none any more. */
+  /** Forgets the history of a peer that is none any more. */
+  forget(peer: string): void {
+    const history = this.#peers.get(peer);
+    this.#peers.delete(peer);
+    for (const kept of history?.window.all ?? []) this.#release(kept);
+  }
+
+  /** Forgets those of all who are none. */
   retain(isPeer: (publicKey: string) => boolean): void {
-    for (const [peer, { window }] of this.#peers) {
-      if (isPeer(peer)) continue;
-      this.#peers.delete(peer);
-      for (const kept of window.all) this.#release(kept);
-    }
+    for (const peer of [...this.#peers.keys()]) if (!isPeer(peer)) this.forget(peer);
   }
 
   /** Copies nothing: the records never change. */

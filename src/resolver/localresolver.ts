@@ -4,10 +4,10 @@
  */
 
 import { lookUp } from './lookup.ts';
-import type { AnswerTaker, Resolver } from './resolver.ts';
+import type { AnswerTaker, Resolver, ResolverState } from './resolver.ts';
 
 export class LocalResolver implements Resolver {
-  readonly fact = 'this process';
+  readonly state: ResolverState = { word: 'self', text: 'this process' };
   readonly trouble = '';
   readonly #onAnswer: AnswerTaker;
   readonly #look: typeof lookUp;

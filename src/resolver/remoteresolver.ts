@@ -14,7 +14,7 @@ import { close, ERRNO, errno, recv, Scratch, send } from '../sys/libc.ts';
 import { MSG_DONTWAIT } from '../sys/linux.ts';
 import { type Watch, watch } from '../sys/poller.ts';
 import { formatQuestion, MESSAGE_BYTES_MAX, parseWord, type Word } from './messages.ts';
-import type { AnswerTaker, Resolver } from './resolver.ts';
+import type { AnswerTaker, Resolver, ResolverState } from './resolver.ts';
 
 /** Node starts twice, and a machine may be busy. */
 const CALL_TIMEOUT_MS = 20_000;
@@ -78,16 +78,16 @@ export class RemoteResolver implements Resolver {
     this.#options = options;
   }
 
-  get fact(): string {
+  get state(): ResolverState {
     switch (this.#state.kind) {
       case 'none':
-        return 'not started, since nothing is asked';
+        return { word: 'none', text: 'not started, since nothing is asked' };
       case 'starting':
-        return 'is starting';
+        return { word: 'starting', text: 'is starting' };
       case 'running':
-        return 'runs';
+        return { word: 'running', text: 'runs' };
       default:
-        return 'has failed';
+        return { word: 'failed', text: 'has failed' };
     }
   }
 

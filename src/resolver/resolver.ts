@@ -12,9 +12,16 @@ export const ADDRESSES_MAX = 32;
 /** Of the name of a host: isHostName's, which are all of ASCII. */
 export const HOST_BYTES_MAX = 253;
 
+/** How it stands with it: a word for programs, and one for people. `self`: it is this very process. */
+export interface ResolverState {
+  readonly word: (typeof RESOLVER_WORDS)[number];
+  readonly text: string;
+}
+
+export const RESOLVER_WORDS = ['self', 'none', 'starting', 'running', 'failed'] as const;
+
 export interface Resolver {
-  /** What it is, in words for `stats`. */
-  readonly fact: string;
+  readonly state: ResolverState;
   /** Why there can be none, in plain words; '' when all is well. */
   readonly trouble: string;
   /**

@@ -176,10 +176,9 @@ export class Routes {
 
   /** The source that the peer has been answered from is kept if it belongs to that link. */
   #exitBy(endpoint: Endpoint, { link, source: fixed }: Passage): Exit {
-    const { source: learnt, sourceInterface } = endpoint;
+    const { source: learnt } = endpoint;
     const isKept =
       learnt !== null &&
-      sourceInterface === link.index &&
       this.#addressesOf(link, endpoint.family).some(({ address }) => sameBytes(address, learnt)) &&
       this.#routeOver(endpoint, learnt, link) !== null;
     return this.#exitOver(endpoint, link, isKept ? learnt : fixed);

@@ -28,7 +28,7 @@ function begin(startResolver?: () => string) {
 describe('a program that is not confined', () => {
   it('looks names up itself, later, and says so', async () => {
     const { names, answers } = begin();
-    expect(names.fact).toBeNull();
+    expect(names.state).toBeNull();
     names.lookUp('localhost');
     expect(answers).toEqual([]);
     await eventually(() => answers.length === 1, 'the answer');
@@ -36,7 +36,7 @@ describe('a program that is not confined', () => {
     expect(host).toBe('localhost');
     const loopback = [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(...Array(15).fill(0), 1)];
     expect(loopback).toContainEqual(answer.addresses?.[0]);
-    expect(names.fact).toBe('this process');
+    expect(names.state?.word).toBe('self');
     expect(names.outcomes).toEqual(new Map([['answered', 1]]));
     expect([names.troubles(), [...names.steps]]).toEqual([[], []]);
   });

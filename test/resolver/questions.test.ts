@@ -17,7 +17,7 @@ let questions: Questions;
 beforeEach(() => {
   [asked, forgotten, heard] = [[], [], []];
   const resolver = {
-    fact: '',
+    state: { word: 'self', text: '' } as const,
     trouble: '',
     ask: (id: number, host: string) => void asked.push([id, host]),
     forget: (id: number) => void forgotten.push(id),
@@ -99,7 +99,12 @@ describe('many names', () => {
   it('may ask for the next in the midst of an answer', () => {
     let next = 0;
     const resolver = {
-      ...{ fact: '', trouble: '', forget: () => {}, close: () => {} },
+      ...{
+        state: { word: 'self', text: '' } as const,
+        trouble: '',
+        forget: () => {},
+        close: () => {},
+      },
       ask: (id: number, host: string) => void asked.push([id, host]),
     };
     questions = new Questions({

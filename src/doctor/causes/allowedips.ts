@@ -166,7 +166,10 @@ function findLacks(evidence: Evidence, isInner: boolean): Finding[] {
       lackFinding(evidence, peer, refused.address, isInner, [saysRefused(peer, refused)]),
     );
   }
+  // Of a route that is nobody's at all that is told, with those that were dropped on it.
+  const unowned = isInner ? [] : unownedRoutes(evidence);
   for (const { address, proof } of refusedDestinations(evidence)) {
+    if (unowned.some((route) => covers(route, address))) continue;
     const owner = isMeant(address) ? ownerOf(evidence, address) : null;
     const isOther = owner === null || owner.allowedIps.length === 0;
     if (isOther || found.has(owner.publicKey)) continue;
@@ -229,8 +232,13 @@ function findUnownedRoutes(evidence: Evidence): Finding[] {
   const [only] = peers;
   // Of a peer without any it is told as that.
   if (peers.some(({ allowedIps }) => allowedIps.length === 0)) return [];
+  const sources = peers.map((peer) => refusedSource(evidence, peer)?.address ?? '');
   const count = peers.reduce((sum, { allowedIps }) => sum + allowedIps.length, 0);
-  return unownedRoutes(evidence).map((prefix) => {
+  // Whose it is is known where its packets arrive: then it is told of that peer.
+  const unowned = unownedRoutes(evidence).filter(
+    (prefix) => !sources.some((address) => covers(prefix, address)),
+  );
+  return unowned.map((prefix) => {
     const { name } = evidence.run;
     const seen = refusedDestinations(evidence).filter(({ address }) => covers(prefix, address));
     const finding = {

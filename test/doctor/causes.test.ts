@@ -1,0 +1,24 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { CAUSES } from '../../src/doctor/causes.ts';
+import { REPOSITORY } from '../lab/repository.ts';
+import { CASES } from './table.ts';
+
+it('every file of examples/ is in a healthy variant, so that doctor has nothing to say of it', () => {
+  const ids = CASES.map(({ id }) => id);
+  const missing = readdirSync(join(REPOSITORY, 'examples')).filter(
+    (name) => !ids.includes(`healthy/examples/${name}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+it('there are thirty healthy variants, and more', () => {
+  expect(CASES.filter(({ code }) => code === null).length).toBeGreaterThanOrEqual(30);
+});
+
+it('docs/causes.md has a row for every cause, and for none that there is not', () => {
+  const text = readFileSync(join(REPOSITORY, 'docs/causes.md'), 'utf8');
+  const told = Array.from(text.matchAll(/^\| `(\w+)` \|/gm), ([, code]) => code);
+  expect(told.toSorted()).toEqual(CAUSES.map(({ code }) => code).toSorted());
+});

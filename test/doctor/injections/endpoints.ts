@@ -103,6 +103,8 @@ export const WAYS_OUT: readonly Case[] = [
     id: 'routingLoop/route',
     code: 'routingLoop',
     inject: async ({ a, b }) => {
+      // Without a mark the daemon goes around the tunnel by itself.
+      await tswg(a, 'wgfwmark 51820');
       await a.host.ip(`route add ${b.wan[4]} dev wg0`);
     },
     talkMs: 6_000,

@@ -27,7 +27,9 @@ export { DROP_REASONS, type DropReason } from './device/drops.ts';
 export { Endpoint, type Exit, formatEndpoint } from './device/endpoint.ts';
 export type { DeviceEvent } from './device/events.ts';
 export {
+  type ConditionHandover,
   type DeviceHandover,
+  type NameHandover,
   type PeerHandover,
   type SessionHandover,
   wipeHandover,

@@ -139,7 +139,7 @@ describe('the programs of docs/library.md', () => {
   const programs = [...PAGE.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, text]) => text!);
 
   it('compile, strictly, against the declarations of the package alone', async () => {
-    expect(programs).toHaveLength(2);
+    expect(programs).toHaveLength(3);
     for (const [i, text] of programs.entries()) writeFileSync(join(folder, `${i}.ts`), text);
     for (const lib of [['es2023', 'dom'], ['es2023']]) {
       writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(compilerOptions(lib)));
@@ -160,7 +160,7 @@ describe('the programs of docs/library.md', () => {
         ...{ exactOptionalPropertyTypes: true, noImplicitOverride: true, skipLibCheck: false },
         ...{ noUnusedLocals: true, noUnusedParameters: true, verbatimModuleSyntax: true },
       },
-      files: ['0.ts', '1.ts'],
+      files: ['0.ts', '1.ts', '2.ts'],
     };
   }
 });

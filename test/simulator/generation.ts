@@ -52,6 +52,7 @@ export class Generation implements KeyOwner {
         },
         deliver: (offset, length) => this.#delivered(offset, length),
       },
+      nameService: { lookUp: (name) => host.lookUp(site, name) },
     });
     this.device.observe((event) => {
       const peer = this.#peerOf(event);

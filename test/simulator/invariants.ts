@@ -6,6 +6,7 @@
 
 import { DEADLINE, DEADLINE_NAMES } from '../../src/device/deadlines.ts';
 import type { Device } from '../../src/device/device.ts';
+import type { Endpoint } from '../../src/device/endpoint.ts';
 import { MAX_QUEUED_HANDSHAKES } from '../../src/device/handshakequeue.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { MAX_STAGED_PACKETS } from '../../src/device/staged.ts';
@@ -160,13 +161,15 @@ export interface Reasons {
 
 /**
  * Whitepaper 6.1 to 6.4: nobody begins a handshake while the session is young and confirmed, unless
- * the peer is silent, does not answer, or still speaks under a session that is about to end.
+ * the peer is silent, does not answer, or still speaks under a session that is about to end; or has
+ * a way that is preferred to the one in use.
  */
 export function checkReason(site: Site, peer: Peer, { expiring, opened }: Reasons): void {
   const { current } = peer;
   if (current === null) return;
   const column = expiring?.peer === peer ? expiring.column : undefined;
   if (column === DEADLINE.newHandshake || column === DEADLINE.retransmitHandshake) return;
+  if (column === DEADLINE.preferredWay && peer.ways !== null && peer.ways.used > 0) return;
   const ageOf = ({ history }: AuditedSession) => site.now() - history.derivedAt;
   if (opened !== null && ageOf(opened) >= REKEY_ON_RECEIVE_AFTER_MS) return;
   const session = [...site.sessions].find(({ sealer }) => sealer === current.sealer)!;
@@ -328,5 +331,19 @@ export function checkSilence(site: Site, now: number, causeAt: number, what: str
   hold('silence', now - causeAt <= SILENCE_AFTER_MS, () => {
     const seconds = Math.round((now - causeAt) / 1_000);
     return `${site.name} sends ${what}, though nothing has happened for ${seconds} s`;
+  });
+}
+
+/** A name was answered: whoever has a session stays where it is. */
+export function checkUnmoved({ name }: Site, peer: Peer, endpoint: Endpoint | null): void {
+  hold('sessionUnmoved', peer.endpoint === endpoint, () => {
+    return `${name} moves a live session because a name was answered`;
+  });
+}
+
+/** Data leave for a peer that has ways. */
+export function checkOneWay({ name }: Site, { ways, endpoint }: Peer, used: Endpoint): void {
+  hold('oneWayAtATime', ways === null || endpoint?.sameRemote(used) === true, () => {
+    return `${name} sends data to another of a peer's ways than the one in use`;
   });
 }

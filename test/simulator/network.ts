@@ -3,6 +3,7 @@
  * It books every one, so that what was sent is what arrived, was lost for a cause, or is flying.
  */
 
+import { sameBytes } from '../../src/bytes.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import type { Random } from './random.ts';
@@ -27,7 +28,7 @@ export interface Flight {
 }
 
 /** Why a datagram did not arrive. */
-export type Loss = 'loss' | 'partition' | 'oneWay' | 'deadAddress' | 'siteOff';
+export type Loss = 'loss' | 'partition' | 'oneWay' | 'wayDead' | 'deadAddress' | 'siteOff';
 
 /** What the network asks of the run. */
 export interface NetworkHost {
@@ -55,6 +56,10 @@ export class Network {
   readonly #owners = new Map<string, number>();
   /** What each site's datagrams come from. */
   readonly #sources: Endpoint[] = [];
+  /** The second address of each site that has one. */
+  readonly #spares: Endpoint[] = [];
+  /** How somebody looks to who was reached at a second address: the same object each time. */
+  readonly #views = new WeakMap<Endpoint, Map<string, Endpoint>>();
   readonly #active: { readonly trouble: Trouble; readonly random: Random }[] = [];
   readonly #jitters = new Map<number, Random>();
   /** For each relayed link, the address under which each end appears to the other. */
@@ -88,6 +93,40 @@ export class Network {
 
   addressOf(site: number): Endpoint {
     return this.#sources[site];
+  }
+
+  /** Gives the site a second address, which stays. */
+  giveSpare(site: number): void {
+    const spare = new Endpoint(parseAddress(`198.51.${site}.2`)!, 51_820);
+    this.#spares[site] = spare;
+    this.#owners.set(addressName(spare), site);
+  }
+
+  spareOf(site: number): Endpoint | undefined {
+    return this.#spares[site];
+  }
+
+  /** Nothing leaves from the address now, and nothing reaches it. */
+  isDead(endpoint: Endpoint): boolean {
+    return this.#active.some(({ trouble: { kind, place, end } }) => {
+      if (kind !== 'wayDead') return false;
+      const dead = end === 0 ? this.#sources[place] : this.#spares[place];
+      return dead?.sameRemote(endpoint) ?? false;
+    });
+  }
+
+  /** The sender of a datagram as its receiver knows it, with the address at which it was reached. */
+  seen({ source, destination }: Flight): Endpoint {
+    const isSpare = this.#spares.some((spare) => spare?.sameRemote(destination));
+    if (!isSpare) return source;
+    const views = this.#views.get(source) ?? new Map<string, Endpoint>();
+    this.#views.set(source, views);
+    const known = views.get(addressName(destination));
+    // One that was told to forget its source is another one.
+    if (known?.source) return known;
+    const view = new Endpoint(source.address, source.port, 0, destination.address.slice());
+    views.set(addressName(destination), view);
+    return view;
   }
 
   /** The site that a datagram to this endpoint would reach; undefined for none. */
@@ -130,7 +169,9 @@ export class Network {
 
   /** A datagram leaves a site. */
   send(from: number, destination: Endpoint, bytes: Uint8Array, trafficClass: number): void {
-    const source = this.#sources[from];
+    const spare = this.#spares[from];
+    const isFromSpare = spare !== undefined && isAt(spare, destination.source);
+    const source = isFromSpare ? spare : this.#sources[from];
     this.#launch({ from, source, destination, bytes, trafficClass, isAltered: false });
   }
 
@@ -163,6 +204,10 @@ export class Network {
     this.#host.note(sent, to ?? NOBODY, '');
     if (to === undefined) {
       this.#lose(sent, NOBODY, 'deadAddress');
+      return;
+    }
+    if (this.isDead(sent.destination) || this.isDead(sent.source)) {
+      this.#lose(sent, to, 'wayDead');
       return;
     }
     const link = this.#links.get(64 * sent.from + to);
@@ -256,6 +301,10 @@ export function withBitFlipped(bytes: Uint8Array, random: Random): Uint8Array {
   const copy = bytes.slice();
   copy[random.below(copy.length)] ^= 1 << random.below(8);
   return copy;
+}
+
+function isAt({ address }: Endpoint, source: Uint8Array | null): boolean {
+  return source !== null && sameBytes(address, source);
 }
 
 const names = new WeakMap<Endpoint, string>();

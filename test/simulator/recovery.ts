@@ -25,6 +25,8 @@ export const ATTEMPT_MS = REKEY_TIMEOUT_MS + REKEY_TIMEOUT_JITTER_MAX_MS;
 
 /** Handshake and confirmation, each way on a link whose delay varies by a tenth, and turns. */
 const ROUND_TRIPS = 4;
+/** Of a peer that has ways: two addresses of its name, the second way, and where it was last. */
+const CANDIDATES = 4;
 const TURNS_MS = 500;
 
 /**
@@ -102,7 +104,8 @@ export class Recovery {
       return;
     }
     const bound = watch.heardSince ? DEAF_NOTICE_MS : NOTICE_MS;
-    const settle = this.#settleMs() + watch.crossings * ATTEMPT_MS;
+    const attempts = watch.crossings + (this.link.hasWays ? CANDIDATES : 0);
+    const settle = this.#settleMs() + attempts * ATTEMPT_MS;
     if (watch.isJudged || now < watch.since + bound + settle) return;
     watch.isJudged = true;
     this.#judge(side, watch, ATTEMPT_MS + settle);

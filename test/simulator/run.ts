@@ -10,17 +10,20 @@ import type { DropReason } from '../../src/device/drops.ts';
 import type { Endpoint } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
+import type { Way } from '../../src/device/ways.ts';
 import {
   COOKIE_REPLY,
+  DATA,
   MAC2_FROM_END,
   RESPONSE,
   RESPONSE_RECEIVER,
   readUint32,
 } from '../../src/noise/messages.ts';
+import { formatAddress, parseAddress } from '../../src/packet/address.ts';
 import { Agenda } from './agenda.ts';
 import { Attacker } from './attacker.ts';
 import { Coverage } from './coverage.ts';
-import { checkSilence } from './invariants.ts';
+import { checkOneWay, checkSilence } from './invariants.ts';
 import { addressName, type Flight, Network, NOBODY } from './network.ts';
 import { Random } from './random.ts';
 import { ATTEMPT_MS, NOTICE_MS, Recovery } from './recovery.ts';
@@ -106,11 +109,15 @@ class Run {
   readonly #cookies = new Map<Site, Map<string, number>>();
   /** By the index of the call: responses under load that cost a computation and came to nothing. */
   readonly #futileResponses = new Map<number, number>();
+  /** Numbers of the sites whose names cannot be looked up now. */
+  readonly failingNames = new Set<number>();
+  readonly #nameDelays: Random;
   #now = 0;
 
   constructor(scenario: Scenario, { crypto, trace = false }: RunOptions) {
     this.scenario = scenario;
     this.random = new Random(`run ${scenario.seed}`);
+    this.#nameDelays = this.random.fork('names');
     this.trace = new Trace(trace);
     this.suite = createBaseSuite(this.arena, crypto);
     this.network = new Network(this, this.random.fork('network'), scenario.links);
@@ -170,7 +177,8 @@ class Run {
     const site = this.sites[number];
     if (site.device === null) return false;
     if (site.waits(() => this.arrive(number, flight))) return true;
-    site.receive(flight);
+    const source = this.network.seen(flight);
+    site.receive(source === flight.source ? flight : { ...flight, source });
     const isHandshake = flight.bytes[0] < COOKIE_REPLY;
     if (!isHandshake && site.ledger.wasAuthentic) this.attacker.record(flight, site);
     return true;
@@ -206,8 +214,26 @@ class Run {
       });
       const link = this.#linkTo(site, endpoint);
       if (link !== undefined) this.#judgeSilence(site, link, bytes);
+      const to = bytes[0] === DATA ? this.network.ownerOf(endpoint) : undefined;
+      const peer = to === undefined ? undefined : site.record(to);
+      if (peer !== undefined) checkOneWay(site, peer, endpoint);
     }
     this.network.send(site.number, endpoint, bytes, trafficClass);
+  }
+
+  lookUp(site: Site, name: string): void {
+    const number = Number(/^s(\d+)\.example$/.exec(name)![1]);
+    const link = this.network.linkBetween(site.number, number);
+    this.later(this.#nameDelays.between(10, 300), () => {
+      if (link !== undefined) this.#giveCause(link, this.#now);
+      const addresses = [this.network.addressOf(number).address];
+      // The first address of some is one that nobody has.
+      if (number % 2 === 1) addresses.unshift(parseAddress(`2001:db8:dead::${number}`)!);
+      site.nameAnswered(
+        name,
+        this.failingNames.has(number) ? { error: 'EAI_AGAIN' } : { addresses },
+      );
+    });
   }
 
   delivered(site: Site, packet: Packet): void {
@@ -310,8 +336,14 @@ class Run {
   // Recovery's side.
 
   leads(from: Site, to: Site): boolean {
-    const endpoint = from.record(to.number)?.endpoint;
-    return endpoint != null && this.network.ownerOf(endpoint) === to.number;
+    const peer = from.record(to.number);
+    // What leaves from a dead address does not arrive.
+    if (peer === undefined || this.network.isDead(this.network.addressOf(from.number)))
+      return false;
+    const known = peer.ways?.candidates().map(({ endpoint }) => endpoint) ?? [];
+    return [peer.endpoint, ...known].some(
+      (one) => one !== null && this.network.ownerOf(one) === to.number && !this.network.isDead(one),
+    );
   }
 
   recovered(ms: number): void {
@@ -342,6 +374,7 @@ class Run {
   #settle(site: Site, plan: SitePlan): void {
     this.keyChanged(site);
     this.network.move(site.number, plan.family);
+    if (!plan.isBehindNat) this.network.giveSpare(site.number);
     this.#cookies.set(site, new Map());
   }
 
@@ -357,11 +390,21 @@ class Run {
         presharedKey,
         keepalive: link.keepalives[side],
         endpoint: other.plan.isBehindNat ? null : this.network.addressOf(other.number),
+        ways: link.hasWays ? this.#waysTo(other) : [],
       });
       site.routes.set(rangeName(other.number, 'main'), other.number);
     }
     const ends = [this.sites[link.ends[0]], this.sites[link.ends[1]]] as const;
     this.#recoveries.set(link.number, new Recovery(this, link, ends));
+  }
+
+  /** By its name, and by the address that it keeps. */
+  #waysTo({ number }: Site): Way[] {
+    const { address, port } = this.network.spareOf(number)!;
+    return [
+      { host: `s${number}.example`, port, near: null },
+      { host: formatAddress(address), port, near: null },
+    ];
   }
 
   /** Bursts until the flow's time is over. */

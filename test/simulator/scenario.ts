@@ -27,6 +27,8 @@ export interface LinkPlan {
   /** Seconds, 0 is off; of each end. */
   readonly keepalives: readonly [number, number];
   readonly hasPresharedKey: boolean;
+  /** Each end knows the other by name and by its second address. */
+  readonly hasWays: boolean;
   /** One way, ms. */
   readonly latencyMs: number;
 }
@@ -62,6 +64,8 @@ export const TROUBLES = {
   relay: 'datagrams of a link pass through another address',
   natRebinding: 'the NAT before a site gives it another port',
   roaming: 'a site has another address',
+  wayDead: 'one of the two addresses of a site is dead',
+  nameFailure: 'the name of a site cannot be looked up',
   restart: 'a site starts anew with the same keys',
   upgrade: 'a site is upgraded in place, up to three times in a row',
   upgradeInVain: 'a site is upgraded, but the successor fails before it begins',
@@ -205,6 +209,7 @@ function drawLink(
     keepalives: [keepalive(ends[0]), keepalive(ends[1])],
     hasPresharedKey: random.chance(0.4),
     latencyMs: random.chance(0.8) ? random.between(0.1, 20) : random.between(20, 120),
+    hasWays: ends.every((end) => !sites[end].isBehindNat) && random.chance(0.5),
   };
 }
 
@@ -289,6 +294,8 @@ const DRAWS: Record<
   relay: { place: 'link', weight: 2, duration: [1_000, 60_000], amount: [0, 0] },
   natRebinding: { place: 'site', weight: 5, duration: [0, 0], amount: [0, 0] },
   roaming: { place: 'site', weight: 5, duration: [1_000, 300_000], amount: [0, 0] },
+  wayDead: { place: 'site', weight: 6, duration: [5_000, 400_000], amount: [0, 0] },
+  nameFailure: { place: 'site', weight: 2, duration: [5_000, 200_000], amount: [0, 0] },
   restart: { place: 'site', weight: 6, duration: [100, 60_000], amount: [0, 1] },
   upgrade: { place: 'site', weight: 0, duration: [0, 180_000], amount: [1, 4] },
   upgradeInVain: { place: 'site', weight: 0, duration: [0, 180_000], amount: [0, 0] },

@@ -12,10 +12,11 @@ import type { Device } from '../../src/device/device.ts';
 import type { Endpoint } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
+import type { NameAnswer, Way } from '../../src/device/ways.ts';
 import { parsePrefix } from '../../src/packet/address.ts';
 import { Generation } from './generation.ts';
 import { takeBack } from './handover.ts';
-import { checkKeysGone, checkTurn } from './invariants.ts';
+import { checkKeysGone, checkTurn, checkUnmoved } from './invariants.ts';
 import type { Input, Ledger } from './ledger.ts';
 import type { Flight } from './network.ts';
 import type { Random } from './random.ts';
@@ -34,6 +35,8 @@ export interface SiteHost {
   /** A packet for that address is about to be sent. */
   offering(site: Site, destination: Address): void;
   transmit(site: Site, endpoint: Endpoint, bytes: Uint8Array, trafficClass: number): void;
+  /** Somebody wants to know the addresses of a name; told by `Site.nameAnswered`. */
+  lookUp(site: Site, name: string): void;
   delivered(site: Site, packet: Packet): void;
   /** `peer`: whom the event is about. */
   event(site: Site, event: DeviceEvent, peer: Peer | null): void;
@@ -54,6 +57,8 @@ export interface Acquaintance {
   keepalive: number;
   /** As the operator gave it; null when the other end calls. */
   endpoint: Endpoint | null;
+  /** Instead of the endpoint, if there are any. */
+  readonly ways: readonly Way[];
 }
 
 const NO_SESSIONS: ReadonlySet<AuditedSession> = new Set();
@@ -263,7 +268,7 @@ export class Site {
 
   /** Adds the other site, or changes what it is told about it. Everything is told again. */
   peerChange(site: number): PeerChange {
-    const { publicKey, presharedKey, keepalive, endpoint } = this.acquaintances.get(site)!;
+    const { publicKey, presharedKey, keepalive, endpoint, ways } = this.acquaintances.get(site)!;
     const allowedIps: AllowedIpChange[] = [];
     for (const [range, owner] of this.routes) {
       if (owner !== site) continue;
@@ -279,8 +284,19 @@ export class Site {
       persistentKeepalive: keepalive,
       allowedIps,
       replaceAllowedIps: true,
-      ...(endpoint === null ? {} : { endpoint }),
+      ...(ways.length > 0 ? { ways } : endpoint === null ? {} : { endpoint }),
     };
+  }
+
+  nameAnswered(name: string, answer: NameAnswer): void {
+    if (this.device === null || this.waits(() => this.nameAnswered(name, answer))) return;
+    const before = new Map(
+      [...this.device.core.peers.values()]
+        .filter(({ current }) => current?.canSend(this.now()))
+        .map((peer) => [peer, peer.endpoint]),
+    );
+    this.turn('timeout', (now, device) => device.nameAnswered(now, name, answer));
+    for (const [peer, endpoint] of before) checkUnmoved(this, peer, endpoint);
   }
 
   /** The Device's record of another site; undefined when it is no peer. */

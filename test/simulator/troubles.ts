@@ -28,6 +28,8 @@ export interface Stage {
   readonly network: Network;
   readonly attacker: Attacker;
   readonly random: Random;
+  /** Numbers of the sites whose names cannot be looked up. */
+  readonly failingNames: Set<number>;
   now(): number;
   later(delayMs: number, action: () => void): void;
   /** No expectations of the link until then. */
@@ -125,11 +127,31 @@ const RULES: Record<TroubleKind, Rule> = {
     // Somebody noticed, and told those who have it in their configuration.
     end: (stage, trouble) => {
       for (const site of stage.sites) {
-        if (!site.acquaintances.get(trouble.place)?.endpoint) continue;
+        const acquaintance = site.acquaintances.get(trouble.place);
+        if (!acquaintance?.endpoint || acquaintance.ways.length > 0) continue;
         if (site.record(trouble.place) === undefined) continue;
         site.configure({ peers: [site.peerChange(trouble.place)] });
       }
     },
+  },
+  wayDead: {
+    disturbs: 'none',
+    begin: (stage, trouble) => {
+      stage.network.begin(trouble);
+      // Those that know another way are to take it.
+      for (const link of linksTouched(stage, trouble)) {
+        stage.disturb(link, stage.now() + (link.hasWays ? 0 : trouble.duration + AFTERMATH_MS));
+      }
+    },
+    end: (stage, trouble) => {
+      stage.network.end(trouble);
+      for (const link of linksTouched(stage, trouble)) stage.disturb(link, stage.now());
+    },
+  },
+  nameFailure: {
+    disturbs: 'none',
+    begin: (stage, trouble) => stage.failingNames.add(trouble.place),
+    end: (stage, trouble) => stage.failingNames.delete(trouble.place),
   },
   restart: {
     disturbs: 'whole',

@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const systemTests = [
   'test/{sys,crypto/openssl,tun,udp,gate,netlink,sandbox,control,state,handover,host,daemon}/**/*.test.ts',
   'test/{lab,interop,e2e}/**/*.test.ts',
+  'test/doctor/gather/**/*.test.ts',
   'test/doctor/injections.test.ts',
 ];
 /**

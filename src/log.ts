@@ -122,7 +122,8 @@ export function describe(event: DeviceEvent): string {
       const peer = event.peer === null ? '' : `${peerName(event.peer)} - `;
       const from = event.endpoint === null ? '' : ` from ${where(event.endpoint)}`;
       const many = event.packets > 1 ? ` (${event.packets} packets)` : '';
-      return `${peer}Dropped${from}${many}: ${DROP_REASONS[event.reason]}`;
+      const address = event.address === undefined ? '' : `: ${event.address}`;
+      return `${peer}Dropped${from}${many}: ${DROP_REASONS[event.reason]}${address}`;
     }
   }
 }

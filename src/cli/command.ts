@@ -150,6 +150,12 @@ export type Command =
       /** Once; `plan`: only print it; `keep`: until every line has been carried out. */
       readonly mode: 'once' | 'plan' | 'keep';
     }
+  | {
+      readonly kind: 'metrics';
+      /** None for all. */
+      readonly names: readonly string[];
+      readonly format: 'prometheus' | 'openmetrics';
+    }
   | { readonly kind: 'genkey' | 'pubkey' | 'genpsk' | 'version' }
   | { readonly kind: 'help'; readonly topic: string | null }
   | { readonly kind: 'completion'; readonly shell: string | null };

@@ -5,10 +5,11 @@
  */
 
 import { EVENT_KINDS } from '../events/kinds.ts';
+import { COMMANDS } from './commands.ts';
 import { DOCTOR_OPTIONS } from './doctorwords.ts';
 import { EVENTS_OPTIONS } from './eventsoptions.ts';
 import { isCreatableName } from './values.ts';
-import { COMMANDS, findWord, VIA, WORDS, type Word } from './words.ts';
+import { findWord, VIA, WORDS, type Word } from './words.ts';
 
 export interface CompletionFacts {
   /** Names of the interfaces that a tswg or another WireGuard serves. */
@@ -62,6 +63,12 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
           plain('--keep', 'stay until all of it is done'),
           ...interfaces,
         ];
+  }
+  if (first === 'metrics') {
+    const options = [plain('--openmetrics', 'in OpenMetrics 1.0')];
+    return [...options, ...facts.interfaces.map((name) => plain(name, 'interface'))].filter(
+      ({ text }) => !settings.includes(text),
+    );
   }
   if (COMMANDS.some((row) => row.word === first)) return [];
   if (settings[0] === 'events') return eventsWords(settings, facts);

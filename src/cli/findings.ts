@@ -19,7 +19,7 @@ type Section = Exclude<keyof Evidence, 'run'>;
 const SECTIONS: Readonly<Record<Section, string>> = {
   link: 'the interface',
   daemon: 'the daemon',
-  events: '',
+  events: 'events',
   processes: 'processes',
   files: 'files',
   links: 'links',

@@ -82,7 +82,7 @@ async function view(
     // The caller that shows it says so.
   } else if (hasSocket) {
     try {
-      wireguard = await askDaemon(link, system);
+      wireguard = await askDaemon(link.name, system);
     } catch (error) {
       notes.push(`${link.name}: ${explainSocket(link, error)}`);
     }
@@ -106,12 +106,16 @@ function redirects(name: string, { state }: WireguardView, system: System): bool
   );
 }
 
-async function askDaemon(link: Link, system: System): Promise<WireguardView> {
-  const state = parseState(await system.observe(link.name, GET), (name) =>
-    system.interfaceIndex(name),
-  );
+/** `answerMs`: how long it may be silent; as long as any request by default. */
+export async function askDaemon(
+  name: string,
+  system: System,
+  answerMs?: number,
+): Promise<WireguardView> {
+  const text = await system.observe(name, GET, answerMs);
+  const state = parseState(text, (zone) => system.interfaceIndex(zone));
   const publicKey = ownKey(state);
-  const stats = await askStats(link.name, state, system);
+  const stats = await askStats(name, state, system, answerMs);
   return { state, publicKey, stats };
 }
 
@@ -120,9 +124,10 @@ async function askStats(
   name: string,
   state: ReportedState,
   system: System,
+  answerMs: number | undefined,
 ): Promise<ReportedStats | null> {
   if (state.version === undefined) return null;
-  return parseStats(await system.observe(name, 'stats=1\n\n'));
+  return parseStats(await system.observe(name, 'stats=1\n\n', answerMs));
 }
 
 /** What completion can offer; what cannot be asked is left out. */

@@ -4,8 +4,9 @@
  */
 
 import yargs from 'yargs';
+import { COMMANDS } from './commands.ts';
 import { wrap } from './fold.ts';
-import { COMMANDS, findWord, PLACES, type Place, WORDS, type Word } from './words.ts';
+import { findWord, PLACES, type Place, WORDS, type Word } from './words.ts';
 
 /** Where the explanations begin in the list of words. */
 const TERM_COLUMNS = 26;

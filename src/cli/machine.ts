@@ -49,7 +49,7 @@ export function openMachine(env: Readonly<Record<string, string | undefined>>): 
     sockets: uapiSocketNames,
     isServed: isUapiServed,
     request: (name, text) => request(name, text),
-    observe: (name, text) => observe(name, text),
+    observe: (name, text, answerMs) => observe(name, text, undefined, undefined, answerMs),
     converse,
     hasState: (name) => hasState(name, stateDirectory(env)),
     forget: async (name) => {

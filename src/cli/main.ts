@@ -97,6 +97,13 @@ async function run(command: Command, env: Record<string, string | undefined>): P
       ]);
       return netstart(command, openBoot(await openSystem(env), env, command.mode === 'keep'));
     }
+    case 'metrics': {
+      const [{ expose }, system] = await Promise.all([import('./metrics.ts'), openSystem(env)]);
+      const { text, notes } = await expose(command.names, command.format, system);
+      process.stdout.write(text);
+      for (const note of notes) process.stderr.write(`tswg: ${note}\n`);
+      return 0;
+    }
     case 'destroy': {
       const [{ destroy }, system] = await Promise.all([import('./apply.ts'), openSystem(env)]);
       await destroy(command.name, system);

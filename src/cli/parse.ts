@@ -13,6 +13,7 @@ import { parseMark } from '../uapi/set.ts';
 import { AddressWords } from './addresswords.ts';
 import type { Command, Draft, Mistake } from './command.ts';
 import { mistake } from './command.ts';
+import { COMMANDS } from './commands.ts';
 import { parseDoctor } from './doctorwords.ts';
 import { parseEvents } from './eventsoptions.ts';
 import { firstHabit } from './habits.ts';
@@ -25,7 +26,7 @@ import {
   textMistake,
   unknownWord,
 } from './values.ts';
-import { COMMANDS, findWord, VIA, type Word, type WordName, wordNames } from './words.ts';
+import { findWord, VIA, type Word, type WordName, wordNames } from './words.ts';
 
 const MTU_MIN = 68;
 const MTU_MAX = 65_535;
@@ -70,6 +71,8 @@ function parseCommandWord(first: string, rest: readonly string[]): Command | Mis
       return parseCompletion(rest);
     case 'netstart':
       return parseNetstart(rest);
+    case 'metrics':
+      return parseMetrics(rest);
     default:
       return null;
   }
@@ -113,6 +116,18 @@ function parseNetstart(rest: readonly string[]): Command | Mistake {
   const wrong = names.find((name) => !isInterfaceName(name));
   if (wrong === undefined) return { kind: 'netstart', names, mode };
   return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
+}
+
+function parseMetrics(rest: readonly string[]): Command | Mistake {
+  const format = rest.includes('--openmetrics') ? 'openmetrics' : 'prometheus';
+  const names = rest.filter((word) => word !== '--openmetrics');
+  const option = names.find((word) => word.startsWith('-'));
+  if (option !== undefined) {
+    return mistake(`metrics: ${visible(option)}: unknown option; expected --openmetrics`);
+  }
+  const wrong = names.find((name) => !isInterfaceName(name));
+  if (wrong === undefined) return { kind: 'metrics', names, format };
+  return mistake(`metrics: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
 }
 
 /** `tswg NAME word ...`. */

@@ -40,6 +40,11 @@ export function formatInterface(view: InterfaceView, options: ShowOptions): stri
   const { bits, names } = shownFlags(view);
   const lines = [`${view.name}: flags=${bits.toString(16)}<${names.join(',')}> mtu ${view.mtu}`];
   if (view.description !== '') lines.push(`\tdescription: ${printable(view.description)}`);
+  const first = view.wireguard?.stats?.troubles.map((one) => wordDeviceTrouble(one, view.name));
+  // After the first line, which programs read, and before all that is as it should be.
+  for (const { isShownFirst, label, text } of first ?? []) {
+    if (isShownFirst) lines.push(`\ttrouble: ${label}: ${text}`);
+  }
   lines.push(`\tindex ${view.index}`);
   if (view.wireguard !== null) pushWireguard(view.name, view.wireguard, options, lines);
   if (view.sendsRedirects) lines.push(`\tredirects: ${REDIRECTS}`);
@@ -73,10 +78,6 @@ function pushWireguard(
   if (bind !== null) lines.push(`\twgbind ${formatNear(bind)}`);
   if (keysAreHidden) lines.push(`\twgkey ${HIDDEN}`);
   if (publicKey !== null) lines.push(`\twgpubkey ${formatKey(publicKey)}`);
-  for (const trouble of stats?.troubles ?? []) {
-    const { isShownFirst, label, text } = wordDeviceTrouble(trouble, name);
-    if (isShownFirst) lines.push(`\t${label}: ${text}`);
-  }
   if (!options.peers) return;
   const told = statsByPeer(stats);
   for (const peer of peers) {

@@ -4,7 +4,7 @@
  */
 
 import { DROP_REASONS } from '../device/drops.ts';
-import type { Measured } from '../device/metric.ts';
+import { type Measured, TEXT_SUFFIX } from '../device/metric.ts';
 import { DEVICE_METRICS, PEER_METRICS } from '../device/metrics.ts';
 import { printable } from '../quotation.ts';
 import type { ReportedStats } from '../uapi/stats.ts';
@@ -38,8 +38,10 @@ function pushPart(
   lines: string[],
 ): void {
   for (const [name, text] of Object.entries(facts)) {
-    if (SHOWN_BY_GET.has(name)) continue;
-    lines.push(`${indent}${readable(name)}: ${printable(text)}`);
+    const isOfState = name.endsWith(TEXT_SUFFIX);
+    if (SHOWN_BY_GET.has(name) || (isOfState && Object.hasOwn(facts, stateOf(name)))) continue;
+    const shown = Object.hasOwn(facts, name + TEXT_SUFFIX) ? facts[name + TEXT_SUFFIX] : text;
+    lines.push(`${indent}${readable(name)}: ${printable(shown)}`);
   }
   for (const { label, text, fact } of troubles) {
     if (!Object.hasOwn(facts, fact)) lines.push(`${indent}${label}: ${text}`);
@@ -59,6 +61,11 @@ function pushPart(
     `${indent}\t`,
     lines,
   );
+}
+
+/** The name of the state that this is the text of. */
+function stateOf(name: string): string {
+  return name.slice(0, -TEXT_SUFFIX.length);
 }
 
 function dropRow(reason: string, count: number): string[] {

@@ -51,9 +51,10 @@ export interface System extends Surroundings {
   request(name: string, text: string): Promise<string>;
   /**
    * The same for a request that changes nothing, over the observing socket where only root may open
-   * the other one: the answer has no keys then.
+   * the other one: the answer has no keys then. Rejects with ETIMEDOUT after `answerMs` of silence,
+   * which is longer than any answer takes by default.
    */
-  observe(name: string, text: string): Promise<string>;
+  observe(name: string, text: string, answerMs?: number): Promise<string>;
   /**
    * The same for an answer that comes by and by, until the daemon closes the connection; rejects at its
    * first piece.

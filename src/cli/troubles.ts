@@ -8,6 +8,7 @@ import type { AnyDeviceTrouble } from '../daemon/troubles.ts';
 import type { NearFault } from '../device/lead.ts';
 import type { PeerTrouble } from '../device/troubles.ts';
 import { printable } from '../quotation.ts';
+import { sendErrorMeaning } from '../sys/senderrors.ts';
 import type { ReportedTrouble, TroubleValue } from '../uapi/stats.ts';
 
 /** A trouble as people are told of it. Without characters that would steer a terminal. */
@@ -52,17 +53,33 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
     values: {},
     text: () => 'under load: handshakes need a cookie',
   },
+  interfaceDown: {
+    label: 'down',
+    isShownFirst: true,
+    values: {},
+    text: (_values, name) =>
+      `no packet passes: \`tswg ${name} inet ADDRESS/LENGTH\` or \`tswg ${name} up\` brings the interface up`,
+  },
   badMac1: {
     label: 'mac1',
-    values: { messages: 'number' },
-    text: () =>
-      'handshakes arrive that are not for our public key: does the other side have the right one?',
+    isShownFirst: true,
+    values: { messages: 'number', address: 'string', port: 'number', agoMs: 'number' },
+    text: ({ address, port, agoMs }) =>
+      `${address} port ${port} tried to connect ${seconds(agoMs)} ago with a public key that is not ours: has it the wgpubkey of this interface?`,
   },
   stranger: {
     label: 'stranger',
+    isShownFirst: true,
     values: { publicKey: 'string', address: 'string', port: 'number', agoMs: 'number' },
-    text: ({ publicKey, address, port, agoMs }) =>
-      `an unknown key tried to connect: ${publicKey} from ${address} port ${port}, ${seconds(agoMs)} ago`,
+    text: ({ publicKey, address, port, agoMs }, name) =>
+      `an unknown key tried to connect: ${publicKey} from ${address} port ${port}, ${seconds(agoMs)} ago; if it is to be a peer: \`tswg ${name} wgpeer ${publicKey} wgaip PREFIX\``,
+  },
+  unroutable: {
+    label: 'wgaip',
+    isShownFirst: true,
+    values: { address: 'string', packets: 'number', agoMs: 'number' },
+    text: ({ address, packets, agoMs }) =>
+      `a packet to ${address} was dropped ${seconds(agoMs)} ago, since it is in the wgaip of no peer (${packets} such packets so far)`,
   },
   noSocket: {
     label: 'socket',
@@ -188,8 +205,14 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
   noEndpoint: {
     label: 'handshake',
     values: { packets: 'number' },
-    text: () =>
-      'packets wait, but no endpoint is known: set wgendpoint, or wait until the peer calls',
+    text: ({ packets }) =>
+      `no endpoint is known (${packets} packets could not be sent): set wgendpoint, or wait until the peer calls`,
+  },
+  cannotSend: {
+    label: 'handshake',
+    values: { error: 'string', initiations: 'number' },
+    text: ({ error, initiations }) =>
+      `${initiations} initiations could not be sent: ${sendErrorMeaning(error)} (${error})`,
   },
   peerUnderLoad: {
     label: 'handshake',
@@ -200,7 +223,21 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     label: 'handshake',
     values: { initiations: 'number', silentMs: 'number' },
     text: ({ initiations, silentMs }) =>
-      `no answer to ${initiations} initiations in ${seconds(silentMs)}: check wgendpoint, the firewalls on the way, and that the peer has our wgpubkey`,
+      `no answer to ${initiations} initiations in ${seconds(silentMs)}: check wgendpoint, the firewalls on the way, that this is the peer's key, and that the peer has our wgpubkey`,
+  },
+  noAllowedIps: {
+    label: 'wgaip',
+    values: {},
+    text: () => 'there is none: no packet is sent to the peer or accepted from it',
+  },
+  foreignSource: {
+    label: 'wgaip',
+    values: { address: 'string', packets: 'number', agoMs: 'number', owner: 'string' },
+    text: ({ address, packets, agoMs, owner }) => {
+      const whose =
+        owner === '' ? 'which is not in its wgaip' : `which is in the wgaip of ${owner}`;
+      return `a packet from ${address}, ${whose}, was dropped ${seconds(agoMs)} ago (${packets} such packets so far)`;
+    },
   },
 };
 

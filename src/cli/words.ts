@@ -14,7 +14,7 @@ export const VIA = 'via';
 /** Where a word may stand, and under which heading the help lists it. */
 export type Place = 'interface' | 'address' | 'wireguard' | 'peer' | 'view';
 
-interface Row {
+export interface Row {
   readonly word: string;
   readonly aliases?: readonly string[];
   /** Names of the arguments that must follow. */
@@ -378,48 +378,6 @@ const ROWS = [
 export type WordName = (typeof ROWS)[number]['word'];
 
 export const WORDS: readonly Word[] = ROWS;
-
-/** Words that stand alone, without an interface before them. */
-export const COMMANDS: readonly Omit<Row, 'place'>[] = [
-  {
-    word: 'genkey',
-    args: [],
-    summary: 'print a new private key',
-    example: '(umask 077; tswg genkey > /etc/wg/private.key)',
-  },
-  {
-    word: 'pubkey',
-    args: [],
-    summary: 'read a private key from standard input, print its public key',
-    example: 'tswg pubkey < /etc/wg/private.key',
-  },
-  {
-    word: 'genpsk',
-    args: [],
-    summary: 'print a new secret for wgpskfile',
-    example: '(umask 077; tswg genpsk > /etc/wg/berlin.psk)',
-  },
-  {
-    word: 'netstart',
-    args: ['[-n | --keep]', '[INTERFACE...]'],
-    summary: 'configure interfaces from their files /etc/hostname.INTERFACE',
-    detail:
-      'The format is that of OpenBSD, hostname.if(5): each line holds words as after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` at its end continues a line, a `#` begins a comment. Without a name all files are used. -n prints what would be done. --keep also carries out what it can of a file with mistakes, tries what was refused again after 1 to 60 seconds, and runs until every line has been carried out.',
-    example: 'tswg netstart -n wg0',
-  },
-  {
-    word: 'help',
-    args: ['[WORD]'],
-    summary: 'explain a word, or list them all',
-    example: 'tswg help wgaip',
-  },
-  {
-    word: 'completion',
-    args: [],
-    summary: 'print the completion script for your shell',
-    example: 'tswg completion >> ~/.bashrc',
-  },
-];
 
 /** Heading of each place in the help, in the order in which they are listed. */
 export const PLACES: Readonly<Record<Place, string>> = {

@@ -37,6 +37,12 @@ export interface ObservingOptions {
   readonly place?: ReturnType<typeof observingPlace>;
 }
 
+/** For whom there is a socket: for nobody, for root alone, or for the group too; and for people. */
+export interface ObservingState {
+  readonly word: 'no' | 'root' | 'group';
+  readonly text: string;
+}
+
 export class Observing {
   readonly #options: ObservingOptions;
   readonly #clientsMax = limitClients();
@@ -82,11 +88,16 @@ export class Observing {
   }
 
   /** What there is, for `stats`. */
-  get fact(): string {
-    if (this.#file === undefined || this.#trouble !== '') return `no (${this.#trouble})`;
+  get state(): ObservingState {
+    if (this.#file === undefined || this.#trouble !== '') {
+      return { word: 'no', text: `no (${this.#trouble})` };
+    }
     const { fd, path } = this.#file;
-    if ((fstatSync(fd).mode & 0o060) !== 0) return `${path}, for root and group ${OBSERVING_GROUP}`;
-    return `${path}, for root alone: there was no group ${OBSERVING_GROUP} when it was opened`;
+    if ((fstatSync(fd).mode & 0o060) !== 0) {
+      return { word: 'group', text: `${path}, for root and group ${OBSERVING_GROUP}` };
+    }
+    const why = `there was no group ${OBSERVING_GROUP} when it was opened`;
+    return { word: 'root', text: `${path}, for root alone: ${why}` };
   }
 
   /**

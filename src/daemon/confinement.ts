@@ -3,7 +3,7 @@
  * operator's, entered when all is open, if at all. What it takes away is sandbox/sandbox.ts'.
  */
 
-import { secretMemory } from '../crypto/openssl/secretmemory.ts';
+import { type SecretMemory, secretMemory } from '../crypto/openssl/secretmemory.ts';
 import {
   enterSandbox,
   NO_SANDBOX,
@@ -11,12 +11,13 @@ import {
   type Sandbox,
   type SandboxOptions,
   type SandboxPlan,
+  type StepState,
 } from '../sandbox/sandbox.ts';
 import type { DaemonOptions } from './options.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { DaemonTrouble } from './troubles.ts';
 
-const NOT_ASKED_FOR = 'off (the program has not asked for it)';
+const NOT_ASKED_FOR: StepState = { word: 'off', text: 'off (the program has not asked for it)' };
 
 export class Confinement implements Subsystem {
   readonly #plan: SandboxPlan | undefined;
@@ -36,8 +37,13 @@ export class Confinement implements Subsystem {
   }
 
   /** How it stands with each step of the sandbox, by its name; that there is none, by the empty one. */
-  get steps(): ReadonlyMap<string, string> {
+  get steps(): ReadonlyMap<string, StepState> {
     return this.#sandbox.steps;
+  }
+
+  /** How it stands with the memory for keys. */
+  get keyMemory(): SecretMemory {
+    return secretMemory();
   }
 
   troubles(): DaemonTrouble[] {

@@ -12,6 +12,7 @@ import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { Persistence } from '../state/persistence.ts';
 import { monotonicMs } from '../sys/clock.ts';
+import { ProcessStatus } from '../sys/processstatus.ts';
 import { Chronicle } from './chronicle.ts';
 import { Confinement } from './confinement.ts';
 import { ControlSocket } from './controlsocket.ts';
@@ -36,6 +37,8 @@ export function createParts(options: ProgramOptions) {
   const log = new Log(name, options.logLevel, options.writeLog, () => new Date());
   const ending = new Ending(log, takeover === undefined);
   const confinement = new Confinement(options);
+  const processStatus = new ProcessStatus();
+  processStatus.open();
   const { path, loop, gate, kernels, ways, warmUp } = createMachinery({
     ...{ environment, log, onBug: ending.surface },
     onHold: (isHeld) => tunnel.hold(isHeld),
@@ -86,7 +89,9 @@ export function createParts(options: ProgramOptions) {
   const startedAt = (): number => age.startedAt;
   const operator = new Operator({
     ...{ path, underlay, log, ending, upgrade, chronicle },
-    subject: { path, confinement, observing, persistence, chronicle, startedAt },
+    subject: {
+      ...{ path, confinement, observing, persistence, chronicle, startedAt, loop, processStatus },
+    },
     troubles: () => subsystems.troubles(),
     onChange: () => subsystems.changed(),
   });
@@ -97,7 +102,7 @@ export function createParts(options: ProgramOptions) {
   const subsystems = new Subsystems([
     ...[signals, warmUp, loop, listening(log), confinement, chronicle, observing, control],
     ...(persistence === undefined ? [] : [persistence]),
-    ...[underlay, { stop: () => gate.close() }, path, tunnel, upgrade],
+    ...[underlay, { stop: () => gate.close() }, path, tunnel, upgrade, processStatus],
   ]);
   return {
     ...{ log, ending, age, path, warmUp, confinement, persistence, chronicle, control, observing },

@@ -80,6 +80,7 @@ export class Datapath {
       random,
       wallClock: wallClockMs,
       takeSecret,
+      failureTo: (endpoint) => this.#transport?.failureTo?.(endpoint) ?? null,
       lead: (endpoint) => this.#transport?.lead?.(endpoint, this.#link) ?? 'out',
       ...(nameService === undefined ? {} : { nameService }),
       ...(interfaceIndex === undefined ? {} : { interfaceIndex }),

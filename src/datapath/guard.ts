@@ -6,13 +6,22 @@
 
 import type { Doorkeeper } from '../device/doorkeeper.ts';
 
+export interface GuardState {
+  /** none: nobody can hold strangers back. */
+  readonly word: 'none' | 'open' | 'shut';
+  /** What share of strangers' calls passes, from 0 to 1. */
+  readonly share: number;
+  /** Of what was refused to it, if that is why nobody can. */
+  readonly refusal?: string;
+}
+
 export interface Guard extends Doorkeeper {
   /** Of how many turns one has to say what it cost; 0 for none. */
   readonly turnsASample: number;
   /** Whether calls are held back: then an answer needs a cookie. */
   readonly isPressed: boolean;
-  /** Its status line for `stats`. */
-  readonly fact: string;
+  /** How it stands, for `stats`. */
+  readonly state: GuardState;
   /**
    * So many of those that were told of as strangers have turned out to be peers who call. Their calls
    * are work, however many they are, and no flood.

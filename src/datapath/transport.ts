@@ -4,7 +4,7 @@
  * watches what it reads from and closes it again is its owner, who alone knows its kind.
  */
 
-import type { Endpoint } from '../device/endpoint.ts';
+import type { Endpoint, SendFailure } from '../device/endpoint.ts';
 import type { Lead } from '../device/lead.ts';
 import type { Guard } from './guard.ts';
 
@@ -65,6 +65,8 @@ export interface Transport {
    * link, 0 when no route of the transport's can lead there.
    */
   lead?(endpoint: Endpoint, inside: number): Lead;
+  /** What refused the last datagram to the endpoint that was refused, if there was one. */
+  failureTo?(endpoint: Endpoint): SendFailure | null;
   /** Whether alike datagrams travel as one. */
   readonly isOffloading: boolean;
   /** Error name -> datagrams that it cost. */

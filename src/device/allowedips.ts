@@ -59,6 +59,11 @@ export class AllowedIps<Owner> {
     return [...this.#ipv4.prefixesOf(owner, 4), ...this.#ipv6.prefixesOf(owner, 16)];
   }
 
+  /** Whether the owner holds any. */
+  has(owner: Owner): boolean {
+    return this.#ipv4.has(owner) || this.#ipv6.has(owner);
+  }
+
   /** Prefixes held, both families. */
   get size(): number {
     return this.#ipv4.size + this.#ipv6.size;
@@ -168,6 +173,10 @@ class PrefixTrie<Owner> {
       const w = 4 * node;
       this.remove(words[w], words[w + 1], words[w + 2], words[w + 3], this.#lengths[node], owner);
     }
+  }
+
+  has(owner: Owner): boolean {
+    return (this.#nodesOf.get(owner)?.size ?? 0) > 0;
   }
 
   prefixesOf(owner: Owner, addressBytes: 4 | 16): Prefix[] {

@@ -13,16 +13,18 @@ import {
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { CookieChecker } from '../noise/cookie.ts';
 import type { Identity } from '../noise/identity.ts';
+import { formatAddress } from '../packet/address.ts';
 import { Allowance } from './allowance.ts';
 import { AllowedIps } from './allowedips.ts';
 import { DEFAULT_MTU } from './configuration.ts';
 import { DeadlineTable } from './deadlines.ts';
 import { type Doorkeeper, NO_DOORKEEPER } from './doorkeeper.ts';
 import { type DropReason, Drops } from './drops.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint, SendFailure } from './endpoint.ts';
 import type { DeviceEvent } from './events.ts';
 import { HandshakeQueue } from './handshakequeue.ts';
 import { IndexTable } from './indextable.ts';
+import { LastAddress } from './lastaddress.ts';
 import type { Lead } from './lead.ts';
 import { Names } from './names.ts';
 import { Observers } from './observers.ts';
@@ -65,6 +67,8 @@ export interface DeviceOptions {
    * very Device (see paths.ts). Without it, every way leads out.
    */
   readonly lead?: (endpoint: Endpoint) => Lead;
+  /** What refused the last datagram to the endpoint that was refused. Without it nothing ever is. */
+  readonly failureTo?: (endpoint: Endpoint) => SendFailure | null;
   /** Looks the names of hosts up. Without it names are known from `nameAnswered` alone. */
   readonly nameService?: NameService;
   /** The index of the interface of that name; 0 when there is none. Without it there never is. */
@@ -89,6 +93,7 @@ export class Core {
   /** Told whom we expect to hear from; changed by whereabouts.ts alone. */
   doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly observers = new Observers();
+  readonly failureTo: (endpoint: Endpoint) => SendFailure | null;
   readonly lead: (endpoint: Endpoint) => Lead;
   readonly leadsInside = (endpoint: Endpoint): boolean => this.lead(endpoint) === 'inside';
   /** From its near end, if that is said. */
@@ -122,6 +127,9 @@ export class Core {
   } | null = null;
   /** When the last message came that was not made for our public key; monotonic ms. */
   badMac1At = Number.NEGATIVE_INFINITY;
+  badMac1From: Endpoint | null = null;
+  /** Where packets from the interface were to go that are no peer's. */
+  readonly unrouted = new LastAddress();
 
   readonly takeSecret: SecretSource;
   readonly privateKeyPlace: SecretPlace;
@@ -156,6 +164,7 @@ export class Core {
     this.privateKeyPlace = this.takeSecret();
     this.indices = new IndexTable(options.random);
     this.lead = options.lead ?? (() => 'out');
+    this.failureTo = options.failureTo ?? (() => null);
     this.interfaceIndex = options.interfaceIndex ?? (() => 0);
     this.names = new Names(options.nameService);
     this.cookieChecker = new CookieChecker(options.random, options.suite);
@@ -193,6 +202,22 @@ export class Core {
     if (peer !== null) peer.drops.count(reason, packets);
     if (!this.isDebugging) return;
     this.tell({ kind: 'dropped', reason, peer: peer?.name ?? null, endpoint, packets });
+  }
+
+  /** The same for a packet that is dropped for one of its addresses: `length` bytes at `offset`. */
+  dropFor(
+    reason: DropReason,
+    peer: Peer | null,
+    endpoint: Endpoint | null,
+    offset: number,
+    length: number,
+  ): void {
+    this.drops.count(reason, 1);
+    if (peer !== null) peer.drops.count(reason, 1);
+    if (!this.isDebugging) return;
+    const address = formatAddress(this.arena.bytes.subarray(offset, offset + length));
+    const name = peer?.name ?? null;
+    this.tell({ kind: 'dropped', reason, peer: name, endpoint, packets: 1, address });
   }
 
   /** Tells the observers of something rare. */

@@ -19,8 +19,15 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
   const troubles: DeviceTrouble[] = [];
   if (core.identity === null) troubles.push({ code: 'noPrivateKey' });
   if (core.handshakeQueue.isUnderLoad(now)) troubles.push({ code: 'underLoad' });
-  if (now - core.badMac1At < STRANGER_SHOWN_MS) {
-    troubles.push({ code: 'badMac1', messages: core.drops.get('badMac1') });
+  if (!core.isUp && core.peers.size > 0) troubles.push({ code: 'interfaceDown' });
+  if (core.badMac1From !== null && now - core.badMac1At < STRANGER_SHOWN_MS) {
+    troubles.push({
+      code: 'badMac1',
+      messages: core.drops.get('badMac1'),
+      address: formatAddress(core.badMac1From.address),
+      port: core.badMac1From.port,
+      agoMs: Math.round(now - core.badMac1At),
+    });
   }
   const { stranger } = core;
   if (stranger !== null && now - stranger.at < STRANGER_SHOWN_MS) {
@@ -33,13 +40,23 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
       agoMs: Math.round(now - stranger.at),
     });
   }
+  const { at, bytes } = core.unrouted;
+  if (core.isUp && now - at < STRANGER_SHOWN_MS) {
+    const packets = core.drops.get('noPeer');
+    const agoMs = Math.round(now - at);
+    troubles.push({ code: 'unroutable', address: formatAddress(bytes), packets, agoMs });
+  }
   return troubles;
 }
 
-/** The likeliest cause alone; none when all is well. `now`: monotonic ms. */
+/**
+ * Of a handshake the likeliest cause alone, and what keeps packets from passing; none when all is
+ * well. `now`: monotonic ms.
+ */
 export function peerTroubles(core: Core, now: number, peer: Peer): PeerTrouble[] {
-  const cause = causeOf(core, now, peer);
-  return cause === null ? [] : [cause];
+  const troubles = [handshakeTrouble(core, now, peer), foreignSource(core, now, peer)];
+  if (!core.allowedIps.has(peer)) troubles.push({ code: 'noAllowedIps' });
+  return troubles.filter((trouble) => trouble !== null);
 }
 
 /** What is the whole Device's, the transport's owner tells once. */
@@ -50,7 +67,25 @@ function nearTrouble(core: Core, { endpoint, lead, ways }: Peer): PeerTrouble | 
   return { code: 'nearGone', near: formatNear(near), why: lead };
 }
 
-function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
+function foreignSource(core: Core, now: number, peer: Peer): PeerTrouble | null {
+  const { refusedSource } = peer;
+  if (refusedSource === null || now - refusedSource.at >= STRANGER_SHOWN_MS) return null;
+  const { bytes, at } = refusedSource;
+  const owner =
+    bytes.length === 4 ? core.allowedIps.lookup4(bytes, 0) : core.allowedIps.lookup6(bytes, 0);
+  // It was given to the peer since.
+  if (owner === peer) return null;
+  return {
+    code: 'foreignSource',
+    address: formatAddress(bytes),
+    packets: peer.drops.get('disallowedSource'),
+    agoMs: Math.round(now - at),
+    owner: owner === null ? '' : formatKey(owner.publicKey),
+  };
+}
+
+/** Why the handshake does not complete, as likely as can be told; null when all is well. */
+export function handshakeTrouble(core: Core, now: number, peer: Peer): PeerTrouble | null {
   const { undecipherable, staleTimestamps, unconfirmedResponses, unanswered, cookies } =
     peer.trouble;
   if (peer.lead === 'inside') return { code: 'routingLoop' };
@@ -66,11 +101,16 @@ function causeOf(core: Core, now: number, peer: Peer): PeerTrouble | null {
   }
   const unresolved = unresolvedName(peer);
   if (unresolved?.isOnly) return unresolved;
-  if (peer.endpoint === null && peer.staged.length > 0) {
-    return { code: 'noEndpoint', packets: peer.staged.length };
-  }
+  const homeless = peer.staged.length + peer.drops.get('noEndpoint');
+  if (peer.endpoint === null && homeless > 0) return { code: 'noEndpoint', packets: homeless };
   const silentMs = Math.round(now - peer.trouble.unansweredSince);
   if (unanswered === 0 || silentMs < REKEY_TIMEOUT_MS) return unresolved;
+  const called = peer.ways?.calling?.endpoint ?? peer.endpoint;
+  const failure = called === null ? null : core.failureTo(called);
+  // Of the last one: the way may be open again.
+  if (failure !== null && failure.at >= peer.lastInitiationAt) {
+    return { code: 'cannotSend', error: failure.error, initiations: unanswered };
+  }
   if (cookies > 0) return { code: 'peerUnderLoad', cookies };
   return { code: 'noAnswer', initiations: unanswered, silentMs };
 }

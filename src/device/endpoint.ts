@@ -6,6 +6,14 @@
 import { sameBytes } from '../bytes.ts';
 import { formatAddress } from '../packet/address.ts';
 
+/** That the system refused to send to an endpoint. */
+export interface SendFailure {
+  /** The name of the error (errno(3)). */
+  readonly error: string;
+  /** Monotonic ms. */
+  readonly at: number;
+}
+
 /**
  * What datagrams name in their packet info where the kernel's own choice would not do: the interface
  * by its index, and the address to send from; null lets the kernel choose one.

@@ -102,4 +102,6 @@ export type DeviceEvent =
       readonly peer: PeerName | null;
       readonly endpoint: Endpoint | null;
       readonly packets: number;
+      /** The one inside the tunnel that it was dropped for, in text. */
+      readonly address?: string;
     };

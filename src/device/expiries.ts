@@ -7,7 +7,7 @@ import {
 } from '../noise/constants.ts';
 import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
-import { peerTroubles } from './diagnosis.ts';
+import { handshakeTrouble } from './diagnosis.ts';
 import * as liveness from './liveness.ts';
 import { endpointChanged } from './paths.ts';
 import type { Peer } from './peer.ts';
@@ -29,7 +29,8 @@ const EXPIRIES: ((core: Core, now: number, peer: Peer) => void)[] = [];
 /** No response within REKEY_TIMEOUT: try again, and give up after REKEY_ATTEMPT_TIME. */
 EXPIRIES[DEADLINE.retransmitHandshake] = (core, now, peer) => {
   if (peer.attempts > MAX_TIMER_HANDSHAKES) {
-    const cause = peerTroubles(core, now, peer)[0]?.code ?? 'noAnswer';
+    peer.counts.handshakesGivenUp++;
+    const cause = handshakeTrouble(core, now, peer)?.code ?? 'noAnswer';
     liveness.givenUp(core, now, peer);
     core.tell({ kind: 'handshakeGivenUp', peer: peer.name, attempts: peer.attempts + 1, cause });
     core.deadlines.disarm(peer.row, DEADLINE.sendKeepalive);

@@ -93,6 +93,8 @@ export interface PeerHandover {
   readonly attempts: number;
   /** Since our last initiation; infinite before the first. */
   readonly initiationAgeMs: number;
+  /** Of the last handshake that had one; infinite for none. */
+  readonly handshakeRoundTripMs: number;
   readonly needsAnotherKeepalive: boolean;
   readonly sentLastMinuteHandshake: boolean;
   readonly txBytes: number;
@@ -153,6 +155,7 @@ function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
       core.deadlines.isArmed(peer.row, DEADLINE.retransmitHandshake),
     attempts: peer.attempts,
     initiationAgeMs: now - peer.lastInitiationAt,
+    handshakeRoundTripMs: peer.handshakeRoundTripMs,
     needsAnotherKeepalive: peer.needsAnotherKeepalive,
     sentLastMinuteHandshake: peer.sentLastMinuteHandshake,
     txBytes: peer.txBytes,
@@ -238,6 +241,7 @@ function takeOverPeer(core: Core, at: number, peer: Peer, handover: PeerHandover
     core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, at);
   }
   peer.attempts = handover.attempts;
+  peer.handshakeRoundTripMs = handover.handshakeRoundTripMs;
   peer.needsAnotherKeepalive = handover.needsAnotherKeepalive;
   peer.sentLastMinuteHandshake = handover.sentLastMinuteHandshake;
   peer.txBytes = handover.txBytes;

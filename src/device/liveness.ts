@@ -12,7 +12,7 @@ import type { Keypair } from '../noise/keypair.ts';
 import type { LossCause, PeerCondition } from './condition.ts';
 import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
-import { peerTroubles } from './diagnosis.ts';
+import { handshakeTrouble } from './diagnosis.ts';
 import type { Peer } from './peer.ts';
 
 /** An initiation is repeated within it, at least twice. */
@@ -131,7 +131,7 @@ function lose(core: Core, now: number, peer: Peer, cause: LossCause): void {
   condition.rhythm.forget();
   if (condition.told === 'disconnected') return;
   condition.told = 'disconnected';
-  const trouble = peerTroubles(core, now, peer)[0]?.code ?? null;
+  const trouble = handshakeTrouble(core, now, peer)?.code ?? null;
   core.tell({ kind: 'disconnected', peer: peer.name, cause, trouble });
 }
 

@@ -4,10 +4,20 @@
  * missing there). The daemon's own metrics are daemon/metrics.ts.
  */
 
+import type { PeerCondition } from './condition.ts';
 import type { Core } from './core.ts';
 import type { Drops } from './drops.ts';
 import { formatEndpoint } from './endpoint.ts';
-import { counter, gauge, info, type LabelledNumbers, type Metric, ofGet } from './metric.ts';
+import {
+  asSeries,
+  counter,
+  gauge,
+  info,
+  type LabelledNumbers,
+  type Metric,
+  ofGet,
+  state,
+} from './metric.ts';
 import type { Peer } from './peer.ts';
 
 /**
@@ -22,6 +32,11 @@ const DROPS: LabelledNumbers<{ readonly drops: Drops }> = {
   help: 'packets neither delivered nor sent, by reason; a reason that has not occurred is left out',
   readEach: ({ drops }) => drops.entries(),
 };
+
+const MS_PER_S = 1_000;
+const US_PER_MS = 1_000;
+
+const CONDITIONS: readonly PeerCondition[] = ['connected', 'idle', 'lost'];
 
 /** In the order in which they are shown. */
 export const DEVICE_METRICS: readonly Metric<Core>[] = [
@@ -51,41 +66,73 @@ export const DEVICE_METRICS: readonly Metric<Core>[] = [
     'ICMP errors written to the interface for packets that could not be sent',
     (core) => core.counts.unreachablesSent,
   ),
-  DROPS,
+  asSeries('dropped_packets', DROPS),
 ];
 
 /** In the order in which they are shown. */
 export const PEER_METRICS: readonly Metric<Peer>[] = [
-  ofGet(
-    info('description', "the operator's name for the peer", (peer) => peer.description || null),
+  // It is the label `friendly_name` of the peer's series.
+  asSeries(
+    null,
+    ofGet(
+      info('description', "the operator's name for the peer", (peer) => peer.description || null),
+    ),
   ),
   ofGet(info('endpoint', 'where packets for the peer are sent', whereabouts)),
-  ofGet(
-    counter('bytes_sent', 'bytes', 'UDP payload sent, handshakes included', (peer) => peer.txBytes),
-  ),
-  ofGet(
-    counter(
-      'bytes_received',
-      'bytes',
-      'UDP payload received and accepted, handshakes included',
-      (peer) => peer.rxBytes,
+  // These three are called in `tswg metrics` as dashboards for WireGuard know them.
+  asSeries(
+    'sent_bytes',
+    ofGet(
+      counter(
+        'bytes_sent',
+        'bytes',
+        'UDP payload sent, handshakes included',
+        (peer) => peer.txBytes,
+      ),
     ),
   ),
-  ofGet(
-    gauge(
-      'last_handshake_seconds',
-      'seconds',
-      'time of the last completed handshake, since 1970; 0 for never',
-      (peer) => Math.floor(peer.lastHandshakeMs / 1_000),
+  asSeries(
+    'received_bytes',
+    ofGet(
+      counter(
+        'bytes_received',
+        'bytes',
+        'UDP payload received and accepted, handshakes included',
+        (peer) => peer.rxBytes,
+      ),
     ),
   ),
-  info(
-    'condition',
-    'connected, idle or lost: whether there is a session, and whether what is sent is answered',
-    (peer) => peer.condition.state,
+  asSeries(
+    'latest_handshake_seconds',
+    ofGet(
+      gauge(
+        'last_handshake_seconds',
+        'seconds',
+        'time of the last completed handshake, since 1970; 0 for never',
+        (peer) => Math.floor(peer.lastHandshakeMs / MS_PER_S),
+      ),
+    ),
+  ),
+  gauge(
+    'handshake_round_trip_seconds',
+    'seconds',
+    'from the initiation to its answer in the last handshake that we began and needed no second initiation for; absent before that',
+    (peer) => roundTripSeconds(peer),
+  ),
+  asSeries(
+    'peer_state',
+    state(
+      'condition',
+      CONDITIONS,
+      'whether there is a session, and whether what is sent is answered',
+      (peer) => ({ word: peer.condition.state }),
+    ),
+  ),
+  gauge('up', '', 'whether the peer is connected or idle: 1; or lost: 0', (peer) =>
+    peer.condition.state === 'lost' ? 0 : 1,
   ),
   gauge('condition_since_seconds', 'seconds', 'when the condition began, since 1970', (peer) =>
-    Math.floor(peer.condition.sinceMs / 1_000),
+    Math.floor(peer.condition.sinceMs / MS_PER_S),
   ),
   counter(
     'initiations_sent',
@@ -111,12 +158,19 @@ export const PEER_METRICS: readonly Metric<Peer>[] = [
     'handshake responses received and accepted',
     (peer) => peer.counts.responsesReceived,
   ),
-  counter(
-    'handshakes_completed',
-    'handshakes',
-    'handshakes completed, as initiator or responder',
-    (peer) => peer.counts.handshakesCompleted,
-  ),
+  {
+    kind: 'counter',
+    name: 'handshakes',
+    unit: 'handshakes',
+    label: 'result',
+    help: 'handshakes by result: completed, as initiator or responder; given_up after 90 seconds without an answer; undecipherable, when a message of the peer did not decrypt; stale, when its initiation was not newer than an earlier one',
+    readEach: ({ counts, drops }) => [
+      ['completed', counts.handshakesCompleted],
+      ['given_up', counts.handshakesGivenUp],
+      ['undecipherable', drops.get('badHandshake')],
+      ['stale', drops.get('replayedInitiation')],
+    ],
+  },
   counter(
     'rekeys',
     'handshakes',
@@ -160,9 +214,14 @@ export const PEER_METRICS: readonly Metric<Peer>[] = [
     'packets that wait for a handshake to complete',
     (peer) => peer.staged.length,
   ),
-  DROPS,
+  asSeries('peer_dropped_packets', DROPS),
 ];
 
 function whereabouts({ endpoint }: Peer): string | null {
   return endpoint === null ? null : formatEndpoint(endpoint);
+}
+
+/** Whole microseconds: what a small number of seconds can be written with. */
+function roundTripSeconds({ handshakeRoundTripMs: ms }: Peer): number | null {
+  return Number.isFinite(ms) ? Math.round(ms * US_PER_MS) / (US_PER_MS * MS_PER_S) : null;
 }

@@ -11,6 +11,7 @@ import type { AllowedIps } from './allowedips.ts';
 import { Condition } from './condition.ts';
 import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
+import { LastAddress } from './lastaddress.ts';
 import type { Lead } from './lead.ts';
 import type { AddressSet } from './ownaddresses.ts';
 import type { PeerName } from './peername.ts';
@@ -63,9 +64,16 @@ export class Peer {
 
   /** Wall clock ms of the last completed handshake; 0 when there was none. */
   lastHandshakeMs = 0;
+  /**
+   * From our initiation to its answer, of the last handshake for which one initiation was enough;
+   * infinite before that.
+   */
+  handshakeRoundTripMs = Number.POSITIVE_INFINITY;
   txBytes = 0;
   rxBytes = 0;
   readonly drops = new Drops();
+  /** From where it sent a packet that is none of its allowed IPs; null before the first. */
+  refusedSource: LastAddress | null = null;
   readonly counts = new PeerCounts();
   readonly trouble = new HandshakeTrouble();
   readonly condition: Condition;
@@ -78,6 +86,12 @@ export class Peer {
     this.cookieMaker = new CookieMaker(publicKey);
     this.row = row;
     this.condition = new Condition(nowMs);
+  }
+
+  /** Keeps the source of a packet that is not allowed it: `length` bytes at `offset`. */
+  refuseSource(bytes: Uint8Array, offset: number, length: number, now: number): void {
+    this.refusedSource ??= new LastAddress();
+    this.refusedSource.note(bytes, offset, length, now);
   }
 
   /** For those outside. It costs two comparisons as long as nothing in it has changed. */
@@ -103,6 +117,7 @@ export class PeerCounts {
   keepalivesSent = 0;
   keepalivesReceived = 0;
   handshakesCompleted = 0;
+  handshakesGivenUp = 0;
   rekeys = 0;
   roams = 0;
   txPackets = 0;

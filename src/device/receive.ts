@@ -25,7 +25,9 @@ import { openInitiation } from '../noise/openedinitiation.ts';
 import {
   decapsulateEcn,
   ECN_DROP,
+  IPV4_ADDRESS_BYTES,
   IPV4_SOURCE_OFFSET,
+  IPV6_ADDRESS_BYTES,
   IPV6_SOURCE_OFFSET,
   ipLength,
   ipVersion,
@@ -126,7 +128,7 @@ function receiveData(
     return;
   }
   timers.dataReceived(core, peer, now);
-  deliverPacket(core, peer, endpoint, inner, innerLength, trafficClass);
+  deliverPacket(core, now, peer, endpoint, inner, innerLength, trafficClass);
 }
 
 /** The first packet came under a session that the peer began: it has our answer. */
@@ -143,6 +145,7 @@ function sessionConfirmed(core: Core, now: number, peer: Peer): void {
 /** The decrypted packet: is it IP, may this peer send from that source, and what of its ECN? */
 function deliverPacket(
   core: Core,
+  now: number,
   peer: Peer,
   endpoint: Endpoint,
   offset: number,
@@ -154,12 +157,15 @@ function deliverPacket(
     core.drop('malformedPacket', peer, endpoint);
     return;
   }
-  const owner =
-    ipVersion(bytes, offset) === 4
-      ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
-      : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
+  const isV4 = ipVersion(bytes, offset) === 4;
+  const owner = isV4
+    ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
+    : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
   if (owner !== peer) {
-    core.drop('disallowedSource', peer, endpoint);
+    const at = offset + (isV4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET);
+    const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
+    peer.refuseSource(bytes, at, length, now);
+    core.dropFor('disallowedSource', peer, endpoint, at, length);
     return;
   }
   if (hasOwnSource(peer, bytes, offset)) {
@@ -179,6 +185,7 @@ function deliverPacket(
 function queueHandshake(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
   if (!core.cookieChecker.verifyMac1(message)) {
     core.badMac1At = now;
+    core.badMac1From = endpoint;
     core.drop('badMac1', null, endpoint);
   } else if (!core.handshakeQueue.push(message, endpoint, now))
     core.drop('handshakeQueueFull', null, endpoint);
@@ -299,6 +306,8 @@ function consumeResponse(core: Core, now: number, message: Uint8Array, endpoint:
   core.outcomes.accepted++;
   peer.rxBytes += message.length;
   peer.counts.responsesReceived++;
+  // Of several initiations the first might have been lost, or its answer late: that is no round trip.
+  if (peer.trouble.unanswered === 1) peer.handshakeRoundTripMs = now - peer.lastInitiationAt;
   const ordinal = peer.counts.handshakesCompleted + 1;
   const renews = liveness.isGood(peer.current, now);
   core.tell({ kind: 'responseReceived', peer: peer.name, session: ordinal, renews });

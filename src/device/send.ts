@@ -17,7 +17,9 @@ import {
 } from '../noise/messages.ts';
 import { createUnreachable, ICMP_ANSWER_BYTES_MAX } from '../packet/icmp.ts';
 import {
+  IPV4_ADDRESS_BYTES,
   IPV4_DESTINATION_OFFSET,
+  IPV6_ADDRESS_BYTES,
   IPV6_DESTINATION_OFFSET,
   ipVersion,
   isSound,
@@ -49,12 +51,12 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
     core.drop('malformedPacket', null);
     return;
   }
-  const peer =
-    ipVersion(bytes, offset) === 4
-      ? core.allowedIps.lookup4(bytes, offset + IPV4_DESTINATION_OFFSET)
-      : core.allowedIps.lookup6(bytes, offset + IPV6_DESTINATION_OFFSET);
+  const isV4 = ipVersion(bytes, offset) === 4;
+  const peer = isV4
+    ? core.allowedIps.lookup4(bytes, offset + IPV4_DESTINATION_OFFSET)
+    : core.allowedIps.lookup6(bytes, offset + IPV6_DESTINATION_OFFSET);
   if (peer === null) {
-    core.drop('noPeer', null);
+    dropUnrouted(core, now, offset, isV4);
     answerUnreachable(core, now, offset, length);
     return;
   }
@@ -86,6 +88,18 @@ function awaitsName(core: Core, now: number, { ways }: Peer): boolean {
   if (ways === null) return false;
   for (const name of ways.names()) core.names.want(now, name);
   return ways.isAwaited;
+}
+
+/** No peer has its destination in the allowed IPs. */
+function dropUnrouted(core: Core, now: number, offset: number, isV4: boolean): void {
+  const { bytes } = core.arena;
+  const at = offset + (isV4 ? IPV4_DESTINATION_OFFSET : IPV6_DESTINATION_OFFSET);
+  const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
+  // What is for everybody on a link (224.0.0.0/3 with the broadcast address, ff00::/8) is nobody's
+  // mistake: the kernel sends it by itself.
+  const isForAll = isV4 ? bytes[at] >= 224 : bytes[at] === 0xff;
+  if (!isForAll) core.unrouted.note(bytes, at, length, now);
+  core.dropFor('noPeer', null, null, at, length);
 }
 
 /** Queues a copy of the packet (empty: a keepalive) until there is a session. */

@@ -13,9 +13,16 @@ export type DeviceTrouble =
   | { readonly code: 'underLoad' }
   /**
    * Handshake messages that were not made for our public key, the last within five minutes: the
-   * sender may have another one. `messages`: all there ever were.
+   * sender may have another one. `messages`: all there ever were; the others: of the last one, as
+   * with a stranger.
    */
-  | { readonly code: 'badMac1'; readonly messages: number }
+  | {
+      readonly code: 'badMac1';
+      readonly messages: number;
+      readonly address: string;
+      readonly port: number;
+      readonly agoMs: number;
+    }
   /**
    * The last initiation by a key that is no peer here, within five minutes. `publicKey`: in base64;
    * `address`: in text; `agoMs`: since then.
@@ -25,6 +32,18 @@ export type DeviceTrouble =
       readonly publicKey: string;
       readonly address: string;
       readonly port: number;
+      readonly agoMs: number;
+    }
+  /** There are peers, but the interface is down. */
+  | { readonly code: 'interfaceDown' }
+  /**
+   * Packets from the interface to what is no peer's, the last within five minutes and to `address`.
+   * `packets`: all there ever were, those to multicast groups among them.
+   */
+  | {
+      readonly code: 'unroutable';
+      readonly address: string;
+      readonly packets: number;
       readonly agoMs: number;
     };
 
@@ -51,9 +70,25 @@ export type PeerTrouble =
       readonly error: string;
       readonly isOnly: boolean;
     }
-  /** Packets wait, but nobody has said where the peer is. */
+  /** There are packets for it, but nobody has said where it is. `packets`: dropped, or waiting. */
   | { readonly code: 'noEndpoint'; readonly packets: number }
+  /** The system refuses to send our initiations. `error`: its name (errno(3)). */
+  | { readonly code: 'cannotSend'; readonly error: string; readonly initiations: number }
   /** It answers with cookies only: it is reachable, and under load. */
   | { readonly code: 'peerUnderLoad'; readonly cookies: number }
   /** Initiations of ours without an answer, the first of them `silentMs` ago. */
-  | { readonly code: 'noAnswer'; readonly initiations: number; readonly silentMs: number };
+  | { readonly code: 'noAnswer'; readonly initiations: number; readonly silentMs: number }
+  /** It has no allowed IPs: no packet is sent to it, and none of its packets is accepted. */
+  | { readonly code: 'noAllowedIps' }
+  /**
+   * Packets from it whose source is none of its allowed IPs, the last within five minutes and from
+   * `address`. `packets`: all there ever were. `owner`: the peer that has that address, in base64;
+   * empty for none.
+   */
+  | {
+      readonly code: 'foreignSource';
+      readonly address: string;
+      readonly packets: number;
+      readonly agoMs: number;
+      readonly owner: string;
+    };

@@ -5,6 +5,7 @@
 
 import type { Evidence, OwnPeer, RouteAnswer, WireFlow } from './evidence.ts';
 import { known } from './evidence.ts';
+import { daemonOf } from './peer.ts';
 
 /** A session is of no use after it (REJECT_AFTER_TIME). */
 const SESSION_MS = 180_000;
@@ -29,6 +30,8 @@ export function unansweredBy(evidence: Evidence, peer: OwnPeer): Unanswered | nu
     const seconds = Math.round(Number(told.values.silentMs ?? 0) / MS_PER_S);
     return { initiations, proof: `no answer to ${initiations} initiations in ${seconds} seconds` };
   }
+  // It answers; what is wrong with that is another thing.
+  if (peer.troubles.some(({ code }) => code === 'undecipherable')) return null;
   const { initiations_sent: sent = 0, responses_received: answers = 0 } = peer.gained;
   if (sent === 0 || answers > 0 || hasSession(evidence, peer)) return null;
   const proof = `over the run, no answer to ${sent} initiation${sent === 1 ? '' : 's'}`;
@@ -94,4 +97,37 @@ export function endpointRoute(evidence: Evidence, peer: OwnPeer): RouteAnswer | 
       isAt(peer, one.destination, null),
   );
   return found ?? null;
+}
+
+/** What the daemon counts of handshake messages that reach it, beside its drops. */
+const TAKEN: readonly string[] = [
+  ...['initiations_received', 'responses_received', 'cookies_received'],
+  ...['drop_replayedInitiation', 'drop_initiationFlood', 'drop_unexpectedResponse'],
+];
+
+/** Handshake messages for us that came over a link, told as a proof. */
+export interface Arrivals {
+  readonly link: string;
+  readonly proof: string;
+}
+
+/** Such that the daemon counted in no way, neither as taken nor as dropped; null for none. */
+export function arrivalsLost(evidence: Evidence, peer: OwnPeer): Arrivals | null {
+  const daemon = daemonOf(evidence);
+  if (daemon === null) return null;
+  const flows = wireOf(evidence, peer, 'in').filter(
+    ({ destinationPort, hasOurMac1 }) =>
+      destinationPort === daemon.listenPort && hasOurMac1 !== false,
+  );
+  const packets = flows.reduce((sum, flow) => sum + flow.packets, 0);
+  const taken = TAKEN.reduce((sum, name) => sum + (peer.gained[name] ?? 0), 0);
+  const dropped = Object.entries(daemon.gained)
+    .filter(([name]) => name.startsWith('drop_'))
+    .reduce((sum, [, count]) => sum + count, 0);
+  if (packets === 0 || taken > 0 || dropped >= packets) return null;
+  const [{ link, source, sourcePort }] = flows;
+  return {
+    link,
+    proof: `over the run, ${packets} handshake message${packets === 1 ? '' : 's'} arrived on ${link} from ${source} port ${sourcePort} for port ${daemon.listenPort}`,
+  };
 }

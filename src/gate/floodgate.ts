@@ -11,7 +11,7 @@
  * options of its own sockets.
  */
 
-import type { Guard } from '../datapath/guard.ts';
+import type { Guard, GuardState } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { monotonicMs } from '../sys/clock.ts';
@@ -166,11 +166,11 @@ export class Floodgate implements Guard {
     return this.isShut && this.#leastCallShare < 1;
   }
 
-  /** Its status line for `stats`. */
-  get fact(): string {
-    if (this.#machinery === null) return `none (${this.#refusal})`;
-    if (!this.isShut) return 'open';
-    return `shut (${Math.round(100 * this.#leastShare)} % of strangers' calls pass)`;
+  /** How it stands, for `stats`. */
+  get state(): GuardState {
+    const share = this.isShut ? this.#leastShare : 1;
+    if (this.#machinery === null) return { word: 'none', share, refusal: this.#refusal };
+    return { word: this.isShut ? 'shut' : 'open', share };
   }
 
   // Whom we expect.

@@ -209,6 +209,10 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
       isCalling: peer.flag('isCalling'),
       attempts: peer.integer('attempts', 0),
       initiationAgeMs: peer.number('initiationAgeMs', Number.POSITIVE_INFINITY),
+      handshakeRoundTripMs: Math.max(
+        0,
+        peer.number('handshakeRoundTripMs', Number.POSITIVE_INFINITY),
+      ),
       needsAnotherKeepalive: peer.flag('needsAnotherKeepalive'),
       sentLastMinuteHandshake: peer.flag('sentLastMinuteHandshake'),
       txBytes: peer.integer('txBytes', 0),

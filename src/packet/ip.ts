@@ -11,6 +11,9 @@ import { updateChecksum } from './checksum.ts';
 /** The longest IP packet, super-packets included. */
 export const PACKET_BYTES_MAX = 65_535;
 
+export const IPV4_ADDRESS_BYTES = 4;
+export const IPV6_ADDRESS_BYTES = 16;
+
 export const IPV4_HEADER_BYTES = 20;
 export const IPV4_TRAFFIC_CLASS_OFFSET = 1;
 export const IPV4_LENGTH_OFFSET = 2;

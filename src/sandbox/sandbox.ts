@@ -22,7 +22,7 @@
  */
 
 import { fchownSync, fstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { secretMemoryFact } from '../crypto/openssl/secretmemory.ts';
+import { secretMemory } from '../crypto/openssl/secretmemory.ts';
 import type { Environment } from '../sys/environment.ts';
 import { errno, errnoName, Scratch } from '../sys/libc.ts';
 import { invoke } from '../sys/syscalls.ts';
@@ -128,10 +128,16 @@ function readLines(path: string): string[] {
   }
 }
 
+/** Whether a step holds, or that all of it is off; and the same for people. */
+export interface StepState {
+  readonly word: 'yes' | 'no' | 'off';
+  readonly text: string;
+}
+
 /** What came of it. */
 export interface Sandbox {
-  /** How it stands with each step, by its name. */
-  readonly steps: ReadonlyMap<string, string>;
+  /** How it stands with each step, by its name; that there is no sandbox, by the empty one. */
+  readonly steps: ReadonlyMap<string, StepState>;
   /** What does not hold. */
   readonly gaps: readonly SandboxGap[];
 }
@@ -146,14 +152,15 @@ export const NO_SANDBOX: Sandbox = { steps: new Map(), gaps: [] };
 export function enterSandbox(plan: SandboxPlan, options: SandboxOptions): Sandbox {
   if (plan.isOff) {
     options.onOff('TSWG_SANDBOX=off: the daemon keeps root and every right; for debugging only');
-    return { steps: new Map([['', 'off (TSWG_SANDBOX=off)']]), gaps: [{ code: 'sandboxOff' }] };
+    const off: StepState = { word: 'off', text: 'off (TSWG_SANDBOX=off)' };
+    return { steps: new Map([['', off]]), gaps: [{ code: 'sandboxOff' }] };
   }
   prepare(options);
   const hasRing = hasIoUring();
-  const steps = new Map<string, string>();
+  const steps = new Map<string, StepState>();
   const gaps: SandboxGap[] = [];
   const account = (name: string, { text, gap }: Step): void => {
-    steps.set(name, text);
+    steps.set(name, { word: gap === null ? 'yes' : 'no', text });
     if (gap === null) return;
     gaps.push(gap.code === 'sandboxRefused' ? { ...gap, step: name } : gap);
     options.onRefusal(`Sandbox: ${name.replaceAll('_', ' ')}: ${text}`);
@@ -190,7 +197,7 @@ function refused(call: string, number: number, consequence = ''): Step {
  * terminals after that, since Node opens them again. Sockets last, when all are there.
  */
 function prepare({ onRefusal }: SandboxOptions): void {
-  secretMemoryFact();
+  secretMemory();
   void process.stdout;
   void process.stderr;
   new Date().getTimezoneOffset();

@@ -14,6 +14,7 @@
 
 import { monotonicMs } from './clock.ts';
 import { isFaulty } from './errorqueue.ts';
+import { Lag } from './lag.ts';
 import { close, errno, eventfd, poll, read, Scratch, SystemError, write } from './libc.ts';
 import { Libuv, MissingFunction } from './libuv.ts';
 import { EFD_CLOEXEC, EFD_NONBLOCK, POLLIN, POLLOUT } from './linux.ts';
@@ -78,6 +79,9 @@ class BlockingLoop implements Loop {
   /** What libuv had handled when we left, and whether nothing else was due then. */
   #eventsSeen = 0;
   #isAlone = false;
+  readonly #lag = new Lag(monotonicMs());
+  /** When we left the descriptors, and could have come back to them (ms). */
+  #backBy = 0;
   /** Until when we wait in small steps (ms). */
   #pauseEndsAt = 0;
   #isClosed = false;
@@ -103,6 +107,10 @@ class BlockingLoop implements Loop {
         this.#putSource(source);
       },
     };
+  }
+
+  lagMs(now: number): number {
+    return this.#lag.longestMs(now);
   }
 
   close(): void {
@@ -144,7 +152,8 @@ class BlockingLoop implements Loop {
    */
   #leave(): void {
     this.#libuv.updateTime();
-    this.#isAlone = this.#libuv.timeoutMs(monotonicMs()) > 0;
+    this.#backBy = monotonicMs();
+    this.#isAlone = this.#libuv.timeoutMs(this.#backBy) > 0;
     this.#eventsSeen = this.#libuv.events();
     this.#doorbell.ring();
     setImmediate(this.#return).unref();
@@ -158,7 +167,7 @@ class BlockingLoop implements Loop {
   readonly #return = (): void => {
     if (this.#isClosed) return;
     if (this.#isAlone && this.#libuv.events() - this.#eventsSeen === 1) this.#wait();
-    else this.#round(0);
+    else this.#round(0, this.#backBy);
     if (!this.#isClosed) this.#leave();
   };
 
@@ -166,20 +175,24 @@ class BlockingLoop implements Loop {
     this.#libuv.updateTime();
     while (!this.#isClosed) {
       const now = monotonicMs();
+      this.#lag.add(now - this.#backBy, now);
       const libuvMs = this.#libuv.timeoutMs(now);
       if (libuvMs <= 0) return;
       const { onPause } = this.#options;
       const pauseEndsAt = this.#pauseEndsAt;
       const isPause = onPause !== undefined && now < pauseEndsAt;
       const longestMs = isPause ? PAUSE_STEP_MS : libuvMs;
-      if (this.#round(Math.min(libuvMs, longestMs, this.#options.deadline() - now))) return;
+      if (this.#round(Math.min(libuvMs, longestMs, this.#options.deadline() - now), now)) return;
       const wasInVain = this.#pauseEndsAt === pauseEndsAt;
       if (isPause && wasInVain && !this.#call(onPause)) return;
     }
   }
 
-  /** One poll and what it finds; `waitMs` may be infinite. True when libuv has to have its turn. */
-  #round(waitMs: number): boolean {
+  /**
+   * One poll and what it finds; `waitMs` may be infinite, `start` is when it could have begun. True
+   * when libuv has to have its turn.
+   */
+  #round(waitMs: number, start: number): boolean {
     const sources = this.#sources;
     const timeout = waitMs > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : Math.max(0, Math.ceil(waitMs));
     const count = poll(this.#pollfds.address, sources.length + 1, timeout);
@@ -199,6 +212,8 @@ class BlockingLoop implements Loop {
       }
     }
     const now = monotonicMs();
+    this.#lag.add(now - start - timeout, now);
+    this.#backBy = now;
     if (hasRead) this.#pauseEndsAt = now + PAUSE_MS;
     if (this.#options.deadline() <= now && !this.#call(this.#options.onDeadline)) goesOn = false;
     return !goesOn;

@@ -5,6 +5,7 @@
  */
 
 import { monotonicMs } from './clock.ts';
+import { Lag } from './lag.ts';
 import { watchFor } from './poller.ts';
 import type { ChangingWatch, Interest, Loop, LoopOptions } from './watch.ts';
 
@@ -19,6 +20,9 @@ export class PlainLoop implements Loop {
   readonly #watches = new Set<ChangingWatch>();
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
+  readonly #lag = new Lag(monotonicMs());
+  /** When we are to be asked again at the latest; what comes earlier is no delay. */
+  #backBy = Number.POSITIVE_INFINITY;
   #isClosed = false;
 
   /** Starts at once: the first callbacks come in the next turn of Node's event loop. */
@@ -39,6 +43,10 @@ export class PlainLoop implements Loop {
     };
   }
 
+  lagMs(now: number): number {
+    return this.#lag.longestMs(now);
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const watch of this.#watches) watch.close();
@@ -52,7 +60,9 @@ export class PlainLoop implements Loop {
     clearTimeout(this.#timer);
     clearImmediate(this.#immediate);
     const { deadline, onDeadline, onBug } = this.#options;
-    if (deadline() <= monotonicMs()) {
+    const asked = monotonicMs();
+    this.#lag.add(asked - this.#backBy, asked);
+    if (deadline() <= asked) {
       try {
         onDeadline();
       } catch (error) {
@@ -60,11 +70,13 @@ export class PlainLoop implements Loop {
       }
     }
     if (this.#isClosed) return;
-    const waitMs = deadline() - monotonicMs();
+    const now = monotonicMs();
+    const waitMs = Math.min(Math.ceil(deadline() - now), LONGEST_WAIT_MS);
+    this.#backBy = now + Math.max(0, waitMs);
     this.#immediate = setImmediate(this.#ask);
     // Node polls without a wait while a referenced one stands, and else waits for the timer.
     if (waitMs <= 0) return;
     this.#immediate.unref();
-    this.#timer = setTimeout(this.#ask, Math.min(Math.ceil(waitMs), LONGEST_WAIT_MS));
+    this.#timer = setTimeout(this.#ask, waitMs);
   };
 }

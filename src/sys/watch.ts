@@ -41,6 +41,12 @@ export interface LoopOptions {
 export interface Loop {
   /** `fd` must be non-blocking. Close the watch before the descriptor; inside a callback is fine. */
   watch(fd: number, interest: Interest): ChangingWatch;
+  /**
+   * By how long, at the most, the loop has come back to its descriptors later than it could have, in
+   * the past one to two minutes: whatever was called took so long, or the process was kept from
+   * running. Exact to a millisecond. `now`: ms on monotonicMs' clock.
+   */
+  lagMs(now: number): number;
   /** Nothing is called any more. */
   close(): void;
 }

@@ -7,13 +7,14 @@
 import type { Guard } from '../datapath/guard.ts';
 import type { Transport } from '../datapath/transport.ts';
 import type { DropReason } from '../device/drops.ts';
-import type { Endpoint } from '../device/endpoint.ts';
+import type { Endpoint, SendFailure } from '../device/endpoint.ts';
 import type { Lead, NearFault } from '../device/lead.ts';
 import { formatNear } from '../device/near.ts';
 import type { Near } from '../device/ways.ts';
 import { detachFilter } from '../gate/bpf.ts';
 import type { Floodgate } from '../gate/floodgate.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
+import { monotonicMs } from '../sys/clock.ts';
 import { close, ERRNO, SystemError } from '../sys/libc.ts';
 import { Routes } from './routes.ts';
 import { UdpChannel, type UdpChannelOptions } from './udpchannel.ts';
@@ -21,7 +22,7 @@ import type { SendQueue } from './udpsend.ts';
 import { linkOf, openUdpSocket, portOf, setMark, type UdpSocketOptions } from './udpsocket.ts';
 
 export interface UdpOptions
-  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent' | 'isBound' | 'gate'>,
+  extends Omit<UdpChannelOptions, 'errors' | 'isSourceCurrent' | 'isBound' | 'onFailure' | 'gate'>,
     UdpSocketOptions {
   /** Holds strangers back; it outlives the sockets, and has been opened before confinement. */
   readonly gate?: Gate;
@@ -63,6 +64,7 @@ export class Udp implements Transport {
   readonly #v6: SendQueue | undefined;
   readonly #near: Near | null;
   readonly #routes: Routes;
+  readonly #failures = new WeakMap<Endpoint, SendFailure>();
   #isClosed = false;
 
   /** Takes over the bound sockets. */
@@ -76,6 +78,7 @@ export class Udp implements Transport {
     const common = {
       ...{ ...options, errors: this.errors, isBound: near?.kind === 'address' },
       isSourceCurrent: (endpoint: Endpoint) => this.#routes.isSourceCurrent(endpoint),
+      onFailure: this.#noteFailure,
     };
     this.sockets = sockets.map(({ family, fd }) => new UdpChannel(family, fd, common));
     if (options.gate !== undefined) this.guard = options.gate;
@@ -121,7 +124,18 @@ export class Udp implements Transport {
       this.#onNote(`udp: ${name}: cannot send: ${why}`);
     }
     this.errors.set('EAFNOSUPPORT', before + 1);
+    this.#noteFailure(endpoint, 'EAFNOSUPPORT');
     this.#onDrop('sendFailed', 1);
+  }
+
+  /** By the object: that of a peer is the same each time, and those of strangers push it out never. */
+  readonly #noteFailure = (endpoint: Endpoint, error: string): void => {
+    this.#failures.set(endpoint, { error, at: monotonicMs() });
+  };
+
+  /** The last failure to send to this very endpoint. */
+  failureTo(endpoint: Endpoint): SendFailure | null {
+    return this.#failures.get(endpoint) ?? null;
   }
 
   /** Sends the batch. */

@@ -11,8 +11,9 @@ import { SOL_UDP, UDP_GRO, UDP_SEGMENT } from '../sys/linux.ts';
 import { ReceiveQueue } from './udpreceive.ts';
 import { type SendOptions, SendQueue } from './udpsend.ts';
 
-export interface UdpChannelOptions
-  extends Pick<SendOptions, 'errors' | 'isSourceCurrent' | 'isBound'> {
+type Shared = 'errors' | 'isSourceCurrent' | 'isBound' | 'onFailure';
+
+export interface UdpChannelOptions extends Pick<SendOptions, Shared> {
   /** Where datagrams are received to and sent from. */
   readonly arena: Arena;
   /** Whether to use UDP_SEGMENT and UDP_GRO where the kernel has them. */
@@ -36,7 +37,7 @@ export class UdpChannel implements Inlet {
     this.family = family;
     this.fd = fd;
     this.#gate = options.gate;
-    const { arena, onDrop, onNote, offload, errors, isSourceCurrent, isBound } = options;
+    const { arena, onDrop, onNote, offload, errors, isSourceCurrent, isBound, onFailure } = options;
     // UDP_SEGMENT can be asked for wherever the kernel knows it (4.18); UDP_GRO came with 5.0.
     const segmentation = offload && getIntOption(fd, SOL_UDP, UDP_SEGMENT) !== undefined;
     if (offload && setIntOption(fd, SOL_UDP, UDP_GRO, 1) !== 0) {
@@ -46,7 +47,8 @@ export class UdpChannel implements Inlet {
       onNote(`udp: IPv${family}: no UDP_SEGMENT in this kernel; sending singly`);
     }
     const common = { arena, fd, family, onDrop, onNote, errors };
-    this.sending = new SendQueue({ ...common, segmentation, isSourceCurrent, isBound });
+    const ofSending = { segmentation, isSourceCurrent, isBound, onFailure };
+    this.sending = new SendQueue({ ...common, ...ofSending });
     this.#receiving = new ReceiveQueue(common);
   }
 

@@ -30,6 +30,7 @@ import {
   SOL_UDP,
   UDP_SEGMENT,
 } from '../sys/linux.ts';
+import { sendErrorMeaning } from '../sys/senderrors.ts';
 import { loadWord, putControl, putNearEnd } from './controlmessages.ts';
 
 /** Datagrams and sends that one flush holds; more than that flushes early. */
@@ -55,19 +56,6 @@ const IOVEC_WORDS = 4;
 
 const { EAGAIN, EINTR, EIO, EINVAL, EMSGSIZE, ENETUNREACH, EADDRNOTAVAIL, ECONNREFUSED } = ERRNO;
 
-/** What an error of sending tells an operator. */
-const MEANINGS: Readonly<Record<string, string>> = {
-  EPERM: 'a firewall of this machine forbids it',
-  EACCES: 'a route of this machine prohibits it',
-  ENETUNREACH: 'no route leads there',
-  EHOSTUNREACH: 'a route of this machine says that the host is unreachable',
-  EADDRNOTAVAIL: 'this machine has no address to send from',
-  EMSGSIZE: 'the datagram is too large',
-  EAGAIN: 'the buffer of the socket is full',
-  ENODEV: 'there is no way out, or the interface is gone',
-  ENOBUFS: 'the kernel is out of buffer space',
-};
-
 export interface SendOptions {
   readonly arena: Arena;
   readonly fd: number;
@@ -83,6 +71,8 @@ export interface SendOptions {
   readonly isBound: boolean;
   /** Error name -> datagrams that it cost; shared by the sockets of one port. */
   readonly errors: Map<string, number>;
+  /** Told of each loss, by the name of the error. */
+  readonly onFailure: (endpoint: Endpoint, error: string) => void;
 }
 
 export class SendQueue {
@@ -92,6 +82,7 @@ export class SendQueue {
   readonly #onDrop: SendOptions['onDrop'];
   readonly #onNote: SendOptions['onNote'];
   readonly #errors: Map<string, number>;
+  readonly #onFailure: SendOptions['onFailure'];
   #segmentation: boolean;
   /**
    * Endpoints behind a path too narrow for a whole datagram: fragments cannot be segmented, so
@@ -139,6 +130,7 @@ export class SendQueue {
     this.#isSourceCurrent = options.isSourceCurrent;
     this.#isBound = options.isBound;
     this.#errors = options.errors;
+    this.#onFailure = options.onFailure;
     this.#base = addressOf(options.arena);
     const words = this.#headers.words;
     for (let send = 0; send < MAX_SENDS; send++) {
@@ -343,7 +335,7 @@ export class SendQueue {
     }
     const segmentSize = segments > 1 ? this.#segmentSize[send] : 0;
     const lasting = this.#mayRetry(send, error, segmentSize) ? this.#sendAgain(send) : error;
-    if (lasting !== 0) this.#drop(lasting, segments);
+    if (lasting !== 0) this.#drop(this.#endpoints[send], lasting, segments);
   }
 
   #stopSegmenting(): void {
@@ -391,21 +383,22 @@ export class SendQueue {
           : error !== 0 && this.#mayRetry(send, error, 0);
       if (mayRetry) error = this.#sendAgain(send);
       if (error === 0) continue;
-      this.#drop(error, 1);
+      this.#drop(this.#endpoints[send], error, 1);
       lost++;
     }
     return lost;
   }
 
   /** The first time that an error costs something is told; all of them are counted. */
-  #drop(error: number, packets: number): void {
+  #drop(endpoint: Endpoint, error: number, packets: number): void {
     const name = errnoName(error);
     const before = this.#errors.get(name) ?? 0;
     if (before === 0) {
-      const meaning = MEANINGS[name] ?? 'refused by the system';
-      this.#onNote(`udp: IPv${this.#family}: cannot send: ${meaning} (sendmsg: ${name})`);
+      const why = `${sendErrorMeaning(name)} (sendmsg: ${name})`;
+      this.#onNote(`udp: IPv${this.#family}: cannot send: ${why}`);
     }
     this.#errors.set(name, before + packets);
+    this.#onFailure(endpoint, name);
     this.#onDrop('sendFailed', packets);
   }
 }

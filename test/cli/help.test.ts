@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import {
   answerShell,
   type CompletionFacts,
@@ -8,7 +9,7 @@ import {
 import { completionFacts } from '../../src/cli/gather.ts';
 import { formatHelp, formatTopic, printCompletionScript } from '../../src/cli/help.ts';
 import { main } from '../../src/cli/main.ts';
-import { COMMANDS, WORDS, wordNames } from '../../src/cli/words.ts';
+import { WORDS, wordNames } from '../../src/cli/words.ts';
 import { VERSION } from '../../src/version.ts';
 import { FakeSystem } from './fakesystem.ts';
 
@@ -116,6 +117,8 @@ describe('completion', () => {
     ['completion ', ['bash', 'zsh', 'fish']],
     ['genkey ', []],
     ['netstart ', ['-n', '--keep', 'wg0', 'wg1']],
+    ['metrics ', ['--openmetrics', 'wg0', 'wg1']],
+    ['metrics --openmetrics wg0 ', ['wg1']],
     ['netstart -n ', ['wg0', 'wg1']],
   ])('tswg %s', (line, expected) => {
     expect(texts(line)).toEqual(expected);

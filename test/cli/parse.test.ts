@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Command, Draft, Mistake } from '../../src/cli/command.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { nearest } from '../../src/cli/nearest.ts';
 import { parse } from '../../src/cli/parse.ts';
-import { COMMANDS, WORDS, wordNames } from '../../src/cli/words.ts';
+import { WORDS, wordNames } from '../../src/cli/words.ts';
 import { formatAddress, formatPrefix, parseAddress } from '../../src/packet/address.ts';
 
 const KEY_A = `${'A'.repeat(42)}E=`;

@@ -182,15 +182,15 @@ describe('an interface is shown as ifconfig shows it', () => {
     });
     expect(show(shown)).toBe(
       'wg0: flags=10d1<UP,POINTOPOINT,RUNNING,NOARP,MULTICAST> mtu 1420\n' +
+        '\ttrouble: socket: open UDP port 53: in use\n' +
         '\tindex 5\n' +
         `\twgpubkey ${OWN_TEXT}\n` +
-        '\tsocket: open UDP port 53: in use\n' +
         `\twgpeer ${PEER_TEXT}\n` +
         '\t\ttx: 0, rx: 0\n' +
         '\t\troute: wgendpoint is routed into this interface, so that nothing can be sent: ' +
         'check `ip route get` for it\n' +
         '\t\thandshake: no answer to 7 initiations in 35 seconds: check wgendpoint, ' +
-        'the firewalls on the way, and that the peer has our wgpubkey\n' +
+        "the firewalls on the way, that this is the peer's key, and that the peer has our wgpubkey\n" +
         '\tredirects: peers are told by ICMP to send to each other directly, which they cannot: ' +
         'set net.ipv4.conf.all.send_redirects to 0\n',
     );
@@ -395,7 +395,15 @@ describe('how it stands with a peer', () => {
 describe('stats', () => {
   it('explain each reason for which packets were dropped', () => {
     const counted = stats({
-      facts: { crypto: 'openssl', uptime_seconds: '90', sandbox: 'off (TSWG_SANDBOX=off)' },
+      facts: {
+        ...{ crypto: 'openssl', uptime_seconds: '90', gate: 'shut', gate_text: 'shut (1 %)' },
+        ...{
+          sandbox: 'off',
+          sandbox_text: 'off (TSWG_SANDBOX=off)',
+          state: 'kept',
+          lone_text: 'x',
+        },
+      },
       troubles: [
         { code: 'noPrivateKey', values: {} },
         { code: 'sandboxOff', values: {} },
@@ -414,7 +422,11 @@ describe('stats', () => {
       'wg0:\n' +
         '\tcrypto: openssl\n' +
         '\tuptime seconds: 90\n' +
+        // A state by what people are told, once; and by its word where there is no more to tell.
+        '\tgate: shut (1 %)\n' +
         '\tsandbox: off (TSWG_SANDBOX=off)\n' +
+        '\tstate: kept\n' +
+        '\tlone text: x\n' +
         '\tkey: no private key is set: no handshake can begin\n' +
         '\t    7  handshakes sent\n' +
         '\t12345  rx packets\n' +

@@ -17,12 +17,20 @@ const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
   [{ code: 'noPrivateKey' }, 'key: no private key is set: no handshake can begin'],
   [{ code: 'underLoad' }, 'load: under load: handshakes need a cookie'],
   [
-    { code: 'badMac1', messages: 3 },
-    'mac1: handshakes arrive that are not for our public key: does the other side have the right one?',
+    { code: 'badMac1', messages: 3, address: '192.0.2.1', port: 7, agoMs: 12_400 },
+    'mac1: 192.0.2.1 port 7 tried to connect 12 seconds ago with a public key that is not ours: has it the wgpubkey of this interface?',
   ],
   [
     { code: 'stranger', publicKey: 'AQEB=', address: '192.0.2.1', port: 7, agoMs: 12_400 },
-    'stranger: an unknown key tried to connect: AQEB= from 192.0.2.1 port 7, 12 seconds ago',
+    'stranger: an unknown key tried to connect: AQEB= from 192.0.2.1 port 7, 12 seconds ago; if it is to be a peer: `tswg wg0 wgpeer AQEB= wgaip PREFIX`',
+  ],
+  [
+    { code: 'interfaceDown' },
+    'down: no packet passes: `tswg wg0 inet ADDRESS/LENGTH` or `tswg wg0 up` brings the interface up',
+  ],
+  [
+    { code: 'unroutable', address: '10.33.8.1', packets: 5, agoMs: 3_000 },
+    'wgaip: a packet to 10.33.8.1 was dropped 3 seconds ago, since it is in the wgaip of no peer (5 such packets so far)',
   ],
   [
     { code: 'noSocket', why: 'open UDP port 53: in use', ...REFUSAL },
@@ -112,7 +120,15 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
   ],
   [
     { code: 'noEndpoint', packets: 1 },
-    'handshake: packets wait, but no endpoint is known: set wgendpoint, or wait until the peer calls',
+    'handshake: no endpoint is known (1 packets could not be sent): set wgendpoint, or wait until the peer calls',
+  ],
+  [
+    { code: 'cannotSend', error: 'EPERM', initiations: 9 },
+    'handshake: 9 initiations could not be sent: a firewall of this machine forbids it (EPERM)',
+  ],
+  [
+    { code: 'cannotSend', error: 'EWHAT', initiations: 9 },
+    'handshake: 9 initiations could not be sent: refused by the system (EWHAT)',
   ],
   [
     { code: 'peerUnderLoad', cookies: 1 },
@@ -120,7 +136,19 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
   ],
   [
     { code: 'noAnswer', initiations: 5, silentMs: 25_499 },
-    'handshake: no answer to 5 initiations in 25 seconds: check wgendpoint, the firewalls on the way, and that the peer has our wgpubkey',
+    "handshake: no answer to 5 initiations in 25 seconds: check wgendpoint, the firewalls on the way, that this is the peer's key, and that the peer has our wgpubkey",
+  ],
+  [
+    { code: 'noAllowedIps' },
+    'wgaip: there is none: no packet is sent to the peer or accepted from it',
+  ],
+  [
+    { code: 'foreignSource', address: 'fd00::2', packets: 5, agoMs: 3_000, owner: '' },
+    'wgaip: a packet from fd00::2, which is not in its wgaip, was dropped 3 seconds ago (5 such packets so far)',
+  ],
+  [
+    { code: 'foreignSource', address: '10.1.0.2', packets: 1, agoMs: 0, owner: 'AQEB=' },
+    'wgaip: a packet from 10.1.0.2, which is in the wgaip of AQEB=, was dropped 0 seconds ago (1 such packets so far)',
   ],
 ];
 
@@ -140,7 +168,10 @@ describe('what is wrong is put into words', () => {
     const first = OF_DEVICE.map(([trouble]) => reported(trouble))
       .filter((trouble) => wordDeviceTrouble(trouble, 'wg0').isShownFirst)
       .map(({ code }) => code);
-    expect(first).toEqual([...['noSocket', 'starterLost', 'bindGone', 'bindGone', 'strictFilter']]);
+    expect(first).toEqual([
+      ...['badMac1', 'stranger', 'interfaceDown', 'unroutable', 'noSocket', 'starterLost'],
+      ...['bindGone', 'bindGone', 'strictFilter'],
+    ]);
   });
 });
 

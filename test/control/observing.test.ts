@@ -214,7 +214,7 @@ describe('the observing socket', () => {
   it('is ours alone without a group', () => {
     const observing = begin();
     expect(statSync(path()).mode & 0o7777).toBe(0o600);
-    expect(observing.fact).toBe(
+    expect(observing.state.text).toBe(
       `${path()}, for root alone: there was no group _tswg when it was opened`,
     );
     expect(notes).toEqual([]);
@@ -242,7 +242,7 @@ describe('the observing socket', () => {
     plant();
     const [before, planted] = [openDescriptors(), listing()];
     const observing = begin();
-    expect(observing.fact).toMatch(/^no \(.*\)$/);
+    expect(observing.state.text).toMatch(/^no \(.*\)$/);
     expect(notes).toEqual([expect.stringMatching(/^Only root can observe: /)]);
     expect([observing.fd, observing.remains]).toEqual([undefined, undefined]);
     expect(openDescriptors()).toBe(before);
@@ -252,7 +252,7 @@ describe('the observing socket', () => {
   it('of another daemon is left alone', async () => {
     begin();
     const second = begin();
-    expect(second.fact).toContain('another daemon serves wg0');
+    expect(second.state.text).toContain('another daemon serves wg0');
     await second.close('stopped');
     expect(await say('get=1\n\nset=1\n\n')).toContain('operation=get');
   });
@@ -269,7 +269,7 @@ describe('the observing socket', () => {
     await eventually(() => socket.text !== '', 'an answer');
     rmSync(path());
     await eventually(() => socket.closed, 'the end');
-    expect(observing.fact).toMatch(/^no \(it was deleted/);
+    expect(observing.state.text).toMatch(/^no \(it was deleted/);
     expect(observing.fd).toBeUndefined();
     observing.follow('wg1');
   });
@@ -279,7 +279,7 @@ describe('the observing socket', () => {
     observing.follow('office');
     renameSync(path(), path('office'));
     await eventually(() => observing.remains?.name === 'office', 'its name');
-    expect(observing.fact).toContain(path('office'));
+    expect(observing.state.text).toContain(path('office'));
     await observing.close('stopped');
     expect(existsSync(path('office'))).toBe(false);
   });
@@ -314,7 +314,7 @@ describe('a successor', () => {
     const next = create({ fileFd: open(path(), O_PATH | O_CLOEXEC) });
     next.open('wg0');
     next.serve();
-    expect(next.fact).toBe('no (the previous daemon did not hand it over)');
+    expect(next.state.text).toBe('no (the previous daemon did not hand it over)');
   });
 
   it('that does not begin removes what it has opened, if it may', async () => {

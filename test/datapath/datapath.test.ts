@@ -31,7 +31,7 @@ function path(stride = 1) {
     ...NO_DOORKEEPER,
     turnsASample: stride,
     isPressed: false,
-    fact: 'a test',
+    state: { word: 'open', share: 1 } as const,
     turned: (strangers: number, strangersMs: number, turnMs: number) =>
       turns.push({ strangers, strangersMs, turnMs }),
     vindicate: (strangers: number) => vindicated.push(strangers),

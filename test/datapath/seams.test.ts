@@ -123,12 +123,15 @@ describe('two paths joined in one process', () => {
       const subject = { path: left.path } as DaemonSubject;
       return 'readEach' in metric ? [...metric.readEach(subject)] : metric.read(subject);
     };
-    expect(shown('offload')).toBe('interface no, line no');
+    expect(shown('offload')).toEqual([
+      ['interface', { word: 'no' }],
+      ['line', { word: 'no' }],
+    ]);
     // Their errors are none of those that UDP and TUN have rows for.
     expect([shown('udp'), shown('tun')]).toEqual([[], []]);
     left.path.detachTransport();
-    expect(shown('offload')).toBe('interface no');
-    expect(shown('gate')).toBe('none');
+    expect(shown('offload')).toEqual([['interface', { word: 'no' }]]);
+    expect(shown('gate')).toEqual({ word: 'none' });
   });
 
   it('read either side to stay warm, and have nothing to do in pauses when that is off', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
-import { counter, info, type Metric, measure, ofGet } from '../../src/device/metric.ts';
+import { counter, gauge, info, type Metric, measure, ofGet } from '../../src/device/metric.ts';
 import { DEVICE_METRICS, PEER_METRICS } from '../../src/device/metrics.ts';
 import { A_TO_B, B_TO_A, ipv4, pair, type Site } from './world.ts';
 
@@ -26,12 +26,13 @@ describe('a table', () => {
         readEach: ({ errors }) => errors,
       },
       {
-        ...{ kind: 'info', name: 'step', label: 'step', help: 'steps' },
+        ...{ kind: 'state', name: 'step', states: ['yes', 'no'], label: 'step', help: 'steps' },
         readEach: () => [
-          ['', 'all of it'],
-          ['one', 'done'],
+          ['', { word: 'no', text: 'no (it is off)' }],
+          ['one', { word: 'yes' }],
         ],
       },
+      gauge('unknown', 'things', 'a number that is not there', () => null),
     ];
     const { facts, counters } = measure(table, subject);
     expect(Object.entries(counters)).toEqual([
@@ -40,8 +41,9 @@ describe('a table', () => {
     ]);
     expect(Object.entries(facts)).toEqual([
       ['name', 'x'],
-      ['step', 'all of it'],
-      ['step_one', 'done'],
+      ['step', 'no'],
+      ['step_text', 'no (it is off)'],
+      ['step_one', 'yes'],
     ]);
   });
 
@@ -61,8 +63,9 @@ describe('what a Device tells', () => {
     const { facts, counters, peers } = a.device.stats(world.now);
     expect(Object.keys({ ...facts, ...counters })).toEqual(namesOf(DEVICE_METRICS));
     const [peer] = peers;
+    const results = ['completed', 'given_up', 'undecipherable', 'stale'];
     expect(new Set(Object.keys({ ...peer!.facts, ...peer!.counters }))).toEqual(
-      new Set(namesOf(PEER_METRICS)),
+      new Set([...namesOf(PEER_METRICS), ...results.map((result) => `handshakes_${result}`)]),
     );
   });
 
@@ -103,6 +106,99 @@ describe('what a Device tells', () => {
       const dropped = Object.entries(part).filter(([name]) => name.startsWith('drop_'));
       expect(dropped).toEqual([[`drop_${reason}`, 3]]);
     }
+  });
+});
+
+describe('whether a peer is up', () => {
+  const told = (site: Site) => {
+    const { facts, counters } = site.device.stats(site.world.now).peers[0]!;
+    return [facts.condition, counters.up];
+  };
+
+  it('is so unless it is lost', () => {
+    const { world, a } = pair();
+    expect(told(a)).toEqual(['idle', 1]);
+    a.send(A_TO_B());
+    world.run(SECOND);
+    expect(told(a)).toEqual(['connected', 1]);
+    world.filter = () => false;
+    a.send(A_TO_B());
+    world.run(40 * SECOND);
+    expect(told(a)).toEqual(['lost', 0]);
+  });
+});
+
+describe('the round trip of a handshake', () => {
+  const roundTrip = (site: Site): number | undefined =>
+    site.device.stats(site.world.now).peers[0]!.counters.handshake_round_trip_seconds;
+
+  it('is what passed between the initiation and its answer, for the one that began it', () => {
+    const { world, a, b } = pair();
+    expect(roundTrip(a)).toBeUndefined();
+    world.latencyMs = 21.0004;
+    a.send(A_TO_B());
+    world.run(SECOND);
+    expect(roundTrip(a)).toBe(0.042001);
+    expect(roundTrip(b)).toBeUndefined();
+  });
+
+  it('is not told of a handshake that took a second initiation, but of the next', () => {
+    const { world, a } = pair();
+    world.filter = ({ from, at }) => !(from === a && at < 3 * SECOND);
+    a.send(A_TO_B());
+    world.run(10 * SECOND);
+    expect(a.device.stats(world.now).peers[0]!.counters).toMatchObject({
+      ...{ initiations_sent: 2, handshakes_completed: 1 },
+    });
+    expect(roundTrip(a)).toBeUndefined();
+    world.latencyMs = 5;
+    world.run(120 * SECOND);
+    a.send(A_TO_B());
+    world.run(SECOND);
+    expect(roundTrip(a)).toBe(0.01);
+  });
+});
+
+describe('the results of handshakes', () => {
+  const results = (site: Site): Record<string, number> => {
+    const { counters } = site.device.stats(site.world.now).peers[0]!;
+    const found = Object.entries(counters).filter(([name]) => /^handshakes_/.test(name));
+    return Object.fromEntries(found.map(([name, count]) => [name.slice(11), count]));
+  };
+  const NONE = { completed: 0, given_up: 0, undecipherable: 0, stale: 0 };
+
+  it('are completed, on both sides', () => {
+    const { world, a, b } = pair();
+    a.send(A_TO_B());
+    world.run(SECOND);
+    for (const site of [a, b]) expect(results(site)).toEqual({ ...NONE, completed: 1 });
+  });
+
+  it('are given up after 90 seconds', () => {
+    const { world, a } = pair();
+    world.filter = () => false;
+    a.send(A_TO_B());
+    world.run(85 * SECOND);
+    expect(results(a)).toEqual(NONE);
+    world.run(60 * SECOND);
+    expect(results(a)).toEqual({ ...NONE, given_up: 1 });
+  });
+
+  it('are undecipherable, with another preshared key', () => {
+    const { world, a, b } = pair();
+    a.peer(b, [], { presharedKey: new Uint8Array(32).fill(1) });
+    a.send(A_TO_B());
+    world.run(SECOND);
+    expect(results(a)).toEqual({ ...NONE, undecipherable: 1 });
+  });
+
+  it('are stale, when an initiation comes again', () => {
+    const { world, a, b } = pair();
+    a.send(A_TO_B());
+    world.run(SECOND);
+    world.inject(a, b, world.wire[0]!.bytes);
+    world.run(SECOND);
+    expect(results(b)).toEqual({ ...NONE, completed: 1, stale: 1 });
   });
 });
 

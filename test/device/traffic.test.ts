@@ -219,12 +219,13 @@ describe('hostile datagrams', () => {
     world.inject(a, b, initiation);
     world.run(1_000);
     const troubles = () => b.device.stats(world.now).troubles;
-    expect(troubles()).toEqual([{ code: 'badMac1', messages: 1 }]);
+    const from = { address: '192.0.2.1', port: 51_820, agoMs: 999 };
+    expect(troubles()).toEqual([{ code: 'badMac1', messages: 1, ...from }]);
     world.run(300_000);
     expect(troubles()).toEqual([]);
     world.inject(a, b, initiation);
     world.run(1_000);
-    expect(troubles()).toEqual([{ code: 'badMac1', messages: 2 }]);
+    expect(troubles()).toEqual([{ code: 'badMac1', messages: 2, ...from }]);
   });
 
   it('a replayed initiation is refused', () => {

@@ -9,7 +9,7 @@ import { createPortableSuite } from '../../src/crypto/portable.ts';
 import type { DeviceChange, PeerChange } from '../../src/device/configuration.ts';
 import { Device } from '../../src/device/device.ts';
 import type { Doorkeeper } from '../../src/device/doorkeeper.ts';
-import { Endpoint } from '../../src/device/endpoint.ts';
+import { Endpoint, type SendFailure } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
 
@@ -118,6 +118,7 @@ export class Site {
   wallOffset = 0;
   /** The routes of the site's machine. */
   leadsInside: (endpoint: Endpoint) => boolean = () => false;
+  failureTo: (endpoint: Endpoint) => SendFailure | null = () => null;
 
   constructor(world: World, address: string, port: number) {
     this.world = world;
@@ -150,6 +151,7 @@ export class Site {
         if (this.leadsInside(endpoint)) return 'inside';
         return this.isReachable(endpoint) ? 'out' : 'nowhere';
       },
+      failureTo: (endpoint) => this.failureTo(endpoint),
       interfaceIndex: (name) => this.interfaces.get(name) ?? 0,
       nameService: { lookUp: (host) => this.asked.push(host) },
     });

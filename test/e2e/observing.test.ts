@@ -122,6 +122,7 @@ describeHere('a member of the group', ['wg', 'setpriv'], () => {
         as(MEMBER!, host, 'tswg', 'wg0', '--json'),
         as(MEMBER!, host, 'tswg', '--json'),
         as(MEMBER!, host, 'tswg', 'wg0', 'stats'),
+        as(MEMBER!, host, 'tswg', 'metrics'),
         as(MEMBER!, host, 'tswg', 'wg0', 'events', '--json'),
         as(MEMBER!, host, 'tswg', '--get-yargs-completions', 'tswg', 'wg0', 'wgpeer', ''),
       ]);

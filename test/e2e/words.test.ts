@@ -70,7 +70,9 @@ describeInLab('the words of tswg', ['wg'], () => {
 
     await tswg(`wgpeer ${peer} -wgpsk -wgdescr -wgendpoint -wgaip 10.7.0.0/16 wgpka 0`);
     const bare = (await host.run('tswg', ['wg0'])).replace(/.*\twgpeer/s, '\twgpeer');
-    expect(bare).toMatch(/^\twgpeer .*\n\t\ttx: 0, rx: 0\n\t\twgaip fd07::\/64\n(?!\t\t)/);
+    expect(bare).toMatch(
+      /^\twgpeer .*\n\t\ttx: 0, rx: 0\n\t\tstate: idle since .*\n\t\twgaip fd07::\/64\n(?!\t\t)/,
+    );
 
     await tswg(`wgpeer ${peer} wgaip 10.8.0.0/16`);
     expect(await host.run('wg', ['show', 'wg0', 'allowed-ips'])).toBe(`${peer}\t10.8.0.0/16\n`);

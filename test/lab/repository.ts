@@ -19,7 +19,11 @@ export function programEnvironment(
     HOME: process.env.HOME ?? '/root',
     LC_ALL: 'C.UTF-8',
     // An ordinary user's PATH lacks the sbin folders, where ip and nft are.
-    PATH: `${REPOSITORY}/bin:${systemPath}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`,
+    // After the system's own: what test/setup has unpacked.
+    PATH: [
+      ...[`${REPOSITORY}/bin`, systemPath, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin'],
+      ...['/bin', `${REPOSITORY}/dist/debian/usr/bin`],
+    ].join(':'),
     ...(TSWG_WARM === undefined ? {} : { TSWG_WARM }),
     ...changes,
   };

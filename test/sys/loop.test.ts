@@ -11,8 +11,8 @@ import { HANG_MS } from '../lab/command.ts';
 import { eventually } from '../lab/namespace.ts';
 import { RefusedSocket } from './refused.ts';
 
-/** What the kernel was asked for, and the function that Node.js does not export, if any. */
-const kernel = vi.hoisted(() => ({ waitsMs: [] as number[] }));
+/** What the kernel was asked for, for how long it waited of that, and the function that Node.js does not export, if any. */
+const kernel = vi.hoisted(() => ({ waitsMs: [] as number[], waitedMs: 0 }));
 const node = vi.hoisted(() => ({ lacks: '' }));
 
 vi.mock('koffi', async (importOriginal) => {
@@ -35,7 +35,10 @@ vi.mock('../../src/sys/libc.ts', async (importOriginal) => {
     ...libc,
     poll: (fds: number, count: number, timeoutMs: number) => {
       kernel.waitsMs.push(timeoutMs);
-      return libc.poll(fds, count, timeoutMs);
+      const start = performance.now();
+      const found = libc.poll(fds, count, timeoutMs);
+      kernel.waitedMs += Math.min(timeoutMs, performance.now() - start);
+      return found;
     },
   };
 });
@@ -129,6 +132,39 @@ describe.each([
     await sleep(400);
     // A loop that does not wait comes to thousands, also where others have most of the processor.
     expect(waits - before).toBeLessThan(100);
+  });
+
+  it('counts as lag by what it came back late, and not what it waited', async () => {
+    const [BLOCK_MS, AHEAD_MS] = [60, 20];
+    let deadline = Number.POSITIVE_INFINITY;
+    const start = monotonicMs();
+    kernel.waitedMs = 0;
+    const loop = startLoop({
+      deadline: () => deadline,
+      onDeadline: () => {
+        deadline = Number.POSITIVE_INFINITY;
+      },
+    });
+    await sleep(300);
+    const elapsedMs = monotonicMs() - start;
+    // Whatever else the machine does: all delays together are what was no wait.
+    expect(loop.lagMs(monotonicMs())).toBeLessThanOrEqual(elapsedMs - kernel.waitedMs);
+    let calls = 0;
+    const [near, far] = openPair();
+    loop.watch(near, {
+      readable: () => {
+        drain(near);
+        if (++calls === 1) {
+          deadline = monotonicMs() + AHEAD_MS;
+          poke(far);
+        }
+        const end = monotonicMs() + (calls === 1 ? 0 : BLOCK_MS);
+        while (monotonicMs() < end);
+      },
+    });
+    poke(far);
+    await eventually(() => calls === 2 && deadline === Number.POSITIVE_INFINITY, 'the deadline');
+    expect(loop.lagMs(monotonicMs())).toBeGreaterThan(BLOCK_MS - AHEAD_MS - 2);
   });
 
   it('keeps the deadline, which it asks for anew before every wait', async () => {

@@ -355,7 +355,8 @@ describeInNamespace('udp', () => {
     const reads: unknown[] = [];
     const gate = {
       ...NO_DOORKEEPER,
-      ...{ turnsASample: 0, isPressed: false, fact: '', turned: () => {}, vindicate: () => {} },
+      ...{ turnsASample: 0, isPressed: false, turned: () => {}, vindicate: () => {} },
+      state: { word: 'open', share: 1 } as const,
       ...{ guard: () => {}, release: () => {} },
       wasRead: (...read: unknown[]) => void reads.push(read),
     };

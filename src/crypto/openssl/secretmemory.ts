@@ -1,7 +1,7 @@
 /**
  * Memory for keys: one block that the kernel keeps out of swap (mlock(2)), as far as
  * RLIMIT_MEMLOCK goes, given out in small pieces. Where the lock is refused, or the block is full,
- * the pieces are of ordinary memory; `secretMemoryFact` says which.
+ * the pieces are of ordinary memory; `secretMemory` says which.
  */
 
 import koffi from 'koffi';
@@ -69,15 +69,6 @@ export interface SecretMemory {
 export function secretMemory(): SecretMemory {
   free ??= openBlock();
   return { lockedBytes, refusal, ordinaryKeys: unlocked };
-}
-
-/** The same in words, for `stats`. */
-export function secretMemoryFact(): string {
-  const { lockedBytes, refusal, ordinaryKeys } = secretMemory();
-  const fact = refusal === '' ? `locked (${lockedBytes >> 10} KiB)` : `no (mlock: ${refusal})`;
-  return ordinaryKeys === 0
-    ? fact
-    : `${fact}; full, and ${ordinaryKeys} keys are in ordinary memory`;
 }
 
 /** A piece, which is the caller's until its `release`. */

@@ -5,7 +5,7 @@
 
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
-import { isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
+import { arrivalsLost, isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
 import type { Chain, Evidence, Firewall, FirewallRule, Hook, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import { deleteCommand, isDropping, nameChain, nameRule, pathAt } from '../filterpath.ts';
@@ -78,33 +78,17 @@ function findInbound(evidence: Evidence): Finding[] {
   const daemon = daemonOf(evidence);
   if (daemon === null) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
-    const arriving = wireOf(evidence, peer, 'in').filter(
-      ({ destinationPort, hasOurMac1 }) =>
-        destinationPort === daemon.listenPort && hasOurMac1 !== false,
-    );
-    const packets = arriving.reduce((sum, flow) => sum + flow.packets, 0);
-    const taken = [
-      'initiations_received',
-      'responses_received',
-      'cookies_received',
-      'drop_replayedInitiation',
-      'drop_initiationFlood',
-      'drop_unexpectedResponse',
-    ].reduce((sum, name) => sum + (peer.gained[name] ?? 0), 0);
-    const dropped = Object.entries(daemon.gained)
-      .filter(([name]) => name.startsWith('drop_'))
-      .reduce((sum, [, count]) => sum + count, 0);
-    if (packets === 0 || taken > 0 || dropped >= packets || !isMissed(evidence, peer)) return [];
+    const arriving = arrivalsLost(evidence, peer);
+    if (arriving === null || !isMissed(evidence, peer)) return [];
     const place = placeOfDrop(evidence, 'in', peer);
     if (place.isEmpty) return [];
-    const [flow] = arriving;
     return [
       {
         code: 'inboundFirewall',
         peer: peer.publicKey,
         sentence: `the firewall of this machine keeps what ${nameOf(peer)} sends from the daemon${place.where}`,
         proof: [
-          `over the run, ${packets} handshake messages arrived on ${flow.link} from ${flow.source} port ${flow.sourcePort} for port ${daemon.listenPort}`,
+          arriving.proof,
           'the daemon counted none of them, neither as taken nor as dropped',
           ...place.proof,
         ],
@@ -123,7 +107,7 @@ function isMissed(evidence: Evidence, peer: OwnPeer): boolean {
 interface Place {
   /** A rule counted it. */
   readonly isKnown: boolean;
-  /** There is nothing that could drop. */
+  /** Nothing that could drop is seen. */
   readonly isEmpty: boolean;
   /** Of the sentence. */
   readonly where: string;
@@ -145,7 +129,7 @@ function placeOfDrop(evidence: Evidence, direction: Direction, peer: OwnPeer): P
   if (!firewall.ok) {
     const because = printable(firewall.because);
     const undecided = [`which rule it is cannot be looked at: ${because}`];
-    return { ...NOWHERE, isEmpty: false, undecided };
+    return { ...NOWHERE, isEmpty: true, undecided };
   }
   const port = daemonOf(evidence)?.listenPort ?? 0;
   const family = peer.endpoint?.address.includes(':') ? 6 : 4;
@@ -160,7 +144,7 @@ function placeOfDrop(evidence: Evidence, direction: Direction, peer: OwnPeer): P
   if (mute.length === 0 && closed.length === 0) {
     const unseen = firewall.value.unseen.map(printable);
     const undecided = unseen.map((what) => `which rule it is cannot be seen: ${what}`);
-    return { ...NOWHERE, isEmpty: unseen.length === 0, undecided };
+    return { ...NOWHERE, isEmpty: true, undecided };
   }
   return possiblePlace(mute, closed, `udp ${direction === 'out' ? 'sport' : 'dport'} ${port}`);
 }

@@ -56,7 +56,7 @@ function findGate(evidence: Evidence): Finding[] {
       peer: null,
       sentence: `UDP port ${daemon.listenPort} is flooded: the kernel turns most strangers away, so that a peer without a session may have to try several times`,
       proof: [
-        `the gate is ${printable(gate)}`,
+        `the gate is ${printable(daemon.facts.gate_text ?? gate)}`,
         `${gained} datagrams were turned away over the run, ${daemon.counters.drop_turnedAway ?? 0} in all`,
       ],
       commands: barCommands(evidence),

@@ -2,6 +2,7 @@
 
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
+import { endpointRoute } from '../contact.ts';
 import type { Evidence, FirewallRule, OwnPeer, Ping, Probe } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import { deleteCommand, isDropping, isOfOtherLinks, nameRule } from '../filterpath.ts';
@@ -60,6 +61,10 @@ interface Narrow {
 }
 
 function narrowOf(evidence: Evidence, peer: OwnPeer): Narrow | null {
+  // Where the daemon goes around its own routes, a probe goes into the tunnel.
+  const way = endpointRoute(evidence, peer)?.answer;
+  if (!evidence.routes.ok) return null;
+  if (way?.kind === 'route' && way.route.link === evidence.run.name) return null;
   for (const probe of known(evidence.probes) ?? []) {
     const { pathMtu, neededMtu, address } = probe;
     const isInUse = probe.peer === peer.publicKey && address === peer.endpoint?.address;
@@ -119,7 +124,7 @@ function mtuOf(evidence: Evidence): number {
 
 /** Nobody says that they are too large: they vanish. */
 function findBlackHole(evidence: Evidence): Finding[] {
-  if (!evidence.probes.ok) return [];
+  if (!evidence.probes.ok || !evidence.routes.ok) return [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const sizes = sizesOf(evidence, peer);
     if (sizes === null || narrowOf(evidence, peer) !== null) return [];

@@ -90,8 +90,8 @@ function findShadowed(evidence: Evidence): Finding[] {
   const ways = routesInto(evidence);
   return peersOf(evidence).flatMap((peer) =>
     peer.allowedIps.flatMap((prefix): Finding[] => {
-      const way = ways.find((route) => overlap(route.prefix, prefix));
-      if (way === undefined) return [];
+      const way = wayInto(ways, prefix);
+      if (way === null) return [];
       const shadow =
         shadowOf(evidence, peer, prefix, way) ?? specificOf(evidence, peer, prefix, way);
       if (shadow === null) return [];
@@ -109,6 +109,14 @@ function findShadowed(evidence: Evidence): Finding[] {
   );
 }
 
+/** The route that is meant for the prefix: one for all of it, in the main table, before others. */
+function wayInto(ways: readonly Route[], prefix: string): Route | null {
+  const near = ways.filter((route) => overlap(route.prefix, prefix));
+  const whole = near.filter((route) => covers(route.prefix, prefix));
+  const [first] = [...whole.filter(({ table }) => table === MAIN_TABLE), ...whole, ...near];
+  return first ?? null;
+}
+
 interface Shadow {
   readonly route: Route;
   readonly proof: string;
@@ -124,7 +132,11 @@ function shadowOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route)
   // Another table that somebody chose by a rule is policy, unless it takes from the main one.
   const isPolicy = way.table !== MAIN_TABLE && way.table !== route.table;
   const isPart = lengthOf(route.prefix) > lengthOf(prefix);
-  if (isOurs || isOwn || isPolicy || (isPart && !isForeignPart(route, prefix))) return null;
+  // Of two for the same prefix the one with the greater metric is there for when the other fails.
+  const isSpare =
+    route.gateway !== null && route.table === way.table && route.prefix === way.prefix;
+  if (isOurs || isOwn || isPolicy || isSpare) return null;
+  if (isPart && !isForeignPart(route, prefix)) return null;
   return { route, proof: saysWay(asked) };
 }
 

@@ -3,8 +3,17 @@
  * packets are lost, where that can be known. Pure.
  */
 
+import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
-import { endpointRoute, placeOf, unansweredBy, unconfirmedBy, wireOf } from '../contact.ts';
+import {
+  type Arrivals,
+  arrivalsLost,
+  endpointRoute,
+  placeOf,
+  unansweredBy,
+  unconfirmedBy,
+  wireOf,
+} from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
@@ -148,6 +157,8 @@ function findSilence(evidence: Evidence): Finding[] {
   return peersOf(evidence).flatMap((peer): Finding[] => {
     const calls = unansweredBy(evidence, peer);
     if (calls === null || peer.endpoint === null) return [];
+    const arrivals = arrivalsLost(evidence, peer);
+    if (arrivals !== null) return [lostHere(evidence, peer, arrivals, calls.proof)];
     const { name } = evidence.run;
     const { port } = peer.endpoint;
     const wasThere = peer.lastHandshakeMs > 0;
@@ -182,6 +193,34 @@ function findSilence(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/** No filter here is seen that could have dropped it: firewall.ts would have found that one. */
+function lostHere(
+  { firewall }: Evidence,
+  peer: OwnPeer,
+  arrivals: Arrivals,
+  calls: string,
+): Finding {
+  const unseen = firewall.ok ? firewall.value.unseen : [firewall.because];
+  return {
+    code: 'silence',
+    peer: peer.publicKey,
+    sentence: `what ${nameOf(peer)} sends reaches ${arrivals.link}, a link of this machine, and not the daemon: something here drops it that cannot be seen`,
+    proof: [
+      arrivals.proof,
+      'the daemon counted none of them, neither as taken nor as dropped',
+      calls,
+    ],
+    commands: [`tc filter show dev ${arrivals.link} ingress`, 'nft list ruleset'],
+    undecided: [
+      ...unseen.map(
+        (because) =>
+          `a rule of the packet filter, of which this cannot be looked at: ${printable(because)}`,
+      ),
+      'rp_filter, tc, XDP or a policy of IPsec drops it: their counters rise with each message that comes',
+    ],
+  };
 }
 
 function saysLast({ run }: Evidence, { lastHandshakeMs }: OwnPeer): string {

@@ -54,7 +54,9 @@ function findLoop(evidence: Evidence): Finding[] {
     const isTold = peer.troubles.some(({ code }) => code === 'routingLoop');
     const route = routeOf(evidence, peer);
     const leadsIn = route?.link === name;
-    if (peer.endpoint === null || !(isTold || leadsIn)) return [];
+    // Without a mark the daemon goes around its own routes, where there is a way around.
+    const isLooping = isTold || (leadsIn && isOutOfContact(evidence, peer));
+    if (peer.endpoint === null || !isLooping) return [];
     const { address } = peer.endpoint;
     const drops = peer.counters.drop_routingLoop ?? 0;
     return [

@@ -6,6 +6,7 @@
 import { Netlink } from '../../netlink/netlink.ts';
 import { VERSION } from '../../version.ts';
 import {
+  cannotLook,
   type Daemon,
   type Evidence,
   known,
@@ -134,7 +135,7 @@ async function gatherDuring(
     run: runOf(options, beginning),
     link: looked(link),
     daemon: daemonOf(beginning.daemon, lastDaemon, clock.wallMs),
-    events: await look(() => gatherEvents(options.name)),
+    events: await eventsOf(options.name, lastDaemon),
     processes,
     files: filesOf(options, beginning),
     links: looked(links),
@@ -205,6 +206,16 @@ function innerAddresses(link: Link | null): string[] {
 
 function sampleOf(daemon: Looked<DaemonSample | Daemon>): DaemonSample | null {
   return daemon.ok && isSample(daemon.value) ? daemon.value : null;
+}
+
+async function eventsOf(
+  name: string,
+  daemon: Looked<DaemonSample | Daemon>,
+): Promise<Evidence['events']> {
+  const sample = sampleOf(daemon);
+  if (sample === null) return cannotLook('the daemon does not answer');
+  if (sample.stats === null) return cannotLook('the daemon is not tswgd');
+  return look(() => gatherEvents(name));
 }
 
 /** What it said last, and what rose since it was first asked. */

@@ -25,6 +25,8 @@ import { type Tap, tapHandshakes } from './tap.ts';
 const ERRORS_MS = 500;
 /** A first echo may need a handshake, with a round trip of its own. */
 const ECHO_MS = 700;
+/** Three questions for a neighbour, 1 s each (neigh.retrans_time), until it counts as unreachable. */
+const NEIGHBOUR_MS = 3_500;
 /** A handshake is tried again after 5 s and up to a third of one (whitepaper 6.4). */
 const INITIATION_MS = 6_000;
 const ASK_MS = 500;
@@ -91,7 +93,7 @@ export class Traffic {
     if (!isAnswered()) await waitUntil(isAnswered, ECHO_MS);
     await this.#measure(pings);
     await sleep(Math.max(0, begun + ERRORS_MS - performance.now()));
-    await this.#waitForInitiation(ask);
+    await this.#waitForInitiation(ask, begun);
   }
 
   /** Where small ones pass and large ones do not: which do. */
@@ -108,7 +110,7 @@ export class Traffic {
    * Where a peer is silent: until an initiation has gone to each such one while we listened, and what
    * is said of it had time to come.
    */
-  async #waitForInitiation(ask: () => Promise<DaemonSample | null>): Promise<void> {
+  async #waitForInitiation(ask: () => Promise<DaemonSample | null>, begun: number): Promise<void> {
     const silent = (sample: DaemonSample | null): { initiations: number; key: string }[] =>
       (sample?.stats?.peers ?? [])
         .filter(({ troubles }) => troubles.some(({ code }) => code === 'noAnswer'))
@@ -128,7 +130,7 @@ export class Traffic {
       const now = silent(await ask());
       isWaiting = now.some(({ key, initiations }) => countOf(waiting, key) === initiations);
     }
-    await sleep(ERRORS_MS);
+    await sleep(Math.max(ERRORS_MS, begun + NEIGHBOUR_MS - performance.now()));
   }
 
   /** Ends all of it. @param routes whose sources the pings have */

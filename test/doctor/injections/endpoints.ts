@@ -25,6 +25,16 @@ async function callByName({ a, b }: Sites, meaning: string): Promise<void> {
   await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${NAME} ${PORT}`);
 }
 
+/** A second address of A's, as of another line. */
+const SECOND = '198.51.100.200';
+
+/** It is there when the words ask for it, and then it is not. */
+async function loseAddress({ a }: Sites, words: string): Promise<void> {
+  await a.host.ip(`address add ${SECOND}/24 dev wan`);
+  await tswg(a, words);
+  await a.host.ip(`address delete ${SECOND}/24 dev wan`);
+}
+
 export const ENDPOINTS: readonly Case[] = [
   {
     id: 'wrongPort/other',
@@ -93,6 +103,8 @@ export const WAYS_OUT: readonly Case[] = [
     id: 'routingLoop/route',
     code: 'routingLoop',
     inject: async ({ a, b }) => {
+      // Without a mark the daemon goes around the tunnel by itself.
+      await tswg(a, 'wgfwmark 51820');
       await a.host.ip(`route add ${b.wan[4]} dev wg0`);
     },
     talkMs: 6_000,
@@ -125,6 +137,24 @@ export const WAYS_OUT: readonly Case[] = [
     },
     talkMs: 6_000,
     says: /ip route delete prohibit/,
+  },
+  {
+    id: 'sourceGone/wgbind',
+    code: 'sourceGone',
+    inject: async (sites) => {
+      await loseAddress(sites, `wgbind ${SECOND}`);
+    },
+    says: /which wgbind asks for/,
+  },
+  {
+    id: 'sourceGone/via',
+    code: 'sourceGone',
+    inject: async (sites) => {
+      const { b } = sites;
+      const place = `wgendpoint ${b.wan[4]} ${PORT} via ${SECOND}`;
+      await loseAddress(sites, `wgpeer ${b.keys.publicKey} ${place}`);
+    },
+    says: /which via asks for/,
   },
   {
     id: 'endpointRouteUnexpected/neighbour',

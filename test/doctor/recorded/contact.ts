@@ -221,7 +221,7 @@ const ANSWERS: readonly Recorded[] = [
   recorded(
     'silence',
     'of one that was there',
-    healthyWith({}, { ...LOST, ways: [WAY] }),
+    healthyWith({}, { ...LOST, ways: [WAY], counters: { ...PEER.counters, responses_received: 0 } }),
     /the last handshake with it was 3600 seconds ago[\s\S]*off or has moved/,
   ),
   recorded(
@@ -232,6 +232,40 @@ const ANSWERS: readonly Recorded[] = [
       probes: cannotLook('only root may'),
     }),
     /why cannot be seen[\s\S]*only root may/,
+  ),
+];
+
+const ARRIVING: Evidence['wire'] = looked([
+  {
+    ...{ direction: 'in', link: 'eth0', source: '198.51.100.20', sourcePort: 51_820 },
+    ...{ destination: '198.51.100.10', destinationPort: 51_820, message: 'response' },
+    ...{ packets: 2, hasOurMac1: true },
+  },
+]);
+
+const LOST_HERE: readonly Recorded[] = [
+  recorded(
+    'silence',
+    'what comes is taken by the daemon',
+    healthyWith({}, { ...NEVER, ways: [WAY], gained: { initiations_sent: 1, cookies_received: 2 } }, {
+      wire: ARRIVING,
+    }),
+    /nothing comes back/,
+  ),
+  recorded(
+    'silence',
+    'what comes is lost, and there is no packet filter',
+    healthyWith({}, { ...NEVER, ways: [WAY] }, { wire: ARRIVING }),
+    /reaches eth0, a link of this machine, and not the daemon/,
+  ),
+  recorded(
+    'silence',
+    'what comes is lost, and no packet filter can be listed',
+    healthyWith({}, { ...NEVER, ways: [WAY] }, {
+      wire: ARRIVING,
+      firewall: cannotLook('nft is not installed'),
+    }),
+    /cannot be looked at: nft is not installed/,
   ),
 ];
 
@@ -341,6 +375,7 @@ export const CONTACT: readonly Recorded[] = [
   ...ESSENTIALS,
   ...KEYS,
   ...ANSWERS,
+  ...LOST_HERE,
   ...PLACES,
   ...WAYS_OUT,
   ...MAPPINGS,

@@ -332,6 +332,12 @@ export const PASSING: readonly Recorded[] = [
     healthy({ pings: LARGE_LOST }),
     /answers to packets of 1300 bytes, and to none of 1380[\s\S]*tswg wg0 mtu 1300/,
   ),
+  recorded(
+    'mtuBlackHole',
+    'of less than IPv6 needs',
+    healthy({ pings: echoes([84, 2], [1_200, 2], [1_420, 0]) }),
+    /tswg wg0 mtu 1200 # IPv6 needs 1280/,
+  ),
   recorded('mtuTooLarge', '', healthy({ probes: NARROW }), /has 1480[\s\S]*tswg wg0 mtu 1412/),
   recorded(
     'tooBigFiltered',
@@ -411,6 +417,17 @@ export const PASSING: readonly Recorded[] = [
     }),
   ),
   well(
+    'a chain of the same name in another table, which nothing jumps to',
+    gateway({
+      inner: looked(passing(false)),
+      firewall: filter(
+        [FORWARD, { ...FORWARD, table: 'other', name: 'strict', hook: null, kind: null }],
+        { ...rule('jump strict', 'jump', null), target: 'strict' },
+        { ...rule('counter drop', 'drop', 4), table: 'other', chain: 'strict' },
+      ),
+    }),
+  ),
+  well(
     'a host beyond us that does not answer, without a firewall',
     gateway({ inner: looked(passing(false)) }),
   ),
@@ -455,6 +472,27 @@ export const PASSING: readonly Recorded[] = [
         })),
       ),
     }),
+  ),
+  well(
+    'a full tunnel whose daemon goes around its own routes',
+    healthyWith(
+      {},
+      { allowedIps: ['0.0.0.0/0'] },
+      {
+        table: looked([
+          INNER_ROUTE,
+          { ...INNER_ROUTE, prefix: '0.0.0.0/1' },
+          { ...INNER_ROUTE, prefix: '128.0.0.0/1' },
+        ]),
+        routes: looked(
+          ROUTES.filter(({ purpose }) => purpose !== 'allowedIp').map((one) => ({
+            ...one,
+            answer: { kind: 'route' as const, route: { ...INNER_ROUTE, prefix: '128.0.0.0/1' } },
+          })),
+        ),
+        probes: looked([{ ...PROBE, pathMtu: 1_420 }]),
+      },
+    ),
   ),
   well('a peer that answers to no ping', healthy({ pings: echoes([84, 0], [1_420, 0]) })),
   well(

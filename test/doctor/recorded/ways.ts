@@ -174,6 +174,21 @@ export const WAYS: readonly Recorded[] = [
     /paris has wgaip 10\.20\.0\.7\/32/,
   ),
   recorded(
+    'allowedIpsTaken',
+    'one of several that the other peer has',
+    healthyWith({
+      peers: [
+        peer({ troubles: [refused('foreignSource', '10.20.0.7')] }),
+        peer({
+          publicKey: THIRD_KEY,
+          description: 'paris',
+          allowedIps: ['10.20.0.128/25', '10.20.0.7/32'],
+        }),
+      ],
+    }),
+    /wgpeer HIgo\S+ wgaip 10\.20\.0\.128\/25\n\s*tswg wg0 wgpeer xTIB\S+ wgaip 10\.99\.0\.2\/32 wgaip 10\.20\.0\.0\/24$/m,
+  ),
+  recorded(
     'allowedIpsLackAddress',
     'the peer sends from it',
     healthyWith(
@@ -497,6 +512,17 @@ export const WAYS: readonly Recorded[] = [
       { allowedIps: ['0.0.0.0/0'] },
       {
         table: looked([INNER_ROUTE, { ...INNER_ROUTE, prefix: '0.0.0.0/0', table: 100 }]),
+        routes: looked([answer('0.0.0.0/0', '1.1.1.1', DEFAULT_ROUTE)]),
+      },
+    ),
+  ),
+  well(
+    'a default route into the tunnel for when the other fails',
+    healthyWith(
+      {},
+      { allowedIps: ['0.0.0.0/0'] },
+      {
+        table: looked([INNER_ROUTE, { ...INNER_ROUTE, prefix: '0.0.0.0/0', metric: 900 }]),
         routes: looked([answer('0.0.0.0/0', '1.1.1.1', DEFAULT_ROUTE)]),
       },
     ),

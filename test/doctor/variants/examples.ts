@@ -1,6 +1,6 @@
 /** Each file of examples/, carried out on both sites as it stands there. */
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { waitFor } from '../../lab/command.ts';
 import { firstPing, ping } from '../../lab/probes.ts';
@@ -54,6 +54,19 @@ async function netstart(side: Site, other: Site): Promise<void> {
   await side.host.run('tswg', ['netstart', IFNAME]);
 }
 
+/** Of a machine whose whole traffic goes through B, at A's inner addresses. */
+async function netstartFullTunnel({ a, b }: Sites): Promise<void> {
+  await tswg(a, 'destroy');
+  const text = readFileSync(example('hostname.full-tunnel'), 'utf8')
+    .replace('#wgpeer', 'wgpeer')
+    .replace('PUBLIC_KEY_OF_SERVER', b.keys.publicKey)
+    .replace('inet 10.99.0.2', 'inet 10.99.0.1')
+    .replace('inet6 fd00:99::2', 'inet6 fd00:99::1');
+  await a.host.writeFile(HOSTNAME_FILE, text);
+  await a.host.run('tswg', ['netstart', IFNAME]);
+  await firstPing(a.host, b.inner[4]);
+}
+
 async function netstartBoth(sites: Sites): Promise<void> {
   await clear(sites);
   await netstart(sites.a, sites.b);
@@ -88,12 +101,25 @@ async function runUnits(sites: Sites): Promise<void> {
   );
 }
 
+/** Those of monitoring, which only ask: the unit's command, more often than its timer has it run. */
+const MONITORING = readdirSync(example('')).filter((name) => /^tswg-(metrics|alerts)/.test(name));
+
+async function askForMetrics({ a, b }: Sites): Promise<void> {
+  const unit = readFileSync(example('tswg-metrics.service'), 'utf8');
+  const command = /^ExecStart=\/bin\/sh -euc '([\s\S]*?)'$/m.exec(unit)![1].replaceAll('$$', '$');
+  const script = `while :; do ${command.replaceAll('\\\n', '')}; sleep 1; done`;
+  a.host.spawn('sh', ['-euc', script], { env: { DIRECTORY: '/run' } });
+  await firstPing(a.host, b.inner[4]);
+}
+
 export const EXAMPLES: readonly Case[] = [
+  ...MONITORING.map((name) => well(`examples/${name}`, askForMetrics)),
   well('examples/site-a.sh', bootBoth, LANS),
   well('examples/site-b.sh', bootBoth, { ...LANS, side: 'b' }),
   // The network of the demo, which makes its two sites with the same scripts.
   well('examples/demo.ts', bootBoth, { ...LANS, talks: ['a', 'b'] }),
   well('examples/hostname.wg0', netstartBoth, LANS),
+  well('examples/hostname.full-tunnel', netstartFullTunnel),
   well('examples/tswg@.service', runUnits, LANS),
   well('examples/tswg-config@.service', runUnits, { ...LANS, side: 'b' }),
 ];

@@ -6,12 +6,13 @@
 
 import { planAddresses } from '../../../src/cli/addressplan.ts';
 import type { Draft } from '../../../src/cli/command.ts';
+import { COMMANDS } from '../../../src/cli/commands.ts';
 import { answerShell, joinShellWords } from '../../../src/cli/completion.ts';
 import { parse } from '../../../src/cli/parse.ts';
 import { Refusal } from '../../../src/cli/refusal.ts';
 import { resolveChange, type Surroundings } from '../../../src/cli/resolve.ts';
 import type { AddressView } from '../../../src/cli/view.ts';
-import { COMMANDS, findWord, WORDS, wordNames } from '../../../src/cli/words.ts';
+import { findWord, WORDS, wordNames } from '../../../src/cli/words.ts';
 import { parseAddress } from '../../../src/packet/address.ts';
 import { parseSet, writeSet } from '../../../src/uapi/set.ts';
 import type { Dice } from '../../packet/trains.ts';

@@ -1,0 +1,137 @@
+/** What a Device knows is wrong, row by row of what an operator does wrong; the words are the CLI's. */
+
+import { describe, expect, it } from 'vitest';
+import { formatKey } from '../../src/keytext.ts';
+import { A_TO_B, B_TO_A, ipv4, pair, type Site } from './world.ts';
+
+const SECOND = 1_000;
+const MINUTES = 60 * SECOND;
+
+const troubles = (site: Site) => site.device.stats(site.world.now).troubles;
+const troublesOf = (site: Site) => site.device.stats(site.world.now).peers[0]!.troubles;
+const keyOf = (site: Site): string => formatKey(site.publicKey);
+
+describe('of the Device', () => {
+  it('an interface that is down is told as long as there is a peer', () => {
+    const { a, world } = pair();
+    a.device.down();
+    expect(troubles(a)).toEqual([{ code: 'interfaceDown' }]);
+    a.configure({ replacePeers: true });
+    expect(troubles(a)).toEqual([]);
+    a.device.up(world.now);
+    expect(troubles(a)).toEqual([]);
+  });
+
+  it('packets to what is no peer’s are told with the last address, for five minutes', () => {
+    const { a, world } = pair();
+    a.send(ipv4('10.0.0.5', '10.33.8.1'));
+    world.run(2 * SECOND);
+    a.send(ipv4('10.0.0.5', '10.33.8.2'));
+    world.run(SECOND);
+    const told = { code: 'unroutable', address: '10.33.8.2', packets: 2 };
+    expect(troubles(a)).toEqual([{ ...told, agoMs: SECOND }]);
+    world.run(5 * MINUTES);
+    expect(troubles(a)).toEqual([]);
+  });
+
+  it.each(['224.0.0.251', '255.255.255.255', '239.1.2.3'])(
+    'a packet to %s, which the kernel sends by itself, is nobody’s mistake',
+    (destination) => {
+      const { a } = pair();
+      a.send(ipv4('10.0.0.5', destination));
+      expect(a.device.stats(a.world.now).counters.drop_noPeer).toBe(1);
+      expect(troubles(a)).toEqual([]);
+    },
+  );
+
+  it('who calls with a key of ours that is none is told with the address', () => {
+    const { a, b, world } = pair();
+    const wrong = new Uint8Array(148).fill(7);
+    wrong.set([1, 0, 0, 0]);
+    world.inject(a, b, wrong);
+    world.run(SECOND);
+    const { address, port } = { address: '192.0.2.1', port: 51_820 };
+    const [told] = troubles(b);
+    expect(told).toMatchObject({ code: 'badMac1', messages: 1, address, port });
+  });
+});
+
+describe('of a peer', () => {
+  it('one without allowed IPs is told at once', () => {
+    const { a, b } = pair();
+    expect(troublesOf(a)).toEqual([]);
+    a.peer(b, [], { replaceAllowedIps: true });
+    expect(troublesOf(a)).toEqual([{ code: 'noAllowedIps' }]);
+  });
+
+  it('one that sends from elsewhere is told with the address, and whose that is', () => {
+    const { a, b, world } = pair();
+    a.send(A_TO_B());
+    world.run(SECOND);
+    b.configure({
+      peers: [
+        { publicKey: a.publicKey, allowedIps: [{ prefix: prefixOf('0.0.0.0'), remove: false }] },
+      ],
+    });
+    b.send(ipv4('10.66.0.9', '10.0.0.5'));
+    world.run(SECOND);
+    const told = { code: 'foreignSource', address: '10.66.0.9', packets: 1, agoMs: 999 };
+    expect(troublesOf(a)).toEqual([{ ...told, owner: '' }]);
+    const other = world.site('192.0.2.99');
+    a.peer(other, ['10.66.0.0/16']);
+    expect(troublesOf(a)).toEqual([{ ...told, owner: keyOf(other) }]);
+    // It is given to the peer: nothing is wrong any more.
+    a.peer(b, ['10.66.0.0/16']);
+    expect(troublesOf(a)).toEqual([]);
+  });
+
+  it('one without an endpoint is told once there are packets for it', () => {
+    const { a, b } = pair();
+    a.peer(b, [], { endpoint: null });
+    expect(troublesOf(a)).toEqual([]);
+    a.send(A_TO_B());
+    a.send(A_TO_B());
+    expect(troublesOf(a)).toEqual([{ code: 'noEndpoint', packets: 2 }]);
+    a.peer(b, []);
+    expect(troublesOf(a)).toEqual([]);
+  });
+
+  it('one that nothing can be sent to is told with the error, as long as it is the last one', () => {
+    const { a, world } = pair();
+    world.filter = () => false;
+    a.failureTo = () => ({ error: 'EPERM', at: world.now });
+    a.send(A_TO_B());
+    world.run(20 * SECOND);
+    expect(troublesOf(a)).toMatchObject([{ code: 'cannotSend', error: 'EPERM' }]);
+    // Sent since then, and only not answered.
+    a.failureTo = () => ({ error: 'EPERM', at: 15 * SECOND });
+    world.run(20 * SECOND);
+    expect(troublesOf(a)).toMatchObject([{ code: 'noAnswer' }]);
+  });
+
+  it('one that is answered is in no trouble, whatever failed before', () => {
+    const { a, b, world } = pair();
+    a.failureTo = () => ({ error: 'EPERM', at: world.now });
+    a.send(A_TO_B());
+    world.run(SECOND);
+    b.send(B_TO_A());
+    world.run(SECOND);
+    expect(troublesOf(a)).toEqual([]);
+  });
+});
+
+describe('while debug is on', () => {
+  it('a drop is told with the address that it was for', () => {
+    const { a } = pair();
+    a.configure({ debug: true });
+    a.send(ipv4('10.0.0.5', '10.33.8.1'));
+    expect(a.events.at(-1)).toEqual({
+      ...{ kind: 'dropped', reason: 'noPeer', peer: null, endpoint: null, packets: 1 },
+      address: '10.33.8.1',
+    });
+  });
+});
+
+function prefixOf(text: string) {
+  return { address: Uint8Array.from(text.split('.').map(Number)), length: 0 };
+}

@@ -24,7 +24,7 @@ export type { DeadlineName } from './device/deadlines.ts';
 export { Device } from './device/device.ts';
 export type { Doorkeeper } from './device/doorkeeper.ts';
 export { DROP_REASONS, type DropReason } from './device/drops.ts';
-export { Endpoint, type Exit, formatEndpoint } from './device/endpoint.ts';
+export { Endpoint, type Exit, formatEndpoint, type SendFailure } from './device/endpoint.ts';
 export type { DeviceEvent } from './device/events.ts';
 export {
   type ConditionHandover,

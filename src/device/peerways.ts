@@ -250,7 +250,7 @@ export class PeerWays<User> {
   /** Every candidate once, where packets go last: that has just been tried. */
   #newRound(live: Endpoint | null): Candidate[] {
     const others = this.candidates().filter(
-      ({ endpoint }) => live === null || !endpoint.equals(live),
+      ({ endpoint }) => live === null || !isSamePath(endpoint, live),
     );
     return live === null ? others : [...others, { way: this.used, endpoint: live }];
   }
@@ -319,6 +319,11 @@ export function sameWays(one: readonly Way[], other: readonly Way[]): boolean {
       return host === also.host && port === also.port && sameNear(near, also.near);
     })
   );
+}
+
+/** Whether packets would take the same way: a source that was learnt is no part of it. */
+function isSamePath(one: Endpoint, other: Endpoint): boolean {
+  return one.isPinned || other.isPinned ? one.equals(other) : one.sameRemote(other);
 }
 
 /** Both are of one family, or nothing is asked of the one. */

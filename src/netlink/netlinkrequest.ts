@@ -58,9 +58,9 @@ const RT_SCOPE_LINK = 253;
 const RTN_UNICAST = 1;
 /** Who made a route; 4 is an administrator. */
 const RTPROT_STATIC = 4;
-/** Linux 4.13; those before answer as without it. */
-/** Without it the kernel names the main table, whichever the entry is in. */
+/** Without it IPv4 names the main table, whichever the entry is in; IPv6, which does not, refuses it. */
 const RTM_F_LOOKUP_TABLE = 0x1000;
+/** Linux 4.13; those before answer as without it. */
 const RTM_F_FIB_MATCH = 0x2000;
 const RTA_SRC = 2;
 const RTA_IIF = 3;
@@ -312,7 +312,8 @@ export function writeGetRoute(flow: Flow): MessageWriter {
   body[0] = familyOf(destination);
   body[1] = destination.length * 8;
   if (source !== null) body[2] = source.length * 8;
-  if (flow.asEntry) viewOf(body).setUint32(8, RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE, true);
+  const tableFlag = destination.length === 4 ? RTM_F_LOOKUP_TABLE : 0;
+  if (flow.asEntry) viewOf(body).setUint32(8, RTM_F_FIB_MATCH | tableFlag, true);
   const writer = new MessageWriter(RTM_GETROUTE, NLM_F_ACK).fixed(body);
   writer.attribute(RTA_DST, destination);
   if (source !== null) writer.attribute(RTA_SRC, source);

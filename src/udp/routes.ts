@@ -222,27 +222,18 @@ export class Routes {
     linkIndex: number,
     asEntry: boolean,
   ): Route | null {
-    try {
-      return this.#netlink.getRoute({
-        destination: address,
-        source,
-        mark: this.fwmark,
-        linkIndex,
-        ports: { source: this.#port, destination: port },
-        asEntry,
-      });
-    } catch (error) {
-      if (error instanceof SystemError) return null;
-      throw error;
-    }
+    const ports = { source: this.#port, destination: port };
+    const flow = { destination: address, source, mark: this.fwmark, linkIndex, ports, asEntry };
+    return answerOr(() => this.#netlink.getRoute(flow), null);
   }
 
-  /** How the near end of all endpoints is; null: nothing is wrong, or there is none. */
+  /** How the near end of all endpoints is; null: nothing is known to be wrong, or there is none. */
   get fault(): NearFault | null {
-    if (this.#near === null) return null;
-    return this.#near.kind === 'address'
-      ? this.#findAddress(this.#near.address).fault
-      : this.#findInterface(this.#near.name).fault;
+    const near = this.#near;
+    if (near === null) return null;
+    const find = (): Found =>
+      near.kind === 'address' ? this.#findAddress(near.address) : this.#findInterface(near.name);
+    return answerOr(() => find().fault, null);
   }
 
   #findInterface(name: string): Found {
@@ -264,10 +255,12 @@ export class Routes {
    * their sender leads over another.
    */
   strictFilters(): string[] {
-    return [...this.#crooked].flatMap((index) => {
-      const link = this.#allLinks().find((one) => one.index === index);
-      return link !== undefined && this.#netlink.filtersStrictly(index) ? [link.name] : [];
-    });
+    return answerOr(() => [...this.#crooked].flatMap((index) => this.#strictFilter(index)), []);
+  }
+
+  #strictFilter(index: number): string[] {
+    const link = this.#allLinks().find((one) => one.index === index);
+    return link !== undefined && this.#netlink.filtersStrictly(index) ? [link.name] : [];
   }
 
   get #netlink(): Netlink {
@@ -293,6 +286,16 @@ export class Routes {
     return this.#allAddresses().filter(
       ({ linkIndex, address }) => linkIndex === index && address.length === length,
     );
+  }
+}
+
+/** `otherwise` when the kernel does not answer, as while its tables keep changing. */
+function answerOr<T>(ask: () => T, otherwise: T): T {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof SystemError) return otherwise;
+    throw error;
   }
 }
 

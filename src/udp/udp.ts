@@ -165,7 +165,7 @@ export class Udp implements Transport {
     return this.#routes.fault;
   }
 
-  /** See Routes.strictFilters. @throws {SystemError} */
+  /** See Routes.strictFilters. */
   strictFilters(): string[] {
     return this.#routes.strictFilters();
   }

@@ -17,7 +17,7 @@ export const OUR_KEY = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
 export const PEER_KEY = 'xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=';
 export const NOW_MS = 1_800_000_000_000;
 
-export const LOOPBACK: Link = {
+const LOOPBACK: Link = {
   index: 1,
   name: 'lo',
   flags: ['UP', 'LOOPBACK', 'RUNNING'],
@@ -80,7 +80,7 @@ export const PEER: OwnPeer = {
   gainedTxBytes: 2_000,
 };
 
-export const DAEMON: AnsweringDaemon = {
+const DAEMON: AnsweringDaemon = {
   kind: 'answers',
   version: '0.1.0',
   publicKey: OUR_KEY,

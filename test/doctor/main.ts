@@ -49,7 +49,8 @@ async function main(words: readonly string[]): Promise<number> {
 async function tryAlone(one: Case, record: string | null): Promise<Outcome> {
   const begun = performance.now();
   const lab = await openLab();
-  const file = record === null ? null : path.resolve(record, `${one.id.replaceAll('/', '-')}.json`);
+  const file =
+    record === null ? null : path.resolve(record, `${one.id.replaceAll(/[/ ]/g, '-')}.json`);
   try {
     return await tryCase(lab, one, file);
   } catch (error) {

@@ -89,6 +89,17 @@ describe('the plan', () => {
     ]);
   });
 
+  it('leaves from where the way says, else from where the whole tunnel is bound', () => {
+    const bind = { kind: 'interface', name: 'eth0' } as const;
+    const nearOf = (changes: object): unknown =>
+      planOf({ ...facts, sample: { ...sample, state: { ...state, ...changes } } }).probes[0].near;
+    expect(nearOf({})).toBeNull();
+    expect(nearOf({ bind })).toEqual(bind);
+    const near = { kind: 'address', address: Uint8Array.of(198, 51, 100, 10) } as const;
+    const ways = state.peers[0].ways.map((way) => ({ ...way, near }));
+    expect(nearOf({ bind, peers: [{ ...state.peers[0], ways }] })).toEqual(near);
+  });
+
   it('probes with what a full packet takes, and pings in that size', () => {
     const { probes, pings } = planOf(facts);
     expect(probes).toMatchObject([{ address: '198.51.100.20', mark: 7, neededMtu: 1_480 }]);

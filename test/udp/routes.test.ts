@@ -6,7 +6,7 @@ import { interfaceIndex, Netlink } from '../../src/netlink/netlink.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { openTun } from '../../src/tun/tun.ts';
 import { Routes } from '../../src/udp/routes.ts';
-import { describeInNamespace, enterNamespace, ip, sysctl } from '../lab/namespace.ts';
+import { describeInNamespace, enterNamespace, eventually, ip, sysctl } from '../lab/namespace.ts';
 
 const SERVER = { 4: '203.0.113.7', 6: '2001:db8:7::7' } as const;
 const PORT = 51820;
@@ -15,7 +15,7 @@ const OUT = 'out';
 let open: { close(): void }[] = [];
 
 /** Three cables, of which `tunnel` stands for the tunnel's own interface; the far ends are up. */
-beforeEach(() => {
+beforeEach(async () => {
   enterNamespace();
   for (const [i, name] of ['tunnel', 'one', 'two'].entries()) {
     ip('link', 'add', 'name', name, 'type', 'veth', 'peer', 'name', `${name}-far`);
@@ -23,6 +23,7 @@ beforeEach(() => {
     ip('address', 'add', `10.0.${i}.1/24`, 'dev', name);
     ip('link', 'set', name, 'up');
     ip('address', 'add', `2001:db8:${i}::1/64`, 'dev', name, 'nodad');
+    await plug(name, 'up');
   }
 });
 
@@ -62,13 +63,21 @@ function defaults(...names: string[]): void {
   }
 }
 
+/** Pulls a cable out at its other end, or plugs it in: the kernel tells of it a little later. */
+function plug(name: string, state: 'up' | 'down'): Promise<void> {
+  ip('link', 'set', `${name}-far`, state);
+  const isTold = () =>
+    /LOWER_UP.* state UP /.test(ip('-o', 'link', 'show', name)) === (state === 'up');
+  return eventually(isTold, `the carrier of ${name} to be ${state}`);
+}
+
 /** Over which link datagrams go that name one. */
 function linkNamed({ exit }: Endpoint): number | undefined {
   return exit?.link;
 }
 
 describeInNamespace('a route into the tunnel', () => {
-  it.each([4, 6] as const)('is got around over the best of the others: IPv%i', (family) => {
+  it.each([4, 6] as const)('is got around over the best of the others: IPv%i', async (family) => {
     defaults('tunnel', 'one', 'two');
     const routes = openRoutes();
     const endpoint = server(family);
@@ -85,7 +94,7 @@ describeInNamespace('a route into the tunnel', () => {
     ip(v, 'route', 'add', prefix, 'dev', 'tunnel', 'metric', '1');
     expect(lead()).toEqual([OUT, index('two')]);
     // But not over a cable that is pulled out, nor over an interface that is down.
-    ip('link', 'set', 'two-far', 'down');
+    await plug('two', 'down');
     expect(lead()).toEqual([OUT, index('one')]);
     ip('link', 'set', 'one', 'down');
     expect(lead()).toEqual([OUT, index('two')]);
@@ -195,7 +204,7 @@ describeInNamespace('an endpoint with a near end', () => {
     expect(endpoint.exit).toBeNull();
   });
 
-  it('is closed with the reason, and opens when that is gone', () => {
+  it('is closed with the reason, and opens when that is gone', async () => {
     defaults('one', 'two');
     const routes = openRoutes();
     const NOWHERE = 0x7fff_ffff;
@@ -211,7 +220,7 @@ describeInNamespace('an endpoint with a near end', () => {
     expect(lead(pinned('192.0.2.1'))).toEqual(['noAddress', CLOSED]);
     expect(lead(pinned(null, 4_711))).toEqual(['noInterface', CLOSED]);
     expect(lead(pinned(null, index('tunnel')))).toEqual(['inside', CLOSED]);
-    ip('link', 'set', 'two-far', 'down');
+    await plug('two', 'down');
     expect(both()).toEqual([
       ['noCarrier', !CLOSED],
       ['noCarrier', !CLOSED],
@@ -221,8 +230,8 @@ describeInNamespace('an endpoint with a near end', () => {
       ['down', CLOSED],
       ['down', CLOSED],
     ]);
-    ip('link', 'set', 'two-far', 'up');
     ip('link', 'set', 'two', 'up');
+    await plug('two', 'up');
     // Its routes went with it: a cable has no one other end that all of it goes to.
     expect(lead(byLink)).toEqual(['nowhere', CLOSED]);
     ip('route', 'add', 'default', 'via', '10.0.2.2', 'dev', 'two', 'metric', '9');

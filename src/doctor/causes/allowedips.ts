@@ -134,11 +134,10 @@ function returnCommands(
   prefix: string,
 ): string[] {
   const { name } = evidence.run;
-  const rest = owner.allowedIps.filter((one) => one !== theirs);
-  const isRepeated = peer.allowedIps.some((one) => covers(one, prefix));
-  const mine = isRepeated ? peer.allowedIps : [...peer.allowedIps, prefix];
-  const give = allowCommand(name, peer, mine);
-  return rest.length === 0 ? [give] : [allowCommand(name, owner, rest), give];
+  const take = `tswg ${name} wgpeer ${owner.publicKey} -wgaip ${theirs}`;
+  // A shorter prefix is the peer's already, and has only to be left alone.
+  if (peer.allowedIps.some((one) => covers(one, prefix))) return [take];
+  return [take, allowCommand(name, peer, [...peer.allowedIps, prefix])];
 }
 
 function saysRefused(peer: OwnPeer, { address, packets }: Refused): string {

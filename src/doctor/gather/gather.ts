@@ -14,6 +14,7 @@ import {
   type Looked,
   looked,
   type OtherEnd,
+  type ServingProcess,
   type Wishes,
 } from '../evidence.ts';
 import { type ClockSample, describeClock, sampleClock } from './clock.ts';
@@ -113,7 +114,7 @@ async function gatherDuring(
   traffic: Traffic,
 ): Promise<Evidence> {
   const { links, link, plan, processes } = beginning;
-  const pid = known(processes)?.find(({ program }) => program !== 'wg-quick')?.pid ?? null;
+  const pid = daemonNumber(known(processes) ?? []);
   const before = countAll(netlink, plan, pid);
   const [names, conntrack] = await Promise.all([
     look(() => gatherNames(plan.names)),
@@ -153,6 +154,19 @@ async function gatherDuring(
   };
 }
 
+/** The daemon's, among programs that serve an interface of this name in some network namespace. */
+function daemonNumber(processes: readonly ServingProcess[]): number | null {
+  const here = ownNamespace();
+  const found = processes.find(
+    ({ program, namespace }) => program !== 'wg-quick' && namespace === here,
+  );
+  return found?.pid ?? null;
+}
+
+function ownNamespace(): string {
+  return targetOf('/proc/self/ns/net') ?? '';
+}
+
 function runOf({ name, peer }: GatherOptions, { clock, startedAt }: Beginning): Evidence['run'] {
   return {
     name,
@@ -161,7 +175,7 @@ function runOf({ name, peer }: GatherOptions, { clock, startedAt }: Beginning): 
     isRoot: process.geteuid?.() === 0,
     startedMs: clock.wallMs,
     tookMs: Math.round(performance.now() - startedAt),
-    namespace: targetOf('/proc/self/ns/net') ?? '',
+    namespace: ownNamespace(),
   };
 }
 

@@ -138,7 +138,7 @@ function peersOf(sample: DaemonSample | null, wishes: Wishes | null): Asked[] {
       endpoint === null
         ? null
         : { address: formatAddress(endpoint.address), port: endpoint.port, scope: endpoint.scope },
-    near: ways.find(({ isInUse }) => isInUse)?.near ?? null,
+    near: ways.find(({ isInUse }) => isInUse)?.near ?? sample.state.bind,
     ways,
     allowedIps: allowedIps.map(formatPrefix),
     isWrong: troubled.has(formatKey(publicKey)),

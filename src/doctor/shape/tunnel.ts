@@ -27,7 +27,7 @@ import {
   truth,
 } from './shape.ts';
 
-export const PEER_FIELDS: Fields<TunnelPeer> = {
+const PEER_FIELDS: Fields<TunnelPeer> = {
   publicKey: key,
   description: text,
   hasPresharedKey: orNull(truth),

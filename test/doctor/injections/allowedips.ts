@@ -46,7 +46,7 @@ export const ALLOWED_IPS: readonly Case[] = [
     },
     talks: ['b'],
     talkMs: TALK_MS,
-    says: /peer paris has wgaip 10\.99\.0\.2\/32/,
+    says: /peer paris has wgaip 10\.99\.0\.2\/32[\s\S]*-wgaip 10\.99\.0\.2\/32\n[\s\S]*wgaip 10\.99\.0\.2\/32$/m,
   },
   {
     id: 'allowedIpsTaken/longer',
@@ -59,7 +59,7 @@ export const ALLOWED_IPS: readonly Case[] = [
       return undefined;
     },
     talkMs: TALK_MS,
-    says: /takes 10\.20\.0\.5 from/,
+    says: /takes 10\.20\.0\.5 from[\s\S]*-wgaip 10\.20\.0\.5\/32$/m,
   },
   {
     id: 'allowedIpsLackAddress/received',

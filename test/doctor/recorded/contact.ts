@@ -246,6 +246,14 @@ const ARRIVING: Evidence['wire'] = looked([
 const LOST_HERE: readonly Recorded[] = [
   recorded(
     'silence',
+    'what comes is taken by the daemon',
+    healthyWith({}, { ...NEVER, ways: [WAY], gained: { initiations_sent: 1, cookies_received: 2 } }, {
+      wire: ARRIVING,
+    }),
+    /nothing comes back/,
+  ),
+  recorded(
+    'silence',
     'what comes is lost, and there is no packet filter',
     healthyWith({}, { ...NEVER, ways: [WAY] }, { wire: ARRIVING }),
     /reaches eth0, a link of this machine, and not the daemon/,

@@ -9,7 +9,7 @@ import { parseRecording } from '../../../src/doctor/recording.ts';
 import { CASES } from '../table.ts';
 import type { Recorded } from './record.ts';
 
-/** Ids of cases; each record is the file of its name, with `-` for `/`. */
+/** Ids of cases; each record is the file of its name, with `-` for `/` and blanks. */
 const MADE: readonly string[] = [
   ...['noInterface/destroyed', 'daemonGone', 'noPrivateKey', 'portTaken'],
   ...['interfaceDown', 'noPeer', 'sameKey', 'peerIsOurself/file'],
@@ -23,13 +23,23 @@ const MADE: readonly string[] = [
   ...['nameUnresolved', 'nameElsewhere', 'nameFamilyUnroutable', 'noEndpoint'],
   ...['routingLoop/route', 'endpointNoRoute/prohibit'],
   ...['endpointRouteUnexpected/neighbour', 'natMappingLost', 'keyShared'],
-  ...['healthy/plain'],
+  ...['noAllowedIps', 'allowedIpsTaken/equal', 'allowedIpsTaken/longer'],
+  ...['allowedIpsLackAddress/received', 'allowedIpsLackNetwork/received'],
+  ...['noRoute/4', 'routeShadowed/table', 'routeShadowed/LAN', 'addressMissing/4'],
+  ...['wrongPrefixLength/host', 'sameInnerAddress/seen', 'otherLacksAllowedIps'],
+  ...['nothingComesBack/one family', 'allowedIpsLackAddress/sent', 'allowedIpsLackNetwork/routed'],
+  ...['forwardingOff/4', 'reversePathEndpoint', 'reversePathTunnel', 'firewallForward/rule'],
+  ...['masquerade/all links', 'mtuBlackHole', 'fragmentsDropped', 'mtuTooLarge/router'],
+  ...['tooBigFiltered', 'mssTooLarge', 'timestampsRefused', 'clockSetBack'],
+  ...['queueOverflow', 'managerTook/NetworkManager'],
+  ...['healthy/plain', 'healthy/a hub', 'healthy/full tunnel with a mark', 'healthy/behind NAT'],
+  ...['healthy/IPv6 only', 'healthy/two LANs'],
 ];
 
 export const MADE_RECORDS: readonly Recorded[] = MADE.map((id) => {
   const one = CASES.find((each) => each.id === id);
   if (one === undefined) throw new Error(`${id}: expected a case of this id`);
-  const file = fileURLToPath(new URL(`${id.replaceAll('/', '-')}.json`, import.meta.url));
+  const file = fileURLToPath(new URL(`${id.replaceAll(/[/ ]/g, '-')}.json`, import.meta.url));
   const evidence = parseRecording(readFileSync(file, 'utf8'));
   const codes = one.code === null ? [] : [one.code];
   return {

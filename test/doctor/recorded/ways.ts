@@ -186,7 +186,7 @@ export const WAYS: readonly Recorded[] = [
         }),
       ],
     }),
-    /wgpeer HIgo\S+ wgaip 10\.20\.0\.128\/25\n\s*tswg wg0 wgpeer xTIB\S+ wgaip 10\.99\.0\.2\/32 wgaip 10\.20\.0\.0\/24$/m,
+    /^tswg wg0 wgpeer HIgo\S+ -wgaip 10\.20\.0\.7\/32$/m,
   ),
   recorded(
     'allowedIpsLackAddress',

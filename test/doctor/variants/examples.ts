@@ -67,6 +67,27 @@ async function netstartFullTunnel({ a, b }: Sites): Promise<void> {
   await firstPing(a.host, b.inner[4]);
 }
 
+/** Of a gateway with two lines, the second one beside the first that A has. */
+async function netstartTwoLines({ a, b, router }: Sites): Promise<void> {
+  await tswg(a, 'destroy');
+  await a.host.connect('wan2', router, 'wan-a2');
+  await router.configure('wan-a2', '198.51.102.1/24');
+  await a.host.configure('wan2', '198.51.102.10/24');
+  await a.host.ip('route add default via 198.51.102.1 metric 200');
+  const text = readFileSync(example('hostname.two-lines'), 'utf8')
+    .replace('#wgpeer', 'wgpeer')
+    .replace('PUBLIC_KEY_OF_SITE_B', b.keys.publicKey)
+    .replace('via wan1', 'via wan');
+  await a.host.writeFile(HOSTNAME_FILE, text);
+  await a.host.run('tswg', ['netstart', IFNAME]);
+  await firstPing(a.host, b.inner[4]);
+}
+
+/** Only those files that there are. */
+function wellIfThere(name: string, change: (sites: Sites) => Promise<void>): readonly Case[] {
+  return readdirSync(example('')).includes(name) ? [well(`examples/${name}`, change, LANS)] : [];
+}
+
 async function netstartBoth(sites: Sites): Promise<void> {
   await clear(sites);
   await netstart(sites.a, sites.b);
@@ -120,6 +141,7 @@ export const EXAMPLES: readonly Case[] = [
   well('examples/demo.ts', bootBoth, { ...LANS, talks: ['a', 'b'] }),
   well('examples/hostname.wg0', netstartBoth, LANS),
   well('examples/hostname.full-tunnel', netstartFullTunnel),
+  ...wellIfThere('hostname.two-lines', netstartTwoLines),
   well('examples/tswg@.service', runUnits, LANS),
   well('examples/tswg-config@.service', runUnits, { ...LANS, side: 'b' }),
 ];

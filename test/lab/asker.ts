@@ -37,9 +37,9 @@ const starter = new Starter({
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     if (line === '') {
-      const { fact, steps, outcomes } = names;
+      const { steps, outcomes } = names;
       const maps = [steps, outcomes].map((map) => Object.fromEntries(map));
-      console.log(`stats ${JSON.stringify([fact, ...maps, names.troubles()])}`);
+      console.log(`stats ${JSON.stringify([names.state?.text, ...maps, names.troubles()])}`);
       return;
     }
     if (!begun.has(line)) begun.set(line, performance.now());

@@ -51,13 +51,7 @@ export function createParts(options: ProgramOptions) {
   const tell = (body: EventBody): void => chronicle.tell(body);
   /** Of the first of all who have followed each other; monotonic ms. */
   const age = { startedAt: monotonicMs() };
-  const persistence =
-    directory === undefined
-      ? undefined
-      : new Persistence({
-          ...{ name, directory, device: path.device, log, interfaceIndex, tell },
-          onRestored: (change) => chronicle.configured('state', change),
-        });
+  const persistence = persistenceOf(name, { path, log, tell, directory, chronicle });
   const control = new ControlSocket(heldFile, {
     ...{ log, ending },
     onRenamed: (found) => subsystems.renamed(found),
@@ -96,17 +90,8 @@ export function createParts(options: ProgramOptions) {
   const operator = new Operator({
     ...{ path, underlay, log, ending, upgrade, chronicle },
     subject: {
-      ...{
-        path,
-        confinement,
-        observing,
-        names,
-        persistence,
-        chronicle,
-        startedAt,
-        loop,
-        processStatus,
-      },
+      ...{ path, loop, confinement, observing, names, persistence },
+      ...{ chronicle, processStatus, startedAt },
     },
     troubles: () => subsystems.troubles(),
     onChange: () => subsystems.changed(),
@@ -134,6 +119,25 @@ function namesOf(path: Datapath, options: Omit<NamesOptions, 'onAnswer'>): Names
   return new Names({
     ...options,
     onAnswer: (host, answer) => path.turn(() => path.device.nameAnswered(path.now, host, answer)),
+  });
+}
+
+interface StateOptions {
+  readonly path: Datapath;
+  readonly log: Log;
+  readonly tell: (body: EventBody) => void;
+  readonly chronicle: Chronicle;
+  /** Where states are kept; undefined for a daemon that is not persistent. */
+  readonly directory: string | undefined;
+}
+
+/** `name`: the interface's. */
+function persistenceOf(name: string, options: StateOptions): Persistence | undefined {
+  const { path, log, tell, chronicle, directory } = options;
+  if (directory === undefined) return undefined;
+  return new Persistence({
+    ...{ name, directory, device: path.device, log, interfaceIndex, tell },
+    onRestored: (change) => chronicle.configured('state', change),
   });
 }
 

@@ -132,7 +132,7 @@ function readNear(text: string, host: string): Near | { readonly mistake: string
 }
 
 /** What is wrong with the two arguments of wgendpoint. */
-export function endpointWordsMistake(host: string, port: string): string | null {
+function endpointWordsMistake(host: string, port: string): string | null {
   const number = parsePort(port);
   if (parsePort(host) !== null && number === null && hostMistake(port) === null) {
     return `wgendpoint: ${visible(`${host} ${port}`)}: expected HOST first, then PORT`;

@@ -20,7 +20,7 @@ import {
 } from '../healthy.ts';
 import { type Recorded, recorded, well } from './record.ts';
 
-export const THIRD_KEY = 'HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=';
+const THIRD_KEY = 'HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=';
 const LAN_ROUTE: Route = { ...INNER_ROUTE, prefix: '10.20.0.0/24' };
 const DEFAULT_ROUTE: Route = {
   ...OUTER_ROUTE,
@@ -53,16 +53,16 @@ export const OTHER: OtherEnd = {
 };
 
 /** The other end allows us these. */
-export function otherAllowing(...allowedIps: string[]): OtherEnd {
+function otherAllowing(...allowedIps: string[]): OtherEnd {
   return { ...OTHER, peers: [{ ...OTHER.peers[0], allowedIps }] };
 }
 
-export function peer(changes: Partial<OwnPeer>): OwnPeer {
+function peer(changes: Partial<OwnPeer>): OwnPeer {
   return { ...PEER, ...changes };
 }
 
 /** Data goes, keepalives come. */
-export const UNANSWERED: Partial<OwnPeer> = {
+const UNANSWERED: Partial<OwnPeer> = {
   counters: {
     ...PEER.counters,
     packets_sent: 60,

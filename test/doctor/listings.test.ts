@@ -212,6 +212,16 @@ describe('conntrack', () => {
     'skips %j',
     (line) => expect(parseConnections(line)).toEqual([]),
   );
+
+  it('has no ports of what has none', () => {
+    const line =
+      'icmp 1 29 src=10.0.0.5 dst=10.20.0.5 type=8 code=0 id=7 src=10.20.0.5 dst=10.99.0.1 type=0 code=0 id=7 mark=0 use=1';
+    const [{ original, reply }] = parseConnections(line);
+    expect(original).toEqual({
+      ...{ source: '10.0.0.5', sourcePort: 0, destination: '10.20.0.5', destinationPort: 0 },
+    });
+    expect(reply.destination).toBe('10.99.0.1');
+  });
 });
 
 describe('/proc', () => {
@@ -282,4 +292,9 @@ describe('a file of networkd', () => {
     ['[Match]\nName=[', null],
     ['', null],
   ])('%j means wg0: %j', (text, line) => expect(namingLine(text, 'wg0')).toBe(line));
+});
+
+it('a program that runs a daemon, as sudo does, is no daemon itself', () => {
+  expect(servedBy(['sudo', 'tswgd', '-f', 'wg0'], 'wg0')).toBeNull();
+  expect(servedBy(['/usr/bin/node', '/usr/bin/tswgd', '-f', 'wg0'], 'wg0')).not.toBeNull();
 });

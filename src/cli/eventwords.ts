@@ -20,6 +20,7 @@ const LOSSES: Readonly<Record<LossCause, string>> = {
 const REASONS: Readonly<Partial<Record<PeerTrouble['code'], string>>> = {
   routingLoop: 'its endpoint is routed into the tunnel itself',
   noPrivateKey: 'no private key is set',
+  callsUs: 'its endpoint is our own',
   undecipherable: 'its answers do not decrypt; the preshared keys may differ',
   staleTimestamps: 'its initiations are not newer than before',
   unconfirmed: 'no data comes back after our answers',

@@ -182,6 +182,12 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     values: {},
     text: () => 'no private key is set on this side',
   },
+  callsUs: {
+    label: 'wgendpoint',
+    values: { initiations: 'number' },
+    text: () =>
+      'leads to this interface itself: expected the address of the peer, or a name that is resolved to that',
+  },
   undecipherable: {
     label: 'handshake',
     values: { responses: 'number' },

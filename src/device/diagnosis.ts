@@ -86,12 +86,13 @@ function foreignSource(core: Core, now: number, peer: Peer): PeerTrouble | null 
 
 /** Why the handshake does not complete, as likely as can be told; null when all is well. */
 export function handshakeTrouble(core: Core, now: number, peer: Peer): PeerTrouble | null {
-  const { undecipherable, staleTimestamps, unconfirmedResponses, unanswered, cookies } =
+  const { undecipherable, staleTimestamps, unconfirmedResponses, unanswered, cookies, returned } =
     peer.trouble;
   if (peer.lead === 'inside') return { code: 'routingLoop' };
   const nearEnd = nearTrouble(core, peer);
   if (nearEnd !== null) return nearEnd;
   if (core.identity === null) return { code: 'noPrivateKey' };
+  if (returned > 0) return { code: 'callsUs', initiations: returned };
   if (undecipherable > 0) return { code: 'undecipherable', responses: undecipherable };
   if (staleTimestamps >= STALE_TIMESTAMPS_TOLD) {
     return { code: 'staleTimestamps', initiations: staleTimestamps };

@@ -140,6 +140,8 @@ class HandshakeTrouble {
   unconfirmedResponses = 0;
   /** The peer answered with a cookie: it is reachable and under load. */
   cookies = 0;
+  /** Initiations of ours that came back to us: its endpoint is our own. */
+  returned = 0;
 
   initiationSent(now: number): void {
     if (this.unanswered++ === 0) this.unansweredSince = now;
@@ -152,5 +154,6 @@ class HandshakeTrouble {
     this.staleTimestamps = 0;
     this.unconfirmedResponses = 0;
     this.cookies = 0;
+    this.returned = 0;
   }
 }

@@ -15,6 +15,7 @@ import {
   DATA,
   DATA_HEADER_BYTES,
   INITIATION,
+  INITIATION_SENDER,
   MALFORMED,
   RESPONSE_RECEIVER,
   readCounter,
@@ -184,11 +185,24 @@ function deliverPacket(
 /** Initiations and responses wait for their turn once they prove to know our public key (mac1). */
 function queueHandshake(core: Core, now: number, message: Uint8Array, endpoint: Endpoint): void {
   if (!core.cookieChecker.verifyMac1(message)) {
-    core.badMac1At = now;
-    core.badMac1From = endpoint;
+    const caller = ownCaller(core, message);
+    if (caller === null) {
+      core.badMac1At = now;
+      core.badMac1From = endpoint;
+    } else caller.trouble.returned++;
     core.drop('badMac1', null, endpoint);
   } else if (!core.handshakeQueue.push(message, endpoint, now))
     core.drop('handshakeQueueFull', null, endpoint);
+}
+
+/**
+ * The peer that an initiation of our own was for, which came back to us: a name may be resolved to an
+ * address of ours. Nobody else knows its index but who is on the path.
+ */
+function ownCaller(core: Core, message: Uint8Array): Peer | null {
+  if (message[0] !== INITIATION) return null;
+  const entry = core.indices.lookup(readUint32(message, INITIATION_SENDER));
+  return entry === undefined || entry.keypair !== null ? null : entry.peer;
 }
 
 /** What turning a message away costs, a cookie reply included, of what answering it does. */

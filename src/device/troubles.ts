@@ -54,6 +54,8 @@ export type PeerTrouble =
   /** Nothing can be sent from the near end that the operator has fixed for it: `near`, as it was said. */
   | { readonly code: 'nearGone'; readonly near: string; readonly why: NearFault }
   | { readonly code: 'noPrivateKey' }
+  /** Initiations of ours that came back to us: where one of its ways leads is this very device. */
+  | { readonly code: 'callsUs'; readonly initiations: number }
   /** Answers to our initiations that do not decrypt: most likely the preshared keys differ. */
   | { readonly code: 'undecipherable'; readonly responses: number }
   /** Its initiations carry timestamps that are not newer than before. */

@@ -111,6 +111,10 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
   ],
   [{ code: 'noPrivateKey' }, 'handshake: no private key is set on this side'],
   [
+    { code: 'callsUs', initiations: 2 },
+    'wgendpoint: leads to this interface itself: expected the address of the peer, or a name that is resolved to that',
+  ],
+  [
     { code: 'undecipherable', responses: 2 },
     'handshake: the peer answers but its answer does not decrypt: is the preshared key the same on both sides?',
   ],

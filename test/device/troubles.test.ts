@@ -64,6 +64,22 @@ describe('of a peer', () => {
     expect(troublesOf(a)).toEqual([{ code: 'noAllowedIps' }]);
   });
 
+  it('one whose name leads to ourselves is told so, and nobody is taken for a stranger', () => {
+    const { a, b, world } = pair();
+    a.send(A_TO_B());
+    const [{ bytes }] = a.sent(1);
+    world.inject(a, a, bytes);
+    world.run(1);
+    expect(troublesOf(a)).toEqual([{ code: 'callsUs', initiations: 1 }]);
+    expect(troubles(a)).toEqual([]);
+    // Another's of the same kind is no call of ours.
+    world.inject(b, a, bytes.with(4, bytes[4] ^ 1));
+    world.run(1);
+    expect(troubles(a)).toMatchObject([{ code: 'badMac1' }]);
+    world.run(SECOND);
+    expect(troublesOf(a)).toEqual([]);
+  });
+
   it('one that sends from elsewhere is told with the address, and whose that is', () => {
     const { a, b, world } = pair();
     a.send(A_TO_B());

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { waitFor } from '../../lab/command.ts';
+import { NameServer, useNameServers } from '../../lab/nameserver.ts';
 import { firstPing, ping } from '../../lab/probes.ts';
 import { REPOSITORY } from '../../lab/repository.ts';
 import { waitForControl } from '../../lab/tunnel.ts';
@@ -83,6 +84,23 @@ async function netstartTwoLines({ a, b, router }: Sites): Promise<void> {
   await firstPing(a.host, b.inner[4]);
 }
 
+/** Of a branch whose head office has two names, here of one address. */
+async function netstartByName({ a, b }: Sites): Promise<void> {
+  await tswg(a, 'destroy');
+  const server = await NameServer.start(a.host, ['127.0.0.1']);
+  await server.setAll({ '*': { addresses: [b.wan[4]] } });
+  await useNameServers(a.host, ['127.0.0.1']);
+  const text = readFileSync(example('hostname.by-name'), 'utf8')
+    .replace('#wgpeer', 'wgpeer')
+    .replace('PUBLIC_KEY_OF_HEAD_OFFICE', b.keys.publicKey);
+  await a.host.writeFile(HOSTNAME_FILE, text);
+  await a.host.run('tswg', ['netstart', IFNAME]);
+  await waitFor(
+    async () => (await ping(a.host, b.inner[4], { deadlineMs: 1_000 })).received === 1,
+    'an answer',
+  );
+}
+
 /** Only those files that there are. */
 function wellIfThere(name: string, change: (sites: Sites) => Promise<void>): readonly Case[] {
   return readdirSync(example('')).includes(name) ? [well(`examples/${name}`, change, LANS)] : [];
@@ -141,6 +159,7 @@ export const EXAMPLES: readonly Case[] = [
   well('examples/demo.ts', bootBoth, { ...LANS, talks: ['a', 'b'] }),
   well('examples/hostname.wg0', netstartBoth, LANS),
   well('examples/hostname.full-tunnel', netstartFullTunnel),
+  well('examples/hostname.by-name', netstartByName, LANS),
   ...wellIfThere('hostname.two-lines', netstartTwoLines),
   well('examples/tswg@.service', runUnits, LANS),
   well('examples/tswg-config@.service', runUnits, { ...LANS, side: 'b' }),

@@ -6,6 +6,10 @@
  * as long as the C library is patient (5 s for each of them, twice). So a name that is asked for again
  * after a moment is looked up a second time beside the first: the first addresses count, and an error
  * only when nothing else is on its way.
+ *
+ * A lookup that fails may hold one of the resolver's threads for as long. So names that failed the last
+ * time have a few places, those that are new a few more, and the rest are for names that were found:
+ * these wait for nobody whose name server is silent.
  */
 
 import type { NameAnswer } from '../device/ways.ts';
@@ -14,6 +18,12 @@ import type { Resolver } from './resolver.ts';
 
 /** Questions under way at once; more wait their turn. */
 export const ASKED_MAX = 32;
+/** Of those, for names that were not found the last time, or are new; the resolver has 16 threads. */
+export const UNPROVEN_MAX = 12;
+/** Of those, for names that were not found. */
+export const FAILED_MAX = 8;
+/** What came of so many names is kept; of one that is forgotten nothing is expected. */
+const REMEMBERED_MAX = 16_384;
 /** Until then a question for the same name is the same question. */
 export const FRESH_MS = 2_000;
 /**
@@ -23,9 +33,13 @@ export const FRESH_MS = 2_000;
 export const PATIENCE_MS = 55_000;
 const LOOKUPS_PER_NAME = 2;
 
+/** What came of the last lookup of a name. */
+type Past = 'found' | 'failed' | undefined;
+
 interface Question {
   readonly host: string;
   readonly askedAt: number;
+  readonly past: Past;
 }
 
 export interface QuestionsOptions {
@@ -38,6 +52,8 @@ export class Questions {
   /** By number, the oldest first. */
   readonly #asked = new Map<number, Question>();
   readonly #waiting = new Set<string>();
+  /** By name, the longest ago first. */
+  readonly #pasts = new Map<string, Past>();
   /** How often each came: `answered`, `late`, or an error's name. */
   readonly outcomes = new Map<string, number>();
   #lastId = 0;
@@ -100,15 +116,33 @@ export class Questions {
   #askNext(now: number): void {
     for (const host of this.#waiting) {
       if (this.#asked.size >= ASKED_MAX) return;
+      const past = this.#pasts.get(host);
+      if (!this.#hasPlaceFor(past)) continue;
       this.#waiting.delete(host);
       const id = ++this.#lastId;
-      this.#asked.set(id, { host, askedAt: now });
+      this.#asked.set(id, { host, askedAt: now, past });
       this.#options.resolver.ask(id, host);
     }
   }
 
+  #hasPlaceFor(past: Past): boolean {
+    if (past === 'found') return true;
+    const unproven = [...this.#asked.values()].filter((one) => one.past !== 'found');
+    if (unproven.length >= UNPROVEN_MAX) return false;
+    return past === undefined || unproven.filter((one) => one.past === past).length < FAILED_MAX;
+  }
+
+  #remember(host: string, past: Past): void {
+    this.#pasts.delete(host);
+    this.#pasts.set(host, past);
+    if (this.#pasts.size <= REMEMBERED_MAX) return;
+    const [oldest] = this.#pasts.keys();
+    this.#pasts.delete(oldest);
+  }
+
   #tell(host: string, answer: NameAnswer): void {
     this.#count('error' in answer ? answer.error : 'answered');
+    this.#remember(host, 'error' in answer ? 'failed' : 'found');
     this.#options.onAnswer(host, answer);
   }
 

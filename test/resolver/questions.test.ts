@@ -2,7 +2,14 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { NameAnswer } from '../../src/device/ways.ts';
-import { ASKED_MAX, FRESH_MS, PATIENCE_MS, Questions } from '../../src/resolver/questions.ts';
+import {
+  ASKED_MAX,
+  FAILED_MAX,
+  FRESH_MS,
+  PATIENCE_MS,
+  Questions,
+  UNPROVEN_MAX,
+} from '../../src/resolver/questions.ts';
 
 const HOST = 'gw.example.net';
 const FOUND: NameAnswer = { addresses: [Uint8Array.of(192, 0, 2, 1)] };
@@ -25,6 +32,15 @@ beforeEach(() => {
   };
   questions = new Questions({ resolver, onAnswer: (...words) => void heard.push(words) });
 });
+
+/** Has them looked up, and found. */
+function find(names: readonly string[]): void {
+  for (const name of names) {
+    questions.ask(0, name);
+    questions.answered(0, asked.at(-1)![0], FOUND);
+  }
+  [asked, heard] = [[], []];
+}
 
 describe('a name', () => {
   it('is looked up once for all who ask within a moment, and answered once', () => {
@@ -86,14 +102,33 @@ describe('a name', () => {
 describe('many names', () => {
   it('wait their turn, each once, in their order', () => {
     const names = Array.from({ length: ASKED_MAX + 3 }, (_, i) => `n${i}.example.net`);
+    find(names);
     for (const name of [...names, ...names]) questions.ask(0, name);
     expect(asked).toHaveLength(ASKED_MAX);
-    questions.answered(1, 1, FOUND);
-    questions.answered(1, 2, FAILED);
+    const [[first]] = asked;
+    questions.answered(1, first, FOUND);
+    questions.answered(1, first + 1, FAILED);
     expect(asked.slice(ASKED_MAX).map(([, host]) => host)).toEqual(names.slice(-3, -1));
     for (const [id] of [...asked]) questions.answered(2, id, FOUND);
-    questions.answered(2, ASKED_MAX + 3, FOUND);
+    questions.answered(2, first + ASKED_MAX + 2, FOUND);
     expect(heard.map(([host]) => host).sort()).toEqual([...names].sort());
+  });
+
+  it('whose name servers are silent do not keep those that are found, or new, from their turn', () => {
+    find([HOST]);
+    const silent = Array.from({ length: 40 }, (_, i) => `silent${i}.example.net`);
+    for (const name of silent) questions.ask(0, name);
+    expect(asked).toHaveLength(UNPROVEN_MAX);
+    questions.ask(1, HOST);
+    expect(asked.at(-1)![1]).toBe(HOST);
+    // All of them fail, and are asked for again.
+    for (let at = 0; at < asked.length; at++) questions.answered(2, asked[at][0], FAILED);
+    asked = [];
+    for (const name of silent) questions.ask(3, name);
+    expect(asked).toHaveLength(FAILED_MAX);
+    questions.ask(4, 'new.example.net');
+    expect(asked.at(-1)![1]).toBe('new.example.net');
+    expect(asked).toHaveLength(FAILED_MAX + 1);
   });
 
   it('may ask for the next in the midst of an answer', () => {

@@ -40,18 +40,20 @@ export class Daemon {
   /** Before the daemon confines itself: afterwards it can start nothing. */
   prepareUpgrade(): void {
     const { held, stateDirectory, lastLog } = this.#options;
-    const { control, observing, tunnel, upgrade } = this.#parts;
+    const { control, names, observing, tunnel, upgrade } = this.#parts;
     const { file } = control;
-    if (file === undefined) return;
-    upgrade.open({
-      name: file.name,
-      index: held?.interfaceIndex ?? numberInSysfs(tunnel.tun?.name ?? file.name),
-      socketDirectory: file.place.directory,
-      controlFd: file.fd,
-      observing: observing.remains,
-      stateDirectory,
-      log: lastLog,
-    });
+    if (file !== undefined) {
+      upgrade.open({
+        name: file.name,
+        index: held?.interfaceIndex ?? numberInSysfs(tunnel.tun?.name ?? file.name),
+        socketDirectory: file.place.directory,
+        controlFd: file.fd,
+        observing: observing.remains,
+        stateDirectory,
+        log: lastLog,
+      });
+    }
+    names.begin();
   }
 
   /** Warms the packet path up; resolves when that is over. */

@@ -30,6 +30,8 @@ export class Names implements Subsystem, NameService {
   readonly #questions: Questions;
   #timer: NodeJS.Timeout | undefined;
   #wasAsked = false;
+  /** Asked before there was anybody to ask, as a state that is restored does; null from `begin` on. */
+  #early: string[] | null = [];
   #isClosed = false;
 
   constructor(options: NamesOptions) {
@@ -49,8 +51,19 @@ export class Names implements Subsystem, NameService {
   lookUp(host: string): void {
     if (this.#isClosed) return;
     this.#wasAsked = true;
+    if (this.#early !== null) {
+      this.#early.push(host);
+      return;
+    }
     this.#questions.ask(monotonicMs(), host);
     this.#timer ??= this.#expireLater();
+  }
+
+  /** From now on a resolver can be started. Call once. */
+  begin(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const host of early) this.lookUp(host);
   }
 
   /** A resolver that was started has called. */

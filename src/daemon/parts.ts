@@ -107,7 +107,7 @@ export function createParts(options: ProgramOptions) {
   ]);
   return {
     ...{ log, ending, age, path, warmUp, confinement, persistence, chronicle, control, observing },
-    ...{ underlay, tunnel, upgrade, operator, signals, subsystems },
+    ...{ underlay, tunnel, upgrade, names, operator, signals, subsystems },
   };
 }
 

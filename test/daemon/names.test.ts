@@ -9,7 +9,7 @@ import { eventually } from '../lab/namespace.ts';
 let names: Names | undefined;
 afterEach(() => names?.stop());
 
-function begin(startResolver?: () => string) {
+function create(startResolver?: () => string) {
   const answers: (readonly [string, NameAnswer])[] = [];
   const notes: string[] = [];
   const bugs: unknown[] = [];
@@ -23,6 +23,12 @@ function begin(startResolver?: () => string) {
     onBug: (error) => void bugs.push(error),
   });
   return { names, answers, notes, bugs };
+}
+
+function begin(startResolver?: () => string) {
+  const created = create(startResolver);
+  created.names.begin();
+  return created;
 }
 
 describe('a program that is not confined', () => {
@@ -55,6 +61,21 @@ describe('a program that is not confined', () => {
     names.lookUp('localhost');
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(answers).toEqual([]);
+  });
+});
+
+describe('a daemon that restores names from its state', () => {
+  it('has nobody started for them before there is a starter', () => {
+    let started = 0;
+    const { names, notes } = create(() => {
+      started++;
+      return '';
+    });
+    names.lookUp('gw.example.net');
+    expect(started).toBe(0);
+    names.begin();
+    expect(started).toBe(1);
+    expect([notes, names.troubles()]).toEqual([[], []]);
   });
 });
 

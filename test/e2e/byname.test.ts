@@ -76,11 +76,15 @@ describeInLab('a head office by name', ['wg', 'tswg', 'stdbuf', 'nft'], () => {
       const { host, office, server } = await build(lab);
       const far = office.host;
       await waitForLine(host, `${GW} 51820 (not resolved: EAI_AGAIN)`);
-      await server.setAll({ [GW]: { addresses: [FIRST] }, [BACKUP]: { addresses: [SECOND] } });
+      // One after the other: the peer is called where it is first known to be.
+      await server.set(GW, [FIRST]);
       // As long as the peer is nowhere, a ping ends with the error that says so.
-      const isThere = async () => (await ping(host, INNER_OFFICE, { deadlineMs: 200 })).received > 0;
+      const isThere = async () =>
+        (await ping(host, INNER_OFFICE, { deadlineMs: 200 })).received > 0;
       await waitFor(isThere, 'the head office');
       await waitForLine(host, `${GW} 51820 (${FIRST}, in use)`);
+      await server.set(BACKUP, [SECOND]);
+      await waitForLine(host, `${BACKUP} 51820 (${SECOND})`);
 
       const steps: readonly [what: string, dead: string, line: string][] = [
         ['the first line dies', FIRST, `${BACKUP} 51820 (${SECOND}, in use)`],

@@ -34,6 +34,7 @@ const starter = new Starter({
   onBug: (error) => console.log(`bug ${(error as Error).stack}`),
 });
 
+names.begin();
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     if (line === '') {

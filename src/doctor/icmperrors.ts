@@ -1,6 +1,6 @@
 /** What the network itself answered to datagrams for a peer: ours, the daemon's, or a probe's. Pure. */
 
-import { isAt } from './contact.ts';
+import { isAt, isOutOfContact, unheardBy } from './contact.ts';
 import type { Evidence, IcmpMeaning, OwnPeer } from './evidence.ts';
 import { known } from './evidence.ts';
 
@@ -9,6 +9,8 @@ export interface NetworkError {
   readonly meaning: IcmpMeaning;
   /** Who said so; null when it was the kernel of this machine. */
   readonly from: string | null;
+  /** Whether it is about a datagram of the daemon, and not about a probe. */
+  readonly isOfDaemon: boolean;
   readonly proof: string;
 }
 
@@ -30,6 +32,7 @@ export function networkErrors(evidence: Evidence, peer: OwnPeer): readonly Netwo
     .map(({ meaning, from, count, type, code, about, destination, destinationPort }) => ({
       meaning,
       from: isOwn(evidence, from) ? null : from,
+      isOfDaemon: about === 'daemon',
       proof: `${from} answered ${count === 1 ? 'a datagram' : `${count} datagrams`} of ${about === 'daemon' ? 'the daemon' : 'doctor'} to ${destination} port ${destinationPort} by ICMP: ${MEANINGS[meaning]} (type ${type}, code ${code})`,
     }));
   const probed = (known(evidence.probes) ?? [])
@@ -40,10 +43,22 @@ export function networkErrors(evidence: Evidence, peer: OwnPeer): readonly Netwo
         .map(({ error, origin, meaning, from }) => ({
           meaning,
           from: origin === 'local' || from === null || isOwn(evidence, from) ? null : from,
+          isOfDaemon: false,
           proof: `a probe to ${address} port ${port} got ${error} from ${origin === 'local' || from === null ? 'the kernel of this machine' : `${from} (ICMP ${MEANINGS[meaning]})`}`,
         })),
     );
   return [...own, ...probed];
+}
+
+/**
+ * An error is worth a word only where nothing gets through: anybody may send one. While a session
+ * lives the daemon misses nothing yet; then those about its own datagrams alone count.
+ */
+export function errorsInEarnest(evidence: Evidence, peer: OwnPeer): readonly NetworkError[] {
+  const errors = networkErrors(evidence, peer);
+  if (isOutOfContact(evidence, peer)) return errors;
+  if (unheardBy(evidence, peer) === null) return [];
+  return errors.filter(({ isOfDaemon }) => isOfDaemon);
 }
 
 function isOwn(evidence: Evidence, address: string): boolean {

@@ -57,11 +57,11 @@ async function build(lab: Lab): Promise<Branch> {
   return { host, office, server };
 }
 
-/** Nothing comes to this address any more, nor from it, and nobody says so. */
-async function kill(far: Host, address: string): Promise<void> {
-  const input = `type filter hook input priority 0; ip daddr ${address} drop`;
-  const output = `type filter hook output priority 0; ip saddr ${address} drop`;
-  await far.nft(`table ip dead { chain input { ${input}; }; chain output { ${output}; }; }`);
+/** Nothing comes to this address any more, nor from it, and nobody who sends is told so. */
+async function kill({ host, office }: Branch, address: string): Promise<void> {
+  const chain = 'chain input { type filter hook input priority 0;';
+  await office.host.nft(`table ip dead { ${chain} ip daddr ${address} drop; }; }`);
+  await host.nft(`table ip dead { ${chain} ip saddr ${address} drop; }; }`);
 }
 
 /** Waits until `tswg wg0` says so of the ways. */
@@ -73,8 +73,8 @@ async function waitForLine(host: Host, line: string): Promise<void> {
 describeInLab('a head office by name', ['wg', 'tswg', 'stdbuf', 'nft'], () => {
   it('is found when its name comes, over the second name when it dies, and where it moves to', () =>
     withLab({}, async (lab) => {
-      const { host, office, server } = await build(lab);
-      const far = office.host;
+      const branch = await build(lab);
+      const { host, server } = branch;
       await waitForLine(host, `${GW} 51820 (not resolved: EAI_AGAIN)`);
       // One after the other: the peer is called where it is first known to be.
       await server.set(GW, [FIRST]);
@@ -93,7 +93,7 @@ describeInLab('a head office by name', ['wg', 'tswg', 'stdbuf', 'nft'], () => {
       for (const [what, dead, line] of steps) {
         const train = new PingTrain(host, INNER_OFFICE, 10);
         await waitFor(async () => train.received > 20, 'answers');
-        await kill(far, dead);
+        await kill(branch, dead);
         await waitForLine(host, line);
         const before = train.received;
         await waitFor(async () => train.received > before + 20, `answers after: ${what}`);

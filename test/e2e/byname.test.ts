@@ -21,6 +21,7 @@ const BACKUP = 'backup.example.net';
 const FIRST = '203.0.113.10';
 const SECOND = '198.51.100.20';
 const MOVED = '203.0.113.77';
+const CABLE = '192.0.2.2';
 const DEAD = '2001:db8::dead';
 const INNER_OFFICE = '10.99.0.2';
 
@@ -35,8 +36,8 @@ async function build(lab: Lab): Promise<Branch> {
   const [host, far] = await lab.hosts('branch', 'office');
   await host.connect('wan', far, 'wan');
   await host.configure('wan', '192.0.2.1/24', '2001:db8::1/64');
-  await far.configure('wan', '192.0.2.2/24');
-  await host.ip('route add default via 192.0.2.2');
+  await far.configure('wan', `${CABLE}/24`);
+  await host.ip(`route add default via ${CABLE}`);
   for (const address of [FIRST, SECOND, MOVED]) await far.ip(`address add ${address}/32 dev lo`);
   const office = await TunnelEnd.start(far, [`${INNER_OFFICE}/30`]);
   const keys = createKeyPair();
@@ -57,17 +58,22 @@ async function build(lab: Lab): Promise<Branch> {
   return { host, office, server };
 }
 
-/** Nothing comes to this address any more, nor from it, and nobody who sends is told so. */
+/**
+ * Nothing comes to this address any more, nor from it, and nobody who sends is told so. Nor from the
+ * office's end of the cable, which the office would call us from, and we would follow it there.
+ */
 async function kill({ host, office }: Branch, address: string): Promise<void> {
   const chain = 'chain input { type filter hook input priority 0;';
   await office.host.nft(`table ip dead { ${chain} ip daddr ${address} drop; }; }`);
-  await host.nft(`table ip dead { ${chain} ip saddr ${address} drop; }; }`);
+  await host.nft(`table ip dead { ${chain} ip saddr { ${address}, ${CABLE} } drop; }; }`);
 }
 
 /** Waits until `tswg wg0` says so of the ways. */
 async function waitForLine(host: Host, line: string): Promise<void> {
   const isSaid = async () => (await host.run('tswg', ['wg0'])).includes(`wgendpoint ${line}`);
-  await waitFor(isSaid, line);
+  await waitFor(isSaid, line).catch(async (error: Error) => {
+    throw new Error(`${error.message}\n${await host.run('tswg', ['wg0'])}`);
+  });
 }
 
 describeInLab('a head office by name', ['wg', 'tswg', 'stdbuf', 'nft'], () => {

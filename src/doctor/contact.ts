@@ -49,6 +49,19 @@ export function unconfirmedBy(peer: OwnPeer): Unanswered | null {
   };
 }
 
+/**
+ * Told as a proof: nothing at all came from it over the run, and no ping of doctor's to it was
+ * answered. No fault by itself; null where something came, or where nobody asked.
+ */
+export function unheardBy(evidence: Evidence, peer: OwnPeer): string | null {
+  const pings = (known(evidence.pings) ?? []).filter((ping) => ping.peer === peer.publicKey);
+  const echoes = pings.flatMap((ping) => ping.echoes).filter(({ error }) => error === null);
+  const sent = echoes.reduce((sum, echo) => sum + echo.sent, 0);
+  const isHeard = peer.gainedRxBytes > 0 || echoes.some(({ received }) => received > 0);
+  if (isHeard || sent === 0) return null;
+  return `over the run, nothing came from it, and none of ${sent} pings was answered`;
+}
+
 /** Either of them: a handshake is wanted and does not come about. */
 export function isOutOfContact(evidence: Evidence, peer: OwnPeer): boolean {
   return (

@@ -9,6 +9,8 @@ export interface NetworkError {
   readonly meaning: IcmpMeaning;
   /** Who said so; null when it was the kernel of this machine. */
   readonly from: string | null;
+  /** Whether it is about a datagram of the daemon, and not about a probe. */
+  readonly isOfDaemon: boolean;
   readonly proof: string;
 }
 
@@ -30,6 +32,7 @@ export function networkErrors(evidence: Evidence, peer: OwnPeer): readonly Netwo
     .map(({ meaning, from, count, type, code, about, destination, destinationPort }) => ({
       meaning,
       from: isOwn(evidence, from) ? null : from,
+      isOfDaemon: about === 'daemon',
       proof: `${from} answered ${count === 1 ? 'a datagram' : `${count} datagrams`} of ${about === 'daemon' ? 'the daemon' : 'doctor'} to ${destination} port ${destinationPort} by ICMP: ${MEANINGS[meaning]} (type ${type}, code ${code})`,
     }));
   const probed = (known(evidence.probes) ?? [])
@@ -40,6 +43,7 @@ export function networkErrors(evidence: Evidence, peer: OwnPeer): readonly Netwo
         .map(({ error, origin, meaning, from }) => ({
           meaning,
           from: origin === 'local' || from === null || isOwn(evidence, from) ? null : from,
+          isOfDaemon: false,
           proof: `a probe to ${address} port ${port} got ${error} from ${origin === 'local' || from === null ? 'the kernel of this machine' : `${from} (ICMP ${MEANINGS[meaning]})`}`,
         })),
     );

@@ -30,7 +30,7 @@ async function lineOf(host: Host, label: string): Promise<string | undefined> {
   const text = await host.run('tswg', ['wg0']);
   return text
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => line.trim().replace(/^trouble: /, ''))
     .find((line) => line.startsWith(label));
 }
 

@@ -136,7 +136,7 @@ describeInLab('the words of tswg', ['wg'], () => {
       ['wgrtable 5', /wgfwmark/],
       ['wgkeyfile /etc/wg/loose.key', /chmod 600 \/etc\/wg\/loose\.key/],
       ['wgkeyfile /etc/wg/none.key', /\/etc\/wg\/none\.key/],
-      ['wgendpoint no.such.host.invalid 51820', /no\.such\.host\.invalid/],
+      ['wgendpoint no..such.host.invalid 51820', /no\.\.such\.host\.invalid/],
     ] as const) {
       const result = await mistaken(`wg0 ${good} ${words}`);
       expect(result, words).toMatchObject({ status: 1, stdout: '' });

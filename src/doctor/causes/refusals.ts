@@ -4,7 +4,7 @@
  */
 
 import type { Cause } from '../cause.ts';
-import { isOutOfContact, placeOf, unansweredBy, unconfirmedBy } from '../contact.ts';
+import { isOutOfContact, placeOf, unansweredBy, unconfirmedBy, unheardBy } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { type NetworkError, networkErrors } from '../icmperrors.ts';
@@ -42,12 +42,22 @@ export const REFUSALS: readonly Cause[] = [
 
 type Told = (evidence: Evidence, peer: OwnPeer, errors: readonly NetworkError[]) => Finding | null;
 
-/** An error is worth a word only where nothing gets through: anybody may send one. */
 function findOf(evidence: Evidence, tell: Told): Finding[] {
   return peersOf(evidence)
-    .filter((peer) => peer.endpoint !== null && isOutOfContact(evidence, peer))
-    .map((peer) => tell(evidence, peer, networkErrors(evidence, peer)))
+    .filter(({ endpoint }) => endpoint !== null)
+    .map((peer) => tell(evidence, peer, errorsInEarnest(evidence, peer)))
     .filter((finding) => finding !== null);
+}
+
+/**
+ * An error is worth a word only where nothing gets through: anybody may send one. While a session
+ * lives the daemon misses nothing yet; then those about its own datagrams alone count.
+ */
+function errorsInEarnest(evidence: Evidence, peer: OwnPeer): readonly NetworkError[] {
+  const errors = networkErrors(evidence, peer);
+  if (isOutOfContact(evidence, peer)) return errors;
+  if (unheardBy(evidence, peer) === null) return [];
+  return errors.filter(({ isOfDaemon }) => isOfDaemon);
 }
 
 function proofOf(
@@ -56,8 +66,9 @@ function proofOf(
   errors: readonly NetworkError[],
 ): readonly string[] {
   const calls = unansweredBy(evidence, peer) ?? unconfirmedBy(peer);
+  const silence = calls?.proof ?? unheardBy(evidence, peer);
   const told = errors.map(({ proof }) => proof);
-  return [...new Set([...told, ...(calls === null ? [] : [calls.proof])])];
+  return [...new Set([...told, ...(silence === null ? [] : [silence])])];
 }
 
 /** A firewall that rejects says `prohibited`, or what a closed port says, but is not the endpoint. */

@@ -1,5 +1,6 @@
 /** What the network between, or the other end, does to datagrams: says why, or drops them silently. */
 
+import { firstPing } from '../../lab/probes.ts';
 import type { Case } from '../case.ts';
 import { PORT, type Sites, tswg } from '../sites.ts';
 
@@ -13,6 +14,9 @@ function callAt(address: string, port = PORT) {
     await tswg(a, `wgpeer ${b.keys.publicKey} wgendpoint ${address} ${port}`);
   };
 }
+
+/** Shorter than a session misses its peer. */
+const SESSION_TALK_MS = 2_000;
 
 /** A chain with one rule. */
 function filter(hook: 'input' | 'forward' | 'output', rule: string): string {
@@ -37,6 +41,19 @@ export const REFUSALS: readonly Case[] = [
     inject: async ({ b }) => {
       await tswg(b, 'destroy');
     },
+  },
+  {
+    id: 'nothingListens/session',
+    code: 'nothingListens',
+    inject: async (sites) => {
+      const { a, b } = sites;
+      await firstPing(a.host, b.inner[4]);
+      // Else B would call before long, and be found again.
+      await tswg(b, `wgpeer ${a.keys.publicKey} -wgendpoint`);
+      return callAt(b.wan[4], 9)(sites);
+    },
+    talkMs: SESSION_TALK_MS,
+    says: /of the daemon to 203\.0\.113\.10 port 9 [\s\S]*none of \d+ pings was answered/,
   },
   {
     id: 'hostUnreachable/there',
@@ -70,6 +87,16 @@ export const REFUSALS: readonly Case[] = [
     inject: async ({ router }) => {
       await router.nft(filter('forward', `udp dport ${PORT} reject`));
     },
+  },
+  {
+    id: 'prohibited/session',
+    code: 'prohibited',
+    inject: async ({ a, b, router }) => {
+      await firstPing(a.host, b.inner[4]);
+      await router.nft(filter('forward', `udp dport ${PORT} reject`));
+    },
+    talkMs: SESSION_TALK_MS,
+    says: /198\.51\.100\.1, a router/,
   },
   {
     id: 'prohibited/there',

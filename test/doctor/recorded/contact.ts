@@ -48,6 +48,27 @@ const PORT_UNREACHABLE: IcmpError = {
   ...{ destination: '198.51.100.20', destinationPort: 51_820, about: 'daemon', count: 2 },
 };
 
+const UNANSWERED_PINGS: Evidence['pings'] = looked([
+  {
+    ...{ peer: PEER_KEY, destination: '10.99.0.2', known: 'allowedIp', source: '10.99.0.1' },
+    echoes: [{ bytes: 84, sent: 3, received: 0, rttMs: null, error: null }],
+    errors: [],
+  },
+]);
+/** Its session is good, and it has become silent. */
+const UNHEARD: Partial<OwnPeer> = { gained: { packets_sent: 6 }, gainedRxBytes: 0 };
+/** What the network says of it then. */
+const IN_SESSION: readonly (readonly [string, Partial<IcmpError>, RegExp])[] = [
+  ['nothingListens', {}, /nothing listens[\s\S]*none of 3 pings was answered/],
+  ['prohibited', { from: '192.0.2.1' }, /192\.0\.2\.1, a router or firewall/],
+  ['hostUnreachable', { from: '192.0.2.1', meaning: 'hostUnreachable', code: 1 }, /cannot reach/],
+  [
+    'networkUnreachable',
+    { from: '192.0.2.1', meaning: 'networkUnreachable', code: 0 },
+    /knows no way/,
+  ],
+];
+
 const WISHES: Wishes = {
   ...{ path: '/etc/hostname.wg0', mistakes: [], listenPort: 51_820, fwmark: null, mtu: null },
   ...{ isUp: true, addresses: ['10.99.0.1/30'], peers: [], commands: [] },
@@ -217,6 +238,28 @@ const ANSWERS: readonly Recorded[] = [
     /they do not arrive there, or the preshared keys differ/,
   ),
   well('a forged ICMP error', healthy({ icmp: looked([PORT_UNREACHABLE]) })),
+  well(
+    'a forged ICMP error about a peer that answers no ping',
+    healthy({ icmp: looked([PORT_UNREACHABLE]), pings: UNANSWERED_PINGS }),
+  ),
+  well(
+    'a probe is rejected, but no datagram of the daemon',
+    healthyWith({}, UNHEARD, {
+      icmp: looked([{ ...PORT_UNREACHABLE, sourcePort: 40_000, about: 'probe' }]),
+      pings: UNANSWERED_PINGS,
+    }),
+  ),
+  ...IN_SESSION.map(([code, error, says]) =>
+    recorded(
+      code,
+      'while the session lives',
+      healthyWith({}, UNHEARD, {
+        icmp: looked([{ ...PORT_UNREACHABLE, ...error }]),
+        pings: UNANSWERED_PINGS,
+      }),
+      says,
+    ),
+  ),
   well('a peer that has not called yet', healthyWith({}, { ...NEVER, endpoint: null, troubles: [], gained: {}, counters: {} }, { pings: looked([]) })),
   recorded(
     'silence',

@@ -31,6 +31,7 @@ const MADE: readonly string[] = [
   ...['forwardingOff/4', 'reversePathEndpoint', 'reversePathTunnel', 'firewallForward/rule'],
   ...['masquerade/all links', 'mtuBlackHole', 'fragmentsDropped', 'mtuTooLarge/router'],
   ...['tooBigFiltered', 'mssTooLarge', 'timestampsRefused', 'clockSetBack'],
+  ...['nothingListens/session', 'prohibited/session'],
   ...['queueOverflow', 'managerTook/NetworkManager'],
   ...['healthy/plain', 'healthy/a hub', 'healthy/full tunnel with a mark', 'healthy/behind NAT'],
   ...['healthy/IPv6 only', 'healthy/two LANs'],

@@ -256,7 +256,7 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     },
   },
   ownSource: {
-    label: 'inet',
+    label: 'address',
     values: { address: 'string', packets: 'number', agoMs: 'number' },
     text: ({ address, packets, agoMs }) =>
       `a packet from ${address}, an address of this machine, was dropped ${seconds(agoMs)} ago (${packets} such packets so far): have both ends the same address?`,

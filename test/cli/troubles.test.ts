@@ -166,7 +166,7 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
   ],
   [
     { code: 'ownSource', address: '10.1.0.2', packets: 7, agoMs: 2_000 },
-    'inet: a packet from 10.1.0.2, an address of this machine, was dropped 2 seconds ago (7 such packets so far): have both ends the same address?',
+    'address: a packet from 10.1.0.2, an address of this machine, was dropped 2 seconds ago (7 such packets so far): have both ends the same address?',
   ],
   [
     { code: 'onlyKeepalives', packets: 150, lastedMs: 130_000, agoMs: 4_000 },

@@ -1,6 +1,6 @@
 /** What the network itself answered to datagrams for a peer: ours, the daemon's, or a probe's. Pure. */
 
-import { isAt } from './contact.ts';
+import { isAt, isOutOfContact, unheardBy } from './contact.ts';
 import type { Evidence, IcmpMeaning, OwnPeer } from './evidence.ts';
 import { known } from './evidence.ts';
 
@@ -48,6 +48,17 @@ export function networkErrors(evidence: Evidence, peer: OwnPeer): readonly Netwo
         })),
     );
   return [...own, ...probed];
+}
+
+/**
+ * An error is worth a word only where nothing gets through: anybody may send one. While a session
+ * lives the daemon misses nothing yet; then those about its own datagrams alone count.
+ */
+export function errorsInEarnest(evidence: Evidence, peer: OwnPeer): readonly NetworkError[] {
+  const errors = networkErrors(evidence, peer);
+  if (isOutOfContact(evidence, peer)) return errors;
+  if (unheardBy(evidence, peer) === null) return [];
+  return errors.filter(({ isOfDaemon }) => isOfDaemon);
 }
 
 function isOwn(evidence: Evidence, address: string): boolean {

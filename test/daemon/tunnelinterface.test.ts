@@ -48,7 +48,9 @@ describeInNamespace('the interface of a transport that takes no more', () => {
     const loop = openLoop({ deadline, onDeadline: () => {}, onBug: rethrow }, rethrow);
     const tunnel = new TunnelInterface({
       ...{ path, loop, log, ending, tell: () => {} },
-      underlay: { trouble: '', bringUp: () => true, close: () => {} } as unknown as Underlay,
+      underlay: {
+        ...{ trouble: '', bringUp: () => true, follow: () => {}, close: () => {} },
+      } as unknown as Underlay,
       isPersistent: false,
       tun: { arena, offload: false, onDrop: () => {}, onNote: () => {} },
       onNamed: () => {},

@@ -1,11 +1,11 @@
 /** What a NAT does to a peer that we know only from its calls, and what two machines with one key do. Pure. */
 
 import type { Cause } from '../cause.ts';
-import { isAt, placeOf, unansweredBy } from '../contact.ts';
+import { isAt, placeOf, unansweredBy, unheardBy } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
-import { networkErrors } from '../icmperrors.ts';
+import { errorsInEarnest, networkErrors } from '../icmperrors.ts';
 import { counterpartOf } from '../otherend.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 
@@ -35,7 +35,7 @@ export const MAPPING: readonly Cause[] = [
 /** It is known from its own calls only, and where they came from nobody answers any more. */
 function findLost(evidence: Evidence): Finding[] {
   return peersOf(evidence).flatMap((peer): Finding[] => {
-    const calls = unansweredBy(evidence, peer);
+    const calls = unansweredBy(evidence, peer)?.proof ?? refusedBy(evidence, peer);
     const { endpoint, lastHandshakeMs, counters } = peer;
     if (calls === null || endpoint === null || lastHandshakeMs === 0) return [];
     if (isConfigured(evidence, peer)) return [];
@@ -53,7 +53,7 @@ function findLost(evidence: Evidence): Finding[] {
         proof: [
           `all ${answered} handshakes with it were begun by it, the last ${seconds} seconds ago; none that we began was ever answered`,
           'no wgendpoint says where it is: the address is that of its last call',
-          calls.proof,
+          calls,
           ...(us === undefined
             ? []
             : [`the other end says that its wgpka for us is ${us.persistentKeepalive} (0 is off)`]),
@@ -70,6 +70,11 @@ function findLost(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/** Its session may live still, but what we send under it is rejected, and nothing comes. */
+function refusedBy(evidence: Evidence, peer: OwnPeer): string | null {
+  return errorsInEarnest(evidence, peer).length === 0 ? null : unheardBy(evidence, peer);
 }
 
 /** By the daemon's ways or the file, at this address or under a name. */

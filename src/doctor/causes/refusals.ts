@@ -4,10 +4,10 @@
  */
 
 import type { Cause } from '../cause.ts';
-import { isOutOfContact, placeOf, unansweredBy, unconfirmedBy, unheardBy } from '../contact.ts';
+import { placeOf, unansweredBy, unconfirmedBy, unheardBy } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
-import { type NetworkError, networkErrors } from '../icmperrors.ts';
+import { errorsInEarnest, type NetworkError } from '../icmperrors.ts';
 import { counterpartOf } from '../otherend.ts';
 import { nameOf, peersOf } from '../peer.ts';
 
@@ -47,17 +47,6 @@ function findOf(evidence: Evidence, tell: Told): Finding[] {
     .filter(({ endpoint }) => endpoint !== null)
     .map((peer) => tell(evidence, peer, errorsInEarnest(evidence, peer)))
     .filter((finding) => finding !== null);
-}
-
-/**
- * An error is worth a word only where nothing gets through: anybody may send one. While a session
- * lives the daemon misses nothing yet; then those about its own datagrams alone count.
- */
-function errorsInEarnest(evidence: Evidence, peer: OwnPeer): readonly NetworkError[] {
-  const errors = networkErrors(evidence, peer);
-  if (isOutOfContact(evidence, peer)) return errors;
-  if (unheardBy(evidence, peer) === null) return [];
-  return errors.filter(({ isOfDaemon }) => isOfDaemon);
 }
 
 function proofOf(

@@ -387,6 +387,15 @@ const MAPPINGS: readonly Recorded[] = [
     /wgpka 25[\s\S]*that machine is off/,
   ),
   recorded(
+    'natMappingLost',
+    'while the session lives',
+    healthyWith({}, { ...UNHEARD, counters: { ...PEER.counters, responses_received: 0 } }, {
+      icmp: looked([PORT_UNREACHABLE]),
+      pings: UNANSWERED_PINGS,
+    }),
+    /none of 3 pings was answered[\s\S]*wgpka 25/,
+  ),
+  recorded(
     'keyShared',
     '',
     healthy({

@@ -24,7 +24,10 @@ const REASONS: Readonly<Partial<Record<PeerTrouble['code'], string>>> = {
   undecipherable: 'its answers do not decrypt; the preshared keys may differ',
   staleTimestamps: 'its initiations are not newer than before',
   unconfirmed: 'no data comes back after our answers',
+  nearGone: 'nothing can be sent from where it is to be sent from',
+  unresolved: 'the name of its endpoint has no address',
   noEndpoint: 'its endpoint is not known',
+  cannotSend: 'the system refuses to send to it',
   peerUnderLoad: 'it is under load',
   noAnswer: 'no answer',
 };

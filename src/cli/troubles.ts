@@ -244,12 +244,34 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
   },
   foreignSource: {
     label: 'wgaip',
-    values: { address: 'string', packets: 'number', agoMs: 'number', owner: 'string' },
-    text: ({ address, packets, agoMs, owner }) => {
-      const whose =
-        owner === '' ? 'which is not in its wgaip' : `which is in the wgaip of ${owner}`;
+    values: {
+      address: 'string',
+      packets: 'number',
+      agoMs: 'number',
+      prefix: 'string',
+      owner: 'string',
+      ownerPrefix: 'string',
+    },
+    text: ({ address, packets, agoMs, prefix, owner, ownerPrefix }) => {
+      const owned = `in the wgaip ${ownerPrefix} of ${owner}`;
+      const isOverlap = prefix !== '' && owner !== '';
+      const whose = isOverlap
+        ? `which is in its wgaip ${prefix}, but also ${owned}, which is the longer one`
+        : `which is ${owner === '' ? 'not in its wgaip' : owned}`;
       return `a packet from ${address}, ${whose}, was dropped ${seconds(agoMs)} ago (${packets} such packets so far)`;
     },
+  },
+  ownSource: {
+    label: 'address',
+    values: { address: 'string', packets: 'number', agoMs: 'number' },
+    text: ({ address, packets, agoMs }) =>
+      `a packet from ${address}, an address of this machine, was dropped ${seconds(agoMs)} ago (${packets} such packets so far): have both ends the same address?`,
+  },
+  onlyKeepalives: {
+    label: 'data',
+    values: { packets: 'number', lastedMs: 'number', agoMs: 'number' },
+    text: ({ packets, lastedMs, agoMs }) =>
+      `${packets} packets were sent in ${seconds(lastedMs)}, and nothing came back but keepalives, the last ${seconds(agoMs)} ago: if answers are expected, is our address in the wgaip that the peer has for us, and has it a route back?`,
   },
 };
 

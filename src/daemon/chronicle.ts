@@ -76,23 +76,43 @@ export class Chronicle implements Subsystem {
     const fields = saidOf(ofInterface);
     if (fields.length === 0 && peers.length === 0) return;
     this.tell({ kind: 'configured', by, fields, peers: peers.length });
-    const isTold = by === 'set' && peers.length <= PEERS_TOLD_MAX;
+    // Either of the two may remove peers that are not named; with a key, the one whose key it is.
+    const isAboutAll = change.replacePeers === true || change.privateKey !== undefined;
+    const gone = isAboutAll ? this.#gone() : this.#goneOf(peers);
+    const isTold = by === 'set' && Math.max(peers.length, gone.length) <= PEERS_TOLD_MAX;
+    for (const peer of gone) this.#removed(peer, isTold);
     for (const one of peers) this.#configuredPeer(one, isTold);
-    if (change.replacePeers || by === 'state') this.#lookAround();
+    if (by === 'state') this.#lookAround();
+  }
+
+  /** Who was a peer when the configuration was last looked at, and is none any more. */
+  #gone(): string[] {
+    const present = new Set([...this.#path.device.peerNames()].map(({ publicKey }) => publicKey));
+    return [...this.#names.keys()].filter((peer) => !present.has(peer));
+  }
+
+  /** The same when nobody but these can have been removed. */
+  #goneOf(changes: readonly PeerChange[]): string[] {
+    const removed = changes.filter(
+      ({ publicKey, remove }) => remove && this.#path.device.peerName(publicKey) === null,
+    );
+    const peers = new Set(removed.map(({ publicKey }) => formatKey(publicKey)));
+    return [...peers].filter((peer) => this.#names.has(peer));
+  }
+
+  #removed(peer: string, isTold: boolean): void {
+    if (isTold) this.tell({ kind: 'peerRemoved', peer, name: this.#names.get(peer) ?? '' });
+    this.#names.delete(peer);
+    this.#ring.forget(peer);
   }
 
   #configuredPeer({ publicKey, remove, ...settings }: PeerChange, isTold: boolean): void {
-    const peer = formatKey(publicKey);
     const present = this.#path.device.peerName(publicKey);
-    if (present !== null) {
-      const { name } = about(present);
-      this.#names.set(peer, name);
-      if (isTold) this.tell({ kind: 'peerConfigured', peer, name, fields: saidOf(settings) });
-    } else if (remove) {
-      if (isTold) this.tell({ kind: 'peerRemoved', peer, name: this.#names.get(peer) ?? '' });
-      this.#names.delete(peer);
-      this.#ring.forget(peer);
-    }
+    // One that could not be removed was not there before, or is there again.
+    if (present === null || remove) return;
+    const { peer, name } = about(present);
+    this.#names.set(peer, name);
+    if (isTold) this.tell({ kind: 'peerConfigured', peer, name, fields: saidOf(settings) });
   }
 
   /** Who the peers are: nobody else has a history of his own. */

@@ -2,10 +2,11 @@
 
 import { formatKey } from '../keytext.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
-import { formatAddress } from '../packet/address.ts';
+import { formatAddress, formatPrefix, isWithin } from '../packet/address.ts';
 import type { Core } from './core.ts';
 import { isNearFault } from './lead.ts';
 import { formatNear } from './near.ts';
+import { isOwn } from './ownaddresses.ts';
 import { type Peer, STALE_TIMESTAMPS_TOLD } from './peer.ts';
 import type { DeviceTrouble, PeerTrouble } from './troubles.ts';
 
@@ -54,7 +55,12 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
  * well. `now`: monotonic ms.
  */
 export function peerTroubles(core: Core, now: number, peer: Peer): PeerTrouble[] {
-  const troubles = [handshakeTrouble(core, now, peer), foreignSource(core, now, peer)];
+  const troubles: (PeerTrouble | null)[] = [
+    handshakeTrouble(core, now, peer),
+    ownSource(core, now, peer),
+    foreignSource(core, now, peer),
+    onlyKeepalives(now, peer),
+  ];
   if (!core.allowedIps.has(peer)) troubles.push({ code: 'noAllowedIps' });
   return troubles.filter((trouble) => trouble !== null);
 }
@@ -73,15 +79,51 @@ function foreignSource(core: Core, now: number, peer: Peer): PeerTrouble | null 
   const { bytes, at } = refusedSource;
   const owner =
     bytes.length === 4 ? core.allowedIps.lookup4(bytes, 0) : core.allowedIps.lookup6(bytes, 0);
-  // It was given to the peer since.
-  if (owner === peer) return null;
+  // It was given to the peer since; or it is to be given to nobody.
+  if (owner === peer || isOwn(core.ownAddresses, bytes)) return null;
   return {
     code: 'foreignSource',
     address: formatAddress(bytes),
     packets: peer.drops.get('disallowedSource'),
     agoMs: Math.round(now - at),
+    prefix: longestPrefix(core, peer, bytes),
     owner: owner === null ? '' : formatKey(owner.publicKey),
+    ownerPrefix: owner === null ? '' : longestPrefix(core, owner, bytes),
   };
+}
+
+/** The longest of its allowed IPs that holds the address, in text; empty for none. */
+function longestPrefix(core: Core, owner: Peer, address: Uint8Array): string {
+  const holding = core.allowedIps.prefixesOf(owner).filter((prefix) => isWithin(address, prefix));
+  if (holding.length === 0) return '';
+  return formatPrefix(holding.reduce((one, other) => (other.length > one.length ? other : one)));
+}
+
+/** Whether our address is in its allowed IPs or not: it has one that is ours. */
+function ownSource(core: Core, now: number, peer: Peer): PeerTrouble | null {
+  const kinds = [
+    [peer.claimedSource, 'ownSource'],
+    [peer.refusedSource, 'disallowedSource'],
+  ] as const;
+  for (const [source, reason] of kinds) {
+    if (source === null || now - source.at >= STRANGER_SHOWN_MS) continue;
+    const { bytes, at } = source;
+    // The operator may have changed it since.
+    if (!isOwn(core.ownAddresses, bytes)) continue;
+    const packets = peer.drops.get(reason);
+    const agoMs = Math.round(now - at);
+    return { code: 'ownSource', address: formatAddress(bytes), packets, agoMs };
+  }
+  return null;
+}
+
+function onlyKeepalives(now: number, peer: Peer): PeerTrouble | null {
+  const { monologue } = peer;
+  const at = monologue.lastAt(peer.counts);
+  if (at === null || now - at >= STRANGER_SHOWN_MS) return null;
+  const { packets, lastedMs } = monologue;
+  const agoMs = Math.round(now - at);
+  return { code: 'onlyKeepalives', packets, lastedMs: Math.round(lastedMs), agoMs };
 }
 
 /** Why the handshake does not complete, as likely as can be told; null when all is well. */

@@ -3,7 +3,7 @@
  * packet one comparison where there is none like its own. What they are used for: ownsources.ts.
  */
 
-import type { Prefix } from '../packet/address.ts';
+import { isWithin, type Prefix } from '../packet/address.ts';
 
 /** Copies are not made: the arrays are not to be written to. */
 export interface OwnAddresses {
@@ -22,6 +22,15 @@ export const NO_OWN_ADDRESSES: OwnAddresses = {
   answer4: null,
   answer6: null,
 };
+
+/** Whether an address, 4 or 16 bytes, is one of them. For what is rare: it looks at each. */
+export function isOwn({ all, localRoutes }: OwnAddresses, address: Uint8Array): boolean {
+  return (
+    all.some(
+      (own) => own.length === address.length && own.every((byte, i) => byte === address[i]),
+    ) || localRoutes.some((route) => isWithin(address, route))
+  );
+}
 
 const INITIAL_PLACES = 16;
 

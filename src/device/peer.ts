@@ -13,6 +13,7 @@ import { Drops } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { LastAddress } from './lastaddress.ts';
 import type { Lead } from './lead.ts';
+import { Monologue } from './monologue.ts';
 import type { AddressSet } from './ownaddresses.ts';
 import type { PeerName } from './peername.ts';
 import type { PeerWays } from './peerways.ts';
@@ -74,9 +75,12 @@ export class Peer {
   readonly drops = new Drops();
   /** From where it sent a packet that is none of its allowed IPs; null before the first. */
   refusedSource: LastAddress | null = null;
+  /** The same of one that is ours, although it is among its allowed IPs. */
+  claimedSource: LastAddress | null = null;
   readonly counts = new PeerCounts();
   readonly trouble = new HandshakeTrouble();
   readonly condition: Condition;
+  readonly monologue = new Monologue();
   #name: PeerName | null = null;
 
   /** `nowMs`: wall clock. */
@@ -92,6 +96,12 @@ export class Peer {
   refuseSource(bytes: Uint8Array, offset: number, length: number, now: number): void {
     this.refusedSource ??= new LastAddress();
     this.refusedSource.note(bytes, offset, length, now);
+  }
+
+  /** The same of one that is ours. */
+  refuseClaim(bytes: Uint8Array, offset: number, length: number, now: number): void {
+    this.claimedSource ??= new LastAddress();
+    this.claimedSource.note(bytes, offset, length, now);
   }
 
   /** For those outside. It costs two comparisons as long as nothing in it has changed. */

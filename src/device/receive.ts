@@ -125,6 +125,7 @@ function receiveData(
   timers.authenticatedPacketReceived(core, peer, now);
   if (innerLength === 0) {
     peer.counts.keepalivesReceived++;
+    peer.monologue.keepaliveReceived(now, peer.counts);
     liveness.keepaliveReceived(core, now, peer);
     return;
   }
@@ -170,7 +171,10 @@ function deliverPacket(
     return;
   }
   if (hasOwnSource(peer, bytes, offset)) {
-    core.drop('ownSource', peer, endpoint);
+    const at = offset + (isV4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET);
+    const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
+    peer.refuseClaim(bytes, at, length, now);
+    core.dropFor('ownSource', peer, endpoint, at, length);
     return;
   }
   const ecn = decapsulateEcn(trafficClass & 3, readEcn(bytes, offset));

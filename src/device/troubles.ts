@@ -84,13 +84,36 @@ export type PeerTrouble =
   | { readonly code: 'noAllowedIps' }
   /**
    * Packets from it whose source is none of its allowed IPs, the last within five minutes and from
-   * `address`. `packets`: all there ever were. `owner`: the peer that has that address, in base64;
-   * empty for none.
+   * `address`. `packets`: all there ever were. `owner`: the peer that has that address, in base64,
+   * and `ownerPrefix`: by which of its allowed IPs. `prefix`: the shorter one of its own that the
+   * address is in. Each empty for none.
    */
   | {
       readonly code: 'foreignSource';
       readonly address: string;
       readonly packets: number;
       readonly agoMs: number;
+      readonly prefix: string;
       readonly owner: string;
+      readonly ownerPrefix: string;
+    }
+  /**
+   * Packets from it whose source is an address of our own, the last within five minutes and from
+   * `address`. `packets`: all there ever were.
+   */
+  | {
+      readonly code: 'ownSource';
+      readonly address: string;
+      readonly packets: number;
+      readonly agoMs: number;
+    }
+  /**
+   * It gets our data, and answers it with keepalives alone: `packets` that were sent in `lastedMs`,
+   * up to the last such keepalive, within five minutes.
+   */
+  | {
+      readonly code: 'onlyKeepalives';
+      readonly packets: number;
+      readonly lastedMs: number;
+      readonly agoMs: number;
     };

@@ -73,7 +73,10 @@ export function isOutOfContact(evidence: Evidence, peer: OwnPeer): boolean {
 }
 
 /** What a peer may have although the handshakes with it are well. */
-const OTHER_TROUBLES: readonly string[] = ['foreignSource', 'noAllowedIps', 'noEndpoint'];
+const OTHER_TROUBLES: readonly string[] = [
+  ...['foreignSource', 'noAllowedIps', 'noEndpoint'],
+  ...['ownSource', 'onlyKeepalives'],
+];
 
 /** `203.0.113.10 port 51820`, or that it is not known. */
 export function placeOf({ endpoint }: OwnPeer): string {

@@ -198,6 +198,12 @@ export function maskAddress(address: Uint8Array, length: number): Uint8Array {
   return masked;
 }
 
+/** Whether the address, 4 or 16 bytes, is one of the prefix's; never of another family's. */
+export function isWithin(address: Uint8Array, prefix: Prefix): boolean {
+  if (address.length !== prefix.address.length) return false;
+  return maskAddress(address, prefix.length).every((byte, at) => byte === prefix.address[at]);
+}
+
 /** The last address of the network in which `address` is: all bits after the first `length` are one. */
 export function broadcastOf(address: Uint8Array, length: number): Uint8Array {
   const network = maskAddress(address, length);

@@ -13,6 +13,9 @@ function reported(trouble: AnyDeviceTrouble | PeerTrouble): ReportedTrouble {
 
 const REFUSAL = { call: 'bind', error: 'EADDRINUSE' };
 
+const NOBODYS = { prefix: '', owner: '', ownerPrefix: '' };
+const ANOTHERS = { owner: 'AQEB=', ownerPrefix: '10.1.0.2/32' };
+
 const OF_DEVICE: readonly [AnyDeviceTrouble, string][] = [
   [{ code: 'noPrivateKey' }, 'key: no private key is set: no handshake can begin'],
   [{ code: 'underLoad' }, 'load: under load: handshakes need a cookie'],
@@ -151,12 +154,27 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
     'wgaip: there is none: no packet is sent to the peer or accepted from it',
   ],
   [
-    { code: 'foreignSource', address: 'fd00::2', packets: 5, agoMs: 3_000, owner: '' },
+    { code: 'foreignSource', address: 'fd00::2', packets: 5, agoMs: 3_000, ...NOBODYS },
     'wgaip: a packet from fd00::2, which is not in its wgaip, was dropped 3 seconds ago (5 such packets so far)',
   ],
   [
-    { code: 'foreignSource', address: '10.1.0.2', packets: 1, agoMs: 0, owner: 'AQEB=' },
-    'wgaip: a packet from 10.1.0.2, which is in the wgaip of AQEB=, was dropped 0 seconds ago (1 such packets so far)',
+    { code: 'foreignSource', address: '10.1.0.2', packets: 1, agoMs: 0, prefix: '', ...ANOTHERS },
+    'wgaip: a packet from 10.1.0.2, which is in the wgaip 10.1.0.2/32 of AQEB=, was dropped 0 seconds ago (1 such packets so far)',
+  ],
+  [
+    {
+      ...{ code: 'foreignSource', address: '10.1.0.2', packets: 1, agoMs: 0 },
+      ...{ prefix: '10.1.0.0/24', ...ANOTHERS },
+    },
+    'wgaip: a packet from 10.1.0.2, which is in its wgaip 10.1.0.0/24, but also in the wgaip 10.1.0.2/32 of AQEB=, which is the longer one, was dropped 0 seconds ago (1 such packets so far)',
+  ],
+  [
+    { code: 'ownSource', address: '10.1.0.2', packets: 7, agoMs: 2_000 },
+    'address: a packet from 10.1.0.2, an address of this machine, was dropped 2 seconds ago (7 such packets so far): have both ends the same address?',
+  ],
+  [
+    { code: 'onlyKeepalives', packets: 150, lastedMs: 130_000, agoMs: 4_000 },
+    'data: 150 packets were sent in 130 seconds, and nothing came back but keepalives, the last 4 seconds ago: if answers are expected, is our address in the wgaip that the peer has for us, and has it a route back?',
   ],
 ];
 

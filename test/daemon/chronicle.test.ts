@@ -94,6 +94,32 @@ describe('what is kept', () => {
     expect(all(chronicle)).toMatchObject([{ kind: 'configured', peers: 17 }]);
   });
 
+  it('of peers that are removed is each that was one, however that was done', () => {
+    const { a, chronicle, set } = begin();
+    set(peerOf(1, { description: 'laptop' }), peerOf(2));
+    // Nobody's key, or a second time.
+    set(peerOf(3, { remove: true }));
+    expect(kinds(all(chronicle))).not.toContain('peerRemoved');
+    const change = { replacePeers: true, peers: [peerOf(2), peerOf(4)] };
+    a.configure(change);
+    chronicle.configured('set', change);
+    const gone = { kind: 'peerRemoved', peer: key(1), name: 'laptop' };
+    const events = all(chronicle).filter(({ kind }) => kind === 'peerRemoved');
+    expect(events).toMatchObject([gone]);
+    expect(all(chronicle).at(-1)).toMatchObject({ kind: 'peerConfigured', peer: key(4) });
+  });
+
+  it('of a peer whose key becomes our own is that it is none any more', () => {
+    const { a, chronicle, set } = begin();
+    const other = pair().b;
+    set({ publicKey: other.publicKey, allowedIps: [] });
+    const change = { privateKey: other.privateKey, peers: [] };
+    a.configure(change);
+    chronicle.configured('set', change);
+    const peer = Buffer.from(other.publicKey).toString('base64');
+    expect(all(chronicle).at(-1)).toMatchObject({ kind: 'peerRemoved', peer });
+  });
+
   it('of a peer that was removed is no longer than what is recent', () => {
     const { a, chronicle, set } = begin();
     set(peerOf(1));

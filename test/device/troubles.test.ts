@@ -1,7 +1,9 @@
 /** What a Device knows is wrong, row by row of what an operator does wrong; the words are the CLI's. */
 
 import { describe, expect, it } from 'vitest';
+import { NO_OWN_ADDRESSES } from '../../src/device/ownaddresses.ts';
 import { formatKey } from '../../src/keytext.ts';
+import { parseAddress } from '../../src/packet/address.ts';
 import { A_TO_B, B_TO_A, ipv4, pair, type Site } from './world.ts';
 
 const SECOND = 1_000;
@@ -92,12 +94,84 @@ describe('of a peer', () => {
     b.send(ipv4('10.66.0.9', '10.0.0.5'));
     world.run(SECOND);
     const told = { code: 'foreignSource', address: '10.66.0.9', packets: 1, agoMs: 999 };
-    expect(troublesOf(a)).toEqual([{ ...told, owner: '' }]);
+    expect(troublesOf(a)).toEqual([{ ...told, prefix: '', owner: '', ownerPrefix: '' }]);
     const other = world.site('192.0.2.99');
     a.peer(other, ['10.66.0.0/16']);
-    expect(troublesOf(a)).toEqual([{ ...told, owner: keyOf(other) }]);
+    const owned = { owner: keyOf(other), ownerPrefix: '10.66.0.0/16' };
+    expect(troublesOf(a)).toEqual([{ ...told, prefix: '', ...owned }]);
+    // A shorter one of its own does not help.
+    a.peer(b, ['10.0.0.0/7', '10.0.0.0/8']);
+    expect(troublesOf(a)).toEqual([{ ...told, prefix: '10.0.0.0/8', ...owned }]);
     // It is given to the peer: nothing is wrong any more.
     a.peer(b, ['10.66.0.0/16']);
+    expect(troublesOf(a)).toEqual([]);
+  });
+
+  it('one that sends from an address of ours is told, whether that is allowed to it or not', () => {
+    const { a, b, world } = pair();
+    a.send(A_TO_B());
+    world.run(SECOND);
+    // Both ends have the address 10.20.0.7.
+    b.configure({
+      peers: [
+        { publicKey: a.publicKey, allowedIps: [{ prefix: prefixOf('0.0.0.0'), remove: false }] },
+      ],
+    });
+    a.device.setOwnAddresses(own('10.20.0.7'));
+    b.send(ipv4('10.20.0.7', '10.0.0.5'));
+    world.run(SECOND);
+    const told = { code: 'ownSource', packets: 1, agoMs: 999 };
+    expect(troublesOf(a)).toEqual([{ ...told, address: '10.20.0.7' }]);
+    // Given another one, and the whole trouble is over.
+    a.device.setOwnAddresses(own('10.20.0.8'));
+    expect(troublesOf(a)).toEqual([]);
+    a.device.setOwnAddresses(own('10.77.0.1'));
+    b.send(ipv4('10.77.0.1', '10.0.0.5'));
+    world.run(SECOND);
+    expect(troublesOf(a)).toEqual([{ ...told, address: '10.77.0.1' }]);
+    world.run(5 * MINUTES);
+    expect(troublesOf(a)).toEqual([]);
+  });
+
+  it('one that answers data for minutes with nothing but keepalives is told, until data comes', () => {
+    const { a, b, world } = pair();
+    const talk = (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        a.send(A_TO_B());
+        world.run(SECOND);
+      }
+    };
+    talk(100);
+    expect(troublesOf(a)).toEqual([]);
+    talk(100);
+    expect(troublesOf(a)).toMatchObject([{ code: 'onlyKeepalives' }]);
+    expect(troublesOf(b)).toEqual([]);
+    b.send(B_TO_A());
+    world.run(SECOND);
+    expect(troublesOf(a)).toEqual([]);
+    talk(100);
+    expect(troublesOf(a)).toEqual([]);
+    talk(50);
+    const [told] = troublesOf(a);
+    expect(told).toMatchObject({ code: 'onlyKeepalives' });
+    if (told.code !== 'onlyKeepalives') return;
+    expect(told.packets).toBeGreaterThan(120);
+    expect(told.packets).toBeLessThanOrEqual(150);
+    expect(told.lastedMs).toBeGreaterThanOrEqual(2 * MINUTES);
+    world.run(5 * MINUTES + 10 * SECOND);
+    expect(troublesOf(a)).toEqual([]);
+  });
+
+  it('one that gets a packet now and then, or keepalives of our own, is in no trouble', () => {
+    const { a, b, world } = pair();
+    a.peer(b, [], { persistentKeepalive: 10 });
+    b.peer(a, [], { persistentKeepalive: 10 });
+    world.run(10 * MINUTES);
+    expect(troublesOf(a)).toEqual([]);
+    for (let i = 0; i < 10; i++) {
+      a.send(A_TO_B());
+      world.run(75 * SECOND);
+    }
     expect(troublesOf(a)).toEqual([]);
   });
 
@@ -147,6 +221,10 @@ describe('while debug is on', () => {
     });
   });
 });
+
+function own(text: string) {
+  return { ...NO_OWN_ADDRESSES, all: [parseAddress(text)!] };
+}
 
 function prefixOf(text: string) {
   return { address: Uint8Array.from(text.split('.').map(Number)), length: 0 };

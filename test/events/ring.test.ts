@@ -46,23 +46,21 @@ class Oracle {
 
   retain(isPeer: (n: number) => boolean): void {
     this.ring.retain((peer) => isPeer(Buffer.from(peer, 'base64')[0]));
-    const recent = new Set(seqs(this.#recent()));
+    // Nobody's history any more, even of a peer that comes again; the recent ones stay as such.
     for (const record of this.#added) {
       const n = this.#peerOf(record);
-      if (n !== null && !isPeer(n) && !recent.has(record.seq)) this.#gone.add(record.seq);
+      if (n !== null && !isPeer(n)) this.#gone.add(record.seq);
     }
   }
 
   /** What should be kept at this moment. */
   kept(): EventRecord[] {
     const strangers = this.#added.filter(({ kind }) => kind === 'cookieSent');
-    const ofPeers = [...new Set(this.#added.map((one) => this.#peerOf(one)))].flatMap((n) =>
-      n === null
-        ? []
-        : this.#added.filter((one) => this.#peerOf(one) === n).slice(-EVENTS_PER_PEER),
+    const live = this.#added.filter(({ seq }) => !this.#gone.has(seq));
+    const own = [...new Set(live.map((one) => this.#peerOf(one)))].flatMap((n) =>
+      n === null ? [] : live.filter((one) => this.#peerOf(one) === n).slice(-EVENTS_PER_PEER),
     );
     const kept = [...strangers.slice(-STRANGERS_EVENTS), ...this.#recent()];
-    const own = ofPeers.filter(({ seq }) => !this.#gone.has(seq));
     return [...new Set([...kept, ...own])].sort((a, b) => a.seq - b.seq);
   }
 

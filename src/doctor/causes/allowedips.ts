@@ -327,6 +327,13 @@ function silenceOf(evidence: Evidence, peer: OwnPeer): readonly string[] | null 
   const gained = gainedDataOf(peer);
   // What doctor itself asks may be filtered over there.
   const sent = total.sent - Math.min(gained.sent, countEchoes(pings));
+  const told = peer.troubles.find(({ code }) => code === 'onlyKeepalives');
+  if (told !== undefined && !pings.some(isAnswered)) {
+    return [
+      `the daemon sent it ${told.values.packets} packets in ${Math.round(Number(told.values.lastedMs) / 1_000)} seconds, and nothing came back but keepalives`,
+      ...pings.map(saysUnanswered),
+    ];
+  }
   const isSilent = total.received === 0 && total.keepalivesReceived > 0;
   if (!isSilent || pings.some(isAnswered) || sent < PACKETS_UNANSWERED_MIN) return null;
   return [

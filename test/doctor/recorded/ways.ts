@@ -307,6 +307,20 @@ export const WAYS: readonly Recorded[] = [
   ),
   recorded(
     'nothingComesBack',
+    'of a peer that has answered before',
+    healthyWith(
+      {},
+      {
+        troubles: [
+          { code: 'onlyKeepalives', values: { packets: 134, lastedMs: 140_000, agoMs: 17_000 } },
+        ],
+      },
+      { pings: SILENT_PING },
+    ),
+    /134 packets in 140 seconds, and nothing came back but keepalives/,
+  ),
+  recorded(
+    'nothingComesBack',
     'of one family',
     healthyWith(
       {},

@@ -59,13 +59,13 @@ async function build(lab: Lab): Promise<Branch> {
 }
 
 /**
- * Nothing comes to this address any more, nor from it, and nobody who sends is told so. Nor from the
+ * Nothing comes to these addresses any more, nor from them, and nobody who sends is told so. Nor from the
  * office's end of the cable, which the office would call us from, and we would follow it there.
  */
-async function kill({ host, office }: Branch, address: string): Promise<void> {
+async function kill({ host, office }: Branch, addresses: string): Promise<void> {
   const chain = 'chain input { type filter hook input priority 0;';
-  await office.host.nft(`table ip dead { ${chain} ip daddr ${address} drop; }; }`);
-  await host.nft(`table ip dead { ${chain} ip saddr { ${address}, ${CABLE} } drop; }; }`);
+  await office.host.nft(`table ip dead { ${chain} ip daddr { ${addresses} } drop; }; }`);
+  await host.nft(`table ip dead { ${chain} ip saddr { ${addresses}, ${CABLE} } drop; }; }`);
 }
 
 /** Waits until `tswg wg0` says so of the ways. */
@@ -94,7 +94,11 @@ describeInLab('a head office by name', ['wg', 'tswg', 'stdbuf', 'nft'], () => {
 
       const steps: readonly [what: string, dead: string, line: string][] = [
         ['the first line dies', FIRST, `${BACKUP} 51820 (${SECOND}, in use)`],
-        ['the second one dies, the first has moved', SECOND, `${GW} 51820 (${MOVED}, in use)`],
+        [
+          'the second one dies, the first has moved',
+          `${FIRST}, ${SECOND}`,
+          `${GW} 51820 (${MOVED}, in use)`,
+        ],
       ];
       for (const [what, dead, line] of steps) {
         const train = new PingTrain(host, INNER_OFFICE, 10);

@@ -44,16 +44,24 @@ export async function observe(
   timeoutMs = TIMEOUT_MS,
 ): Promise<string> {
   try {
-    return await ask(name, text, uapiPath(name, directory), timeoutMs);
+    return await askOften(name, text, uapiPath(name, directory), timeoutMs);
   } catch (error) {
     const { code } = error as SystemError;
     if (code !== 'EACCES' && code !== 'EPERM') throw error;
-    return ask(name, text, socketPath(place, name), timeoutMs).catch((second: SystemError) => {
+    return askOften(name, text, socketPath(place, name), timeoutMs).catch((second: SystemError) => {
       // Without such a socket, or one for us, the first refusal says what it takes.
       const isRefused = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'EPERM'].includes(second.code);
       throw isRefused ? error : second;
     });
   }
+}
+
+/** What changes nothing may be asked twice: a daemon that has just handed over answers nobody. */
+function askOften(name: string, text: string, path: string, timeoutMs: number): Promise<string> {
+  return ask(name, text, path, timeoutMs).catch((error: SystemError) => {
+    if (!['EPROTO', 'ECONNRESET', 'EPIPE'].includes(error.code)) throw error;
+    return ask(name, text, path, timeoutMs);
+  });
 }
 
 function ask(name: string, text: string, path: string, timeoutMs = TIMEOUT_MS): Promise<string> {

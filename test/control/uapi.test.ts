@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { request } from '../../src/control/uapiclient.ts';
+import { observe, request } from '../../src/control/uapiclient.ts';
 import {
   serveUapi,
   type UapiServer,
@@ -337,6 +337,21 @@ describe('control client', () => {
     });
     const error = await errorOf(request('wg0', 'get=1\n\n', directory));
     expect(error.message).toMatch(/closed the connection without an answer/);
+    server.close();
+  });
+
+  it('asks again for what it only reads when the daemon has just handed over, and once', async () => {
+    let asked = 0;
+    const server = createServer((socket) => {
+      asked++;
+      socket.end(asked === 2 ? 'errno=0\n\n' : '');
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(uapiPath('wg0', directory), resolve);
+    });
+    expect(await observe('wg0', 'stats=1\n\n', directory)).toBe('errno=0\n\n');
+    const error = await errorOf(observe('wg0', 'stats=1\n\n', directory));
+    expect([error.code, asked]).toEqual(['EPROTO', 4]);
     server.close();
   });
 

@@ -16,10 +16,13 @@ const systemTests = [
 const asShipped = [
   'test/e2e/{embedded,idle,lifecycle,memory,netstart,readme,resources,sandbox,upgrade}.test.ts',
 ];
-/** Those that wait for the protocol's own time, the longest first: others run meanwhile. */
+/**
+ * Those that wait for the protocol's own time, the longest first: others run meanwhile. Then one that
+ * computes for so long that it would be alone at the end.
+ */
 const LONGEST = [
   ...['rekey.test.ts', 'wireguardgo.test.ts', 'persist.test.ts', 'upgrade.test.ts'],
-  ...['lifecycle.test.ts', 'idle.test.ts'],
+  ...['lifecycle.test.ts', 'faults.test.ts', 'fulltunnel.test.ts', 'idle.test.ts'],
 ];
 /**
  * More than a small machine has processors, since system tests wait; few enough that none starves.

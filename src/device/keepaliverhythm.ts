@@ -7,6 +7,8 @@
  * data are no answers.
  */
 
+import { dataReceived, dataSent, type Traffic } from './traffic.ts';
+
 /** Equal intervals in a row that make one known. */
 const GAPS = 3;
 /** By how much of itself an interval may differ: timers of a kernel are coarse, and so are networks. */
@@ -16,12 +18,8 @@ const INTERVALS = 3;
 /** and not earlier than what else is unanswered. */
 const MISSING_MS_MIN = 15_000;
 
-/** What is counted of a peer. */
-export interface Traffic {
-  readonly txPackets: number;
-  readonly rxPackets: number;
-  readonly keepalivesSent: number;
-  readonly keepalivesReceived: number;
+/** What is counted of a peer: its handshakes, too. */
+interface Counts extends Traffic {
   readonly initiationsReceived: number;
   readonly responsesReceived: number;
 }
@@ -43,7 +41,7 @@ export class KeepaliveRhythm {
   }
 
   /** One that was known to a predecessor; 0 for none. */
-  continue(now: number, intervalMs: number, traffic: Traffic): void {
+  continue(now: number, intervalMs: number, traffic: Counts): void {
     if (intervalMs <= 0) return;
     this.#intervalMs = intervalMs;
     this.#gaps = GAPS;
@@ -52,7 +50,7 @@ export class KeepaliveRhythm {
   }
 
   /** Call when an empty packet came; it is counted already. */
-  keepaliveReceived(now: number, traffic: Traffic): void {
+  keepaliveReceived(now: number, traffic: Counts): void {
     const gapMs = now - this.#at;
     const isGap = this.#isOfKeepalive;
     const [data, handshakes, sent] = [this.#data, this.#handshakes, this.#sent];
@@ -85,7 +83,7 @@ export class KeepaliveRhythm {
   }
 
   /** Call at that time: true when they are missing; false when something moved, as of now. */
-  isMissing(now: number, ownSeconds: number, traffic: Traffic): boolean {
+  isMissing(now: number, ownSeconds: number, traffic: Counts): boolean {
     if (now < this.missingAt(ownSeconds)) return false;
     const [data, handshakes] = [this.#data, this.#handshakes];
     this.#look(now, traffic);
@@ -100,11 +98,10 @@ export class KeepaliveRhythm {
     this.#isOfKeepalive = false;
   }
 
-  #look(now: number, traffic: Traffic): void {
-    const { txPackets, rxPackets, keepalivesSent, keepalivesReceived } = traffic;
+  #look(now: number, traffic: Counts): void {
     this.#at = now;
-    this.#data = txPackets - keepalivesSent + (rxPackets - keepalivesReceived);
+    this.#data = dataSent(traffic) + dataReceived(traffic);
     this.#handshakes = traffic.initiationsReceived + traffic.responsesReceived;
-    this.#sent = keepalivesSent;
+    this.#sent = traffic.keepalivesSent;
   }
 }

@@ -6,18 +6,12 @@
  * has nothing to say to; so nothing is done per packet.
  */
 
+import { dataReceived, dataSent, type Traffic } from './traffic.ts';
+
 /** For so long, before it is told: traffic that needs no answer has pauses. */
 const TOLD_MS = 120_000;
 /** A longer pause between two of those keepalives is the end of it. */
 const PAUSE_MS = 60_000;
-
-/** What is counted of a peer. */
-export interface Traffic {
-  readonly txPackets: number;
-  readonly rxPackets: number;
-  readonly keepalivesSent: number;
-  readonly keepalivesReceived: number;
-}
 
 export class Monologue {
   /** The first keepalive that answered data, and the last one (monotonic ms). */
@@ -58,12 +52,4 @@ export class Monologue {
   get packets(): number {
     return this.#sent - this.#sentBefore;
   }
-}
-
-function dataSent({ txPackets, keepalivesSent }: Traffic): number {
-  return txPackets - keepalivesSent;
-}
-
-function dataReceived({ rxPackets, keepalivesReceived }: Traffic): number {
-  return rxPackets - keepalivesReceived;
 }

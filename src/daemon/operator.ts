@@ -116,10 +116,16 @@ export class Operator {
     const { path, subject, troubles } = this.#options;
     const own = measure(DAEMON_METRICS, subject);
     const stats = path.device.stats(path.now);
+    const ofDaemon = troubles();
+    // Without a socket the Device is down although the interface is up.
+    const hasNoSocket = ofDaemon.some(({ code }) => code === 'noSocket' || code === 'bindGone');
+    const ofDevice = stats.troubles.filter(
+      ({ code }) => !(hasNoSocket && code === 'interfaceDown'),
+    );
     return {
       facts: { ...own.facts, ...stats.facts },
       counters: { ...own.counters, ...stats.counters },
-      troubles: [...stats.troubles, ...troubles()],
+      troubles: [...ofDevice, ...ofDaemon],
       peers: stats.peers,
     };
   }

@@ -31,7 +31,7 @@ describeInLab('half a minute of trouble', ['wg', 'iperf3'], () => {
     expect([...kinds].sort()).toEqual(all.sort());
     const upgrades = outcome.costs.filter(({ event }) => event.kind === 'upgrade');
     for (const { lostPings, lostDatagrams } of upgrades) {
-      expect(lostPings + lostDatagrams).toBe(0);
+      expect(lostPings + lostDatagrams, `seed ${SEED}\n${formatOutcome(outcome)}`).toBe(0);
     }
   });
 });

@@ -210,7 +210,18 @@ async function runEvents(
           ...{ command: exec, name, env, timeoutMs: 1_000 * timeout },
           warn: (line) => note(`${name}: events: ${line}`),
         });
+  if (hooks === null && options.follow) await endWithReader();
   return events(name, options, system, { print, note, hooks });
+}
+
+/** How often is looked whether anybody still reads. */
+const READER_MS = 1_000;
+
+/** `tswg wg0 events --follow | head` would learn only with the next event that nobody reads. */
+async function endWithReader(): Promise<void> {
+  const { isReadNoMore } = await import('../host/reader.ts');
+  const look = (): void => void (isReadNoMore(process.stdout.fd) && process.exit(0));
+  setInterval(look, READER_MS).unref();
 }
 
 /** Resolves when there is room for another line. */

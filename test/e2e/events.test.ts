@@ -105,7 +105,7 @@ describeInLab('events', ['wg'], () => {
       expect(lines).not.toContain('interface up');
       const only = await ringOf(left.host, '--on', 'connected', '--since', `${back.seq - 1}`);
       expect(only).toEqual([back]);
-      // Who reads no more is not waited for, and nobody complains.
+      // Who reads no more is not waited for, although nothing happens, and nobody complains.
       const head = await left.host.sh('tswg wg0 events --since 0 --follow | head -n 3');
       expect([head.status, head.stderr, head.stdout.split('\n').length]).toEqual([0, '', 4]);
     }));

@@ -44,7 +44,7 @@ export function createParts(options: ProgramOptions) {
   const { path, loop, gate, kernels, ways, warmUp } = createMachinery({
     ...{ environment, log, onBug: ending.surface },
     onHold: (isHeld) => tunnel.hold(isHeld),
-    nameService: { lookUp: (host) => names.lookUp(host) },
+    nameService: { lookUp: (host) => names.lookUp(host), rest: () => names.rest() },
   });
   const { onNote } = ways;
   const chronicle = new Chronicle(path);

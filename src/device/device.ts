@@ -21,6 +21,7 @@ import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
 import { type DeviceHandover, handOver, takeBack, takeOver } from './handover.ts';
 import { memories, recall, resume } from './memory.ts';
+import type { NameMemory } from './names.ts';
 import { nameAnswered } from './naming.ts';
 import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
@@ -238,6 +239,19 @@ export class Device {
    */
   recall(remembered: readonly PeerMemory[]): boolean {
     return recall(this.core, remembered);
+  }
+
+  /**
+   * What names of hosts were known to be, for a successor to remember: also of one that is
+   * configured by somebody else. Call before `configure`.
+   */
+  rememberNames(memories: readonly NameMemory[]): void {
+    this.core.names.remember(memories);
+  }
+
+  /** What names of hosts are known to be, for `rememberNames`. Borrowed. */
+  nameMemories(): NameMemory[] {
+    return this.core.names.memories();
   }
 
   /** After `up`: begins a session with each peer that may still hold its last one; how many. */

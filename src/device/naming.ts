@@ -18,12 +18,13 @@ export function nameAnswered(core: Core, now: number, host: string, answer: Name
     core.tell({ kind: 'nameResolved', host: name.host, addresses });
   }
   for (const peer of name.users) {
-    if (name.error === null) follow(core, now, peer);
-    else refuseStaged(core, peer);
+    follow(core, now, peer);
+    if (name.error !== null) refuseStaged(core, peer);
   }
 }
 
-function follow(core: Core, now: number, peer: Peer): void {
+/** What the peer's ways lead to may be something else, or it has waited long enough for that. */
+export function follow(core: Core, now: number, peer: Peer): void {
   const { ways } = peer;
   if (ways === null) return;
   ways.update();

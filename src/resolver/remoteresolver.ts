@@ -131,6 +131,15 @@ export class RemoteResolver implements Resolver {
     this.#send();
   }
 
+  /** The process ends, or is not waited for any more; a pause after failures lasts on. */
+  rest(): void {
+    if (this.#unanswered.size > 0) return;
+    const { kind } = this.#state;
+    if (kind !== 'running' && kind !== 'starting') return;
+    this.#end();
+    this.#state = { kind: 'none' };
+  }
+
   close(): void {
     this.#end();
     this.#state = { kind: 'closed' };

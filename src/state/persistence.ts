@@ -5,7 +5,8 @@
  *
  * A state belongs to its interface. Where that is gone (the machine was started again, or somebody
  * deleted it while nobody served it), its peers are not brought back: the operator's files may no
- * longer name them.
+ * longer name them. What names of hosts were is remembered nevertheless: those that the operator's
+ * files name again can be called although no name server answers.
  */
 
 import { type DeviceChange, wipeKeys } from '../device/configuration.ts';
@@ -59,6 +60,7 @@ export class Persistence {
     this.#isRestored = true;
     const saved = this.#read(isTakenOver);
     if (saved !== null) {
+      device.rememberNames(saved.names);
       device.configure(now, saved.change);
       wipeKeys(saved.change);
       onRestored(saved.change);
@@ -104,7 +106,7 @@ export class Persistence {
   }
 
   readonly #notice = (event: DeviceEvent): void => {
-    if (event.kind === 'roamed') this.#keeper.moved();
+    if (event.kind === 'roamed' || event.kind === 'nameResolved') this.#keeper.moved();
     else if (event.kind === 'responseReceived' || event.kind === 'sessionConfirmed') {
       // Of a session that the file does not know of, the successor could not know to call.
       if (event.session === 1) this.#keeper.changed();
@@ -158,7 +160,10 @@ export class Persistence {
       } else if (!isTakenOver) {
         // As after every boot.
         log.debug(`The state ${file.path} is of an interface that is gone: ${consequence}`);
-        if (saved !== null) wipeKeys(saved.change);
+        if (saved !== null) {
+          wipeKeys(saved.change);
+          this.#options.device.rememberNames(saved.names);
+        }
         return null;
       }
       return saved;
@@ -173,7 +178,7 @@ export class Persistence {
   readonly #render = (): string => {
     const { device } = this.#options;
     const state = device.state();
-    const text = formatSavedState(state, device.memories());
+    const text = formatSavedState(state, device.memories(), device.nameMemories());
     wipeKeys(state);
     return text;
   };

@@ -64,7 +64,11 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
   // are (interface.ts, transport.ts, guard.ts), and knows none that is.
   datapath: { values: ['device', 'crypto/openssl', 'sys'], types: ['crypto'] },
   state: {
-    values: ['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
+    values: [
+      ...['sys', 'uapi', 'crypto/suite.ts', 'noise/tai64n.ts', 'device/configuration.ts'],
+      // What names of hosts were is text of the state's own.
+      ...['packet/address.ts', 'packet/hostname.ts'],
+    ],
     types: ['device', 'events', 'log.ts', 'netlink', 'sandbox'],
   },
   // Looking names up: the daemon's side, and the process that does it.
@@ -89,7 +93,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['sys', 'crypto/openssl', 'netlink', 'tun', 'gate', 'udp', 'control', 'sandbox', 'host'],
       ...['datapath', 'state', 'handover', 'resolver', 'log.ts', 'packet', 'uapi', 'events'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/metric.ts'],
-      'device/near.ts',
+      ...['device/near.ts', 'device/nearmistake.ts'],
     ],
     types: ['crypto', 'device'],
   },
@@ -113,7 +117,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metric.ts'],
       // The tables, which tell names, units and help of what a daemon reads by them.
       ...['device/metrics.ts', 'daemon/metrics.ts'],
-      ...['device/ways.ts', 'device/near.ts'],
+      ...['device/ways.ts', 'device/near.ts', 'device/nearmistake.ts'],
     ],
     // Of the daemon, for which troubles there have to be words.
     types: ['device', 'daemon/troubles.ts'],

@@ -31,7 +31,7 @@ import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
-import type { NameAnswer, Near } from './ways.ts';
+import type { NameAnswer, Near, Way } from './ways.ts';
 import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
@@ -206,6 +206,13 @@ export class Device {
   /** Where the peers are, as far as that is known; the objects that are used to send to them. */
   *endpoints(): Generator<Endpoint> {
     for (const { endpoint } of this.core.peers.values()) if (endpoint !== null) yield endpoint;
+  }
+
+  /** The peers that have ways, and these as the operator has said them. `publicKey`: 32 bytes. */
+  *ways(): Generator<{ readonly publicKey: Uint8Array; readonly ways: readonly Way[] }> {
+    for (const { publicKey, ways } of this.core.wayHolders) {
+      if (ways !== null) yield { publicKey, ways: ways.ways };
+    }
   }
 
   /** Who the peers are, in the order they were added. */

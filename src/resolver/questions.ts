@@ -20,12 +20,12 @@ import type { Resolver } from './resolver.ts';
 /** Questions under way at once; more wait their turn. */
 export const ASKED_MAX = 32;
 /** Of those, for names that were not found the last time, or are new; the resolver has 32 threads. */
-export const UNPROVEN_MAX = 24;
+const UNPROVEN_MAX = 24;
 /** Of those, for names that were not found. */
 export const FAILED_MAX = 16;
 /**
- * Of those that are unproven, for names of one domain that has not answered the last time; and as
- * many for names that are looked up a second time beside the first.
+ * Of those that are unproven, for names of one domain that has not answered the last time: so many
+ * that are new, that were not found, and of each that are looked up a second time beside the first.
  */
 export const SILENT_DOMAIN_MAX = 3;
 /** That there is no such name is an answer, too: of whoever serves the domain. */
@@ -156,7 +156,9 @@ export class Questions {
     const failed = unproven.filter((one) => one.past === 'failed');
     if (past === 'failed' && failed.length >= FAILED_MAX) return false;
     if (this.#answering.has(domain)) return true;
-    const alike = unproven.filter((one) => one.domain === domain && one.isSecond === isSecond);
+    const alike = unproven.filter(
+      (one) => one.domain === domain && one.past === past && one.isSecond === isSecond,
+    );
     return alike.length < SILENT_DOMAIN_MAX;
   }
 

@@ -291,3 +291,21 @@ describe('names remembered from before a restart', () => {
     expect(a.device.nameMemories()).toEqual([]);
   });
 });
+
+it('a name that leads into the tunnel is asked for again, and what leads out is called then', () => {
+  const sites = pair();
+  const { a, b, world } = sites;
+  a.leadsInside = (endpoint) => text(endpoint) === '10.20.0.5';
+  a.configure({ peers: [{ publicKey: b.publicKey, endpoint: null, allowedIps: [] }] });
+  setWays(sites, NAME);
+  a.answer(NAME, '10.20.0.5');
+  for (let i = 0; i < 100; i++) {
+    a.send(A_TO_B());
+    world.run(100);
+  }
+  expect([world.wire, a.asked]).toEqual([[], [NAME]]);
+  a.configure({ peers: [{ publicKey: b.publicKey, persistentKeepalive: 25, allowedIps: [] }] });
+  a.answer(NAME, '10.20.0.5', FIRST);
+  world.run(10);
+  expect([calls(a), a.record(b).counts.handshakesCompleted]).toEqual([[FIRST], 1]);
+});

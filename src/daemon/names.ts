@@ -20,6 +20,8 @@ const REST_AFTER_MS = 5_000;
 export interface NamesOptions {
   /** Has a resolver started, which then calls; undefined for a daemon that asks by itself. */
   readonly startResolver: (() => string) | undefined;
+  /** One that was started has been let go of, and none is wanted now. */
+  readonly reapResolver?: (() => void) | undefined;
   readonly onAnswer: (host: string, answer: NameAnswer) => void;
   /** Gets a line for the operator. */
   readonly onNote: (line: string) => void;
@@ -39,11 +41,12 @@ export class Names implements Subsystem, NameService {
   #isClosed = false;
 
   constructor(options: NamesOptions) {
-    const { startResolver: start, onNote, onBug } = options;
+    const { startResolver: start, reapResolver, onNote, onBug } = options;
     this.#options = options;
     const onAnswer = (id: number, answer: NameAnswer): void =>
       this.#guard(() => this.#questions.answered(monotonicMs(), id, answer));
-    this.#remote = start && new RemoteResolver({ start, onAnswer, onNote, onBug });
+    this.#remote =
+      start && new RemoteResolver({ start, reap: reapResolver, onAnswer, onNote, onBug });
     this.#resolver = this.#remote ?? new LocalResolver(onAnswer);
     this.#questions = new Questions({
       resolver: this.#resolver,

@@ -85,7 +85,8 @@ export function createParts(options: ProgramOptions) {
     },
   });
   const startResolver = options.sandbox ? () => upgrade.startResolver() : undefined;
-  const names = namesOf(path, { startResolver, onNote, onBug: ending.surface });
+  const { reapResolver } = upgrade;
+  const names = namesOf(path, { startResolver, reapResolver, onNote, onBug: ending.surface });
   const startedAt = (): number => age.startedAt;
   const operator = new Operator({
     ...{ path, underlay, log, ending, upgrade, chronicle },

@@ -92,6 +92,9 @@ export class Upgrade {
     return this.#handover?.startResolver() ?? 'the daemon was started without a starter';
   }
 
+  /** The resolver has been let go of. */
+  readonly reapResolver = (): void => this.#handover?.reapResolver();
+
   /** The interface has another name. */
   rename(): void {
     this.#handover?.rename();

@@ -205,8 +205,13 @@ export class PeerWays<User> {
 
   /** Whether the way in use still leads to the endpoint. */
   leadsTo(endpoint: Endpoint): boolean {
+    return this.candidateInUse(endpoint) !== null;
+  }
+
+  /** By which the way in use leads to the far end of the endpoint now; null when it does not. */
+  candidateInUse(endpoint: Endpoint): Endpoint | null {
     const line = this.#lines[this.used];
-    return line?.endpoints.some((one) => one.sameRemote(endpoint)) ?? false;
+    return line?.endpoints.find((one) => one.sameRemote(endpoint)) ?? null;
   }
 
   /** There are ways that the operator prefers to where packets go. */

@@ -232,6 +232,7 @@ export function settle(core: Core, now: number, peer: Peer, ways: PeerWays<Peer>
   const { endpoint } = peer;
   if (endpoint !== null) {
     if (ways.used === NO_WAY) recognize(peer, ways, endpoint);
+    else renewNear(peer, ways, endpoint);
     if (peer.current?.canSend(now)) {
       callNewWays(core, now, peer, ways);
       return false;
@@ -275,6 +276,14 @@ function recognize(peer: Peer, ways: PeerWays<Peer>, endpoint: Endpoint): void {
   ways.take(found);
   if (!found.endpoint.isPinned) return;
   peer.endpoint = found.endpoint;
+  endpointChanged(peer);
+}
+
+/** The interface that packets leave over may be another one of the same name: a line that was gone. */
+function renewNear(peer: Peer, ways: PeerWays<Peer>, endpoint: Endpoint): void {
+  const same = endpoint.isPinned ? ways.candidateInUse(endpoint) : null;
+  if (same === null || same.equals(endpoint)) return;
+  peer.endpoint = same;
   endpointChanged(peer);
 }
 

@@ -84,7 +84,10 @@ export class Questions {
     const isFresh = same.some(({ askedAt }) => now - askedAt < FRESH_MS);
     if (isFresh || same.length >= LOOKUPS_PER_NAME) return;
     this.#waiting.add(host);
-    this.#askNext(now);
+    // For those that wait already there was no place, and there is none for this one's coming.
+    if (this.#asked.size < ASKED_MAX) {
+      this.#askIfPlace(now, host, new Places(this.#asked.values()));
+    }
   }
 
   /** Nobody wants to know anything any more: what is asked is forgotten. */
@@ -132,34 +135,25 @@ export class Questions {
     this.#tell(host, answer);
   }
 
+  /** Of those that wait, whoever there is a place for. */
   #askNext(now: number): void {
-    const unproven = [...this.#asked.values()].filter(({ past }) => past !== 'found');
+    const places = new Places(this.#asked.values());
     for (const host of this.#waiting) {
       if (this.#asked.size >= ASKED_MAX) return;
-      const isSecond = [...this.#asked.values()].some((one) => one.host === host);
-      const past = this.#pasts.get(host);
-      const question = { host, domain: domainOf(host), askedAt: now, past, isSecond };
-      if (question.past !== 'found') {
-        if (!this.#hasPlaceFor(question, unproven)) continue;
-        unproven.push(question);
-      }
-      this.#waiting.delete(host);
-      const id = ++this.#lastId;
-      this.#asked.set(id, question);
-      this.#options.resolver.ask(id, host);
+      this.#askIfPlace(now, host, places);
     }
   }
 
-  /** `unproven`: those under way that are for names which were not found the last time. */
-  #hasPlaceFor({ domain, past, isSecond }: Question, unproven: readonly Question[]): boolean {
-    if (unproven.length >= UNPROVEN_MAX) return false;
-    const failed = unproven.filter((one) => one.past === 'failed');
-    if (past === 'failed' && failed.length >= FAILED_MAX) return false;
-    if (this.#answering.has(domain)) return true;
-    const alike = unproven.filter(
-      (one) => one.domain === domain && one.past === past && one.isSecond === isSecond,
-    );
-    return alike.length < SILENT_DOMAIN_MAX;
+  #askIfPlace(now: number, host: string, places: Places): void {
+    const domain = domainOf(host);
+    const [past, isSecond] = [this.#pasts.get(host), places.hosts.has(host)];
+    const question = { host, domain, askedAt: now, past, isSecond };
+    if (!places.hasOneFor(question, this.#answering.has(domain))) return;
+    this.#waiting.delete(host);
+    places.take(question);
+    const id = ++this.#lastId;
+    this.#asked.set(id, question);
+    this.#options.resolver.ask(id, host);
   }
 
   #remember(host: string, answer: NameAnswer): void {
@@ -185,6 +179,41 @@ export class Questions {
   #count(outcome: string): void {
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
   }
+}
+
+/** What is taken of the places for questions, counted once for all that wait: there may be thousands. */
+class Places {
+  /** Those that are looked up. */
+  readonly hosts = new Set<string>();
+  #unproven = 0;
+  #failed = 0;
+  /** Of those that are unproven, how many are alike. */
+  readonly #alike = new Map<string, number>();
+
+  constructor(asked: Iterable<Question>) {
+    for (const question of asked) this.take(question);
+  }
+
+  take(question: Question): void {
+    this.hosts.add(question.host);
+    if (question.past === 'found') return;
+    this.#unproven++;
+    if (question.past === 'failed') this.#failed++;
+    const kind = kindOf(question);
+    this.#alike.set(kind, (this.#alike.get(kind) ?? 0) + 1);
+  }
+
+  /** `isAnswering`: the name's domain has answered the last time. */
+  hasOneFor(question: Question, isAnswering: boolean): boolean {
+    if (question.past === 'found') return true;
+    if (this.#unproven >= UNPROVEN_MAX) return false;
+    if (question.past === 'failed' && this.#failed >= FAILED_MAX) return false;
+    return isAnswering || (this.#alike.get(kindOf(question)) ?? 0) < SILENT_DOMAIN_MAX;
+  }
+}
+
+function kindOf({ domain, past, isSecond }: Question): string {
+  return `${past} ${isSecond} ${domain}`;
 }
 
 /** What is served together, as a rule: all but the first label; a name of two labels is its own. */

@@ -309,3 +309,23 @@ it('a name that leads into the tunnel is asked for again, and what leads out is 
   world.run(10);
   expect([calls(a), a.record(b).counts.handshakesCompleted]).toEqual([[FIRST], 1]);
 });
+
+it('a line that comes back with another number continues at once, with the same session', () => {
+  const sites = pair();
+  const { a, b, world } = sites;
+  a.another('203.0.113.1');
+  a.interfaces.set('ppp0', 2);
+  const ways = [{ ...via(FIRST), near: { kind: 'interface', name: 'ppp0' } as const }];
+  a.configure({ peers: [{ publicKey: b.publicKey, ways, allowedIps: [] }] });
+  talk(sites, 10 * SECOND);
+  const { handshakesCompleted } = a.record(b).counts;
+  for (const index of [0, 5]) {
+    if (index === 0) a.interfaces.delete('ppp0');
+    else a.interfaces.set('ppp0', index);
+    a.isReachable = ({ sourceInterface }) => sourceInterface === index;
+    a.turn(() => a.device.pathsChanged(world.now));
+  }
+  expect(a.record(b).endpoint!.sourceInterface).toBe(5);
+  world.run(10);
+  expect(a.record(b).counts.handshakesCompleted).toBe(handshakesCompleted);
+});

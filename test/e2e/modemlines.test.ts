@@ -43,7 +43,9 @@ describeInLab('a line that comes and goes', ['wg', 'tswg', 'stdbuf'], () => {
       expect(status).toBe(0);
       expect(await host.run('tswg', ['wg0'])).toMatch(/ppp0.*no such interface/);
       const index = await dialIn(host, farHost);
-      await firstPing(host, INNER_FAR);
+      console.log(
+        `ppp0 is there: ${(await firstPing(host, INNER_FAR)).toFixed(0)} ms to an answer`,
+      );
       const { latestHandshake } = await far.peerDump();
       for (let round = 0; round < 3; round++) {
         await host.ip('link delete ppp0');

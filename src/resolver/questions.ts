@@ -145,8 +145,9 @@ export class Questions {
   }
 
   #askIfPlace(now: number, host: string, places: Places): void {
-    const domain = domainOf(host);
-    const [past, isSecond] = [this.#pasts.get(host), places.hosts.has(host)];
+    const past = this.#pasts.get(host);
+    if (places.areTaken(past)) return;
+    const [domain, isSecond] = [domainOf(host), places.hosts.has(host)];
     const question = { host, domain, askedAt: now, past, isSecond };
     if (!places.hasOneFor(question, this.#answering.has(domain))) return;
     this.#waiting.delete(host);
@@ -203,12 +204,16 @@ class Places {
     this.#alike.set(kind, (this.#alike.get(kind) ?? 0) + 1);
   }
 
-  /** `isAnswering`: the name's domain has answered the last time. */
+  /** Whether all are that a name with such a past may have, whatever its domain. */
+  areTaken(past: Past): boolean {
+    if (past === 'found') return false;
+    return this.#unproven >= UNPROVEN_MAX || (past === 'failed' && this.#failed >= FAILED_MAX);
+  }
+
+  /** Of those that are not taken. `isAnswering`: the name's domain has answered the last time. */
   hasOneFor(question: Question, isAnswering: boolean): boolean {
-    if (question.past === 'found') return true;
-    if (this.#unproven >= UNPROVEN_MAX) return false;
-    if (question.past === 'failed' && this.#failed >= FAILED_MAX) return false;
-    return isAnswering || (this.#alike.get(kindOf(question)) ?? 0) < SILENT_DOMAIN_MAX;
+    if (question.past === 'found' || isAnswering) return true;
+    return (this.#alike.get(kindOf(question)) ?? 0) < SILENT_DOMAIN_MAX;
   }
 }
 
@@ -218,6 +223,6 @@ function kindOf({ domain, past, isSecond }: Question): string {
 
 /** What is served together, as a rule: all but the first label; a name of two labels is its own. */
 function domainOf(host: string): string {
-  const labels = host.replace(/\.$/, '').split('.');
-  return labels.length === 2 ? host : labels.slice(1).join('.');
+  const parent = host.slice(host.indexOf('.') + 1);
+  return parent.includes('.') || parent === host ? parent : host;
 }

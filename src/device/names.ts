@@ -167,6 +167,11 @@ export class Names<User> {
     return this.#bound;
   }
 
+  /** Whether names are asked for. */
+  get isActive(): boolean {
+    return this.#isActive;
+  }
+
   /** The interface came up, or this Device takes over from another: from now on names are asked for. */
   activate(): void {
     this.#isActive = true;

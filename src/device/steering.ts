@@ -261,8 +261,11 @@ function isHeld(
   ways: PeerWays<Peer>,
   best: Candidate,
 ): boolean {
-  // Names are asked for when the interface comes up.
-  if (!core.isUp) return ways.isRemembered(best);
+  // Names are asked for when the interface comes up; and by a successor that has taken all over, for
+  // which the moment continues.
+  if (!core.names.isActive) {
+    return ways.isRemembered(best) || core.deadlines.isArmed(peer.row, DEADLINE.preferredWay);
+  }
   const until = ways.heldUntil(best, HOLD_MS);
   if (until <= now) return false;
   core.deadlines.arm(peer.row, DEADLINE.preferredWay, until);

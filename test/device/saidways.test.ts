@@ -199,6 +199,18 @@ describe('at the start', () => {
     }
   });
 
+  it('it is waited for by a successor, too, which asks again', () => {
+    const sites = starting(NAME, SECOND_ADDRESS);
+    sites.world.run(500);
+    const successor = handOver(sites.world, sites.a);
+    expect(successor.device.state().peers[0].endpoint).toBeNull();
+    sites.world.run(10);
+    successor.answer(NAME, FIRST);
+    sites.world.run(10);
+    expect([inUse(successor), calls(successor)]).toEqual([0, [FIRST]]);
+    expect(sites.b.delivered).toHaveLength(1);
+  });
+
   it('it takes the place of a worse one that has not answered yet', () => {
     const sites = starting(NAME, DEAD);
     sites.world.run(HOLD + 10);

@@ -3,7 +3,7 @@
  * they stand, the keys that they name are made and exchanged, and each host boots.
  *
  *     examples/NAME/HOST/FILE        is /etc/FILE of that host; nothing of its text is changed
- *     test/examples/, a file NAME     the test: the network around it, and what the job promises
+ *     test/examples/, a file NAME    the test: the network around it, and what the job promises
  *
  * What boots, in the order of a machine's boot (each only if HOST has it):
  *

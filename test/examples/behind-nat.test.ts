@@ -15,7 +15,8 @@ const HOME = '192.0.2.10';
 const HOME_LATER = '192.0.2.77';
 /** For how long the home router remembers what is silent: more than the keepalive's 25 s. */
 const ROUTER_FORGETS_S = 30;
-const SILENCE_MS = 40_000;
+/** Longer than that by the ten seconds after which who got data and has none to send says so. */
+const SILENCE_MS = 50_000;
 
 interface Network {
   readonly cottage: Host;

@@ -17,19 +17,19 @@ const COLOURS: Readonly<Record<string, { readonly ground: boolean; readonly valu
   40: { ground: true, value: BLACK },
 };
 
-/** @returns a portable graymap (PGM) */
-export function pictureOfTerminal(text: string): Buffer {
-  const rows = text.split('\n').flatMap(readLine);
+/** @returns a portable graymap (PGM) in text */
+export function pictureOfTerminal(text: string): string {
+  const rows = text
+    .split('\n')
+    .flatMap(readLine)
+    .filter((row) => row.length > 0);
   const width = Math.max(...rows.map((row) => row.length));
-  const pixels = rows
-    .filter((row) => row.length > 0)
-    .flatMap((row) => {
-      const whole = [...row, ...Array<number>(width - row.length).fill(WHITE)];
-      const line = whole.flatMap((value) => Array<number>(SCALE).fill(value));
-      return Array<number[]>(SCALE).fill(line);
-    });
-  const header = `P5\n${width * SCALE} ${pixels.length}\n${WHITE}\n`;
-  return Buffer.concat([Buffer.from(header), Buffer.from(pixels.flat())]);
+  const lines = rows.flatMap((row) => {
+    const whole = [...row, ...Array<number>(width - row.length).fill(WHITE)];
+    const line = whole.flatMap((value) => Array<number>(SCALE).fill(value)).join(' ');
+    return Array<string>(SCALE).fill(line);
+  });
+  return ['P2', `${width * SCALE} ${lines.length}`, WHITE, ...lines, ''].join('\n');
 }
 
 /** A line of characters -> its upper and its lower row of modules. */

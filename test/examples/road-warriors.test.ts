@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
-import { waitFor } from '../lab/command.ts';
+import { type Result, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { NameServer } from '../lab/nameserver.ts';
 import { PingTrain, ping } from '../lab/probes.ts';
+import { REPOSITORY } from '../lab/repository.ts';
 import { withLab } from '../lab/suite.ts';
 import { TunnelEnd } from '../lab/tunnel.ts';
 import { describeExample, type Example } from './example.ts';
@@ -183,51 +184,63 @@ describeExample('road-warriors', ['nft', 'wg', 'tcpdump', 'stdbuf'], (example) =
     }));
 });
 
-describeExample(
-  'road-warriors',
-  ['wg', 'wg-quick', 'wireguard-go', 'zbarimg', 'npx'],
-  (example) => {
-    it('a telephone reads its file from the QR code, in the terminal and in a picture', () =>
-      withLab({}, async (lab) => {
-        const { internet, gateway } = await build(lab, example);
-        const script = ['/etc/wg/telephone.sh'];
-        const shown = await gateway.run('sh', script);
-        await gateway.run(
-          'sh',
-          ['-c', 'cat >/run/shown.b64; base64 -d /run/shown.b64 >/run/shown.pgm'],
-          {
-            input: pictureOfTerminal(shown).toString('base64'),
-          },
-        );
-        const decode = (path: string): Promise<string> =>
-          gateway.run('zbarimg', ['--quiet', '--raw', '-Sdisable', '-Sqrcode.enable', path]);
-        const read = await decode('/run/shown.pgm');
-        expect(await gateway.exec('sh', script)).toMatchObject({ status: 1 });
+const FOR_TELEPHONE = ['wg', 'wg-quick', 'wireguard-go', 'zbarimg', 'npx'];
 
-        // Another telephone, in the other way.
-        await gateway.sh(
-          'tswg wg0 -wgpeer "$(cat /etc/wg/telephone.pub)"; rm /etc/wg/telephone.pub',
-        );
-        await gateway.sh('sed -i "/wgdescr telephone/d" /etc/hostname.wg0');
-        await gateway.run('sh', [...script, '/run/picture.png']);
-        const file = await decode('/run/picture.png');
-        const withoutKey = (text: string): string => text.replace(/^PrivateKey = .*$/m, '').trim();
-        expect(withoutKey(file)).toBe(withoutKey(read));
-        expect(file).not.toBe(read);
+describeExample('road-warriors', FOR_TELEPHONE, (example) => {
+  it('a telephone reads its file from the QR code, in the terminal and in a picture', () =>
+    withLab({}, async (lab) => {
+      const { internet, gateway } = await build(lab, example);
+      const shown = await addTelephone(gateway);
+      expect(shown.stderr).toBe('');
+      await gateway.writeFile('/run/shown.pgm', pictureOfTerminal(shown.stdout));
+      const first = await decode(gateway, '/run/shown.pgm');
+      expect(await addTelephone(gateway)).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: '/etc/wg/telephone.sh: there is a telephone: /etc/wg/telephone.pub\n',
+      });
+      await removeTelephone(gateway);
 
-        const telephone = await lab.host('telephone');
-        await internet.connect(telephone, 'wan', '192.0.2.99/24');
-        await telephone.writeFile('/etc/wireguard/wg0.conf', file);
-        const end = await TunnelEnd.start(telephone, ['10.99.0.14/32', '2001:db8:99::14/128'], {
-          daemon: 'wireguard-go',
-        });
-        await telephone.sh('wg-quick strip wg0 >/run/wg0.conf; wg setconf wg0 /run/wg0.conf');
-        for (const half of ['10.0.0.0/8', '2001:db8:b::/64'])
-          await telephone.ip(`route add ${half} dev wg0`);
-        await expectReached(telephone, OFFICE[4], OFFICE[6]);
-        expect((await end.dump()).peers).toHaveLength(1);
-        const view = await gateway.run('tswg', ['wg0']);
-        expect(view).toContain('wgdescr: telephone\n');
-      }));
-  },
-);
+      expect(await addTelephone(gateway, '/run/picture.png')).toMatchObject({ stderr: '' });
+      const file = await decode(gateway, '/run/picture.png');
+      const withoutKey = (text: string): string => text.replace(/^PrivateKey = .*$/m, '');
+      expect(withoutKey(file)).toBe(withoutKey(first));
+      expect(file).not.toBe(first);
+
+      // Not of ours: what the file says is what the others understand.
+      const telephone = await lab.host('telephone');
+      await internet.connect(telephone, 'wan', '192.0.2.99/24');
+      const daemon = 'wireguard-go';
+      await TunnelEnd.start(telephone, ['10.99.0.14/32', '2001:db8:99::14/128'], { daemon });
+      await telephone.writeFile('/etc/wireguard/wg0.conf', file);
+      await telephone.run('sh', [
+        ...['-euc', 'wg-quick strip wg0 >/run/wg0.conf; wg setconf wg0 /run/wg0.conf'],
+      ]);
+      for (const address of [OFFICE[4], OFFICE[6]]) {
+        await telephone.ip(`route add ${address} dev wg0`);
+        await reach(telephone, address);
+      }
+      expect(await gateway.run('tswg', ['wg0'])).toContain('wgdescr: telephone\n');
+    }));
+});
+
+/** Runs the script from the repository, where npx finds the encoder without a network. */
+function addTelephone(gateway: Host, ...words: readonly string[]): Promise<Result> {
+  const command = 'cd "$1"; shift; exec sh /etc/wg/telephone.sh "$@"';
+  return gateway.exec('sh', ['-euc', command, 'sh', REPOSITORY, ...words]);
+}
+
+/** As the script says how. */
+async function removeTelephone(gateway: Host): Promise<void> {
+  await gateway.run('sh', [
+    '-euc',
+    `tswg wg0 -wgpeer "$(cat /etc/wg/telephone.pub)"
+    rm /etc/wg/telephone.pub
+    sed -i '/wgdescr telephone/d' /etc/hostname.wg0`,
+  ]);
+}
+
+/** What a camera reads. */
+function decode(host: Host, picture: string): Promise<string> {
+  return host.run('zbarimg', ['--quiet', '--raw', '-Sdisable', '-Sqrcode.enable', picture]);
+}

@@ -17,10 +17,12 @@ const WEB = { 4: '198.18.0.80', 6: '2001:db8:80::80' } as const;
 /** Of the gateway, as Capture writes it. */
 const GATEWAYS = ['203.0.113.10', '2001:db8:1:0:0:0:0:10'];
 const INNER = ['10.99.0.1', '2001:db8:99::1'] as const;
+/** A network of both families, in which either could leave. */
+const BOTH = ['198.51.100.12/24', '2001:db8:2::12/64'] as const;
 /** Where each laptop is at the moment: one in a network of IPv4, one of both, one of IPv6 only. */
 const LINES = {
   'laptop-split': ['192.0.2.11/24'],
-  'laptop-firewall': ['198.51.100.12/24', '2001:db8:2::12/64'],
+  'laptop-firewall': BOTH,
   'laptop-blackhole': ['2001:db8:3::13/64'],
 } as const;
 type Laptop = keyof typeof LINES;
@@ -110,7 +112,7 @@ describeExample('road-warriors', ['nft', 'wg', 'tcpdump', 'stdbuf'], (example) =
       const [laptop] = network.laptops;
       const { internet } = network;
       await example.beforeNetwork(laptop);
-      const ifname = await internet.connect(laptop, 'wan', ...LINES[name]);
+      const ifname = await internet.connect(laptop, 'wan', ...BOTH);
       const wire = { host: internet.router, ifname };
       const watch = await LeakWatch.start(laptop, wire, [WEB[4], WEB[6]], GATEWAYS, bound);
       const expectSilence = async (what: string): Promise<void> => {

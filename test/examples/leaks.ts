@@ -31,6 +31,12 @@ for ((;;)); do
 done
 `;
 
+/** The other end of a host's only cable. */
+export interface Wire {
+  readonly host: Host;
+  readonly ifname: string;
+}
+
 export class LeakWatch {
   readonly #capture: Capture;
   readonly #programs: Child;
@@ -43,14 +49,13 @@ export class LeakWatch {
   }
 
   /**
-   * @param wire the other end of the host's only cable
    * @param wanted addresses of the internet, of IPv4 and of IPv6
    * @param gateways the tunnel's other ends, as Capture writes addresses
    * @param bound whether a program also binds itself to the interface
    */
   static async start(
     host: Host,
-    wire: { readonly host: Host; readonly ifname: string },
+    wire: Wire,
     wanted: readonly [string, string],
     gateways: readonly string[],
     bound: boolean,

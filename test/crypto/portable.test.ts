@@ -20,9 +20,13 @@ describeXseal('portable', createPortableSuite(new Arena(65_536)));
 
 it('is on @noble where WebAssembly has no SIMD', async () => {
   vi.resetModules();
-  vi.spyOn(WebAssembly, 'Module').mockImplementation(() => {
-    throw new WebAssembly.CompileError('no SIMD');
-  });
+  vi.spyOn(WebAssembly, 'Module').mockImplementation(
+    class {
+      constructor() {
+        throw new WebAssembly.CompileError('no SIMD');
+      }
+    } as unknown as () => WebAssembly.Module,
+  );
   const { SimdCipher } = await import('../../src/crypto/simd/simdcipher.ts');
   const { createPortableSuite: create } = await import('../../src/crypto/portable.ts');
   const arena = new Arena(65_536);

@@ -74,17 +74,15 @@ export function lengths(length: u32): void {
 // @ts-ignore: decorator
 @inline
 export function end(): v128 {
-  // Carried to the top and round, and once more for what the first carry brought there.
+  // Carried to the top, and from there round: then what is left is below 2^35, and carries once.
   let a0 = h0;
   let a1 = h1 + (a0 >> 32);
-  let a2 = h2 + (a1 >> 32);
-  let a3 = h3 + (a2 >> 32);
+  const a2 = h2 + (a1 >> 32);
+  const a3 = h3 + (a2 >> 32);
   let a4 = h4 + (a3 >> 32);
   a0 = (a0 & WORD) + (a4 >> 2) * 5;
   a1 = (a1 & WORD) + (a0 >> 32);
-  a2 = (a2 & WORD) + (a1 >> 32);
-  a3 = (a3 & WORD) + (a2 >> 32);
-  a4 = (a4 & 3) + (a3 >> 32);
+  a4 &= 3;
   // Less the prime, if it is not below it: then adding 5 reaches 2^130.
   const b0 = (a0 & WORD) + 5;
   const b1 = (a1 & WORD) + (b0 >> 32);

@@ -3,6 +3,7 @@
  * and what could not be looked at. Pure.
  */
 
+import { counted } from '../counted.ts';
 import type { Daemon, Evidence, Looked } from '../doctor/evidence.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { printable } from '../quotation.ts';
@@ -105,7 +106,7 @@ function hang(
 function healthyLine(evidence: Evidence): string {
   const { run, daemon } = evidence;
   const peers = daemon.ok && daemon.value.kind === 'answers' ? daemon.value.peers.length : 0;
-  const about = run.peer === null ? `${peers} ${peers === 1 ? 'peer' : 'peers'}` : 'one peer';
+  const about = run.peer === null ? counted(peers, 'peer') : 'one peer';
   const seen = TOLD_WHEN_HEALTHY.filter(([section]) => isSeen(evidence[section]));
   const names = [about, ...seen.map(([, name]) => name)].join(', ');
   return `${run.name}: healthy: ${names} (${(run.tookMs / MS_PER_S).toFixed(1)} s)`;

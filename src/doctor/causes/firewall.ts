@@ -3,6 +3,7 @@
  * and answers it keeps from it. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import { arrivalsLost, isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
@@ -62,7 +63,7 @@ function findForbidden(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `the firewall of this machine forbids what is sent to ${nameOf(peer)} at ${placeOf(peer)}${place.where}`,
         proof: [
-          `the kernel refused ${all} datagrams of the daemon at once (sendmsg: ${FORBIDDEN}), ${gained} of them over the run`,
+          `the kernel refused ${counted(all, 'datagram')} of the daemon at once (sendmsg: ${FORBIDDEN}), ${gained} of them over the run`,
           ...(probe === undefined ? [] : [`a probe of doctor to there got ${FORBIDDEN}, too`]),
           ...place.proof,
         ],
@@ -175,7 +176,9 @@ function knownPlace(rule: FirewallRule): Place {
     isKnown: true,
     isEmpty: false,
     where: `: ${nameRule(rule)}, \`${printable(rule.text)}\``,
-    proof: [`this rule counted ${rule.gainedPackets} packets over the run, ${rule.packets} in all`],
+    proof: [
+      `this rule counted ${counted(rule.gainedPackets ?? 0, 'packet')} over the run, ${rule.packets} in all`,
+    ],
     commands: [deleteCommand(rule)],
     undecided: [],
   };

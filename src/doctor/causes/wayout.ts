@@ -3,6 +3,7 @@
  * that nobody expects, or from an address that is not ours. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import { endpointRoute, isOutOfContact, unansweredBy } from '../contact.ts';
@@ -67,7 +68,11 @@ function findLoop(evidence: Evidence): Finding[] {
         proof: [
           ...(leadsIn ? [saysRoute(address, route)] : []),
           ...(isTold ? ['the daemon found out, and sends nothing there'] : []),
-          ...(drops === 0 ? [] : [`${drops} packets were dropped for that reason (routingLoop)`]),
+          ...(drops === 0
+            ? []
+            : [
+                `${counted(drops, 'packet was', 'packets were')} dropped for that reason (routingLoop)`,
+              ]),
           saysMark(evidence),
         ],
         commands: aroundCommands(evidence, address, route),
@@ -162,7 +167,7 @@ function findSourceGone(evidence: Evidence): Finding[] {
             ...(own === undefined
               ? []
               : [`the daemon says so: ${own.code}${why === '' ? '' : ` (${why})`}`]),
-            `the ${links.length} links of this machine have ${addressesOf(evidence)}`,
+            `${links.length === 1 ? 'the only link of this machine has' : `the ${links.length} links of this machine have`} ${addressesOf(evidence)}`,
           ],
           commands: sourceCommands(evidence, peer, words),
         },
@@ -227,7 +232,9 @@ function findNoRoute(evidence: Evidence): Finding[] {
             : [`there is the route ${culprit.type} ${culprit.prefix} of table ${culprit.table}`]),
           ...(refusals === 0
             ? []
-            : [`${refusals} datagrams of the daemon were refused for that reason (udp ${error})`]),
+            : [
+                `${counted(refusals, 'datagram of the daemon was', 'datagrams of the daemon were')} refused for that reason (udp ${error})`,
+              ]),
           ...noDefault(evidence, address),
         ],
         commands: routeCommands(evidence, address, culprit),

@@ -58,7 +58,7 @@ export const WORKING: readonly Case[] = [
     },
     talks: ['b'],
     talkMs: TWO_TRIES_MS,
-    says: /initiations of it since the last handshake/,
+    says: /since the last handshake, 3 initiations of it/,
   },
   {
     id: 'clockSetBack',

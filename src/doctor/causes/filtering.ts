@@ -8,6 +8,7 @@ import { known } from '../evidence.ts';
 import {
   acceptCommands,
   deleteCommand,
+  iptablesOf,
   isAbout,
   isDropping,
   isOfOtherLinks,
@@ -192,6 +193,5 @@ function exceptCommands(rule: FirewallRule, link: string): readonly string[] {
   if (tool === 'nft') {
     return [`nft insert rule ${family} ${table} ${chain} oifname "${link}" accept`];
   }
-  const program = family === 'ip6' ? 'ip6tables' : 'iptables';
-  return [`${program} -t ${table} -I ${chain} -o ${link} -j ACCEPT`];
+  return [`${iptablesOf(rule)} -t ${table} -I ${chain} -o ${link} -j ACCEPT`];
 }

@@ -9,7 +9,14 @@ import type { Cause } from '../cause.ts';
 import { arrivalsLost, isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
 import type { Chain, Evidence, Firewall, FirewallRule, Hook, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
-import { deleteCommand, isDropping, nameChain, nameRule, pathAt } from '../filterpath.ts';
+import {
+  deleteCommand,
+  iptablesOf,
+  isDropping,
+  nameChain,
+  nameRule,
+  pathAt,
+} from '../filterpath.ts';
 import type { Finding } from '../finding.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 
@@ -215,7 +222,6 @@ function acceptCommand(place: FirewallRule | Chain, match: string): string {
   const { tool, family, table } = place;
   const chain = 'chain' in place ? place.chain : place.name;
   if (tool === 'nft') return `nft insert rule ${family} ${table} ${chain} ${match} accept`;
-  const program = family === 'ip6' ? 'ip6tables' : 'iptables';
   const [, side, port] = match.split(' ');
-  return `${program} -t ${table} -I ${chain} -p udp --${side} ${port} -j ACCEPT`;
+  return `${iptablesOf(place)} -t ${table} -I ${chain} -p udp --${side} ${port} -j ACCEPT`;
 }

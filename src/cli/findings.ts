@@ -142,7 +142,7 @@ function unseenOf(evidence: Evidence): { section: Section; what: string; because
     if (looked === null || looked.ok) return [];
     return [{ section, what: SECTIONS[section], because: printable(looked.because) }];
   });
-  const because = daemon.ok ? whySilent(daemon.value.kind) : null;
+  const because = daemon.ok ? whySilent(daemon.value) : null;
   const silent =
     because === null ? [] : [{ section: 'daemon' as const, what: SECTIONS.daemon, because }];
   const others = (firewall.ok ? firewall.value.unseen : []).map((because) => ({
@@ -154,10 +154,12 @@ function unseenOf(evidence: Evidence): { section: Section; what: string; because
 }
 
 /** Why there is nothing to be known of a daemon, although it could be looked for. */
-function whySilent(kind: Daemon['kind']): string | null {
-  if (kind === 'kernel') return "the kernel's own WireGuard serves it, which doctor cannot ask";
-  if (kind === 'silent') return 'it does not answer';
-  return kind === 'none' ? 'none is running' : null;
+function whySilent(daemon: Daemon): string | null {
+  if (daemon.kind === 'kernel') {
+    return `the kernel's own WireGuard serves the interface, and ${printable(daemon.why)}`;
+  }
+  if (daemon.kind === 'silent') return 'it does not answer';
+  return daemon.kind === 'none' ? 'none is running' : null;
 }
 
 /** What `--json` prints. `code` of a finding is stable. */

@@ -123,7 +123,7 @@ describe('what was found', () => {
   it('is nothing that could be called healthy without a daemon', () => {
     for (const daemon of [
       cannotLook('it is not ours'),
-      looked({ kind: 'kernel' } as const),
+      looked({ kind: 'kernel', why: 'wg is not installed' } as const),
       looked({ kind: 'none', hasSocket: false, hasState: false, hasLink: true } as const),
     ]) {
       const diagnosis = { evidence: healthy({ daemon }), findings: [] };

@@ -11,7 +11,7 @@ import type { Evidence, OwnPeer, Route } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { networkErrors } from '../icmperrors.ts';
-import { daemonOf, nameOf, peersOf } from '../peer.ts';
+import { daemonOf, isOfKernel, nameOf, peersOf } from '../peer.ts';
 import { covers, hostPrefix, lengthOf } from '../prefix.ts';
 
 const MAIN_TABLE = 254;
@@ -56,7 +56,8 @@ function findLoop(evidence: Evidence): Finding[] {
     const route = routeOf(evidence, peer);
     const leadsIn = route?.link === name;
     // Without a mark the daemon goes around its own routes, where there is a way around.
-    const isLooping = isTold || (leadsIn && isOutOfContact(evidence, peer));
+    const goesAround = !isOfKernel(evidence) && !isOutOfContact(evidence, peer);
+    const isLooping = isTold || (leadsIn && !goesAround);
     if (peer.endpoint === null || !isLooping) return [];
     const { address } = peer.endpoint;
     const drops = peer.counters.drop_routingLoop ?? 0;

@@ -57,6 +57,8 @@ const TOLD_WHEN_HEALTHY: readonly (readonly [Section, string])[] = [
 
 const MS_PER_S = 1_000;
 const INDENT = '  ';
+/** In the place of a blank at which no line ends; nothing printable is it. */
+const JOINT = '\u0000';
 
 /** Whether it could not look at what everything else depends on. */
 export function isBlind({ evidence }: Diagnosis): boolean {
@@ -86,9 +88,17 @@ function formatFinding(name: string, finding: Finding, columns: number): string[
     ...items(proof),
     ...(undecided.length === 0 ? [] : [`${INDENT}undecided:`, ...items(undecided)]),
     ...(commands.length === 0 ? [] : [`${INDENT}to fix it:`]),
-    // To be copied, and so never broken.
-    ...commands.map((command) => `${INDENT}${INDENT}${printable(command)}`),
+    ...commands.flatMap((command) => formatCommand(printable(command), columns)),
   ];
+}
+
+/** To be copied, and so never broken: what is said of it stands before it, as the shell's comment. */
+function formatCommand(command: string, columns: number): string[] {
+  const indent = `${INDENT}${INDENT}`;
+  const at = command.indexOf(' # ');
+  if (at < 0) return [`${indent}${command}`];
+  const comment = hang(`${indent}# `, command.slice(at + 3), columns, `${indent}# `);
+  return [...comment, `${indent}${command.slice(0, at)}`];
 }
 
 /** The text after its mark, continued under its own beginning or at `indent`. */
@@ -98,9 +108,17 @@ function hang(
   columns: number,
   indent = ' '.repeat(mark.length),
 ): string[] {
-  const lines = wrap(`${mark.trim()} ${text}`, columns - indent.length);
+  const lines = wrapAroundCode(`${mark.trim()} ${text}`, columns - indent.length);
   const lead = mark.slice(0, mark.length - mark.trimStart().length);
   return lines.map((line, at) => (at === 0 ? `${lead}${line}` : `${indent}${line}`));
+}
+
+/** What stands in backquotes is to be copied, too: broken only where it is longer than a line. */
+function wrapAroundCode(text: string, columns: number): string[] {
+  const joined = text.replaceAll(/`[^`]+`\S*/g, (code) =>
+    code.length > columns ? code : code.replaceAll(' ', JOINT),
+  );
+  return wrap(joined, columns).map((line) => line.replaceAll(JOINT, ' '));
 }
 
 function healthyLine(evidence: Evidence): string {

@@ -266,10 +266,10 @@ function findNoEndpoint(evidence: Evidence): Finding[] {
       {
         code: 'noEndpoint',
         peer: peer.publicKey,
-        sentence: `nobody has said where ${nameOf(peer)} is, and it has never called: nothing can be sent to it`,
+        sentence: `no endpoint of ${nameOf(peer)} is known, and it has never called: nothing can be sent to it`,
         proof: [
           `${counted(before, 'packet for it was', 'packets for it were')} dropped because of that (noEndpoint)`,
-          'no wgendpoint is set, and no message of its has come',
+          'no wgendpoint is set, and no message has come from it',
         ],
         commands: [`tswg help wgendpoint`],
         undecided: ['it is to call us, and does not: doctor at the other end says why'],

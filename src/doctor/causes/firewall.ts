@@ -70,8 +70,8 @@ function findForbidden(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `the firewall of this machine forbids what is sent to ${nameOf(peer)} at ${placeOf(peer)}${place.where}`,
         proof: [
-          `the kernel refused ${counted(all, 'datagram')} of the daemon at once (sendmsg: ${FORBIDDEN}), ${gained} of them over the run`,
-          ...(probe === undefined ? [] : [`a probe of doctor to there got ${FORBIDDEN}, too`]),
+          `the kernel refused ${counted(all, 'datagram')} of the daemon at once (sendmsg: ${FORBIDDEN})${gained === 0 ? '' : `, ${gained} of them over the run`}`,
+          ...(probe === undefined ? [] : [`a probe that doctor sent there got ${FORBIDDEN}, too`]),
           ...place.proof,
         ],
         commands: place.commands,

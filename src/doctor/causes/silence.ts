@@ -187,8 +187,8 @@ function findSilence(evidence: Evidence): Finding[] {
                 'that machine is off or has moved, or one of the two ends has another key since then',
               ]
             : [
-                `${peer.publicKey} is not the public key of the other end: there, mac1 is counted then (badMac1)`,
-                `our public key, ${daemonOf(evidence)?.publicKey}, is no peer there: there, it is named as a stranger then`,
+                `${peer.publicKey} is not the public key of the other end: \`tswg ${name}\` there has a \`trouble: mac1\` then`,
+                `our public key, ${daemonOf(evidence)?.publicKey}, is no peer there: \`tswg ${name}\` there has a \`trouble: stranger\` then`,
               ]),
         ],
       },

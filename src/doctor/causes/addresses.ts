@@ -70,7 +70,7 @@ function findMissing(evidence: Evidence): Finding[] {
       sentence: `${name} has no ${FAMILY_NAME[family]} address, and no such route leads into it: nothing can be sent to ${some(allowed)}`,
       proof: [
         `${name} has ${innerAddresses(evidence).join(' and ') || 'no address'}`,
-        `${allowed.length} wgaip are of ${FAMILY_NAME[family]}`,
+        `${counted(allowed.length, 'wgaip is', 'wgaip are')} of ${FAMILY_NAME[family]}`,
         ...(wanted === null ? [] : [wanted.proof]),
       ],
       commands: wanted === null ? [] : [`tswg ${name} ${WORD[family]} ${wanted.address}`],

@@ -154,7 +154,7 @@ function findMasquerade(evidence: Evidence): Finding[] {
       peer: null,
       sentence: `${nameRule(rule)}, \`${printable(rule.text)}\`, translates what goes into ${name}: the other end sees ${reply.destination} in place of ${original.source}`,
       proof: [
-        `${counted(hidden.length, 'connection is', 'connections are')} translated now, one from ${original.source} to ${original.destination} into ${reply.destination}`,
+        `${counted(hidden.length, 'connection is', 'connections are')} translated now, as that from ${original.source} to ${original.destination} into ${reply.destination}`,
         ...(rule.packets === null ? [] : [`the rule counted ${counted(rule.packets, 'packet')}`]),
         ...expected.map((network) => `the other end allows us ${network} as it is`),
       ],

@@ -71,7 +71,7 @@ export const PASSING: readonly Case[] = [
       return undefined;
     },
     talkMs: TALK_MS,
-    says: /the kernel refused \d+ packets over the run/,
+    says: /the kernel refused \d+ packets? over the run/,
   },
   {
     id: 'forwardingOff/told',

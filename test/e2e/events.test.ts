@@ -154,7 +154,9 @@ describeInLab('events', ['wg'], () => {
       expect(Number(ms)).toBeLessThanOrEqual(HOUR_MS);
       expect(timeMs).toBeLessThan(Date.now() - HOUR_MS + 60_000);
       await heard(follower, 'connected', 2);
-      expect(await host.run('tswg', ['wg0', 'events'])).toMatch(/ the clock was set back by 3\d{3} s$/m);
+      expect(await host.run('tswg', ['wg0', 'events'])).toMatch(
+        / the clock was set back by 3\d{3} s$/m,
+      );
     }));
 
   it('name what a `set` changes, and never a key', () =>

@@ -265,7 +265,9 @@ function routeCommands(evidence: Evidence, address: string, culprit: Route | nul
   const away = defaultRoute(evidence, address);
   if (away !== null) return [`ip route replace ${hostPrefix(address)}${wayWords(away)}`];
   const family = address.includes(':') ? '-6 ' : '';
-  return [`ip ${family}route show table all # what there is: a route by way of a router is missing`];
+  return [
+    `ip ${family}route show table all # what there is: a route by way of a router is missing`,
+  ];
 }
 
 /**

@@ -3,6 +3,7 @@
  * says, and what becomes of the Device when a successor fails. The steps are handover/handover.ts'.
  */
 
+import { counted } from '../counted.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { EventBody } from '../events/record.ts';
 import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
@@ -125,7 +126,9 @@ export class Upgrade {
       log.error(`Upgrade failed: ${outcome.why}; continuing as before`);
     } else {
       const called = path.turn(() => path.device.takeBack(path.now));
-      log.error(`Upgrade failed: ${outcome.why}; continuing with new sessions (${called} peers)`);
+      log.error(
+        `Upgrade failed: ${outcome.why}; continuing with new sessions (${counted(called, 'peer')})`,
+      );
     }
   };
 }

@@ -9,6 +9,7 @@
  * files name again can be called although no name server answers.
  */
 
+import { counted } from '../counted.ts';
 import { type DeviceChange, wipeKeys } from '../device/configuration.ts';
 import type { Device } from '../device/device.ts';
 import type { DeviceEvent } from '../device/events.ts';
@@ -97,7 +98,9 @@ export class Persistence {
   /** Call once the interface is up: the sessions before the restart are followed by new ones. */
   resume(now: number): void {
     const peers = this.#options.device.resume(now);
-    this.#options.log.debug(`Taken over: ${peers} peers had a session and are sent an initiation`);
+    this.#options.log.debug(
+      `Taken over: ${counted(peers, 'peer had a session and is', 'peers had a session and are')} sent an initiation`,
+    );
   }
 
   /** Call after a change by the operator. */

@@ -80,7 +80,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     values: [
       ...['sys', 'host', 'state', 'uapi', 'crypto/bytes.ts', 'crypto/suite.ts', 'device'],
       // Which of two listening sockets is the one that others than root may open.
-      'control/observingsocket.ts',
+      'control/place.ts',
     ],
     types: ['control', 'datapath', 'events', 'log.ts', 'udp'],
   },

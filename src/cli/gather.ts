@@ -3,12 +3,10 @@
  * control sockets say.
  */
 
-import { formatPrefix } from '../packet/address.ts';
 import { parseState, type ReportedState } from '../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../uapi/stats.ts';
-import type { CompletionFacts } from './completion.ts';
 import { explainSocket, noSuchInterface } from './explain.ts';
-import { formatKey, ownKey } from './keys.ts';
+import { ownKey } from './keys.ts';
 import { hasLostDaemon, hasRemains, lostDaemon, remainsOf } from './lostdaemon.ts';
 import { nearest } from './nearest.ts';
 import { Refusal } from './refusal.ts';
@@ -128,24 +126,4 @@ async function askStats(
 ): Promise<ReportedStats | null> {
   if (state.version === undefined) return null;
   return parseStats(await system.observe(name, 'stats=1\n\n', answerMs));
-}
-
-/** What completion can offer; what cannot be asked is left out. */
-export async function completionFacts(
-  name: string | null,
-  system: System,
-): Promise<CompletionFacts> {
-  const interfaces = system.sockets();
-  if (name === null || !interfaces.includes(name)) return { interfaces, peers: [] };
-  try {
-    const state = parseState(await system.observe(name, GET));
-    const peers = state.peers.map((peer) => ({
-      key: formatKey(peer.publicKey),
-      description: peer.description,
-      allowedIps: peer.allowedIps.map(formatPrefix),
-    }));
-    return { interfaces, peers };
-  } catch {
-    return { interfaces, peers: [] };
-  }
 }

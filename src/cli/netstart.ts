@@ -15,7 +15,7 @@ import { keep } from './keeper.ts';
 import { hasLostDaemon } from './lostdaemon.ts';
 import { isRefusal } from './refusal.ts';
 import { quoteShellWord } from './shellwords.ts';
-import { isCreatableName } from './values.ts';
+import { isStartedName } from './values.ts';
 import { findWord } from './words.ts';
 
 const SECRET_WORDS = ['wgkey', 'wgpsk'];
@@ -25,7 +25,7 @@ export async function netstart(
   { names, mode }: Extract<Command, { kind: 'netstart' }>,
   boot: Boot,
 ): Promise<number> {
-  const wanted = names.length > 0 ? names : boot.fileNames().filter(isMeant);
+  const wanted = names.length > 0 ? names : boot.fileNames().filter(isStartedName);
   if (wanted.length === 0) boot.complain('netstart: there is no file /etc/hostname.IFNAME');
   if (mode === 'keep') return keep(wanted, boot);
   let isWell = true;
@@ -36,11 +36,6 @@ export async function netstart(
     else if (!(await start(name, lines, boot))) isWell = false;
   }
   return isWell ? 0 : 1;
-}
-
-/** Beside the files lie what editors and packages leave there: wg0~, wg0.bak, wg0.dpkg-old. */
-function isMeant(name: string): boolean {
-  return isCreatableName(name) && /^[\w-]+$/.test(name);
 }
 
 /** null when there are none to be carried out, which has been told then. */

@@ -19,6 +19,7 @@ import { parseEvents } from './eventsoptions.ts';
 import { firstHabit } from './habits.ts';
 import { keyMistake, parseKey } from './keys.ts';
 import { PeerWords, strayAddress } from './peerwords.ts';
+import { isShell } from './shells.ts';
 import {
   INTERFACE_NAME_RULE,
   isCreatableName,
@@ -61,6 +62,7 @@ function parseCommandWord(first: string, rest: readonly string[]): Command | Mis
     case 'version':
       return rest.length === 0 ? { kind: first } : surplus(first, rest[0]);
     case '--version':
+    case '-v':
     case '-V':
       return rest.length === 0 ? { kind: 'version' } : surplus(first, rest[0]);
     case 'help':
@@ -86,14 +88,14 @@ function parseHelp(rest: readonly string[]): Command | Mistake {
   if (rest.length === 0) return { kind: 'help', topic: null };
   if (rest.length > 1) return surplus(`help ${visible(rest[0])}`, rest[1]);
   const topic = rest[0];
-  const commands = COMMANDS.map((row) => row.word);
-  if (findWord(topic) !== undefined || commands.includes(topic)) return { kind: 'help', topic };
-  return mistake(`help: ${unknownWord(topic, [...wordNames(), ...commands])}`);
+  const others = [...COMMANDS.map((row) => row.word), 'all', 'tswgd'];
+  if (findWord(topic) !== undefined || others.includes(topic)) return { kind: 'help', topic };
+  return mistake(`help: ${unknownWord(topic, [...wordNames(), ...others])}`);
 }
 
 function parseCompletion(rest: readonly string[]): Command | Mistake {
   const shell = rest.length === 0 ? null : rest[0];
-  if (shell !== null && !['bash', 'zsh', 'fish'].includes(shell)) {
+  if (shell !== null && !isShell(shell)) {
     return mistake(`completion: ${visible(shell)}: expected bash, zsh or fish`);
   }
   return rest.length > 1 ? surplus('completion', rest[1]) : { kind: 'completion', shell };
@@ -134,6 +136,8 @@ function parseMetrics(rest: readonly string[]): Command | Mistake {
 function parseInterface(name: string, words: readonly string[]): Command | Mistake {
   if (words.length === 0) return { kind: 'show', name, json: false };
   if (words[0] === 'events') return parseEvents(name, words.slice(1));
+  // No word of ours, and no address either, so that nobody can mean anything else.
+  if (words[0] === 'help') return parseHelp(words.slice(1));
   if (words.includes('--help') || words.includes('-h')) return { kind: 'help', topic: null };
   if (words[0] === 'doctor') return parseDoctor(name, words.slice(1));
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { completionFacts, gather } from '../../src/cli/gather.ts';
+import { gather } from '../../src/cli/gather.ts';
 import { describeInterface } from '../../src/cli/json.ts';
 import { parseKey } from '../../src/cli/keys.ts';
 import { formatInterface } from '../../src/cli/show.ts';
@@ -532,14 +532,5 @@ describe('gathering', () => {
     delete expected.wireguard.peers[0].hasPresharedKey;
     expected.wireguard.keysAreHidden = true;
     expect(described).toEqual(expected);
-  });
-
-  it('offers an observer the peers for completion', async () => {
-    const system = machine();
-    system.daemons.get('wg0')!.state = { ...FRESH_STATE, peers: [FULL_PEER] };
-    system.isRoot = false;
-    expect((await completionFacts('wg0', system)).peers).toEqual([]);
-    system.observed.add('wg0');
-    expect((await completionFacts('wg0', system)).peers).toMatchObject([{ key: PEER_TEXT }]);
   });
 });

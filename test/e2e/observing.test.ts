@@ -124,7 +124,7 @@ describeHere('a member of the group', ['wg', 'setpriv'], () => {
         as(MEMBER!, host, 'tswg', 'wg0', 'stats'),
         as(MEMBER!, host, 'tswg', 'metrics'),
         as(MEMBER!, host, 'tswg', 'wg0', 'events', '--json'),
-        as(MEMBER!, host, 'tswg', '--get-yargs-completions', 'tswg', 'wg0', 'wgpeer', ''),
+        as(MEMBER!, host, 'tswg', '--complete', 'wg0', 'wgpeer', ''),
       ]);
       const hex = (key: string) => Buffer.from(key, 'base64').toString('hex');
       for (const { stdout, stderr, status } of answers) {

@@ -55,7 +55,7 @@ export const COMMANDS: readonly Omit<Row, 'place'>[] = [
     args: ['[bash | zsh | fish]'],
     summary: 'print the completion script for a shell, yours unless one is named',
     detail:
-      'A package installs these scripts where each shell looks for them. Otherwise put the line below into ~/.bashrc, or write the script of zsh into a file _tswg in a folder of $fpath, and that of fish into ~/.config/fish/completions/tswg.fish.',
-    example: 'source <(tswg completion bash)',
+      'A package installs these scripts where each shell looks for them. Otherwise put `source <(tswg completion bash)` into ~/.bashrc, write the script of zsh into a file _tswg in a folder of $fpath, or that of fish into ~/.config/fish/completions/tswg.fish.',
+    example: 'tswg completion fish > ~/.config/fish/completions/tswg.fish',
   },
 ];

@@ -13,7 +13,7 @@ export interface DaemonWord {
 
 /** Paragraphs. */
 export const DAEMON_DESCRIPTION: readonly string[] = [
-  'Creates the interface and serves WireGuard on it until the interface or its control socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or SIGINT arrives. Goes to the background once `wg` works, unless -f is given.',
+  'tswgd creates the interface and serves WireGuard on it until the interface or its control socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or SIGINT arrives. It goes to the background once `wg` works, unless -f is given.',
   'With --persist the interface, its addresses and its routes outlive a daemon that is killed or stopped, and its state is kept in /var/lib/tswg/INTERFACE: started again, the daemon takes both over. Deleting the interface or the control socket removes them.',
   'Members of the group _tswg, if there is one, may read what `tswg INTERFACE` and `tswg INTERFACE stats` show, but no key, over /run/tswg/INTERFACE.observe.',
   'SIGUSR2, or `tswg INTERFACE upgrade`, starts the program that is on disk now and hands the running tunnel over to it, sessions and all; if that fails, this one continues.',

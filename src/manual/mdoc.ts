@@ -117,6 +117,7 @@ export function formatText(text: string): string[] {
     .replace(/ ?\((?:\[[^\]]*\]\([^)]*\)(?:, )?)+\)/g, '')
     .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/\*\*/g, '')
+    .replace(/``(.+?)``/g, (_, inner: string) => `\`${inner.replaceAll('`', "'")}\``)
     .replaceAll('’', "'");
   return plain.split(/(?<=[.!?]\)?)\s+(?=[A-Z\d`(-])/).flatMap(formatSentence);
 }

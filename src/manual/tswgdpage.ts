@@ -70,6 +70,7 @@ export function tswgdPage(docs: (name: string) => string): Page {
           { kind: 'literal', lines: ['# LOG_LEVEL=verbose tswgd -f wg0'] },
         ],
       },
+      { title: 'DIAGNOSTICS', blocks: sectionOf(docs('resources.md'), null) },
     ],
     seeAlso: [
       ...['wg(8)', 'wg-quick(8)', 'hostname.wg(5)', 'tswg(8)', 'dmesg(1)', 'journalctl(1)'],

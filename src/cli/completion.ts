@@ -241,6 +241,8 @@ export function answerShell(args: readonly string[], facts: CompletionFacts): st
   const rows = words.map(({ text, summary }) => [text, summary]);
   // What is typed, and what others call a peer, may hold what would end a line.
   return [[kind, typed.at(-1) ?? ''], ...rows]
-    .map((row) => `${row.map((field) => field.replace(/\p{Cc}/gu, '?')).join('\t')}\n`)
+    .map(
+      (row) => `${row.map((field) => field.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?')).join('\t')}\n`,
+    )
     .join('');
 }

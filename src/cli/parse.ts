@@ -45,11 +45,14 @@ export function parse(argv: readonly string[]): Command | Mistake {
   if (findWord(first) !== undefined) {
     return mistake(`${first}: expected an interface before it, as in \`tswg wg0 ${first}\``);
   }
+  const meant = firstHabit(first, rest);
+  if (meant !== null) return mistake(`${first}: ${meant}`);
+  if (first.startsWith('-')) {
+    return mistake(`${visible(first)}: unknown option; expected --json, --help, --version`);
+  }
   if (!isInterfaceName(first)) {
     return mistake(`${visible(first)}: ${INTERFACE_NAME_RULE}`);
   }
-  const meant = firstHabit(first);
-  if (meant !== null) return mistake(`${first}: ${meant}`);
   return parseInterface(first, json ? [...rest, '--json'] : rest);
 }
 
@@ -136,8 +139,10 @@ function parseMetrics(rest: readonly string[]): Command | Mistake {
 function parseInterface(name: string, words: readonly string[]): Command | Mistake {
   if (words.length === 0) return { kind: 'show', name, json: false };
   if (words[0] === 'events') return parseEvents(name, words.slice(1));
-  // No word of ours, and no address either, so that nobody can mean anything else.
   if (words[0] === 'help') return parseHelp(words.slice(1));
+  if (words[0] === 'version' || COMMANDS.some((row) => row.word === words[0])) {
+    return mistake(`${words[0]}: expected no interface before it, as in \`tswg ${words[0]}\``);
+  }
   if (words.includes('--help') || words.includes('-h')) return { kind: 'help', topic: null };
   if (words[0] === 'doctor') return parseDoctor(name, words.slice(1));
 

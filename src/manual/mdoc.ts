@@ -153,7 +153,7 @@ function argument(text: string): string {
 }
 
 /** A `-` that is to be copied is a minus; a line is not to begin as a request does. */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   return text
     .replaceAll('\\', '\\e')
     .replace(/(?<![A-Za-z])-|(?<=\d)-(?=\d)/g, '\\-')

@@ -155,7 +155,7 @@ async function runShow(
       import('./fold.ts'),
       openSystem(env),
     ]);
-  const { views, named, notes } = await gather(name, system);
+  const { views, named, isUnanswered, notes } = await gather(name, system);
   const nowMs = system.now();
   if (json) {
     const described = views.map((view) => describeInterface(view, nowMs));
@@ -166,7 +166,8 @@ async function runShow(
     process.stdout.write(fold(text, process.stdout.columns));
   }
   for (const note of notes) process.stderr.write(`tswg: ${note}\n`);
-  return 0;
+  // A program that asked for one interface is not to take what is missing for what is not there.
+  return json && isUnanswered ? 1 : 0;
 }
 
 async function runStats(name: string, env: Record<string, string | undefined>): Promise<number> {

@@ -5,7 +5,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, realpathSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { visible } from '../quotation.ts';
@@ -48,15 +48,27 @@ export function packageRoot(): string {
 export const DAEMON_PROGRAM = join(packageRoot(), 'bin', 'tswgd');
 
 /**
- * How the daemon of `name` is started in the foreground. By the path it was called by, if it was
- * called itself: that may be a link, which leads to another version tomorrow.
+ * How the daemon of `name` is started in the foreground. By the path it was called by, or the one
+ * beside the tswg that was called: that may be a link, which leads to another version tomorrow.
  */
 export function daemonCommand(name: string, calledBy = process.argv[1]): readonly string[] {
   return [process.execPath, ...process.execArgv, programOf(calledBy), name];
 }
 
 function programOf(calledBy: string | undefined): string {
-  return calledBy !== undefined && basename(calledBy) === 'tswgd' ? calledBy : DAEMON_PROGRAM;
+  if (calledBy === undefined) return DAEMON_PROGRAM;
+  if (basename(calledBy) === 'tswgd') return calledBy;
+  const beside = join(dirname(calledBy), 'tswgd');
+  return basename(calledBy) === 'tswg' && isOurs(beside) ? beside : DAEMON_PROGRAM;
+}
+
+/** Whether this path leads to our own daemon, and not to that of another installation. */
+function isOurs(path: string): boolean {
+  try {
+    return realpathSync(path) === realpathSync(DAEMON_PROGRAM);
+  } catch {
+    return false;
+  }
 }
 
 /**

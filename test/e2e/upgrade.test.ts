@@ -301,6 +301,15 @@ describe('the program on disk', () => {
         expect((await ping(host, RIGHT)).received).toBe(1);
         expect((await pair.left.peerDump()).latestHandshake).toBe(latestHandshake);
       }));
+
+    it('takes over from a daemon that tswg has started, through the same link', () =>
+      withLab({}, async (lab) => {
+        install(REPOSITORY);
+        const host = await lab.host('host');
+        await host.run(path.join(current, 'bin', 'tswg'), ['wg0', 'create']);
+        install(next);
+        expect(await upgrade(host)).toContain(`now served by tswgd ${NEXT_VERSION} `);
+      }));
   });
 
   describeInLab('when it fails', ['wg', 'tcpdump'], () => {

@@ -86,6 +86,24 @@ describe('the library', () => {
     expect(ran).toMatchObject({ code: 0, stdout: 'runDaemon\n', stderr: '' });
   });
 
+  it('says in one line where the daemon cannot run', async () => {
+    const run = `const { runDaemon } = await import('tswg/daemon');
+      await runDaemon({ name: 'wg0', logLevel: 'error', writeLog() {}, onReady() {} })
+        .catch((error) => console.log(error.message));`;
+    // Neither system has koffi's part for this one.
+    const other = `Object.defineProperty(process, 'platform', { value: 'darwin' }); ${run}`;
+    expect(await node('--input-type=module', '-e', other)).toMatchObject({
+      code: 0,
+      stdout: 'tswg/daemon: Linux only\n',
+    });
+    writeFileSync(join(folder, 'worker.mjs'), run);
+    const worker = `import { Worker } from 'node:worker_threads'; new Worker('./worker.mjs');`;
+    writeFileSync(join(folder, 'starter.mjs'), worker);
+    expect((await node('starter.mjs')).stdout).toMatch(
+      /^tswg\/daemon: expected the main thread of a process: .*\n$/,
+    );
+  });
+
   it('names every type that its signatures name', () => {
     for (const entry of ['index.d.ts', 'daemon/index.d.ts']) {
       expect(unnamedTypes(join(installed, 'dist', 'src', entry)), entry).toEqual([]);

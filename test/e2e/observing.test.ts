@@ -207,6 +207,10 @@ describeHere('anybody else', ['wg', 'setpriv'], () => {
         'tswg: wg0: only root may query its daemon, or a member of the group _tswg that was there when the daemon started; try it with sudo\n',
       );
       expect(shown.stdout).not.toContain('wgp');
+      // A program is not to take the answer for that of an interface without a WireGuard.
+      const described = await as(STRANGER!, host, 'tswg', 'wg0', '--json');
+      expect(described).toMatchObject({ status: 1, stderr: shown.stderr });
+      expect(JSON.parse(described.stdout)).not.toHaveProperty('wireguard');
     }));
 
   it('is everybody but root where there is no such group, and stats says so', () =>

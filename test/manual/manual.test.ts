@@ -125,14 +125,16 @@ describe.skipIf(!hasMandoc)(
       const blocks = [
         { kind: 'paragraph', text: text.trim() } as const,
         { kind: 'literal', lines: ['.Sh x', "'y \\ -n"] } as const,
-      { kind: 'heading', text: 'An Up' } as const,
+        { kind: 'heading', text: 'An Up' } as const,
       ];
       const source = formatPage(
         { ...page, sections: [{ title: 'DESCRIPTION', blocks }] },
         'January 2, 2026',
       );
       const shown = withoutOverstrikes(mandoc('ascii', source)).replaceAll(/\s+/g, ' ');
-      expect(shown).toContain("Up and No, `An' `.Sh' `\\' `\"' -n --keep it's. .Sh x 'y \\ -n An Up");
+      expect(shown).toContain(
+        "Up and No, `An' `.Sh' `\\' `\"' -n --keep it's. .Sh x 'y \\ -n An Up",
+      );
     });
   },
 );

@@ -7,8 +7,8 @@
  * runs. Addresses are those of `addressOf` and of a `Scratch`, which never move.
  */
 
-import koffi from 'koffi';
 import type { Arena } from '../arena.ts';
+import { koffi } from './koffi.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from './linux.ts';
 
 const library = koffi.load(null);

@@ -3,7 +3,7 @@
  * that the C library has no function for. Only numbers and the one function that takes them.
  */
 
-import koffi from 'koffi';
+import { koffi } from './koffi.ts';
 
 const NONE = -1;
 

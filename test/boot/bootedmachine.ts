@@ -78,7 +78,7 @@ export class BootedMachine {
   static async install(host: Host, name: string): Promise<BootedMachine> {
     const machine = new BootedMachine(host, `tswg-boot-${process.pid}-${name}`);
     await host.run('sh', ['-euc', PREPARE]);
-    const wanted = ['bin', 'package.json', 'dist/src', 'dist/package.json', ...packages()];
+    const wanted = ['bin', 'package.json', 'dist/program', ...packages()];
     const copy = `cd "$1"; shift; for one; do [ ! -e "$one" ] || echo "$one"; done |
       tar -c -T - | tar -x -C ${ROOT}${PACKAGE}`;
     await host.run('sh', ['-euc', copy, 'sh', REPOSITORY, ...wanted], { timeoutMs: 60_000 });

@@ -37,11 +37,12 @@ const READY = 'ready';
 /** Opening a TUN and a socket takes a fraction of a second; a machine may be busy booting. */
 const START_TIMEOUT_MS = 20_000;
 
-/** The package's folder, seen from the sources and from dist. */
+/** Where this module is, from the package's folder: in the programs, the library, or the sources. */
+const PLACE = /\/(dist\/program|(dist\/library|dist\/src|src)\/host)$/;
+
+/** The package's folder. */
 export function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const levels = here.endsWith(join('dist', 'src', 'host')) ? '../../..' : '../..';
-  return join(here, levels);
+  return dirname(fileURLToPath(import.meta.url)).replace(PLACE, '');
 }
 
 /** The daemon's program. */

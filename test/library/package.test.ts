@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REPOSITORY } from '../lab/repository.ts';
+import { unpackPackage } from './packed.ts';
 
 const execute = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'tswg-package-'));
@@ -19,11 +20,7 @@ const KOFFI = `@koromix/koffi-linux-${process.arch}`;
 const PAGE = readFileSync(join(REPOSITORY, 'docs', 'library.md'), 'utf8');
 
 beforeAll(async () => {
-  const pack = ['pack', '--ignore-scripts', '--offline', '--json', '--pack-destination', folder];
-  const { stdout } = await execute('npm', pack, { cwd: REPOSITORY });
-  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
-  mkdirSync(installed, { recursive: true });
-  await execute('tar', ['-xzf', join(folder, filename), '-C', installed, '--strip-components=1']);
+  await unpackPackage(folder, installed);
   for (const name of ['@noble/ciphers', '@noble/curves', '@types/node']) install(name);
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 });
@@ -90,7 +87,7 @@ describe('the library', () => {
 
   it('names every type that its signatures name', () => {
     for (const entry of ['index.d.ts', 'daemon/index.d.ts']) {
-      expect(unnamedTypes(join(installed, 'dist', 'src', entry)), entry).toEqual([]);
+      expect(unnamedTypes(join(installed, 'dist', 'library', entry)), entry).toEqual([]);
     }
   });
 });

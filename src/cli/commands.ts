@@ -27,10 +27,10 @@ export const COMMANDS: readonly Omit<Row, 'place'>[] = [
   },
   {
     word: 'netstart',
-    args: ['[-n | --keep]', '[INTERFACE...]'],
+    args: ['[-n | --keep | --install]', '[INTERFACE...]'],
     summary: 'configure interfaces from their files /etc/hostname.INTERFACE',
     detail:
-      'The format is that of OpenBSD, hostname.if(5): each line holds words as after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` at its end continues a line, a `#` begins a comment. Without a name all files are used. -n prints what would be done. --keep also carries out what it can of a file with mistakes, tries what was refused again after 1 to 60 seconds, and runs until every line has been carried out.',
+      'The format is that of OpenBSD, hostname.if(5): each line holds words as after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` at its end continues a line, a `#` begins a comment. Without a name all files are used. -n prints what would be done. --keep also carries out what it can of a file with mistakes, tries what was refused again after 1 to 60 seconds, and runs until every line has been carried out. --install writes the units of systemd, tswg@.service and tswg-config@.service, to /etc/systemd/system, with the paths of this tswg and its Node.js; it enables nothing.',
     example: 'tswg netstart -n wg0',
   },
   {

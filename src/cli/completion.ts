@@ -61,6 +61,7 @@ function nextWords(before: readonly string[], facts: CompletionFacts): Suggestio
       : [
           plain('-n', 'print what it would do'),
           plain('--keep', 'stay until all of it is done'),
+          plain('--install', 'write the units of systemd'),
           ...interfaces,
         ];
   }

@@ -116,7 +116,7 @@ describe('completion', () => {
     ['help wgkey ', []],
     ['completion ', ['bash', 'zsh', 'fish']],
     ['genkey ', []],
-    ['netstart ', ['-n', '--keep', 'wg0', 'wg1']],
+    ['netstart ', ['-n', '--keep', '--install', 'wg0', 'wg1']],
     ['metrics ', ['--openmetrics', 'wg0', 'wg1']],
     ['metrics --openmetrics wg0 ', ['wg1']],
     ['netstart -n ', ['wg0', 'wg1']],

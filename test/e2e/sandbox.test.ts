@@ -193,6 +193,12 @@ describeInLab('the sandbox of a running daemon', ['wg', 'setpriv'], () => {
         'sandbox seccomp': 'all threads',
       });
       expect(daemon.stderr).toMatch(/DEBUG: .*Sandbox: user: no \(setgroups: EPERM\)/);
+      const told = daemon.stderr.split('\n').filter((line) => line.startsWith('ERROR: '));
+      expect(told).toEqual([
+        expect.stringMatching(
+          /Sandbox: not all of it holds, .*: user: the daemon is still root \(setgroups: EPERM: not permitted here, .*\)$/,
+        ),
+      ]);
       expect(await daemon.stop('SIGTERM')).toBe(0);
     }));
 });

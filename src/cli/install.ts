@@ -96,7 +96,7 @@ function example(unit: string, machine: InstallMachine): string {
 }
 
 /** @throws {Refusal} where no service could start the programs */
-export function findPlaces(machine: InstallMachine): ProgramPlaces {
+function findPlaces(machine: InstallMachine): ProgramPlaces {
   const [tswg, tswgd] = [programPath('tswg', machine), programPath('tswgd', machine)];
   // By the first line of both programs, `env` looks for node where the unit's PATH says.
   const usual = SERVICE_PATH.map((folder) => machine.realPath(join(folder, 'node')));

@@ -5,7 +5,7 @@
  *     dist/package/stage/ARCH/         for Debian, ARCH amd64 or arm64: of that, what the two programs
  *                                      need and what their operator reads, and beside it node_modules
  *                                      with the one native file of koffi for that processor
- *     dist/package/*.deb               by packaging/debian/build ARCH STAGE FOLDER, if it is there
+ *     dist/package/*.deb               by packaging/debian/build.mjs
  *
  * In a stage the programs run where it stands: `dist/package/stage/amd64/bin/tswg --version`.
  *
@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { makeTarball, pack, REPOSITORY, unpack } from './tarball.mjs';
 
 const OUTPUT = join(REPOSITORY, 'dist', 'package');
-const DEBIAN = join(REPOSITORY, 'packaging', 'debian', 'build');
+const DEBIAN = join(REPOSITORY, 'packaging', 'debian', 'build.mjs');
 /** Debian's name of a processor -> Node's. */
 const ARCHITECTURES = { amd64: 'x64', arm64: 'arm64' };
 /** Of the tarball; the library is for those who install it with npm. */
@@ -75,6 +75,6 @@ unpack(tarball, join(scratch, 'tswg'));
 for (const name of wanted.length > 0 ? wanted : Object.keys(ARCHITECTURES)) {
   const stage = makeStage(name, scratch);
   process.stdout.write(`${stage}\n`);
-  if (existsSync(DEBIAN)) execFileSync(DEBIAN, [name, stage, OUTPUT], { stdio: 'inherit' });
+  execFileSync(process.execPath, [DEBIAN, name, stage, OUTPUT], { stdio: 'inherit' });
 }
 rmSync(scratch, { recursive: true });

@@ -77,7 +77,7 @@ const WHOLE_UNITS = 'tswg@wg0.service tswg-config@wg0.service';
 
 export async function bootBrokenFiles(site: Site, checks: Checks): Promise<void> {
   for (const broken of BROKEN) {
-    console.log(`\n${broken.what}`);
+    checks.begin(broken.what);
     await bootOne(broken, site, checks);
   }
 }
@@ -98,6 +98,7 @@ async function bootOne(broken: BrokenFile, site: Site, checks: Checks): Promise<
     await expectWhole(broken, site, checks);
     const { sent, lost } = await pings.stop();
     checks.that(`the healthy peer lost none of ${sent} pings`, lost === 0, `${lost} lost`);
+    checks.note(`${lost} of ${sent} pings lost`);
   } finally {
     await machine.powerOff();
   }

@@ -6,7 +6,7 @@
 import { waitFor } from '../lab/command.ts';
 import type { Checks } from './checks.ts';
 import { Pings } from './pings.ts';
-import { BOX, FILE, KEY_FILE, type Site } from './site.ts';
+import { BOX, FILE, KEY_FILE, type Site, whileBooted } from './site.ts';
 
 interface OperatorMistake {
   readonly what: string;
@@ -45,8 +45,7 @@ async function bootOne(mistake: OperatorMistake, site: Site, checks: Checks): Pr
   await machine.writeFile(FILE, lines);
   await mistake.make(site);
   const pings = new Pings(peer, BOX);
-  await machine.boot();
-  try {
+  await whileBooted(site, checks, async () => {
     const status = await machine.status();
     const journal = await machine.journal();
     checks.show('systemctl status', status);
@@ -67,17 +66,15 @@ async function bootOne(mistake: OperatorMistake, site: Site, checks: Checks): Pr
     checks.show('journal, once it is corrected', after);
     checks.matches('the journal says so', after, /wg0: every line has been carried out/);
     await pings.stop();
-  } finally {
-    await machine.powerOff();
-  }
+  });
 }
 
 /** The unit is enabled, and the file is not there, or has another name. */
-async function bootWithoutFile({ machine }: Site, checks: Checks): Promise<void> {
+async function bootWithoutFile(site: Site, checks: Checks): Promise<void> {
+  const { machine } = site;
   checks.begin('no file at all');
   await machine.discard(FILE);
-  await machine.boot();
-  try {
+  await whileBooted(site, checks, async () => {
     const status = await machine.status();
     const journal = await machine.journal();
     checks.show('systemctl status', status);
@@ -86,7 +83,5 @@ async function bootWithoutFile({ machine }: Site, checks: Checks): Promise<void>
     const { status: code, stderr } = await machine.sh('tswg netstart');
     checks.matches('tswg netstart says where it looked', stderr, /looked for \/etc\/hostname\./);
     checks.that('and fails', code === 1, `${code}`);
-  } finally {
-    await machine.powerOff();
-  }
+  });
 }

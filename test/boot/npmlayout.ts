@@ -6,7 +6,7 @@
 import { waitFor } from '../lab/command.ts';
 import type { Checks } from './checks.ts';
 import { Pings } from './pings.ts';
-import { BOX, FILE, KEY_FILE, type Site } from './site.ts';
+import { BOX, FILE, KEY_FILE, type Site, whileBooted } from './site.ts';
 
 const NVM = '/root/.nvm/versions/node/v20.19.2';
 
@@ -24,8 +24,7 @@ export async function installByHand(site: Site, checks: Checks): Promise<void> {
   await machine.writeFile(KEY_FILE, `${site.privateKey}\n`);
   await machine.writeFile(FILE, `${lines}!tswg --version >/run/found\n`);
   await machine.copyStage();
-  await machine.boot();
-  try {
+  await whileBooted(site, checks, async () => {
     const nvm = `PATH=${NVM}/bin:$PATH`;
     await machine.packageCommand('purge', 'tswg');
     await machine.run(LAY_OUT);
@@ -57,7 +56,5 @@ export async function installByHand(site: Site, checks: Checks): Promise<void> {
       'journalctl --boot --no-pager --priority=err -u "tswg*" --output=cat',
     );
     checks.that('no error in the journal', !/tswg|ERROR/.test(errors), errors);
-  } finally {
-    await machine.powerOff();
-  }
+  });
 }

@@ -7,7 +7,7 @@ import { waitFor } from '../lab/command.ts';
 import type { Checks } from './checks.ts';
 import { NEXT_VERSION } from './packages.ts';
 import { Pings } from './pings.ts';
-import { BOX, FILE, KEY_FILE, type Site } from './site.ts';
+import { BOX, FILE, KEY_FILE, type Site, whileBooted } from './site.ts';
 
 /** Made by somebody else, with an address, as a VPN of another kind would be. */
 const OTHERS = 'other0';
@@ -16,8 +16,7 @@ export async function livePackage(site: Site, checks: Checks): Promise<void> {
   const { machine, peer, lines } = site;
   await machine.writeFile(KEY_FILE, `${site.privateKey}\n`);
   await machine.writeFile(FILE, lines);
-  await machine.boot();
-  try {
+  await whileBooted(site, checks, async () => {
     await machine.run(
       `ip tuntap add ${OTHERS} mode tun; ip address add 198.51.100.1/32 dev ${OTHERS}`,
     );
@@ -27,9 +26,7 @@ export async function livePackage(site: Site, checks: Checks): Promise<void> {
     await remove(site, checks);
     await installAgain(site, checks);
     await purge(site, checks);
-  } finally {
-    await machine.powerOff();
-  }
+  });
 }
 
 async function upgrade({ machine, packages }: Site, pings: Pings, checks: Checks): Promise<void> {

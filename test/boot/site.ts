@@ -7,6 +7,7 @@ import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { createKeyPair, formatEndpoint, TUNNEL_PORT, TunnelEnd } from '../lab/tunnel.ts';
 import { BootedMachine } from './bootedmachine.ts';
+import type { Checks } from './checks.ts';
 import type { DebianRoot } from './debianroot.ts';
 import type { Packages } from './packages.ts';
 
@@ -59,4 +60,22 @@ wgkeyfile /etc/wg/private.key wgport ${TUNNEL_PORT}
 wgpeer ${end.keys.publicKey} wgendpoint ${PEER_WAN} ${TUNNEL_PORT} wgaip ${PEER}/32
 `;
   return { machine, box, peer, lines, privateKey: keys.privateKey, packages };
+}
+
+/** Boots the machine, does something with it, and turns it off; of what fails, it shows how it stands. */
+export async function whileBooted(
+  { machine }: Site,
+  checks: Checks,
+  body: () => Promise<void>,
+): Promise<void> {
+  await machine.boot();
+  try {
+    await body();
+  } catch (error) {
+    checks.show('systemctl status', await machine.status());
+    checks.show('journal', await machine.journal());
+    throw error;
+  } finally {
+    await machine.powerOff();
+  }
 }

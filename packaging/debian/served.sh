@@ -2,7 +2,7 @@
 # among its words, and the program that it would start; a daemon of another tswg starts another.
 served() {
   for words in /proc/[0-9]*/cmdline; do
-    tr '\0' '\n' <"$words" 2>/dev/null | awk '
+    cat "$words" 2>/dev/null | tr '\0' '\n' | awk '
       $0 == "tswgd-starter" { at = NR }
       at && NR == at + 2 { number = $0 }
       at && /^(\/usr\/sbin\/tswgd|\/usr\/lib\/tswg\/.*)$/ { isOurs = 1 }

@@ -31,6 +31,11 @@ const HANDOVER_VARIABLES =
   /^(TSWG_\w+|WG_\w+|LOG_LEVEL|NOTIFY_SOCKET|STATE_DIRECTORY|JOURNAL_STREAM|INVOCATION_ID|PATH|TZ)$/;
 /** Of those, what is this process's alone. */
 const OWN_VARIABLES = ['WG_TUN_FD', 'WG_UAPI_FD'];
+/**
+ * A daemon's system calls are filtered, and what is asked of an io_uring is not. Node.js with a libuv of
+ * its own, as Debian's, would begin with one.
+ */
+const NO_RING = { UV_USE_IO_URING: '0' };
 /** Keeps SIGUSR1 from opening the debugger, in newer versions of Node. */
 const NO_DEBUGGER = '--disable-sigusr1';
 const READY = 'ready';
@@ -74,7 +79,7 @@ export function successorEnvironment(env: Environment): Record<string, string | 
   const given = Object.entries(env).filter(
     ([name]) => HANDOVER_VARIABLES.test(name) && !OWN_VARIABLES.includes(name),
   );
-  return { ...Object.fromEntries(given), LC_ALL: 'C', WG_PROCESS_FOREGROUND: '1' };
+  return { ...Object.fromEntries(given), ...NO_RING, LC_ALL: 'C', WG_PROCESS_FOREGROUND: '1' };
 }
 
 /**
@@ -88,7 +93,9 @@ export async function startDaemon(
   env: Environment,
   command = daemonCommand(name),
 ): Promise<void> {
-  const childEnv: Record<string, string | undefined> = { ...env, WG_PROCESS_FOREGROUND: '1' };
+  const childEnv: Record<string, string | undefined> = {
+    ...{ ...env, ...NO_RING, WG_PROCESS_FOREGROUND: '1' },
+  };
   const output = keepsOutput(env) ? 'inherit' : 'ignore';
   const stdio: ('ignore' | 'inherit' | 'pipe' | number)[] = ['ignore', output, output, 'pipe'];
   childEnv[READY_FD_VARIABLE] = '3';

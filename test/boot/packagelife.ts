@@ -23,6 +23,7 @@ export async function livePackage(site: Site, checks: Checks): Promise<void> {
     const pings = new Pings(peer, BOX);
     await waitFor(() => pings.answered > 20, 'pings', 60_000);
     await upgrade(site, pings, checks);
+    await killSuccessor(site, checks);
     await remove(site, checks);
     await installAgain(site, checks);
     await purge(site, checks);
@@ -36,7 +37,7 @@ async function upgrade({ machine, packages }: Site, pings: Pings, checks: Checks
   const begunMs = performance.now();
   const { status, stdout, stderr } = await machine.install(packages.next);
   checks.note(`${((performance.now() - begunMs) / 1000).toFixed(1)} s`);
-  checks.show('what apt says', stdout + stderr);
+  checks.show('what apt says', readable(stdout) + stderr);
   checks.that('it succeeds', status === 0, stdout + stderr);
   const answered = pings.answered;
   await waitFor(() => pings.answered > answered + 20, 'pings after the upgrade', 60_000);
@@ -73,14 +74,31 @@ async function upgrade({ machine, packages }: Site, pings: Pings, checks: Checks
   checks.that('no error in the journal', !/tswg|ERROR/.test(errors), errors);
 }
 
+/** systemd says of a successor that its end may not be noticed. */
+async function killSuccessor({ machine, peer }: Site, checks: Checks): Promise<void> {
+  checks.begin('kill -9 of the new version');
+  const pid = (await machine.run('pidof tswgd')).trim();
+  await machine.run(`kill -9 ${pid}`);
+  const pings = new Pings(peer, BOX);
+  await waitFor(() => pings.answered > 20, 'pings after the restart', 60_000);
+  const { sent, lost } = await pings.stop();
+  checks.note(`${lost} of ${sent} pings lost`);
+  const main = (await machine.run('systemctl show -P MainPID tswg@wg0')).trim();
+  checks.that('systemd has started another', main !== pid && main !== '0', `${pid} ${main}`);
+}
+
 async function remove({ machine, peer }: Site, checks: Checks): Promise<void> {
   checks.begin('the package is removed');
   // A tunnel that no service has, and one that has outlived its daemon.
   await machine.run(
-    'tswg wg7 create; tswgd --persist wg8; kill -9 $(pidof tswgd | tr " " "\\n" | head -n 1)',
+    `tswg wg7 create
+    tswgd --persist wg8
+    tswg wg8 wgport 4444
+    until [ -s /var/lib/tswg/wg8/state ]; do sleep 0.1; done
+    kill -9 $(pgrep -f "^tswgd wg8")`,
   );
   const { status, stdout, stderr } = await machine.packageCommand('remove', 'tswg');
-  checks.show('what apt says', stdout + stderr);
+  checks.show('what apt says', readable(stdout) + stderr);
   checks.that('it succeeds', status === 0, stdout + stderr);
   const links = await machine.run('ip -brief link');
   checks.that('no interface of ours is left', !/wg\d/.test(links), links);
@@ -102,7 +120,7 @@ async function installAgain({ machine, peer, packages }: Site, checks: Checks): 
   const begunMs = performance.now();
   const { status, stdout, stderr } = await machine.install(packages.current);
   checks.note(`${((performance.now() - begunMs) / 1000).toFixed(1)} s`);
-  checks.show('what apt says', stdout + stderr);
+  checks.show('what apt says', readable(stdout) + stderr);
   checks.that('it succeeds', status === 0, stdout + stderr);
   checks.that('nothing runs by itself', (await machine.sh('pidof tswgd')).status !== 0, stdout);
   await machine.run('systemctl enable --now tswg@wg0');
@@ -136,7 +154,7 @@ const COMPLETE = `bash -c '
 async function purge({ machine }: Site, checks: Checks): Promise<void> {
   checks.begin('the package is purged');
   const { status, stdout, stderr } = await machine.packageCommand('purge', 'tswg');
-  checks.show('what apt says', stdout + stderr);
+  checks.show('what apt says', readable(stdout) + stderr);
   checks.that('it succeeds', status === 0, stdout + stderr);
   const traces = await machine.run(
     `find / -xdev \\( -name '*tswg*' -o -lname '*tswg*' \\) -not -path '/proc/*' -not -path '/root/*' \\
@@ -146,6 +164,11 @@ async function purge({ machine }: Site, checks: Checks): Promise<void> {
   checks.that('nothing of it is left', traces.trim() === '', traces);
   const kept = await machine.run(`ls ${FILE} ${KEY_FILE}`);
   checks.that('the operator’s files are', kept.includes(KEY_FILE), kept);
+}
+
+/** Without what apt writes over itself on a terminal. */
+function readable(text: string): string {
+  return text.replaceAll(/\(Reading database \.\.\. (\d+%)?\r?/g, '').replaceAll('\r', '');
 }
 
 async function answers(peer: Site['peer']): Promise<boolean> {

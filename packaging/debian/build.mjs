@@ -26,7 +26,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { placeUnit } from '../../dist/src/host/serviceunits.js';
@@ -38,7 +38,7 @@ const REPOSITORY = join(HERE, '..', '..');
 const HOME = 'usr/lib/tswg';
 const DOC = 'usr/share/doc/tswg';
 const PROGRAMS = ['bin', 'dist', 'node_modules', 'package.json'];
-/** Told by the file of copyrights. */
+/** Of the packages that are in the programs. */
 const LICENSES = 'dist/program/licenses.txt';
 const READ = ['README.md', 'SECURITY.md', 'docs', 'examples'];
 const UNITS = [
@@ -96,13 +96,18 @@ function placePrograms(tree, stage) {
   for (const part of PROGRAMS) {
     cpSync(join(stage, part), join(home, part), { recursive: true });
   }
-  rmSync(join(home, LICENSES));
+  for (const path of filesBelow(home)) if (isLicense(path)) rmSync(join(home, path));
   for (const name of ['tswg', 'tswgd']) {
     // Other programs called node may come first on the way; this is what the package depends on.
     put(home, `bin/${name}`, read(stage, 'bin', name).replace(/^#!.*/, '#!/usr/bin/node'));
   }
   link(tree, 'usr/bin/tswg', '../lib/tswg/bin/tswg');
   link(tree, 'usr/sbin/tswgd', '../lib/tswg/bin/tswgd');
+}
+
+/** Their texts are in the file of copyrights. */
+function isLicense(path) {
+  return path === LICENSES || basename(path) === 'LICENSE.txt';
 }
 
 /** The version of the C library that the one native file needs. */
@@ -147,11 +152,12 @@ function placeCompletions(tree) {
 }
 
 function placeTexts(tree, stage, version, date) {
+  const native = filesBelow(join(stage, 'node_modules')).find(isLicense);
   for (const part of READ) cpSync(join(stage, part), join(tree, DOC, part), { recursive: true });
   const copyright = formatCopyright({
     own: read(stage, 'LICENSE'),
     bundled: read(stage, LICENSES),
-    koffi: read(REPOSITORY, 'node_modules/koffi/LICENSE.txt'),
+    koffi: read(stage, 'node_modules', native),
   });
   put(tree, `${DOC}/copyright`, copyright);
   const day = new Date(date * 1000).toUTCString().replace('GMT', '+0000');

@@ -31,11 +31,6 @@ const HANDOVER_VARIABLES =
   /^(TSWG_\w+|WG_\w+|LOG_LEVEL|NOTIFY_SOCKET|STATE_DIRECTORY|JOURNAL_STREAM|INVOCATION_ID|PATH|TZ)$/;
 /** Of those, what is this process's alone. */
 const OWN_VARIABLES = ['WG_TUN_FD', 'WG_UAPI_FD'];
-/**
- * A daemon's system calls are filtered, and what is asked of an io_uring is not. Node.js with a libuv of
- * its own, as Debian's, would begin with one.
- */
-const NO_RING = { UV_USE_IO_URING: '0' };
 /** Keeps SIGUSR1 from opening the debugger, in newer versions of Node. */
 const NO_DEBUGGER = '--disable-sigusr1';
 const READY = 'ready';
@@ -79,7 +74,7 @@ export function successorEnvironment(env: Environment): Record<string, string | 
   const given = Object.entries(env).filter(
     ([name]) => HANDOVER_VARIABLES.test(name) && !OWN_VARIABLES.includes(name),
   );
-  return { ...Object.fromEntries(given), ...NO_RING, LC_ALL: 'C', WG_PROCESS_FOREGROUND: '1' };
+  return { ...Object.fromEntries(given), LC_ALL: 'C', WG_PROCESS_FOREGROUND: '1' };
 }
 
 /**
@@ -93,9 +88,7 @@ export async function startDaemon(
   env: Environment,
   command = daemonCommand(name),
 ): Promise<void> {
-  const childEnv: Record<string, string | undefined> = {
-    ...{ ...env, ...NO_RING, WG_PROCESS_FOREGROUND: '1' },
-  };
+  const childEnv: Record<string, string | undefined> = { ...env, WG_PROCESS_FOREGROUND: '1' };
   const output = keepsOutput(env) ? 'inherit' : 'ignore';
   const stdio: ('ignore' | 'inherit' | 'pipe' | number)[] = ['ignore', output, output, 'pipe'];
   childEnv[READY_FD_VARIABLE] = '3';
@@ -177,6 +170,16 @@ export function parseDescriptor(variable: string, text: string | undefined): num
   if (text === undefined || text === '') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new Error(`${variable}: ${visible(text)}: expected the number of an open file descriptor`);
+}
+
+/** The numbers of the descriptors that a daemon may be given by its environment. */
+export function inheritedDescriptors(env: Environment): number[] {
+  const variables = [
+    ...[READY_FD_VARIABLE, STARTER_FD_VARIABLE, CONTROL_FD_VARIABLE, OBSERVE_FD_VARIABLE],
+    ...[RESOLVER_FD_VARIABLE, 'WG_TUN_FD', 'WG_UAPI_FD'],
+  ];
+  const numbers = variables.map((variable) => env[variable] ?? '');
+  return numbers.filter((text) => /^\d{1,9}$/.test(text)).map(Number);
 }
 
 /** The child's side: how the program in the foreground answers the process that started it. */

@@ -21,6 +21,7 @@ import {
   enterResolverSandbox,
   holdToLifeline,
 } from '../sandbox/resolversandbox.ts';
+import { refuseRings } from '../sandbox/ring.ts';
 import type { Environment } from '../sys/environment.ts';
 import { execute } from '../sys/execution.ts';
 import { koffiPath } from '../sys/koffi.ts';
@@ -95,12 +96,12 @@ function confineAndExecute(name: string, env: Environment, callFd: number): numb
   // Node has them all closed on exec.
   for (const fd of [...STANDARD_FDS, callFd]) fcntl(fd, F_SETFD, 0);
   const flags = process.execArgv.filter((flag) => !ENGINE_FLAGS.includes(flag));
+  // Which the engine could not do without then, while its own filter permits none.
+  refuseRings();
   execute([process.execPath, ...flags, ...ENGINE_FLAGS, program, name], {
     ...env,
     [CONFINED_VARIABLE]: text,
     UV_THREADPOOL_SIZE: `${THREADS}`,
-    // A ring's operations would pass no filter.
-    UV_USE_IO_URING: '0',
     // One heap of the C library's for each thread would stay as large as it once was.
     MALLOC_ARENA_MAX: '2',
   });

@@ -40,7 +40,7 @@ function partOf(gap: SandboxGap): string | null {
     case 'sandboxProcessor':
       return `seccomp (there is no filter for ${gap.processor})`;
     case 'sandboxRing':
-      return 'seccomp (requests through io_uring are not filtered: start with UV_USE_IO_URING=0)';
+      return 'seccomp (requests through io_uring are not filtered)';
     // That one has been told louder; these are asked for, or follow from a step that is told.
     case 'sandboxOff':
     case 'sandboxRoot':

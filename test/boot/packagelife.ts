@@ -97,6 +97,8 @@ async function remove({ machine, peer }: Site, checks: Checks): Promise<void> {
     until [ -s /var/lib/tswg/wg8/state ]; do sleep 0.1; done
     kill -9 $(pgrep -f "^tswgd wg8")`,
   );
+  const own = await machine.run('tswg wg7 stats');
+  checks.matches('no daemon has an io_uring, by hand', own, /sandbox seccomp: all threads$/m);
   const { status, stdout, stderr } = await machine.packageCommand('remove', 'tswg');
   checks.show('what apt says', readable(stdout) + stderr);
   checks.that('it succeeds', status === 0, stdout + stderr);

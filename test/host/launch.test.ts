@@ -215,11 +215,9 @@ describe('what a successor is started with', () => {
       // Through an older daemon, which does not take it, it would be another descriptor's number.
       STARTER_OBSERVE_FD: '6',
       HOME: '/m',
-      UV_USE_IO_URING: '1',
     };
     expect(successorEnvironment({ ...wanted, ...unwanted })).toEqual({
       ...wanted,
-      UV_USE_IO_URING: '0',
       LC_ALL: 'C',
       WG_PROCESS_FOREGROUND: '1',
     });

@@ -63,7 +63,7 @@ describe('what of the sandbox does not hold', () => {
       'a ring',
       [{ code: 'sandboxRing' }],
       '',
-      'seccomp (requests through io_uring are not filtered: start with UV_USE_IO_URING=0)',
+      'seccomp (requests through io_uring are not filtered)',
     ],
   ])('is one line: %s', (_, gaps, memory, line) => {
     expect(describeShortfall(gaps, memory)).toBe(BEGINNING + line);

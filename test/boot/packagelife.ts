@@ -78,9 +78,11 @@ async function upgrade({ machine, packages }: Site, pings: Pings, checks: Checks
 async function killSuccessor({ machine, peer }: Site, checks: Checks): Promise<void> {
   checks.begin('kill -9 of the new version');
   const pid = (await machine.run('pidof tswgd')).trim();
-  await machine.run(`kill -9 ${pid}`);
   const pings = new Pings(peer, BOX);
-  await waitFor(() => pings.answered > 20, 'pings after the restart', 60_000);
+  await waitFor(() => pings.answered > 10, 'pings', 20_000);
+  await machine.run(`kill -9 ${pid}`);
+  const answered = pings.answered;
+  await waitFor(() => pings.answered > answered + 20, 'pings after the restart', 60_000);
   const { sent, lost } = await pings.stop();
   checks.note(`${lost} of ${sent} pings lost`);
   const main = (await machine.run('systemctl show -P MainPID tswg@wg0')).trim();

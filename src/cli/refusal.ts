@@ -6,7 +6,7 @@ export function isRefusal(error: unknown): error is Error {
   return error instanceof Refusal || (error as Error).name === 'SystemError';
 }
 
-/** A daemon with its files, sockets and pipes has some thirty; loading it opens seventy at once. */
+/** A daemon with its files, sockets and pipes has some thirty, and more with many who ask it. */
 const DESCRIPTORS_MIN = 128;
 
 /**

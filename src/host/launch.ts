@@ -118,8 +118,17 @@ export async function startDaemon(
 }
 
 async function ready(child: ReturnType<typeof spawn>, name: string): Promise<void> {
-  const report = child.stdio[3] as NodeJS.ReadableStream & { destroy(): void };
   const { promise, resolve, reject } = withResolvers();
+  child.on('error', (error: NodeJS.ErrnoException) =>
+    reject(
+      Object.assign(new Error(`${name}: tswgd cannot start: ${error.message}`), {
+        code: error.code,
+      }),
+    ),
+  );
+  // There are no pipes either.
+  if (child.pid === undefined) return promise;
+  const report = child.stdio[3] as NodeJS.ReadableStream & { destroy(): void };
   let text = '';
   let status = '';
   const timer = setTimeout(() => {
@@ -132,7 +141,6 @@ async function ready(child: ReturnType<typeof spawn>, name: string): Promise<voi
     if (text === `${READY}\n`) resolve();
   });
   report.on('error', reject);
-  child.on('error', (error) => reject(new Error(`${name}: tswgd cannot start: ${error.message}`)));
   child.on('exit', (code, signal) => {
     status = code === null ? ` by ${signal}` : `, exit code ${code}`;
   });

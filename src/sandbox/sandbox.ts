@@ -21,7 +21,7 @@
  * A step that the system refuses is no error: it is noted, and `gaps` says what does not hold.
  */
 
-import { readFileSync } from 'node:fs';
+import { access, readFileSync } from 'node:fs';
 import { secretMemory } from '../crypto/openssl/secretmemory.ts';
 import type { Environment } from '../sys/environment.ts';
 import { errnoName } from '../sys/libc.ts';
@@ -179,6 +179,9 @@ function prepare({ onRefusal }: SandboxOptions): void {
   void process.stdout;
   void process.stderr;
   new Date().getTimezoneOffset();
+  // The threads of Node's pool begin with the first thing that is asked of it. One that began later would
+  // have what capabilities this thread keeps.
+  access('/', () => {});
   const error = stopReadingTerminals();
   if (error !== 0) onRefusal(`Sandbox: the terminal can still be read (open: ${errnoName(error)})`);
   const refusal = nameAllSockets();

@@ -6,6 +6,7 @@
  * Owns the container's life and the commands inside; what is booted there is the scenarios'.
  */
 
+import { spawnSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { type Child, type CommandOptions, type Result, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
@@ -88,7 +89,9 @@ export class BootedMachine {
 
   /** Lays out a machine with nothing of ours; it is not booted yet. */
   static async prepare(host: Host, name: string, root: DebianRoot): Promise<BootedMachine> {
-    const machine = new BootedMachine(host, `tswg-boot-${process.pid}-${name}`, root);
+    const group = `tswg-boot-${process.pid}-${name}`;
+    const machine = new BootedMachine(host, group, root);
+    removeGroupAtExit(group);
     await host.run('sh', ['-euc', PREPARE, 'sh', root.folder]);
     return machine;
   }
@@ -209,13 +212,19 @@ export class BootedMachine {
   }
 
   /** Ends what is left, when the host is about to end. */
-  async close(): Promise<void> {
+  close(): void {
     this.#container?.kill();
-    await this.#host.sh(
-      `for try in 1 2 3 4 5 6 7 8 9; do
-        find /sys/fs/cgroup/${this.#group} -depth -type d -exec rmdir {} + 2>/dev/null && break
-        sleep 0.2
-      done`,
-    );
   }
+}
+
+/** Also after an interruption, when the host has ended and nothing else can be waited for. */
+function removeGroupAtExit(group: string): void {
+  const script = `
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    for try in 1 2 3 4 5 6 7 8 9; do
+      [ -d "$1" ] || break
+      find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.2
+    done`;
+  const words = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'];
+  process.once('exit', () => spawnSync('unshare', [...words, `/sys/fs/cgroup/${group}`]));
 }

@@ -70,7 +70,7 @@ async function run(chapters: readonly Chapter[], checks: Checks): Promise<void> 
     } catch (error) {
       checks.fail(error);
     } finally {
-      await site.machine.close();
+      site.machine.close();
     }
   } finally {
     await closeLab(lab);

@@ -148,8 +148,11 @@ export type Command =
   | {
       readonly kind: 'netstart';
       readonly names: readonly string[];
-      /** Once; `plan`: only print it; `keep`: until every line has been carried out. */
-      readonly mode: 'once' | 'plan' | 'keep';
+      /**
+       * Once; `plan`: only print it; `keep`: until every line has been carried out; `install`: units
+       * that do that at each boot.
+       */
+      readonly mode: 'once' | 'plan' | 'keep' | 'install';
     }
   | {
       readonly kind: 'metrics';

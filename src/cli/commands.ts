@@ -28,7 +28,7 @@ export const COMMANDS: readonly Omit<Row, 'place'>[] = [
   },
   {
     word: 'netstart',
-    args: ['[-n | --keep]', '[INTERFACE ...]'],
+    args: ['[-n | --keep | --install]', '[INTERFACE ...]'],
     options: NETSTART_OPTIONS,
     summary: 'configure interfaces from their files /etc/hostname.INTERFACE',
     detail:

@@ -44,6 +44,11 @@ export const NETSTART_OPTIONS: Options = {
     summary:
       'carry out what can be of a file with mistakes, try what was refused again after 1 to 60 seconds, and run until every line has been carried out',
   },
+  '--install': {
+    argument: null,
+    summary:
+      'write the units of systemd, tswg@.service and tswg-config@.service, to /etc/systemd/system, with the paths of this tswg and its Node.js; enable nothing',
+  },
 };
 
 /** Of `tswg metrics`. */

@@ -104,23 +104,27 @@ function parseCompletion(rest: readonly string[]): Command | Mistake {
   return rest.length > 1 ? surplus('completion', rest[1]) : { kind: 'completion', shell };
 }
 
+const NETSTART_MODES = { '-n': 'plan', '--keep': 'keep', '--install': 'install' } as const;
+
 function parseNetstart(rest: readonly string[]): Command | Mistake {
-  const isPlan = rest.includes('-n');
-  const isKept = rest.includes('--keep');
-  if (isPlan && isKept) {
+  const options = Object.keys(NETSTART_MODES) as (keyof typeof NETSTART_MODES)[];
+  const given = options.filter((option) => rest.includes(option));
+  if (given.length > 1) {
     return mistake(
-      'netstart: -n, --keep: expected one of them, not both: -n changes nothing that could be kept',
+      `netstart: ${given.join(', ')}: expected one of them: -n changes nothing, --keep stays, --install writes units`,
     );
   }
-  const mode = isPlan ? 'plan' : isKept ? 'keep' : 'once';
-  const names = rest.filter((word) => word !== '-n' && word !== '--keep');
+  const names = rest.filter((word) => !options.some((option) => option === word));
   const option = names.find((word) => word.startsWith('-'));
   if (option !== undefined) {
-    return mistake(`netstart: ${visible(option)}: unknown option; expected -n or --keep`);
+    return mistake(
+      `netstart: ${visible(option)}: unknown option; expected -n, --keep or --install`,
+    );
   }
   const wrong = names.find((name) => !isInterfaceName(name));
-  if (wrong === undefined) return { kind: 'netstart', names, mode };
-  return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
+  if (wrong !== undefined) return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
+  const mode = given.length === 0 ? 'once' : NETSTART_MODES[given[0]];
+  return { kind: 'netstart', names, mode };
 }
 
 function parseMetrics(rest: readonly string[]): Command | Mistake {

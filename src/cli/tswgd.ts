@@ -100,10 +100,12 @@ export async function main(argv: readonly string[], given: Environment): Promise
 }
 
 async function runForeground(name: string, env: Environment): Promise<number> {
+  const { leaveRing } = await import('../daemon/ringless.ts');
   if (env[RESOLVER_FD_VARIABLE] !== undefined) {
     const { runResolver } = await import('../resolver/program.ts');
     return runResolver(name, env);
   }
+  leaveRing(env);
   nameProcess('tswgd', name);
   const reporter = takeReporter(env);
   // Node would open its debugger.

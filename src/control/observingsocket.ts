@@ -5,7 +5,7 @@
 
 import { chmodSync, lstatSync } from 'node:fs';
 import { makeDirectory } from '../sys/directory.ts';
-import { ERRNO, SystemError, systemErrorOf } from '../sys/libc.ts';
+import { ERRNO, errno, SystemError, setegid, systemErrorOf } from '../sys/libc.ts';
 import { observingPlace, type SocketPlace } from './place.ts';
 import { openSocket, removeStale } from './socketplace.ts';
 
@@ -38,10 +38,11 @@ export function openObservingSocket(
 function bindFor(group: number, bind: () => number): number {
   const [umask, own] = [process.umask(GROUP_UMASK), process.getegid!()];
   try {
-    process.setegid!(group);
+    if (setegid(group) < 0) throw new SystemError('open the observing socket', 'setegid', errno());
     return bind();
   } finally {
-    process.setegid!(own);
+    // It was ours before, so that nothing can refuse it.
+    setegid(own);
     process.umask(umask);
   }
 }

@@ -3,7 +3,7 @@
  * outside the arena, and counting the keys that were not erased yet. It calls nothing itself.
  */
 
-import koffi from 'koffi';
+import { koffi } from '../../sys/koffi.ts';
 import { type CryptoSuite, KEY_BYTES, TAG_BYTES } from '../suite.ts';
 
 export type Ciphers = Pick<CryptoSuite, 'createSealer' | 'createOpener'>;

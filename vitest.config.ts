@@ -8,6 +8,8 @@ const systemTests = [
   'test/{lab,interop,e2e}/**/*.test.ts',
   'test/doctor/gather/**/*.test.ts',
   'test/doctor/injections.test.ts',
+  // Of the examples two; `npm run examples` runs them all (vitest.examples.config.ts).
+  'test/examples/{two-lans,road-warriors}.test.ts',
 ];
 /**
  * Those of them that look at a daemon as it is shipped: its start, its end, what it takes. The others
@@ -66,7 +68,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...systemTests, ...timingTests],
+          exclude: [...systemTests, ...timingTests, 'test/examples/*.test.ts'],
           maxWorkers: WORKERS,
           testTimeout: UNIT_TIMEOUT_MS,
           hookTimeout: UNIT_TIMEOUT_MS,

@@ -114,7 +114,7 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
       ...['packet', 'uapi', 'events', 'control', 'host', 'netlink', 'state'],
       ...['doctor', 'doctor/gather'],
       ...['crypto/bytes.ts', 'crypto/suite.ts', 'sys/interfacename.ts', 'sys/environment.ts'],
-      ...['sys/publickey.ts', 'sys/senderrors.ts'],
+      ...['sys/publickey.ts', 'sys/senderrors.ts', 'sys/nodecrypto.ts'],
       ...['device/configuration.ts', 'device/endpoint.ts', 'device/drops.ts', 'device/metric.ts'],
       // The tables, which tell names, units and help of what a daemon reads by them.
       ...['device/metrics.ts', 'daemon/metrics.ts'],

@@ -183,7 +183,9 @@ describeInLab('the sandbox of a running daemon', ['wg', 'setpriv'], () => {
     withLab({}, async (lab) => {
       const host = await lab.host('host');
       const rings = (pid: number | string) =>
-        host.sh(`ls -l /proc/${pid}/fd | grep -c io_uring || :`).then(({ stdout }) => stdout.trim());
+        host
+          .sh(`ls -l /proc/${pid}/fd | grep -c io_uring || :`)
+          .then(({ stdout }) => stdout.trim());
       // As libuv does by itself, where it is newer than Node's own.
       const env = { UV_USE_IO_URING: '1' };
       const own = `node -e 'console.log(process.pid); setTimeout(() => {}, 10_000)'`;

@@ -74,7 +74,7 @@ async function bundlePrograms() {
   for (const program of PROGRAMS) {
     for (const folder of await bundle(program, OUTPUT)) folders.add(folder);
   }
-  const licenses = [...folders].sort().map(licenseOf);
+  const licenses = [...new Set([...folders].sort().map(licenseOf))];
   writeFileSync(join(OUTPUT, 'licenses.txt'), licenses.join(`\n${'-'.repeat(72)}\n\n`));
 }
 

@@ -98,6 +98,20 @@ it('has no module, declaration or part that nothing leads to, and all that somet
   expect([...reached].sort()).toEqual(present.sort());
 });
 
+it('has a daemon that loads nothing any more once it is loaded, which it could not when confined', () => {
+  const later = files
+    .filter((path) => /^dist\/program\/tswgd-.*\.cjs$/.test(path))
+    .flatMap((path) =>
+      read(path)
+        .split('\n')
+        // At its beginning a line names what a part is loaded with.
+        .filter((line) => !/^(const|let) [\w$]+ = require\(/.test(line))
+        .filter((line) => /\b(require|import)\((?!"(node:)?url"\))/.test(line))
+        .map((line) => `${path}: ${line.trim()}`),
+    );
+  expect(later).toEqual([]);
+});
+
 it('has a licence for every package that is in the programs', () => {
   const parts = files.filter((path) => /^dist\/program\/.*\.cjs$/.test(path));
   const inside = parts.flatMap((path) =>

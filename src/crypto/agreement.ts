@@ -9,8 +9,8 @@ import { equalConstantTime, isZero } from './bytes.ts';
 import { type CryptoSuite, TAG_BYTES } from './suite.ts';
 
 /**
- * Around a block of Poly1305 and of ChaCha20, the usual packet, and the largest: how long, and the
- * digest of the packet that is sealed, with what is around it.
+ * Around a block of Poly1305 and of ChaCha20, small and not, the usual packet, and the largest: how
+ * long, and the digest of the packet that is sealed, with what is around it.
  */
 const PACKETS: readonly (readonly [length: number, digest: string])[] = [
   [0, '3d06f2ef3a08d4af'],
@@ -18,8 +18,12 @@ const PACKETS: readonly (readonly [length: number, digest: string])[] = [
   [15, '096b58928ac40bd4'],
   [16, 'a4e93b93584d66a1'],
   [64, '0f090d82926d501a'],
-  [1420, 'a9c25027c7f9a6e6'],
-  [65_000, 'ebbcdde15add6920'],
+  [193, '0939398d29e09b4f'],
+  [207, 'e79e010ec5ab7cd1'],
+  [208, 'ac8f7a6b2c2514fb'],
+  [256, 'a4c88d2b06140876'],
+  [1420, '14f2c8ed8f3bc170'],
+  [65_000, 'c16c8b081c17a17d'],
 ];
 const COUNTERS: readonly number[] = [0, 1, 2 ** 32 - 1, 2 ** 32 + 7, 2 ** 53 - 1];
 /** The same of cookies. */

@@ -22,7 +22,7 @@ export function programEnvironment(
     // After the system's own: what test/setup has unpacked.
     PATH: [
       ...[`${REPOSITORY}/bin`, systemPath, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin'],
-      ...['/bin', `${REPOSITORY}/dist/debian/usr/bin`],
+      ...['/bin', `${REPOSITORY}/dist/debian/usr/bin`, `${REPOSITORY}/dist/debian/usr/sbin`],
     ].join(':'),
     ...(TSWG_WARM === undefined ? {} : { TSWG_WARM }),
     ...changes,

@@ -4,6 +4,7 @@ import { describeExample } from './example.ts';
 import {
   buildThreeSites,
   expectAllReached,
+  expectHealthyTunnels,
   expectMovesWhenCut,
   expectNothingInTheClear,
 } from './threesites.ts';
@@ -13,6 +14,7 @@ describeExample('bgp', ['nft', 'stdbuf', 'bird'], (example) => {
     withLab({}, async (lab) => {
       const all = await buildThreeSites(lab, example);
       await expectAllReached(all);
+      await expectHealthyTunnels(all);
       await expectMovesWhenCut('BGP', all);
       await expectNothingInTheClear(all);
     }));

@@ -18,6 +18,8 @@ const MAIN_TABLE = 254;
  * meant to.
  */
 const SUMMARY_LENGTH = { 4: 16, 6: 48 } as const;
+/** Link-local addresses and groups: a program that sends there names the interface, as OSPF does. */
+const SCOPED: readonly string[] = ['fe80::/10', 'ff00::/8', '224.0.0.0/4'];
 
 export const ROUTES: readonly Cause[] = [
   { code: 'routeShadowed', weight: 'traffic', find: findShadowed, explains: ['nothingComesBack'] },
@@ -32,6 +34,7 @@ function findMissing(evidence: Evidence): Finding[] {
     const outside = outsiders(evidence, peer).map(({ prefix }) => prefix);
     const lost = peer.allowedIps.filter((prefix) => {
       if (ways.some((route) => overlap(route.prefix, prefix))) return false;
+      if (SCOPED.some((scope) => covers(scope, prefix))) return false;
       if (outside.includes(prefix) || missing.includes(familyOf(prefix))) return false;
       return !isUnusedDefault(evidence, prefix);
     });

@@ -45,8 +45,6 @@ export async function buildThreeSites(lab: Lab, example: Example): Promise<Three
   }
   await example.install(...sites);
   for (const site of sites) await example.boot(site);
-  // A neighbour that has not booted yet answers with an ICMP error: that is not counted.
-  await startTally(internet.router, internet.interfaces, TUNNEL_PORTS);
   for (const site of sites) startBird(site);
   return { internet, sites, machines };
 }
@@ -96,9 +94,13 @@ export async function expectHealthyTunnels({ sites }: ThreeSites): Promise<void>
   }
 }
 
-/** Cuts the way between sites A and B in the midst of a ping, and joins it again. */
+/**
+ * Cuts the way between sites A and B in the midst of a ping, and joins it again. Only the tunnels'
+ * datagrams are on the internet meanwhile.
+ */
 export async function expectMovesWhenCut(name: string, all: ThreeSites): Promise<void> {
   const { internet, sites, machines } = all;
+  await startTally(internet.router, internet.interfaces, TUNNEL_PORTS);
   for (const family of [4, 6] as const) {
     const address = machineAddress(2, family);
     const train = new PingTrain(machines[0]!, address, 10);
@@ -118,13 +120,24 @@ export async function expectMovesWhenCut(name: string, all: ThreeSites): Promise
     const { lost } = await train.stop();
     console.info(`${name}, IPv${family}: one cut and back: ${lost * 10} ms of the ping lost`);
   }
-}
-
-/** Nothing but the tunnels' datagrams was on the internet. */
-export async function expectNothingInTheClear({ internet }: ThreeSites): Promise<void> {
   const { tunnel, others } = await readTally(internet.router);
   expect(tunnel.packets).toBeGreaterThan(0);
   expect(others.packets).toBe(0);
+}
+
+/** When site A has no way at all to the others, nothing of its LAN leaves by another. */
+export async function expectNothingInTheClear(all: ThreeSites): Promise<void> {
+  const { internet, sites, machines } = all;
+  await startTally(internet.router, internet.interfaces, TUNNEL_PORTS);
+  await cut(internet.router, `{ ${WAN.join(', ')} }`);
+  for (const family of [4, 6] as const) {
+    const address = machineAddress(2, family);
+    const isUnreachable = async () =>
+      (await sites[0]!.exec('ip', ['route', 'get', address])).status !== 0;
+    await waitFor(isUnreachable, `site A: no way to ${address}`);
+    expect((await ping(machines[0]!, address, { deadlineMs: 1000 })).received).toBe(0);
+  }
+  expect((await readTally(internet.router)).others.packets).toBe(0);
 }
 
 /** Somewhere in the middle: no end of the tunnel is told. */

@@ -232,16 +232,21 @@ describeInLab('docs/first-check.md', ['nft', 'tcpdump', 'stdbuf'], () => {
       expect((await ping(siteA.host, siteB.hostAddress)).received).toBe(1);
       await breakIt(network);
       const windows = [siteA, siteB].map(({ gateway }) =>
-        gateway.spawn('tcpdump', ['-lni', 'wg0', 'icmp[0] == 8 or icmp[0] == 0']),
+        gateway.spawn('tcpdump', [
+          ...['--immediate-mode', '-lni', 'wg0', 'icmp[0] == 8 or icmp[0] == 0'],
+        ]),
       );
       for (const one of windows)
         await waitFor(() => one.stderr.includes('listening on'), 'tcpdump');
       const { received } = await ping(siteA.host, siteB.hostAddress, { deadlineMs: 2000 });
       expect(received).toBe(0);
-      const seen = windows.map(({ stdout }) => [
-        ...new Set(Array.from(stdout.matchAll(/echo (\w+)/g), ([, kind]) => kind)),
-      ]);
-      expect(seen).toEqual([atA, atB]);
+      const seen = () =>
+        windows.map(({ stdout }) => [
+          ...new Set(Array.from(stdout.matchAll(/echo (\w+)/g), ([, kind]) => kind)),
+        ]);
+      const isRead = () => seen()[0]!.length >= atA.length && seen()[1]!.length >= atB.length;
+      await waitFor(isRead, `${atA} at site A, ${atB} at site B`);
+      expect(seen()).toEqual([atA, atB]);
     }),
   );
 });

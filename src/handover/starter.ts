@@ -52,6 +52,8 @@ import { Channel, receiveDescriptors, sendDescriptors } from './channel.ts';
 const SHELL = '/bin/sh';
 /** Successors that one daemon may have started, all but the last without success; and resolvers. */
 const STARTS_MAX = 50;
+/** Its start computes for half a second, in which packets come first. */
+const RESOLVER_NICENESS = 10;
 /** Out of the environment, so that a list of processes shows what it is and not all of it. */
 const SHELL_COMMAND = `script=$TSWG_STARTER; unset TSWG_STARTER; eval "$script"`;
 /**
@@ -81,7 +83,8 @@ resolve() {
   [ "$resolvers" -gt 0 ] || return
   resolvers=$((resolvers - 1))
   if [ "$resolver" ]; then wait "$resolver"; sleep 1; fi
-  (unset ${STARTER_FD_VARIABLE} ${CONTROL_FD_VARIABLE} ${OBSERVE_FD_VARIABLE} ${INTERFACE_INDEX_VARIABLE}
+  (if command -v nice; then set -- nice -n ${RESOLVER_NICENESS} "$@"; fi
+    unset ${STARTER_FD_VARIABLE} ${CONTROL_FD_VARIABLE} ${OBSERVE_FD_VARIABLE} ${INTERFACE_INDEX_VARIABLE}
     ${RESOLVER_FD_VARIABLE}=3 exec "$@") </dev/null >/dev/null 2>&1 3<&7 4>&- 5>&- 6>&- 7>&- &
   resolver=$!
 }

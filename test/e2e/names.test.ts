@@ -142,6 +142,8 @@ describeInLab('a hub whose peers are at names', ['wg', 'pgrep'], () => {
       await server.set(nameOf(0), [outer(0)]);
       await server.set(nameOf(1), 'silent');
       await reach(host, inner(0));
+      // Packets come first.
+      expect((await host.run('ps', ['-C', 'tswgd-resolver', '-o', 'ni='])).trim()).toBe('10');
       const train = new PingTrain(host, inner(0), PING_MS);
       await waitFor(() => train.received > 300, 'answers');
       const before = train.received;

@@ -61,14 +61,18 @@ async function letPass({ internet }: Sites, ...families: readonly Family[]): Pro
     counter over6 { }
     counter fragments { }
     counter others { }
+    chain came {
+      type filter hook prerouting priority raw;
+      udp sport 51820 udp dport 51820 accept
+      # Of site B, until it has booted.
+      icmp type destination-unreachable accept
+      icmpv6 type { destination-unreachable, mld2-listener-report } accept
+      icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+      counter name others
+    }
     chain passed {
       type filter hook forward priority 0; policy drop;
       ${rules.join('\n')}
-      udp sport 51820 udp dport 51820 drop
-      # Of site B, until it has booted.
-      icmp type destination-unreachable accept
-      icmpv6 type destination-unreachable accept
-      counter name others
     }
   }`);
 }
@@ -109,6 +113,12 @@ describeExample('any-family', ['nft', 'stdbuf'], (example) => {
         expect(await passed(sites, `over${OTHER[outer]}`)).toBe(0);
       }
       expect(await passed(sites, 'fragments')).toBe(0);
+      // Nor does anything leave in the clear when the daemon has gone.
+      await siteA.run('tswg', ['wg0', 'destroy']);
+      for (const inner of FAMILIES) {
+        const { received } = await ping(client, SERVER[inner], { deadlineMs: 500 });
+        expect(received).toBe(0);
+      }
       expect(await passed(sites, 'others')).toBe(0);
     }),
   );

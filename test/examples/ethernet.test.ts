@@ -40,12 +40,12 @@ async function build(lab: Lab, example: Example): Promise<Buildings> {
   await internet.connect(b, 'wan', '203.0.113.10/24');
   await pcA.connect('eth0', a, 'lan');
   await pcB.connect('eth0', b, 'lan');
-  // Of what the internet passes on, what is no datagram of the tunnel, or is one in pieces.
-  await internet.router.nft(`table ip passing {
+  // Of what comes to the internet, what is no datagram of the tunnel, or is one in pieces.
+  await internet.router.nft(`table ip arriving {
     counter pieces { }
     counter others { }
-    chain passed {
-      type filter hook forward priority -450;
+    chain came {
+      type filter hook prerouting priority -450;
       ip frag-off & 0x3fff != 0 counter name pieces accept
       udp sport 51820 udp dport 51820 accept
       icmp type destination-unreachable accept
@@ -58,8 +58,8 @@ async function build(lab: Lab, example: Example): Promise<Buildings> {
   return { internet, a, b, pcA, pcB };
 }
 
-async function passed({ internet }: Buildings, counter: string): Promise<number> {
-  const text = await internet.router.run('nft', ['list', 'counter', 'ip', 'passing', counter]);
+async function came({ internet }: Buildings, counter: string): Promise<number> {
+  const text = await internet.router.run('nft', ['list', 'counter', 'ip', 'arriving', counter]);
   return Number(/packets (\d+)/.exec(text)![1]);
 }
 
@@ -131,7 +131,7 @@ describeExample('ethernet', ['nft', 'tcpdump', 'socat', 'busybox', 'iperf3'], (e
       expect(await a.run('bridge', ['fdb', 'show', 'br', 'br0'])).toContain(
         `${await macOf(pcB)} dev vxlan0`,
       );
-      expect(await passed(buildings, 'others')).toBe(0);
+      expect(await came(buildings, 'others')).toBe(0);
       await example.expectHealthy(a, b);
     }));
 
@@ -155,8 +155,8 @@ describeExample('ethernet', ['nft', 'tcpdump', 'socat', 'busybox', 'iperf3'], (e
         const small = await pass(from, to, TAG, 100);
         expect(small.body).toEqual([...TAG.slice(2), ...EXPERIMENTAL, ...small.payload]);
       }
-      expect(await passed(buildings, 'pieces')).toBe(0);
-      expect(await passed(buildings, 'others')).toBe(0);
+      expect(await came(buildings, 'pieces')).toBe(0);
+      expect(await came(buildings, 'others')).toBe(0);
     }));
 
   it('passes packets of 1500 bytes in two pieces, or says 1370 to who forbids that', () =>
@@ -182,7 +182,7 @@ describeExample('ethernet', ['nft', 'tcpdump', 'socat', 'busybox', 'iperf3'], (e
       console.info(
         `ethernet: TCP between the buildings: ${(bitsPerSecond / 1e6).toFixed(0)} Mbit/s`,
       );
-      expect(await passed(buildings, 'pieces')).toBe(0);
+      expect(await came(buildings, 'pieces')).toBe(0);
     }));
 
   it('sends nothing in the clear without its daemon, and is whole with the next', () =>
@@ -194,7 +194,7 @@ describeExample('ethernet', ['nft', 'tcpdump', 'socat', 'busybox', 'iperf3'], (e
       await firstPing(pcA, PC_B);
       await a.run('tswg', ['wg0', 'destroy']);
       expect((await ping(pcA, PC_B, { deadlineMs: 1000 })).received).toBe(0);
-      expect(await passed(buildings, 'others')).toBe(0);
+      expect(await came(buildings, 'others')).toBe(0);
       await example.boot(a);
       await firstPing(pcA, PC_B);
     }));

@@ -61,7 +61,7 @@ async function boot({ gateways }: Mesh, example: Example): Promise<void> {
 }
 
 async function startHook(gateway: Host, example: Example): Promise<Child> {
-  const unit = example.text(gateway.name, 'systemd/system/mesh-hook.service');
+  const unit = example.text(gateway.name, 'systemd/system/mesh.service');
   const child = gateway.spawn('sh', ['-c', /^ExecStart=(.*)$/m.exec(unit)![1]]);
   await waitFor(async () => {
     const stats = await gateway.run('tswg', ['wg0', 'stats', '--json']);
@@ -82,9 +82,8 @@ async function cut({ internet }: Mesh, ...pairs: readonly (readonly [number, num
     `ip saddr ${WANS[a]} ip daddr ${WANS[b]} drop`,
     `ip saddr ${WANS[b]} ip daddr ${WANS[a]} drop`,
   ]);
-  await internet.router.nft(
-    `table ip cut { chain passed { type filter hook forward priority 0; ${rules.join('; ')}; } }`,
-  );
+  const chain = ['type filter hook forward priority 0;', ...rules].join('\n');
+  await internet.router.nft(`table ip cut {\nchain passed {\n${chain}\n}\n}`);
 }
 
 async function stateOf(gateway: Host, name: string): Promise<string> {
@@ -99,7 +98,7 @@ async function prefixesOf(gateway: Host, publicKey: string): Promise<readonly st
 
 describeExample('mesh', ['nft', 'wg', 'stdbuf'], (example) => {
   it('has the same hook everywhere', () => {
-    for (const file of ['wg/mesh-hook', 'wg/new-key', 'systemd/system/mesh-hook.service']) {
+    for (const file of ['wg/mesh', 'wg/new-key', 'systemd/system/mesh.service']) {
       const texts = NUMBERS.map((n) =>
         readFileSync(join(REPOSITORY, 'examples/mesh', `site${n}`, file), 'utf8'),
       );

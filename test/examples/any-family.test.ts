@@ -123,7 +123,7 @@ describeExample('any-family', ['nft', 'stdbuf'], (example) => {
     }),
   );
 
-  it('prefers IPv6, moves to IPv4 when that fails, and back', () =>
+  it('prefers IPv6, and moves to IPv4 when that is silent', () =>
     withLab({}, async (lab) => {
       const sites = await build(lab, example);
       const { siteA, siteB, client } = sites;

@@ -94,14 +94,13 @@ describeExample('hub-and-spokes', ['nft', 'wg', 'stdbuf'], (example) => {
   it('has the hub follow a spoke to its next address, and the others not notice', () =>
     withLab({}, async (lab) => {
       const star = await build(lab, example);
-      const { gateways, machines, internet } = star;
+      const { gateways, machines } = star;
       await boot(star, example);
       await firstPing(machines[SOUTH], machineOf(WEST));
       await firstPing(machines[NORTH], machineOf(0));
       const others = new PingTrain(machines[SOUTH], machineOf(WEST), 10);
+      await gateways[NORTH].ip('address flush dev wan');
       await gateways[NORTH].ip('address add 192.0.2.77/25 dev wan');
-      await gateways[NORTH].ip('address delete 192.0.2.10/25 dev wan');
-      await gateways[NORTH].ip('address replace 192.0.2.77/25 dev wan');
       await gateways[NORTH].ip('route replace default via 192.0.2.1 dev wan');
       await firstPing(machines[NORTH], machineOf(WEST));
       const isFollowed = async () =>
@@ -117,7 +116,6 @@ describeExample('hub-and-spokes', ['nft', 'wg', 'stdbuf'], (example) => {
       expect(received).toBeGreaterThan(0);
       expect(lost).toBe(0);
       expect(await cameBeside(star)).toBe(0);
-      expect(internet.interfaces).toHaveLength(SITES.length);
     }));
 
   it('takes from a spoke only what is its own, and sends nothing around the tunnel', () =>

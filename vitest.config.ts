@@ -9,7 +9,7 @@ const systemTests = [
   'test/doctor/gather/**/*.test.ts',
   'test/doctor/injections.test.ts',
   // Of the examples two; `npm run examples` runs them all (vitest.examples.config.ts).
-  'test/examples/two-lans.test.ts',
+  'test/examples/{two-lans,road-warriors}.test.ts',
 ];
 /**
  * Those of them that look at a daemon as it is shipped: its start, its end, what it takes. The others

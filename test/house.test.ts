@@ -354,9 +354,13 @@ describe('the repository', () => {
     // The package's own name is what its users import.
     const known = [manifest.name, ...shipped, ...development];
     expect([...byAll].filter((name) => !known.includes(name))).toEqual([]);
-    // What is run and not imported stands in the scripts; types belong to a package.
+    // What is run and not imported stands in the scripts or in an example; types belong to a package.
     const commands: Record<string, string> = { '@biomejs/biome': 'biome', typescript: 'tsc' };
-    const scripts = Object.values<string>(manifest.scripts).join('\n');
+    const examples = repository.filter(({ path }) => path.startsWith('examples/'));
+    const scripts = [
+      ...Object.values<string>(manifest.scripts),
+      ...examples.map(({ text }) => text),
+    ].join('\n');
     const unused = development.filter((name) => {
       if (name.startsWith('@types/')) return !['node', ...shipped].includes(name.slice(7));
       return !byAll.has(name) && !new RegExp(`\\b${commands[name] ?? name}\\b`).test(scripts);

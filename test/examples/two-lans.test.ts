@@ -96,6 +96,23 @@ describeExample('two-lans', ['nft', 'wg'], (example) => {
       expect(await siteA.run('tswg', ['wg0'])).toContain('preshared key');
     }));
 
+  it('is set up but for the peer while its key is missing, and whole when it comes', () =>
+    withLab({}, async (lab) => {
+      const { siteA, siteB, client } = await build(lab, example);
+      const key = await siteA.run('cat', ['/etc/wg/site-b.pub']);
+      await siteA.run('rm', ['/etc/wg/site-b.pub']);
+      await example.boot(siteB);
+      const netstart = siteA.spawn('tswg', ['netstart', '--keep', 'wg0']);
+      await netstart.waitForOutput(/site-b\.pub: No such file/);
+      const bare = await siteA.run('tswg', ['wg0']);
+      expect(bare).toContain('\n\twgport 51820\n');
+      expect(bare).not.toContain('wgpeer');
+      expect(await siteA.ip('route show 10.20.0.0/28')).toContain('dev wg0');
+      await siteA.writeFile('/etc/wg/site-b.pub', key);
+      expect(await netstart.exited).toBe(0);
+      expect((await ping(client, SERVER[4])).received).toBe(1);
+    }));
+
   it('sends nothing of the LANs in the clear without its daemon', () =>
     withLab({}, async (lab) => {
       const { internet, siteA, siteB, client } = await build(lab, example);

@@ -146,7 +146,8 @@ function shadowOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route)
 /** A route for a part of the prefix that the kernel was not asked about. */
 function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route): Shadow | null {
   const endpoints = peersOf(evidence).map(({ endpoint }) => endpoint?.address);
-  const found = (known(evidence.table) ?? []).find(
+  const table = known(evidence.table) ?? [];
+  const found = table.find(
     (route) =>
       route.link !== evidence.run.name &&
       route.table === way.table &&
@@ -156,7 +157,8 @@ function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Rout
       lengthOf(route.prefix) > lengthOf(way.prefix) &&
       !(isHost(route.prefix) && endpoints.includes(addressOf(route.prefix))) &&
       isForeignPart(route, prefix) &&
-      !isOthers(evidence, peer, route),
+      !isOthers(evidence, peer, route) &&
+      !isIdle(table, route),
   );
   if (found === undefined) return null;
   return { route: found, proof: `${saysRoute(found)} is for a part of ${prefix}` };
@@ -166,6 +168,11 @@ function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Rout
 function isForeignPart({ gateway, type }: Route, prefix: string): boolean {
   if (lengthOf(prefix) < SUMMARY_LENGTH[familyOf(prefix)]) return false;
   return type !== 'unicast' || (gateway !== null && !covers(prefix, gateway));
+}
+
+/** Of two for the same prefix the one with the greater metric takes nothing while the other is there. */
+function isIdle(table: readonly Route[], { table: id, prefix, metric }: Route): boolean {
+  return table.some((one) => one.table === id && one.prefix === prefix && one.metric < metric);
 }
 
 /** A longer prefix that is another peer's, in another tunnel's words. */

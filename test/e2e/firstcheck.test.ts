@@ -249,4 +249,17 @@ describeInLab('docs/first-check.md', ['nft', 'tcpdump', 'stdbuf'], () => {
       expect(seen()).toEqual([atA, atB]);
     }),
   );
+
+  it.each([
+    ['net.ipv4.ip_forward', 0, 'No route to host', '10.0.0.5'],
+    ['net.ipv4.conf.lan.rp_filter', 1, 'Invalid cross-device link', '10.20.0.5'],
+  ] as const)('says what the kernel answers when %s is %i', (name, value, answer, source) =>
+    withLab({}, async (lab) => {
+      const { gateway } = (await build(lab)).siteA;
+      await gateway.sysctl(name, value);
+      const words = ['route', 'get', '10.20.0.6', 'from', source, 'iif', 'lan'];
+      expect((await gateway.exec('ip', words)).stderr).toContain(answer);
+      expect(PAGE).toContain(answer);
+    }),
+  );
 });

@@ -138,7 +138,7 @@ describeInLab('docs/first-check.md', ['nft', 'tcpdump', 'stdbuf'], () => {
 
   const drop = (what: string, hook: string): string =>
     `table ip broken { chain broken { type filter hook ${hook} priority 0; ${what} drop; }; }`;
-  it.each<[string, (network: HandbookNetwork) => Promise<unknown>, string[], string[]]>([
+  it.concurrent.each<[string, (network: HandbookNetwork) => Promise<unknown>, string[], string[]]>([
     [
       'lost on the way',
       ({ router }) => router.nft(drop('ip saddr 198.51.100.10', 'forward')),
@@ -188,7 +188,7 @@ describeInLab('docs/first-check.md', ['nft', 'tcpdump', 'stdbuf'], () => {
     }),
   );
 
-  it.each<[string, (network: HandbookNetwork) => Promise<unknown>, string[], string[]]>([
+  it.concurrent.each<[string, (network: HandbookNetwork) => Promise<unknown>, string[], string[]]>([
     [
       'no route into the tunnel',
       ({ siteA }) => siteA.gateway.ip('route delete 10.20.0.0/24 dev wg0'),
@@ -250,16 +250,17 @@ describeInLab('docs/first-check.md', ['nft', 'tcpdump', 'stdbuf'], () => {
     }),
   );
 
-  it.each([
-    ['net.ipv4.ip_forward', 0, 'No route to host', '10.0.0.5'],
-    ['net.ipv4.conf.lan.rp_filter', 1, 'Invalid cross-device link', '10.20.0.5'],
+  it.concurrent.each([
+    ['net.ipv4.ip_forward', 0, /No route to host/, '10.0.0.5'],
+    // Which of the two it is depends on the kernel.
+    ['net.ipv4.conf.lan.rp_filter', 1, /Invalid (argument|cross-device link)/, '10.20.0.5'],
   ] as const)('says what the kernel answers when %s is %i', (name, value, answer, source) =>
     withLab({}, async (lab) => {
       const { gateway } = (await build(lab)).siteA;
       await gateway.sysctl(name, value);
       const words = ['route', 'get', '10.20.0.6', 'from', source, 'iif', 'lan'];
-      expect((await gateway.exec('ip', words)).stderr).toContain(answer);
-      expect(PAGE).toContain(answer);
+      expect((await gateway.exec('ip', words)).stderr).toMatch(answer);
+      expect(PAGE).toMatch(answer);
     }),
   );
 });

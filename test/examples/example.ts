@@ -30,6 +30,8 @@
  *         ... connect and configure what is no part of the example: cables, WAN and LAN addresses
  *         await example.install(siteA, siteB);                           files, then keys
  *         await example.boot(siteA);                                     rejects when a line fails
+ *         ... what the job promises
+ *         await example.expectHealthy(siteA, siteB);                     doctor finds nothing
  *
  * `npm run examples` runs them all (vitest.examples.config.ts); those that vitest.config.ts names run
  * in `npm test`, too. test/exampletexts.test.ts holds what a file must have: a drawing first, addresses

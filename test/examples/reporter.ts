@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
 
 const MS_PER_S = 1000;
-const NAME_WIDTH = 20;
+const NAME_WIDTH = 26;
 
 export default class ExamplesReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type Child, waitFor } from '../lab/command.ts';
+import { REKEY_ATTEMPT_TIME_MS } from '../../src/noise/constants.ts';
+import { type Child, HANG_MS, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { firstPing, PingTrain, ping } from '../lab/probes.ts';
@@ -91,6 +92,11 @@ async function stateOf(gateway: Host, name: string): Promise<string> {
   return new RegExp(`wgdescr: ${name}\\n(?:.*\\n)*?\\t\\tstate: (\\w+)`).exec(shown)![1];
 }
 
+async function hasGivenUp(gateway: Host, name: string): Promise<boolean> {
+  const words = ['wg0', 'events', '--on', 'handshakeFailed', '--peer', name];
+  return (await gateway.run('tswg', words)) !== '';
+}
+
 async function prefixesOf(gateway: Host, publicKey: string): Promise<readonly string[] | null> {
   const { peers } = parseDump(await gateway.run('wg', ['show', 'wg0', 'dump']));
   return peers.find((peer) => peer.publicKey === publicKey)?.allowedIps ?? null;
@@ -150,6 +156,10 @@ describeExample('mesh', ['nft', 'wg', 'stdbuf'], (example) => {
       await internet.router.ip('link set to4 down');
       await waitFor(async () => (await stateOf(gateways[2], 'site5')) === 'lost', 'the loss');
       await waitFor(async () => (await hops(mesh, 2, 5)) === 0, 'no answer');
+      // For longer than a handshake is tried.
+      const limitMs = REKEY_ATTEMPT_TIME_MS + HANG_MS;
+      await waitFor(() => hasGivenUp(gateways[2], 'site5'), 'site 2 to give up', limitMs);
+      await waitFor(() => hasGivenUp(gateways[5], 'site2'), 'site 5 to give up', limitMs);
       await internet.router.ip('link set to4 up');
       const before = train.received;
       await waitFor(() => train.received > before + 2, 'answers of site 5 again');

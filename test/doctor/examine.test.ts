@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Cause } from '../../src/doctor/cause.ts';
 import { CAUSES } from '../../src/doctor/causes.ts';
+import { looked, type Route } from '../../src/doctor/evidence.ts';
 import { examine } from '../../src/doctor/examine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { healthy, OUR_KEY, PEER_KEY } from './healthy.ts';
+import { healthy, healthyWith, INNER_ROUTE, OUR_KEY, PEER_KEY } from './healthy.ts';
 
 function cause(
   code: string,
@@ -96,5 +97,18 @@ describe('the table', () => {
 
   it('finds nothing in a healthy tunnel', () => {
     expect(examine(healthy())).toEqual([]);
+  });
+
+  it('finds nothing in a route that waits for a better one of its prefix to go', () => {
+    const inside = { ...INNER_ROUTE, prefix: '10.0.0.0/16', source: null };
+    const lan = { ...inside, prefix: '10.0.2.0/24', link: 'lan' };
+    const spare = { ...lan, type: 'unreachable', link: null, metric: 9999 } as const;
+    const found = (...routes: readonly Route[]) => {
+      const allowedIps = ['10.99.0.2/32', '10.0.0.0/16'];
+      const table = looked([INNER_ROUTE, inside, ...routes]);
+      return examine(healthyWith({}, { allowedIps }, { table })).map(({ code }) => code);
+    };
+    expect(found(lan, spare)).toEqual([]);
+    expect(found(spare)).toEqual(['routeShadowed']);
   });
 });

@@ -36,6 +36,7 @@ describe('whom to ping', () => {
     ['nobody: it is ourselves', peer('10.99.0.0/24'), link(['10.99.0.1', 24]), ''],
     ['nobody: not allowed', peer('10.20.0.0/24'), link(['10.99.0.7', 24]), ''],
     ['nobody: no address', peer('10.20.0.0/24'), link(), ''],
+    ['nobody: link-local', peer('fe80::/64'), link(['fe80::2', 64]), ''],
     [
       'both families',
       peer('10.99.0.2/32', 'fd00::2/128'),

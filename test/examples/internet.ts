@@ -56,9 +56,13 @@ export class Internet {
   }
 }
 
-/** 203.0.113.10/24 -> 203.0.113.1/24, and 2001:db8:1::10/64 -> 2001:db8:1::1/64. */
+/** 203.0.113.10/24 -> 203.0.113.1/24, 192.0.2.130/25 -> 192.0.2.129/25, 2001:db8::10/64 -> 2001:db8::1/64. */
 function firstOfNetwork(address: string): string {
-  return address.replace(/[\da-f]+(?=\/)/, '1');
+  return address.replace(/([\da-f]+)\/(\d+)$/, (_, last: string, length: string) => {
+    const hosts = address.includes(':') ? Number.POSITIVE_INFINITY : 2 ** (32 - Number(length));
+    const first = hosts > 256 ? 1 : Number(last) - (Number(last) % hosts) + 1;
+    return `${first}/${length}`;
+  });
 }
 
 /** A network of a host with one machine in it, which has the host as its gateway. */

@@ -22,7 +22,10 @@ export function programEnvironment(
     // After the system's own: what test/setup has unpacked.
     PATH: [
       ...[`${REPOSITORY}/bin`, systemPath, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin'],
-      ...['/bin', `${REPOSITORY}/dist/debian/usr/bin`, `${REPOSITORY}/dist/debian/bin`],
+      ...[
+        '/bin',
+        ...['usr/bin', 'usr/sbin', 'bin'].map((name) => `${REPOSITORY}/dist/debian/${name}`),
+      ],
     ].join(':'),
     ...(TSWG_WARM === undefined ? {} : { TSWG_WARM }),
     ...changes,

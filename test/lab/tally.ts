@@ -21,11 +21,15 @@ export interface TallyReport {
   readonly others: Count;
 }
 
-/** Starts counting, from zero, and replaces the host's ruleset. */
+/**
+ * Starts counting, from zero, and replaces the host's ruleset.
+ *
+ * @param port one, or a range in nftables' notation: `51821-51823`
+ */
 export async function startTally(
   host: Host,
   interfaces: readonly string[],
-  port: number,
+  port: number | string,
 ): Promise<void> {
   const chains = interfaces.map(
     (ifname, index) => `

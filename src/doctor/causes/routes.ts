@@ -19,6 +19,8 @@ const MAIN_TABLE = 254;
  * meant to.
  */
 const SUMMARY_LENGTH = { 4: 16, 6: 48 } as const;
+/** Link-local addresses and groups: a program that sends there names the interface, as OSPF does. */
+const SCOPED: readonly string[] = ['fe80::/10', 'ff00::/8', '224.0.0.0/4'];
 
 export const ROUTES: readonly Cause[] = [
   { code: 'routeShadowed', weight: 'traffic', find: findShadowed, explains: ['nothingComesBack'] },
@@ -33,6 +35,7 @@ function findMissing(evidence: Evidence): Finding[] {
     const outside = outsiders(evidence, peer).map(({ prefix }) => prefix);
     const lost = peer.allowedIps.filter((prefix) => {
       if (ways.some((route) => overlap(route.prefix, prefix))) return false;
+      if (SCOPED.some((scope) => covers(scope, prefix))) return false;
       if (outside.includes(prefix) || missing.includes(familyOf(prefix))) return false;
       return !isUnusedDefault(evidence, prefix);
     });
@@ -144,7 +147,8 @@ function shadowOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route)
 /** A route for a part of the prefix that the kernel was not asked about. */
 function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route): Shadow | null {
   const endpoints = peersOf(evidence).map(({ endpoint }) => endpoint?.address);
-  const found = (known(evidence.table) ?? []).find(
+  const table = known(evidence.table) ?? [];
+  const found = table.find(
     (route) =>
       route.link !== evidence.run.name &&
       route.table === way.table &&
@@ -154,7 +158,8 @@ function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Rout
       lengthOf(route.prefix) > lengthOf(way.prefix) &&
       !(isHost(route.prefix) && endpoints.includes(addressOf(route.prefix))) &&
       isForeignPart(route, prefix) &&
-      !isOthers(evidence, peer, route),
+      !isOthers(evidence, peer, route) &&
+      !isIdle(table, route),
   );
   if (found === undefined) return null;
   return { route: found, proof: `${saysRoute(found)} is for a part of ${prefix}` };
@@ -164,6 +169,11 @@ function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Rout
 function isForeignPart({ gateway, type }: Route, prefix: string): boolean {
   if (lengthOf(prefix) < SUMMARY_LENGTH[familyOf(prefix)]) return false;
   return type !== 'unicast' || (gateway !== null && !covers(prefix, gateway));
+}
+
+/** Of two for the same prefix the one with the greater metric takes nothing while the other is there. */
+function isIdle(table: readonly Route[], { table: id, prefix, metric }: Route): boolean {
+  return table.some((one) => one.table === id && one.prefix === prefix && one.metric < metric);
 }
 
 /** A longer prefix that is another peer's, in another tunnel's words. */

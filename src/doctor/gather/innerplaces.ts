@@ -52,10 +52,14 @@ function hostOf(text: string): InnerPlace[] {
   return [{ destination: formatAddress(prefix.address), known: 'allowedIp' }];
 }
 
-/** In the network of an address of ours: its first host, and the other one where there are but two. */
+/**
+ * In the network of an address of ours: its first host, and the other one where there are but two. Not
+ * of link-local addresses, which are made, not counted: a router may send back what is for nobody.
+ */
 function neighbours(text: string, length: number): InnerPlace[] {
   const address = parseAddress(text);
   if (address === null || length >= address.length * 8 || length === 0) return [];
+  if (covers('fe80::/10', text)) return [];
   const first = maskAddress(address, length);
   const last = broadcastOf(address, length);
   const isPair = length === address.length * 8 - 1;

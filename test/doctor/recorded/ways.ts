@@ -489,6 +489,22 @@ export const WAYS: readonly Recorded[] = [
     ),
   ),
   well(
+    'groups and link-local addresses of a routing daemon',
+    healthyWith(
+      {},
+      { allowedIps: ['10.99.0.2/32', 'fe80::/64', '224.0.0.0/24', 'ff02::/16'] },
+      {
+        table: looked([INNER_ROUTE]),
+        routes: looked([
+          INNER_ANSWER,
+          answer('224.0.0.0/24', '224.0.0.1', DEFAULT_ROUTE),
+          answer('fe80::/64', 'fe80::2', { ...DEFAULT_ROUTE, prefix: 'fe80::/64', gateway: null }),
+          answer('ff02::/16', 'ff02::1', { ...DEFAULT_ROUTE, prefix: 'ff00::/8', gateway: null }),
+        ]),
+      },
+    ),
+  ),
+  well(
     'a hub whose route is wider than what its spokes have',
     healthyWith(
       {},

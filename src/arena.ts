@@ -12,6 +12,8 @@
 
 const PAGE_BYTES = 65_536;
 const ALIGNMENT = 16;
+/** What a kernel may write to during a call of it, for its own ends. */
+export const SCRATCH_BYTES = 272;
 
 /** Bytes that are free before every packet handed to the Device: the transport header's room. */
 export const HEADROOM_BYTES = 16;
@@ -28,15 +30,18 @@ export class Arena {
   readonly memory: WebAssembly.Memory;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** @internal Where SCRATCH_BYTES are in `memory`, beyond what `bytes` shows and packets can have. */
+  readonly scratch: number;
   #reservedEnd = ALIGNMENT;
   #cursor = ALIGNMENT;
 
   /** @param size bytes, rounded up to whole WebAssembly pages. The arena never grows or moves. */
   constructor(size: number) {
     const pages = Math.ceil(size / PAGE_BYTES);
-    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    this.bytes = new Uint8Array(this.memory.buffer);
-    this.view = new DataView(this.memory.buffer);
+    this.scratch = pages * PAGE_BYTES;
+    this.memory = new WebAssembly.Memory({ initial: pages + 1, maximum: pages + 1 });
+    this.bytes = new Uint8Array(this.memory.buffer, 0, this.scratch);
+    this.view = new DataView(this.memory.buffer, 0, this.scratch);
   }
 
   /** Room for life, 16-byte aligned, zeroed. Only before the first turn's `allocate`. */

@@ -72,3 +72,45 @@ it('what an operator reads is in the words of a man page', () => {
   });
   expect(found).toEqual([]);
 });
+
+/** What is counted in sentences, but for what is never one: bytes of a packet, ms. */
+const COUNTABLE = [
+  ...['packet', 'datagram', 'fragment', 'message', 'initiation', 'answer', 'handshake', 'cookie'],
+  ...[
+    'keepalive',
+    'ping',
+    'event',
+    'error',
+    'peer',
+    'key',
+    'link',
+    'route',
+    'connection',
+    'network',
+  ],
+  ...['descriptor', 'process(?:e)', 'address(?:e)', 'second', 'minute', 'hour', 'time'],
+].join('|');
+/** A value in braces, no words of which agree with its count, right before a plural. */
+const UNCOUNTED = new RegExp(
+  `\\$\\{(?!counted)[\\w.()?# ]+\\}(?: (?:of|such|other|more))? (?:[a-z]+ )?(?:${COUNTABLE})s\\b`,
+);
+/** What is more than one by what stands around it, is no count, or has OpenBSD's own words. */
+const FITTING = [
+  /=== 1 \? [^:]*: `|> 1 \? `/,
+  /\$\{\w+_MAX(_\w+)?\} seconds|passed\} bytes/,
+  /\$\{family\} addresses only|nameOf\(peer\)\} begins handshakes|answers\)/,
+  /ping\.destination\} answers to|throw new Error\(|useless datagrams a second/,
+  /last handshake: \$\{seconds\} seconds ago/,
+];
+
+it('a count agrees with what it counts', () => {
+  const found = files
+    .filter((path) => path.endsWith('.ts') && path.startsWith(join(ROOT, 'src')))
+    .flatMap((path) =>
+      linesOf(readFileSync(path, 'utf8'))
+        .filter(({ text }) => UNCOUNTED.test(text))
+        .filter(({ text }) => !FITTING.some((one) => one.test(text)))
+        .map(({ number, text }) => `${path.slice(ROOT.length)}:${number}: ${text.trim()}`),
+    );
+  expect(found).toEqual([]);
+});

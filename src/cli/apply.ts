@@ -120,12 +120,15 @@ function weighWireguard(
   system: System,
 ): Warning[] {
   const hasEndpoint = change.peers.some(({ endpoint, ways }) => endpoint || ways?.length);
+  const asksMachine = hasEndpoint || change.bind?.kind === 'address';
   return weighPeers(draft, change, {
     name,
+    index: asksMachine ? (findLink(name, system)?.index ?? 0) : 0,
+    bind: state?.bind ?? null,
     peers: state?.peers ?? [],
     publicKey: state === null ? null : ownKey(state),
     listenPort: state?.listenPort ?? 0,
-    addresses: hasEndpoint ? system.addresses() : [],
+    addresses: asksMachine ? system.addresses() : [],
     interfaces: hasEndpoint ? system.links().map((link) => link.name) : [],
   });
 }

@@ -9,6 +9,8 @@ import { isZero } from '../crypto/bytes.ts';
 import type { DeviceChange, PeerChange, PeerState } from '../device/configuration.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { formatNear } from '../device/near.ts';
+import { nearMistake } from '../device/nearmistake.ts';
+import type { Near } from '../device/ways.ts';
 import type { Prefix } from '../packet/address.ts';
 import {
   broadcastOf,
@@ -40,6 +42,9 @@ export interface OwnAddress {
 /** What is known of an interface before it is changed. */
 export interface Standing {
   readonly name: string;
+  /** Of its link; 0 for one that does not exist yet. */
+  readonly index: number;
+  readonly bind: Near | null;
   readonly peers: readonly PeerState[];
   /** Our own; null when there is none. */
   readonly publicKey: Uint8Array | null;
@@ -74,6 +79,7 @@ export function weighPeers(draft: Draft, change: DeviceChange, before: Standing)
     }
   }
   checkNewKey(draft, change, own, standing);
+  checkNears(change, before);
   return [
     ...warnOfPrivateKey(draft, change, own, before),
     ...change.peers.flatMap((peer) => warnOfPeer(peer, change, standing, before.name)),
@@ -145,6 +151,17 @@ function checkEndpoint(
   throw new Refusal(
     `wgendpoint: ${formatAddress(endpoint.address)} ${port}: our own address and port: expected those of the peer`,
   );
+}
+
+/** @throws Refusal */
+function checkNears(change: DeviceChange, { name, index, bind, peers, addresses }: Standing): void {
+  const mistake = nearMistake(change, {
+    ...{ bind, peers },
+    isOwnInterface: (one) => one === name,
+    isOwnAddress: (address) =>
+      addresses.some((one) => one.index === index && sameBytes(one.address, address)),
+  });
+  if (mistake !== null) throw new Refusal(mistake);
 }
 
 /** What comes later is no mistake: a modem, a lease. */

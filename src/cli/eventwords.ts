@@ -1,5 +1,6 @@
 /** An event in words, one line for people. Pure. */
 
+import { counted } from '../counted.ts';
 import type { LossCause } from '../device/condition.ts';
 import { DROP_REASONS } from '../device/drops.ts';
 import type { PeerTrouble } from '../device/troubles.ts';
@@ -46,7 +47,7 @@ const WORDS: Words = {
     `handshake completed${by === 'us' ? '' : ', begun by the peer'}: session ${session}`,
   rekeyed: ({ by, session }) => `rekeyed${by === 'us' ? '' : ' by the peer'}: session ${session}`,
   handshakeFailed: ({ attempts, cause }) =>
-    `handshake given up after ${attempts} initiations: ${reasonOf(cause)}`,
+    `handshake given up after ${counted(attempts, 'initiation')}: ${reasonOf(cause)}`,
   keysErased: () => 'keys erased: no new session for nine minutes',
   roamed: ({ from, to }) => `endpoint moved from ${from} to ${to}`,
   wayChanged: ({ host, port, to }) => `its packets take the way ${host} ${port}, to ${to}`,
@@ -60,10 +61,7 @@ const WORDS: Words = {
   routingLoopEnded: ({ endpoint }) =>
     `its endpoint ${endpoint} is not routed into the tunnel any more`,
   configured: ({ by, fields, peers }) => {
-    const what = [
-      ...fields,
-      ...(peers === 0 ? [] : [`${peers} ${peers === 1 ? 'peer' : 'peers'}`]),
-    ];
+    const what = [...fields, ...(peers === 0 ? [] : [`${counted(peers, 'peer')}`])];
     return `configured ${by === 'set' ? 'over the control socket' : 'from the saved state'}: ${what.join(', ')}`;
   },
   peerConfigured: ({ fields }) =>
@@ -84,9 +82,10 @@ const WORDS: Words = {
     `an initiation from ${endpoint} was refused: ${publicKey} is no peer`,
   dropped: ({ reason, endpoint, packets }) => {
     const from = endpoint === null ? '' : ` from ${endpoint}`;
-    return `dropped ${packets === 1 ? 'a packet' : `${packets} packets`}${from}: ${DROP_REASONS[reason] ?? reason}`;
+    return `dropped ${counted(packets, 'packet')}${from}: ${DROP_REASONS[reason] ?? reason}`;
   },
-  suppressed: ({ events }) => `${events} events more came too fast and were not kept`,
+  suppressed: ({ events }) =>
+    `${counted(events, 'event more came too fast and was', 'events more came too fast and were')} not kept`,
 };
 
 /** A line without its newline: the local time, the peer by its name or key, and what happened. */
@@ -98,7 +97,7 @@ export function wordEvent(record: EventRecord): string {
 
 /** The line about events that were pushed out before they were read. */
 export function wordLost(events: number): string {
-  return `(${events} ${events === 1 ? 'event was' : 'events were'} lost: they came faster than they were read)`;
+  return `(${counted(events, 'event was', 'events were')} lost: they came faster than they were read)`;
 }
 
 /** One of another version may have kinds and values that we do not know, or lack some. */

@@ -3,6 +3,7 @@
  * and what could not be looked at. Pure.
  */
 
+import { counted } from '../counted.ts';
 import type { Daemon, Evidence, Looked } from '../doctor/evidence.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { printable } from '../quotation.ts';
@@ -56,6 +57,8 @@ const TOLD_WHEN_HEALTHY: readonly (readonly [Section, string])[] = [
 
 const MS_PER_S = 1_000;
 const INDENT = '  ';
+/** In the place of a blank at which no line ends; nothing printable is it. */
+const JOINT = '\u0000';
 
 /** Whether it could not look at what everything else depends on. */
 export function isBlind({ evidence }: Diagnosis): boolean {
@@ -85,9 +88,17 @@ function formatFinding(name: string, finding: Finding, columns: number): string[
     ...items(proof),
     ...(undecided.length === 0 ? [] : [`${INDENT}undecided:`, ...items(undecided)]),
     ...(commands.length === 0 ? [] : [`${INDENT}to fix it:`]),
-    // To be copied, and so never broken.
-    ...commands.map((command) => `${INDENT}${INDENT}${printable(command)}`),
+    ...commands.flatMap((command) => formatCommand(printable(command), columns)),
   ];
+}
+
+/** To be copied, and so never broken: what is said of it stands before it, as the shell's comment. */
+function formatCommand(command: string, columns: number): string[] {
+  const indent = `${INDENT}${INDENT}`;
+  const at = command.indexOf(' # ');
+  if (at < 0) return [`${indent}${command}`];
+  const comment = hang(`${indent}# `, command.slice(at + 3), columns, `${indent}# `);
+  return [...comment, `${indent}${command.slice(0, at)}`];
 }
 
 /** The text after its mark, continued under its own beginning or at `indent`. */
@@ -97,15 +108,23 @@ function hang(
   columns: number,
   indent = ' '.repeat(mark.length),
 ): string[] {
-  const lines = wrap(`${mark.trim()} ${text}`, columns - indent.length);
+  const lines = wrapAroundCode(`${mark.trim()} ${text}`, columns - indent.length);
   const lead = mark.slice(0, mark.length - mark.trimStart().length);
   return lines.map((line, at) => (at === 0 ? `${lead}${line}` : `${indent}${line}`));
+}
+
+/** What stands in backquotes is to be copied, too: broken only where it is longer than a line. */
+function wrapAroundCode(text: string, columns: number): string[] {
+  const joined = text.replaceAll(/`[^`]+`\S*/g, (code) =>
+    code.length > columns ? code : code.replaceAll(' ', JOINT),
+  );
+  return wrap(joined, columns).map((line) => line.replaceAll(JOINT, ' '));
 }
 
 function healthyLine(evidence: Evidence): string {
   const { run, daemon } = evidence;
   const peers = daemon.ok && daemon.value.kind === 'answers' ? daemon.value.peers.length : 0;
-  const about = run.peer === null ? `${peers} ${peers === 1 ? 'peer' : 'peers'}` : 'one peer';
+  const about = run.peer === null ? counted(peers, 'peer') : 'one peer';
   const seen = TOLD_WHEN_HEALTHY.filter(([section]) => isSeen(evidence[section]));
   const names = [about, ...seen.map(([, name]) => name)].join(', ');
   return `${run.name}: healthy: ${names} (${(run.tookMs / MS_PER_S).toFixed(1)} s)`;
@@ -141,7 +160,7 @@ function unseenOf(evidence: Evidence): { section: Section; what: string; because
     if (looked === null || looked.ok) return [];
     return [{ section, what: SECTIONS[section], because: printable(looked.because) }];
   });
-  const because = daemon.ok ? whySilent(daemon.value.kind) : null;
+  const because = daemon.ok ? whySilent(daemon.value) : null;
   const silent =
     because === null ? [] : [{ section: 'daemon' as const, what: SECTIONS.daemon, because }];
   const others = (firewall.ok ? firewall.value.unseen : []).map((because) => ({
@@ -153,10 +172,12 @@ function unseenOf(evidence: Evidence): { section: Section; what: string; because
 }
 
 /** Why there is nothing to be known of a daemon, although it could be looked for. */
-function whySilent(kind: Daemon['kind']): string | null {
-  if (kind === 'kernel') return "the kernel's own WireGuard serves it, which doctor cannot ask";
-  if (kind === 'silent') return 'it does not answer';
-  return kind === 'none' ? 'none is running' : null;
+function whySilent(daemon: Daemon): string | null {
+  if (daemon.kind === 'kernel') {
+    return `the kernel's own WireGuard serves the interface, and ${printable(daemon.why)}`;
+  }
+  if (daemon.kind === 'silent') return 'it does not answer';
+  return daemon.kind === 'none' ? 'none is running' : null;
 }
 
 /** What `--json` prints. `code` of a finding is stable. */

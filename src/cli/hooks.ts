@@ -4,6 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { counted } from '../counted.ts';
 import type { EventRecord } from '../events/record.ts';
 
 /** Events that wait while a command runs. */
@@ -26,9 +27,12 @@ export interface HooksOptions {
 
 export class Hooks {
   readonly #options: HooksOptions;
-  readonly #queue: EventRecord[] = [];
-  /** Events before the next one that nobody was run for. */
+  /** With the number of those before each that no command is run for. */
+  readonly #queue: { readonly record: EventRecord; readonly lost: number }[] = [];
+  /** Events before the next one that is queued. */
   #lost = 0;
+  /** It was full, and has not been emptied to its half: one gap is better than a thousand. */
+  #isFull = false;
   #running: Promise<void> | null = null;
 
   constructor(options: HooksOptions) {
@@ -36,33 +40,41 @@ export class Hooks {
   }
 
   push(record: EventRecord): void {
-    if (this.#queue.length >= (this.#options.queueMax ?? QUEUE_MAX)) {
+    const { queueMax = QUEUE_MAX } = this.#options;
+    this.#isFull = this.#queue.length >= (this.#isFull ? queueMax / 2 : queueMax);
+    if (this.#isFull) {
       this.lose(1);
       return;
     }
-    this.#queue.push(record);
+    this.#queue.push({ record, lost: this.#tellLost() });
     this.#running ??= this.#run();
   }
 
   /** So many were lost before they came here. */
   lose(events: number): void {
-    if (this.#lost === 0) {
-      const many = events === 1 ? 'an event was' : `${events} events were`;
-      this.#options.warn(`${many} lost: the command is slower than events come`);
-    }
     this.#lost += events;
   }
 
   /** Resolves when a command has been run for all that waited. */
   async finish(): Promise<void> {
     await this.#running;
+    this.#tellLost();
+  }
+
+  /** How many, once it is known. */
+  #tellLost(): number {
+    const lost = this.#lost;
+    this.#lost = 0;
+    if (lost > 0) {
+      const many = counted(lost, 'event was', 'events were');
+      this.#options.warn(`${many} lost: the command is slower than events come`);
+    }
+    return lost;
   }
 
   async #run(): Promise<void> {
-    for (let record = this.#queue.shift(); record !== undefined; record = this.#queue.shift()) {
-      const lost = this.#lost;
-      this.#lost = 0;
-      await this.#call(record, lost);
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      await this.#call(next.record, next.lost);
     }
     this.#running = null;
   }

@@ -9,7 +9,7 @@ import { formatAddress, formatPrefix } from '../packet/address.ts';
 import { printable } from '../quotation.ts';
 import { formatKey } from './keys.ts';
 import { localTime } from './localtime.ts';
-import { wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
+import { troubleLine, wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 import {
   type AddressView,
   conditionOf,
@@ -42,8 +42,8 @@ export function formatInterface(view: InterfaceView, options: ShowOptions): stri
   if (view.description !== '') lines.push(`\tdescription: ${printable(view.description)}`);
   const first = view.wireguard?.stats?.troubles.map((one) => wordDeviceTrouble(one, view.name));
   // After the first line, which programs read, and before all that is as it should be.
-  for (const { isShownFirst, label, text } of first ?? []) {
-    if (isShownFirst) lines.push(`\ttrouble: ${label}: ${text}`);
+  for (const wording of first ?? []) {
+    if (wording.isShownFirst) lines.push(`\t${troubleLine(wording)}`);
   }
   lines.push(`\tindex ${view.index}`);
   if (view.wireguard !== null) pushWireguard(view.name, view.wireguard, options, lines);
@@ -84,11 +84,8 @@ function pushWireguard(
     const handshakeMs = lastHandshakeMs(state, peer.lastHandshakeMs, options.nowMs);
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
     const counted = told.get(formatKey(peer.publicKey));
-    pushPeer(peer, ageMs, conditionOf(counted), lines);
-    for (const trouble of counted?.troubles ?? []) {
-      const { label, text } = wordPeerTrouble(trouble, name);
-      lines.push(`\t\t${label}: ${text}`);
-    }
+    const troubles = (counted?.troubles ?? []).map((one) => wordPeerTrouble(one, name));
+    pushPeer(peer, ageMs, conditionOf(counted), troubles.map(troubleLine), lines);
   }
 }
 
@@ -96,6 +93,7 @@ function pushPeer(
   peer: PeerState,
   handshakeAgeMs: number | null,
   condition: ReturnType<typeof conditionOf>,
+  troubles: readonly string[],
   lines: string[],
 ): void {
   const { publicKey, description, presharedKey, persistentKeepalive, endpoint, ...others } = peer;
@@ -104,6 +102,8 @@ function pushPeer(
   forgotten satisfies Record<string, never>;
   lines.push(`\twgpeer ${formatKey(publicKey)}`);
   if (description !== '') lines.push(`\t\twgdescr: ${printable(description)}`);
+  // As those of the interface: before all that is as it should be.
+  for (const line of troubles) lines.push(`\t\t${line}`);
   if (presharedKey !== null) lines.push('\t\twgpsk (present)');
   if (persistentKeepalive !== 0) lines.push(`\t\twgpka ${persistentKeepalive} (sec)`);
   if (ways.length > 0) {
@@ -117,6 +117,7 @@ function pushPeer(
   if (handshakeAgeMs !== null) {
     // The wall clock may have been set back since.
     const seconds = Math.max(0, Math.floor(handshakeAgeMs / 1000));
+    // Of one second, too: programs know this line from OpenBSD's ifconfig.
     lines.push(`\t\tlast handshake: ${seconds} seconds ago`);
   }
   if (condition !== null) {

@@ -9,7 +9,7 @@ import { DEVICE_METRICS, PEER_METRICS } from '../device/metrics.ts';
 import { printable } from '../quotation.ts';
 import type { ReportedStats } from '../uapi/stats.ts';
 import { formatKey } from './keys.ts';
-import { type Wording, wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
+import { troubleLine, type Wording, wordDeviceTrouble, wordPeerTrouble } from './troubles.ts';
 
 const DROP_PREFIX = 'drop_';
 
@@ -43,8 +43,8 @@ function pushPart(
     const shown = Object.hasOwn(facts, name + TEXT_SUFFIX) ? facts[name + TEXT_SUFFIX] : text;
     lines.push(`${indent}${readable(name)}: ${printable(shown)}`);
   }
-  for (const { label, text, fact } of troubles) {
-    if (!Object.hasOwn(facts, fact)) lines.push(`${indent}${label}: ${text}`);
+  for (const wording of troubles) {
+    if (!Object.hasOwn(facts, wording.fact)) lines.push(`${indent}${troubleLine(wording)}`);
   }
   const all = Object.entries(counters).filter(([name]) => !SHOWN_BY_GET.has(name));
   const plain = all.filter(([name]) => !name.startsWith(DROP_PREFIX));

@@ -4,6 +4,7 @@
  * Pure.
  */
 
+import { counted } from '../counted.ts';
 import type { AnyDeviceTrouble } from '../daemon/troubles.ts';
 import type { NearFault } from '../device/lead.ts';
 import type { PeerTrouble } from '../device/troubles.ts';
@@ -13,7 +14,7 @@ import type { ReportedTrouble, TroubleValue } from '../uapi/stats.ts';
 
 /** A trouble as people are told of it. Without characters that would steer a terminal. */
 export interface Wording {
-  /** What it is about, in one word or two: it stands before the text and a colon. */
+  /** What it is about, in one word or two; '' where that is not known. */
   readonly label: string;
   readonly text: string;
   /** It is shown with the interface, and not only among what `stats` tells. */
@@ -79,7 +80,7 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
     isShownFirst: true,
     values: { address: 'string', packets: 'number', agoMs: 'number' },
     text: ({ address, packets, agoMs }) =>
-      `a packet to ${address} was dropped ${seconds(agoMs)} ago, since it is in the wgaip of no peer (${packets} such packets so far)`,
+      `a packet to ${address} was dropped ${seconds(agoMs)} ago, since it is in the wgaip of no peer (${counted(packets, 'such packet')} so far)`,
   },
   noSocket: {
     label: 'socket',
@@ -118,7 +119,7 @@ export const DEVICE_WORDS: Vocabulary<AnyDeviceTrouble> = {
     values: { error: 'string', keys: 'number' },
     text: ({ error, keys }) =>
       error === ''
-        ? `${keys} keys are in ordinary memory, which may be swapped out`
+        ? `${counted(keys, 'key is', 'keys are')} in ordinary memory, which may be swapped out`
         : `keys are in ordinary memory, which may be swapped out (mlock: ${error})`,
   },
   stateUnsaved: {
@@ -204,7 +205,7 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     label: 'handshake',
     values: { responses: 'number' },
     text: ({ responses }) =>
-      `answered ${responses} initiations of the peer, but it sends no data: do our answers reach it, and is the preshared key the same?`,
+      `answered ${counted(responses, 'initiation')} of the peer, but it sends no data: do our answers reach it, and is the preshared key the same?`,
   },
   unresolved: {
     label: 'name',
@@ -218,13 +219,13 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     label: 'handshake',
     values: { packets: 'number' },
     text: ({ packets }) =>
-      `no endpoint is known (${packets} packets could not be sent): set wgendpoint, or wait until the peer calls`,
+      `no endpoint is known (${counted(packets, 'packet')} could not be sent): set wgendpoint, or wait until the peer calls`,
   },
   cannotSend: {
     label: 'handshake',
     values: { error: 'string', initiations: 'number' },
     text: ({ error, initiations }) =>
-      `${initiations} initiations could not be sent: ${sendErrorMeaning(error)} (${error})`,
+      `${counted(initiations, 'initiation')} could not be sent: ${sendErrorMeaning(error)} (${error})`,
   },
   peerUnderLoad: {
     label: 'handshake',
@@ -235,7 +236,7 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     label: 'handshake',
     values: { initiations: 'number', silentMs: 'number' },
     text: ({ initiations, silentMs }) =>
-      `no answer to ${initiations} initiations in ${seconds(silentMs)}: check wgendpoint, the firewalls on the way, that this is the peer's key, and that the peer has our wgpubkey`,
+      `no answer to ${counted(initiations, 'initiation')} in ${seconds(silentMs)}: check wgendpoint, the firewalls on the way, that this is the peer's key, and that the peer has our wgpubkey`,
   },
   noAllowedIps: {
     label: 'wgaip',
@@ -258,22 +259,27 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
       const whose = isOverlap
         ? `which is in its wgaip ${prefix}, but also ${owned}, which is the longer one`
         : `which is ${owner === '' ? 'not in its wgaip' : owned}`;
-      return `a packet from ${address}, ${whose}, was dropped ${seconds(agoMs)} ago (${packets} such packets so far)`;
+      return `a packet from ${address}, ${whose}, was dropped ${seconds(agoMs)} ago (${counted(packets, 'such packet')} so far)`;
     },
   },
   ownSource: {
     label: 'address',
     values: { address: 'string', packets: 'number', agoMs: 'number' },
     text: ({ address, packets, agoMs }) =>
-      `a packet from ${address}, an address of this machine, was dropped ${seconds(agoMs)} ago (${packets} such packets so far): have both ends the same address?`,
+      `a packet from ${address}, an address of this machine, was dropped ${seconds(agoMs)} ago (${counted(packets, 'such packet')} so far): have both ends the same address?`,
   },
   onlyKeepalives: {
     label: 'data',
     values: { packets: 'number', lastedMs: 'number', agoMs: 'number' },
     text: ({ packets, lastedMs, agoMs }) =>
-      `${packets} packets were sent in ${seconds(lastedMs)}, and nothing came back but keepalives, the last ${seconds(agoMs)} ago: if answers are expected, is our address in the wgaip that the peer has for us, and has it a route back?`,
+      `${counted(packets, 'packet was', 'packets were')} sent in ${seconds(lastedMs)}, and nothing came back but keepalives, the last ${seconds(agoMs)} ago: if answers are expected, is our address in the wgaip that the peer has for us, and has it a route back?`,
   },
 };
+
+/** The same form everywhere, for people and for scripts: `trouble: LABEL: TEXT`. */
+export function troubleLine({ label, text }: Wording): string {
+  return `trouble: ${label === '' ? '' : `${label}: `}${text}`;
+}
 
 /** Words for what is wrong with the daemon of the interface `name`. */
 export function wordDeviceTrouble(trouble: ReportedTrouble, name: string): Wording {
@@ -307,7 +313,7 @@ function word(
 function wordUnknown({ code, values }: ReportedTrouble): Wording {
   const told = Object.entries(values).map(([name, value]) => `${name}=${spell(value)}`);
   const text = printable([code, ...told].join(' '));
-  return { label: 'trouble', text, isShownFirst: true, fact: '' };
+  return { label: '', text, isShownFirst: true, fact: '' };
 }
 
 function spell(value: TroubleValue): string {
@@ -329,7 +335,7 @@ function nearText(near: string, why: string): string {
 }
 
 function seconds(ms: number): string {
-  return `${Math.round(ms / 1_000)} seconds`;
+  return counted(Math.round(ms / 1_000), 'second');
 }
 
 const STARTER_LOST =

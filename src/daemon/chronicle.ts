@@ -79,7 +79,10 @@ export class Chronicle implements Subsystem {
     // Either of the two may remove peers that are not named; with a key, the one whose key it is.
     const isAboutAll = change.replacePeers === true || change.privateKey !== undefined;
     const gone = isAboutAll ? this.#gone() : this.#goneOf(peers);
-    const isTold = by === 'set' && Math.max(peers.length, gone.length) <= PEERS_TOLD_MAX;
+    const replaced = this.#replaced(change);
+    const removals = gone.length + replaced.length;
+    const isTold = by === 'set' && Math.max(peers.length, removals) <= PEERS_TOLD_MAX;
+    for (const peer of replaced) if (isTold) this.#tellRemoved(peer);
     for (const peer of gone) this.#removed(peer, isTold);
     for (const one of peers) this.#configuredPeer(one, isTold);
     if (by === 'state') this.#lookAround();
@@ -100,8 +103,29 @@ export class Chronicle implements Subsystem {
     return [...peers].filter((peer) => this.#names.has(peer));
   }
 
+  /**
+   * Who was a peer, was removed, and is one again by the same change: its session has ended, as if
+   * that had been two changes. Its history continues.
+   */
+  #replaced({ replacePeers, peers }: DeviceChange): string[] {
+    if (!replacePeers && !peers.some(({ remove }) => remove)) return [];
+    const removed = new Set(
+      peers.flatMap(({ publicKey, remove }) => (remove ? [formatKey(publicKey)] : [])),
+    );
+    const again = peers.flatMap(({ publicKey, remove }) => {
+      const peer = formatKey(publicKey);
+      const isAgain = !remove && this.#names.has(peer) && (replacePeers || removed.has(peer));
+      return isAgain && this.#path.device.peerName(publicKey) !== null ? [peer] : [];
+    });
+    return [...new Set(again)];
+  }
+
+  #tellRemoved(peer: string): void {
+    this.tell({ kind: 'peerRemoved', peer, name: this.#names.get(peer) ?? '' });
+  }
+
   #removed(peer: string, isTold: boolean): void {
-    if (isTold) this.tell({ kind: 'peerRemoved', peer, name: this.#names.get(peer) ?? '' });
+    if (isTold) this.#tellRemoved(peer);
     this.#names.delete(peer);
     this.#ring.forget(peer);
   }

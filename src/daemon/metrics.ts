@@ -6,6 +6,7 @@
 
 import { getHeapStatistics } from 'node:v8';
 import type { Observing } from '../control/observing.ts';
+import { counted } from '../counted.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { GuardState } from '../datapath/guard.ts';
 import type { Interface } from '../datapath/interface.ts';
@@ -242,5 +243,8 @@ function keyMemory({ confinement }: DaemonSubject): State {
   const { lockedBytes, refusal, ordinaryKeys } = confinement.keyMemory;
   const text = refusal === '' ? `locked (${lockedBytes >> 10} KiB)` : `no (mlock: ${refusal})`;
   if (ordinaryKeys === 0) return { word: refusal === '' ? 'yes' : 'no', text };
-  return { word: 'partly', text: `${text}; full, and ${ordinaryKeys} keys are in ordinary memory` };
+  return {
+    word: 'partly',
+    text: `${text}; full, and ${counted(ordinaryKeys, 'key is', 'keys are')} in ordinary memory`,
+  };
 }

@@ -14,9 +14,14 @@ import { monotonicMs } from '../sys/clock.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { DaemonTrouble } from './troubles.ts';
 
+/** A name that is put in the place of another, or a peer that is said again, needs no new process. */
+const REST_AFTER_MS = 5_000;
+
 export interface NamesOptions {
   /** Has a resolver started, which then calls; undefined for a daemon that asks by itself. */
   readonly startResolver: (() => string) | undefined;
+  /** One that was started has been let go of, and none is wanted now. */
+  readonly reapResolver?: (() => void) | undefined;
   readonly onAnswer: (host: string, answer: NameAnswer) => void;
   /** Gets a line for the operator. */
   readonly onNote: (line: string) => void;
@@ -29,17 +34,19 @@ export class Names implements Subsystem, NameService {
   readonly #resolver: Resolver;
   readonly #questions: Questions;
   #timer: NodeJS.Timeout | undefined;
+  #restTimer: NodeJS.Timeout | undefined;
   #wasAsked = false;
   /** Asked before there was anybody to ask, as a state that is restored does; null from `begin` on. */
   #early: string[] | null = [];
   #isClosed = false;
 
   constructor(options: NamesOptions) {
-    const { startResolver: start, onNote, onBug } = options;
+    const { startResolver: start, reapResolver, onNote, onBug } = options;
     this.#options = options;
     const onAnswer = (id: number, answer: NameAnswer): void =>
       this.#guard(() => this.#questions.answered(monotonicMs(), id, answer));
-    this.#remote = start && new RemoteResolver({ start, onAnswer, onNote, onBug });
+    this.#remote =
+      start && new RemoteResolver({ start, reap: reapResolver, onAnswer, onNote, onBug });
     this.#resolver = this.#remote ?? new LocalResolver(onAnswer);
     this.#questions = new Questions({
       resolver: this.#resolver,
@@ -50,6 +57,7 @@ export class Names implements Subsystem, NameService {
   /** Has a host looked up. Its answer comes later, even for what is no name. */
   lookUp(host: string): void {
     if (this.#isClosed) return;
+    clearTimeout(this.#restTimer);
     this.#wasAsked = true;
     if (this.#early !== null) {
       this.#early.push(host);
@@ -57,6 +65,19 @@ export class Names implements Subsystem, NameService {
     }
     this.#questions.ask(monotonicMs(), host);
     this.#timer ??= this.#expireLater();
+  }
+
+  /** No name is in use any more: the resolver ends, unless one is asked for in the next seconds. */
+  rest(): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#restTimer);
+    this.#restTimer = setTimeout(() => {
+      this.#early?.splice(0);
+      this.#questions.rest();
+      this.#resolver.rest();
+      this.#wasAsked = false;
+    }, REST_AFTER_MS);
+    this.#restTimer.unref();
   }
 
   /** From now on a resolver can be started. Call once. */
@@ -92,6 +113,7 @@ export class Names implements Subsystem, NameService {
   stop(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#restTimer);
     this.#resolver.close();
   }
 

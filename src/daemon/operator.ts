@@ -3,16 +3,18 @@
  * know. Joins the Device, its sockets, its state and what uapi/ makes of all that.
  */
 
+import { sameBytes } from '../bytes.ts';
 import type { Feed } from '../control/feed.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { wipeKeys } from '../device/configuration.ts';
 import { measure } from '../device/metric.ts';
+import { type NearStanding, nearMistake } from '../device/nearmistake.ts';
 import type { Log } from '../log.ts';
-import { interfaceIndex } from '../netlink/netlink.ts';
+import { interfaceIndex, Netlink } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
 import { formatObservedState, formatState } from '../uapi/get.ts';
 import type { Request } from '../uapi/request.ts';
-import { acceptSet, answer, EAGAIN, EIO, refuseGet, refuseSet } from '../uapi/response.ts';
+import { acceptSet, answer, EAGAIN, EINVAL, EIO, refuseGet, refuseSet } from '../uapi/response.ts';
 import { parseSet } from '../uapi/set.ts';
 import { formatStats, type Stats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
@@ -95,6 +97,12 @@ export class Operator {
       log.error(`set refused: ${parsed.error.line}: expected ${parsed.error.expected}`);
       return refuseSet(parsed.error.errno);
     }
+    const mistake = nearMistake(parsed.ok, nearStanding(path));
+    if (mistake !== null) {
+      wipeKeys(parsed.ok);
+      log.error(`set refused: ${mistake}`);
+      return refuseSet(EINVAL);
+    }
     try {
       underlay.apply(parsed.ok, path.now);
     } catch (error) {
@@ -128,5 +136,28 @@ export class Operator {
       troubles: [...ofDevice, ...ofDaemon],
       peers: stats.peers,
     };
+  }
+}
+
+/** In another network than the tunnel's sockets nothing of ours is the tunnel's own. */
+function nearStanding({ device, link }: Datapath): NearStanding {
+  return {
+    bind: device.bind,
+    peers: device.ways(),
+    isOwnInterface: (name) => link !== 0 && interfaceIndex(name) === link,
+    isOwnAddress: (address) => link !== 0 && linkOfAddress(address) === link,
+  };
+}
+
+/** Index of the link that has the address; 0 for none, or if the kernel does not say. */
+function linkOfAddress(address: Uint8Array): number {
+  const netlink = new Netlink();
+  try {
+    return netlink.addresses().find((one) => sameBytes(one.address, address))?.linkIndex ?? 0;
+  } catch (error) {
+    if (error instanceof SystemError) return 0;
+    throw error;
+  } finally {
+    netlink.close();
   }
 }

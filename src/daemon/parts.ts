@@ -44,7 +44,7 @@ export function createParts(options: ProgramOptions) {
   const { path, loop, gate, kernels, ways, warmUp } = createMachinery({
     ...{ environment, log, onBug: ending.surface },
     onHold: (isHeld) => tunnel.hold(isHeld),
-    nameService: { lookUp: (host) => names.lookUp(host) },
+    nameService: { lookUp: (host) => names.lookUp(host), rest: () => names.rest() },
   });
   const { onNote } = ways;
   const chronicle = new Chronicle(path);
@@ -85,7 +85,8 @@ export function createParts(options: ProgramOptions) {
     },
   });
   const startResolver = options.sandbox ? () => upgrade.startResolver() : undefined;
-  const names = namesOf(path, { startResolver, onNote, onBug: ending.surface });
+  const { reapResolver } = upgrade;
+  const names = namesOf(path, { startResolver, reapResolver, onNote, onBug: ending.surface });
   const startedAt = (): number => age.startedAt;
   const operator = new Operator({
     ...{ path, underlay, log, ending, upgrade, chronicle },

@@ -3,6 +3,7 @@
  * says, and what becomes of the Device when a successor fails. The steps are handover/handover.ts'.
  */
 
+import { counted } from '../counted.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { EventBody } from '../events/record.ts';
 import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
@@ -92,6 +93,9 @@ export class Upgrade {
     return this.#handover?.startResolver() ?? 'the daemon was started without a starter';
   }
 
+  /** The resolver has been let go of. */
+  readonly reapResolver = (): void => this.#handover?.reapResolver();
+
   /** The interface has another name. */
   rename(): void {
     this.#handover?.rename();
@@ -122,7 +126,9 @@ export class Upgrade {
       log.error(`Upgrade failed: ${outcome.why}; continuing as before`);
     } else {
       const called = path.turn(() => path.device.takeBack(path.now));
-      log.error(`Upgrade failed: ${outcome.why}; continuing with new sessions (${called} peers)`);
+      log.error(
+        `Upgrade failed: ${outcome.why}; continuing with new sessions (${counted(called, 'peer')})`,
+      );
     }
   };
 }

@@ -82,6 +82,7 @@ export class Datapath {
       takeSecret,
       failureTo: (endpoint) => this.#transport?.failureTo?.(endpoint) ?? null,
       lead: (endpoint) => this.#transport?.lead?.(endpoint, this.#link) ?? 'out',
+      isBroadcast: (address) => this.#transport?.isBroadcast?.(address) ?? false,
       ...(nameService === undefined ? {} : { nameService }),
       ...(interfaceIndex === undefined ? {} : { interfaceIndex }),
       outlet: {

@@ -65,6 +65,8 @@ export interface Transport {
    * link, 0 when no route of the transport's can lead there.
    */
   lead?(endpoint: Endpoint, inside: number): Lead;
+  /** Whether an address is one of a broadcast on a link of this machine. */
+  isBroadcast?(address: Uint8Array): boolean;
   /** What refused the last datagram to the endpoint that was refused, if there was one. */
   failureTo?(endpoint: Endpoint): SendFailure | null;
   /** Whether alike datagrams travel as one. */

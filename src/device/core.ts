@@ -71,6 +71,11 @@ export interface DeviceOptions {
   readonly failureTo?: (endpoint: Endpoint) => SendFailure | null;
   /** Looks the names of hosts up. Without it names are known from `nameAnswered` alone. */
   readonly nameService?: NameService;
+  /**
+   * Whether an address is one of a broadcast, so that nothing can be sent to it as to a peer. Asked for
+   * each address that a name is answered with. Without it none is.
+   */
+  readonly isBroadcast?: (address: Uint8Array) => boolean;
   /** The index of the interface of that name; 0 when there is none. Without it there never is. */
   readonly interfaceIndex?: (name: string) => number;
 }
@@ -166,7 +171,7 @@ export class Core {
     this.lead = options.lead ?? (() => 'out');
     this.failureTo = options.failureTo ?? (() => null);
     this.interfaceIndex = options.interfaceIndex ?? (() => 0);
-    this.names = new Names(options.nameService);
+    this.names = new Names(options.nameService, options.isBroadcast);
     this.cookieChecker = new CookieChecker(options.random, options.suite);
   }
 

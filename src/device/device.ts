@@ -21,6 +21,7 @@ import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
 import { type DeviceHandover, handOver, takeBack, takeOver } from './handover.ts';
 import { memories, recall, resume } from './memory.ts';
+import type { NameMemory } from './names.ts';
 import { nameAnswered } from './naming.ts';
 import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
@@ -30,7 +31,7 @@ import { consumeHandshakes, receiveDatagram } from './receive.ts';
 import { state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
-import type { NameAnswer, Near } from './ways.ts';
+import type { NameAnswer, Near, Way } from './ways.ts';
 import { employ } from './whereabouts.ts';
 
 /** Handshake messages handled in one turn, so that a flood of them delays data only this much. */
@@ -207,6 +208,13 @@ export class Device {
     for (const { endpoint } of this.core.peers.values()) if (endpoint !== null) yield endpoint;
   }
 
+  /** The peers that have ways, and these as the operator has said them. `publicKey`: 32 bytes. */
+  *ways(): Generator<{ readonly publicKey: Uint8Array; readonly ways: readonly Way[] }> {
+    for (const { publicKey, ways } of this.core.wayHolders) {
+      if (ways !== null) yield { publicKey, ways: ways.ways };
+    }
+  }
+
   /** Who the peers are, in the order they were added. */
   *peerNames(): Generator<PeerName> {
     for (const { name } of this.core.peers.values()) yield name;
@@ -238,6 +246,19 @@ export class Device {
    */
   recall(remembered: readonly PeerMemory[]): boolean {
     return recall(this.core, remembered);
+  }
+
+  /**
+   * What names of hosts were known to be, for a successor to remember: also of one that is
+   * configured by somebody else. Call before `configure`.
+   */
+  rememberNames(memories: readonly NameMemory[]): void {
+    this.core.names.remember(memories);
+  }
+
+  /** What names of hosts are known to be, for `rememberNames`. Borrowed. */
+  nameMemories(): NameMemory[] {
+    return this.core.names.memories();
   }
 
   /** After `up`: begins a session with each peer that may still hold its last one; how many. */

@@ -9,6 +9,7 @@ import type { Core } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
 import { handshakeTrouble } from './diagnosis.ts';
 import * as liveness from './liveness.ts';
+import { follow } from './naming.ts';
 import { endpointChanged } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { repeatInitiation, sendInitiation, sendKeepalive } from './send.ts';
@@ -78,7 +79,11 @@ EXPIRIES[DEADLINE.persistentKeepalive] = (core, now, peer) => {
 
 EXPIRIES[DEADLINE.condition] = liveness.judge;
 
-/** The peer's packets take another way than the one that is preferred, and have for a while. */
+/**
+ * The peer's packets take another way than the one that is preferred, and have for a while; or it is
+ * nowhere yet, and its names have had their time.
+ */
 EXPIRIES[DEADLINE.preferredWay] = (core, now, peer) => {
-  if (isReturnDue(core, now, peer)) sendInitiation(core, now, peer);
+  if (peer.endpoint === null) follow(core, now, peer);
+  else if (isReturnDue(core, now, peer)) sendInitiation(core, now, peer);
 };

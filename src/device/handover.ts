@@ -78,6 +78,8 @@ export interface PeerHandover {
   readonly ways: readonly Way[];
   /** The index of the one that packets take, or -1. */
   readonly wayInUse: number;
+  /** See PeerWays. */
+  readonly isProvisional: boolean;
   /** 32 bytes, the receiver's to wipe; null for none. */
   readonly presharedKey: Uint8Array | null;
   readonly sessions: readonly SessionHandover[];
@@ -141,6 +143,7 @@ function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
     publicKey: peer.publicKey,
     ways: peer.ways?.ways ?? [],
     wayInUse: peer.ways?.used ?? NO_WAY,
+    isProvisional: peer.ways?.isProvisional ?? false,
     presharedKey: peer.handshake.copyPresharedKey(),
     sessions: SESSION_PLACES.flatMap((place) => handOverSession(now, place, peer[place])),
     staged: peer.staged.packets.map((packet) => packet.slice()),
@@ -275,14 +278,19 @@ function takeOverCondition(
 
 function takeOverNames(core: Core, { at, names, peers }: DeviceHandover): void {
   for (const { host, addresses, ageMs } of names) core.names.recall(host, addresses, at - ageMs);
-  for (const { publicKey, wayInUse } of peers) {
+  for (const { publicKey, wayInUse, isProvisional } of peers) {
     const peer = core.peers.get(peerKey(publicKey));
     const ways = peer?.ways ?? null;
     if (peer === undefined || ways === null) continue;
     ways.update();
-    settle(core, at, peer, ways);
+    // What waited for a name waits for a call now.
+    if (settle(core, at, peer, ways) && peer.staged.length > 0) {
+      core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, at);
+    }
     // A live session stays with a way although its name has another address by now.
     if (ways.used === NO_WAY && wayInUse < ways.ways.length) ways.used = wayInUse;
+    ways.isProvisional = isProvisional && ways.used === NO_WAY;
+    ways.isCallDue = ways.isProvisional && !ways.leadSomewhere;
   }
   if (!core.isUp) return;
   core.names.activate();

@@ -5,8 +5,11 @@
  * Of the two reasons for an empty packet the other one is an answer to data. Such an answer is
  * followed by at most one more before data moves again, so three equal intervals in a row without
  * data are no answers.
+ *
+ * A keepalive that comes so late that the session is to be replaced has a handshake of its own.
  */
 
+import { REKEY_AFTER_TIME_MS } from '../noise/constants.ts';
 import { dataReceived, dataSent, type Traffic } from './traffic.ts';
 
 /** Equal intervals in a row that make one known. */
@@ -61,8 +64,9 @@ export class KeepaliveRhythm {
       if (this.#gaps < GAPS) this.#gaps = 0;
       return;
     }
-    // Either of these puts the peer's next keepalive off.
-    if (!isGap || this.#handshakes !== handshakes || this.#sent !== sent) return;
+    // Either of these puts the peer's next keepalive off, unless the handshake was for this one.
+    const isDisturbed = this.#handshakes !== handshakes && gapMs < REKEY_AFTER_TIME_MS;
+    if (!isGap || isDisturbed || this.#sent !== sent) return;
     const isEqual = Math.abs(gapMs - this.#intervalMs) <= TOLERANCE * this.#intervalMs;
     this.#gaps = isEqual ? Math.min(GAPS, this.#gaps + 1) : 1;
     if (!isEqual) this.#intervalMs = gapMs;
@@ -102,6 +106,7 @@ export class KeepaliveRhythm {
     this.#at = now;
     this.#data = dataSent(traffic) + dataReceived(traffic);
     this.#handshakes = traffic.initiationsReceived + traffic.responsesReceived;
-    this.#sent = traffic.keepalivesSent;
+    // One of ours that only begins a session of ours follows the peer's own at once.
+    this.#sent = traffic.keepalivesSent - traffic.responsesReceived;
   }
 }

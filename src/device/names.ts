@@ -34,6 +34,8 @@ const LOOKUP_LOST_MS = 60_000;
 const ANSWER_KEPT_MS = 300_000;
 /** Of one name; more are no use to somebody who tries one after the other. */
 const ADDRESSES_MAX = 16;
+/** Names remembered from before a restart, until somebody uses them: those of the peers of then. */
+const REMEMBERED_MAX = 16_384;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -58,10 +60,28 @@ export class Name<User> {
     this.host = host;
   }
 
-  /** A lookup is under way, and nothing is known yet. */
-  get isAwaited(): boolean {
-    return this.isAsked && this.addresses.length === 0;
+  /** Its addresses are those of before a restart, and nobody has confirmed them yet. */
+  get isRemembered(): boolean {
+    return this.addresses.length > 0 && this.answeredAt === Number.NEGATIVE_INFINITY;
   }
+
+  /** A lookup is under way, and nothing is known yet but what is remembered. */
+  get isAwaited(): boolean {
+    return this.isAsked && this.answeredAt === Number.NEGATIVE_INFINITY;
+  }
+
+  /** The same, and it is the first lookup. */
+  get isNew(): boolean {
+    return this.isAwaited && this.error === null;
+  }
+}
+
+/** A name and what it was last answered with. */
+export interface NameMemory {
+  /** In small letters. */
+  readonly host: string;
+  /** Best first, 4 or 16 bytes each. */
+  readonly addresses: readonly Uint8Array[];
 }
 
 /** What an answer has changed. */
@@ -75,29 +95,67 @@ export interface NameNews<User> {
 
 export class Names<User> {
   readonly #service: NameService | undefined;
+  readonly #isForMany: (address: Uint8Array) => boolean;
+  /** Of names that nobody uses yet. */
+  readonly #remembered = new Map<string, readonly Uint8Array[]>();
   readonly #all = new Map<string, Name<User>>();
   /** Nothing is asked while the interface is down. */
   #isActive = false;
   /** No entry is due before this. */
   #bound = NEVER;
 
-  constructor(service: NameService | undefined) {
+  /** @param isForMany whether the machine sends to all of a link what is sent to this address */
+  constructor(
+    service: NameService | undefined,
+    isForMany: (address: Uint8Array) => boolean = () => false,
+  ) {
     this.#service = service;
+    this.#isForMany = isForMany;
   }
 
   /** The entry of a name, made if it is the first to use it. */
   use(host: string, user: User): Name<User> {
     const key = host.toLowerCase();
-    const name = this.#all.get(key) ?? new Name<User>(key);
-    this.#all.set(key, name);
+    const name = this.#all.get(key) ?? this.#create(key);
     name.users.add(user);
+    return name;
+  }
+
+  #create(host: string): Name<User> {
+    const name = new Name<User>(host);
+    name.addresses = this.#remembered.get(host) ?? [];
+    this.#remembered.delete(host);
+    this.#all.set(host, name);
     return name;
   }
 
   /** Of a name that nobody uses any more nothing is kept. */
   release(name: Name<User>, user: User): void {
     name.users.delete(user);
-    if (name.users.size === 0) this.#all.delete(name.host);
+    if (name.users.size > 0) return;
+    this.#all.delete(name.host);
+    if (this.#all.size === 0) this.#service?.rest?.();
+  }
+
+  /**
+   * What names were before a restart. Each is taken for its first answer where that does not come,
+   * and for nothing as soon as it does.
+   */
+  remember(memories: readonly NameMemory[]): void {
+    for (const { host, addresses } of memories.slice(0, REMEMBERED_MAX)) {
+      this.#remembered.set(host.toLowerCase(), usable(addresses));
+    }
+  }
+
+  /** What is worth remembering; as long as no name is in use, what was remembered before. */
+  memories(): NameMemory[] {
+    const all =
+      this.#all.size > 0
+        ? [...this.#all.values()]
+        : [...this.#remembered].map(([host, addresses]) => ({ host, addresses }));
+    return all
+      .filter(({ addresses }) => addresses.length > 0)
+      .map(({ host, addresses }) => ({ host, addresses }));
   }
 
   all(): Iterable<Name<User>> {
@@ -107,6 +165,11 @@ export class Names<User> {
   /** No lookup is due before this time; Infinity when none is. May be early, never late. */
   get next(): number {
     return this.#bound;
+  }
+
+  /** Whether names are asked for. */
+  get isActive(): boolean {
+    return this.#isActive;
   }
 
   /** The interface came up, or this Device takes over from another: from now on names are asked for. */
@@ -145,7 +208,7 @@ export class Names<User> {
     const name = this.#all.get(host.toLowerCase());
     if (name === undefined) return null;
     name.isAsked = false;
-    const found = answer.addresses === undefined ? [] : usable(answer.addresses);
+    const found = usable(answer.addresses ?? []).filter((one) => !this.#isForMany(one));
     if (found.length === 0) return this.#failed(now, name, answer.error ?? 'EAI_NODATA');
     const hasMoved = !sameSet(name.addresses, found);
     name.addresses = found;

@@ -2,6 +2,7 @@
 
 import { formatAddress } from '../packet/address.ts';
 import type { Core } from './core.ts';
+import { endpointChanged, isPathClear } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { sendKeepalive, sendStaged } from './send.ts';
 import { settle } from './steering.ts';
@@ -18,16 +19,25 @@ export function nameAnswered(core: Core, now: number, host: string, answer: Name
     core.tell({ kind: 'nameResolved', host: name.host, addresses });
   }
   for (const peer of name.users) {
-    if (name.error === null) follow(core, now, peer);
-    else refuseStaged(core, peer);
+    follow(core, now, peer);
+    if (name.error !== null) refuseStaged(core, peer);
   }
 }
 
-function follow(core: Core, now: number, peer: Peer): void {
+/** What the peer's ways lead to may be something else, or it has waited long enough for that. */
+export function follow(core: Core, now: number, peer: Peer): void {
   const { ways } = peer;
   if (ways === null) return;
   ways.update();
-  if (settle(core, now, peer, ways) && core.isUp) call(core, now, peer);
+  const isFound = settle(core, now, peer, ways);
+  if (core.isUp && (isFound || isFree(core, now, peer))) call(core, now, peer);
+}
+
+/** Whether packets have come to have a way outside of the tunnel. */
+function isFree(core: Core, now: number, peer: Peer): boolean {
+  if (peer.lead !== 'inside') return false;
+  endpointChanged(peer);
+  return isPathClear(core, now, peer);
 }
 
 /** A peer has just become known to be somewhere: whoever waits for it need not wait any more. */

@@ -71,6 +71,15 @@ export class PeerWays<User> {
   readonly #outlook: WayOutlook;
   /** Which way packets take: its index, or NO_WAY. */
   used = NO_WAY;
+  /**
+   * Packets go where a session stands from before the operator said these ways, none of which is
+   * known to lead there, until one of them answers. Whoever sets it has just taken no way.
+   */
+  isProvisional = false;
+  /** The same, and none of these ways has been called yet. */
+  isCallDue = false;
+  /** Nobody has ever been heard where packets go: it was merely the best that was known. */
+  isGuess = false;
   /** Of whom the last initiation was asked. */
   calling: Candidate | null = null;
   /** What the peer had received (`rxBytes`) when it left. */
@@ -196,8 +205,50 @@ export class PeerWays<User> {
 
   /** Whether the way in use still leads to the endpoint. */
   leadsTo(endpoint: Endpoint): boolean {
+    return this.candidateInUse(endpoint) !== null;
+  }
+
+  /** By which the way in use leads to the far end of the endpoint now; null when it does not. */
+  candidateInUse(endpoint: Endpoint): Endpoint | null {
     const line = this.#lines[this.used];
-    return line?.endpoints.some((one) => one.sameRemote(endpoint)) ?? false;
+    return line?.endpoints.find((one) => one.sameRemote(endpoint)) ?? null;
+  }
+
+  /** There are ways that the operator prefers to where packets go. */
+  get isSecondBest(): boolean {
+    return this.isProvisional || this.used > 0;
+  }
+
+  /**
+   * The candidate where a peer without a session is rather taken to be than at `endpoint`, or than
+   * nowhere; null: it stays. What has answered stays as long as its way leads there, and so does a
+   * peer that has moved by itself.
+   */
+  instead(endpoint: Endpoint | null): Candidate | null {
+    const isStale =
+      endpoint === null || this.isProvisional || (this.used !== NO_WAY && !this.leadsTo(endpoint));
+    if (!isStale && !(this.isGuess && this.used > 0)) return null;
+    const [best] = this.candidates();
+    return best !== undefined && (isStale || best.way < this.used) ? best : null;
+  }
+
+  /** Whether anything is known to which an initiation could be sent. */
+  get leadSomewhere(): boolean {
+    return this.#lines.some(({ endpoints }) => endpoints.length > 0);
+  }
+
+  /**
+   * Until when nobody is called yet, since a name of this way, or of one that is preferred to it, is
+   * being looked up for the first time: answers come together as a rule, but in any order.
+   */
+  heldUntil({ way }: Candidate, holdMs: number): number {
+    const awaited = this.#lines.slice(0, way + 1).filter(({ name }) => name?.isNew);
+    return Math.max(...awaited.map(({ name }) => name!.askedAt + holdMs), Number.NEGATIVE_INFINITY);
+  }
+
+  /** Whether the candidate is only known from before a restart. */
+  isRemembered({ way }: Candidate): boolean {
+    return this.#lines[way].name?.isRemembered ?? false;
   }
 
   /** Whether there is no route to the endpoint, but one to another candidate. */
@@ -212,6 +263,9 @@ export class PeerWays<User> {
   /** Packets go to the candidate from now on, or where no way leads. */
   take(candidate: Candidate | null): void {
     this.used = candidate?.way ?? NO_WAY;
+    this.isProvisional = false;
+    this.isCallDue = false;
+    this.isGuess = false;
     this.#liveTries = 0;
   }
 
@@ -230,11 +284,12 @@ export class PeerWays<User> {
 
   /** Where packets go, as long as there is reason to believe in it. */
   #tryLive(
-    { live, isInTouch }: Standing,
+    { live, hasSession, isInTouch }: Standing,
     isClear: (endpoint: Endpoint) => boolean,
   ): Candidate | null {
     const triesMax = isInTouch ? TRIES_IN_TOUCH : TRIES_IN_SILENCE;
     if (live === null || this.#liveTries >= triesMax) return null;
+    if (this.isProvisional && !hasSession) return null;
     if (!this.#outlook.isReachable(live) || !isClear(live)) return null;
     this.#liveTries++;
     return { way: this.used, endpoint: live };
@@ -255,10 +310,11 @@ export class PeerWays<User> {
     return live === null ? others : [...others, { way: this.used, endpoint: live }];
   }
 
-  /** A candidate of a way that the operator prefers to the one in use, if there is one. */
+  /** A candidate of a way that the operator prefers to where packets go, if there is one. */
   #wayBack(isClear: (endpoint: Endpoint) => boolean): Candidate | null {
     const { isReachable } = this.#outlook;
-    const better = this.#lines.slice(0, Math.max(0, this.used)).flatMap(({ endpoints }, way) => {
+    const count = this.isProvisional ? this.#lines.length : Math.max(0, this.used);
+    const better = this.#lines.slice(0, count).flatMap(({ endpoints }, way) => {
       const usable = endpoints.filter((one) => isReachable(one) && isClear(one));
       return usable.length === 0 ? [] : [{ way, usable }];
     });
@@ -277,6 +333,7 @@ export class PeerWays<User> {
   proven(): boolean {
     const hasTriedBack = this.#hasTriedBack;
     this.#hasTriedBack = false;
+    this.isGuess = false;
     this.rest();
     if (this.used !== NO_WAY) this.#lines[this.used].unanswered = 0;
     return hasTriedBack;

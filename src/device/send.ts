@@ -70,6 +70,7 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
     return;
   }
   if (!isPathClear(core, now, peer)) {
+    askAgain(core, now, peer);
     core.drop('routingLoop', peer);
     answerUnreachable(core, now, offset, length);
     return;
@@ -84,10 +85,15 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
 }
 
 /** Whether the peer's address is being looked up for the first time; if need be it is from now on. */
-function awaitsName(core: Core, now: number, { ways }: Peer): boolean {
-  if (ways === null) return false;
+function awaitsName(core: Core, now: number, peer: Peer): boolean {
+  askAgain(core, now, peer);
+  return peer.ways?.isAwaited ?? false;
+}
+
+/** Nothing can be sent to where the peer's names lead: they may lead elsewhere by now. */
+function askAgain(core: Core, now: number, { ways }: Peer): void {
+  if (ways === null) return;
   for (const name of ways.names()) core.names.want(now, name);
-  return ways.isAwaited;
 }
 
 /** No peer has its destination in the allowed IPs. */
@@ -111,6 +117,7 @@ function stage(core: Core, peer: Peer, packet: Uint8Array): void {
 export function sendStaged(core: Core, now: number, peer: Peer): void {
   if (peer.staged.length === 0) return;
   if (!isPathClear(core, now, peer)) {
+    askAgain(core, now, peer);
     core.drop('routingLoop', peer, null, peer.staged.take().length);
     return;
   }

@@ -23,6 +23,11 @@ import type { Way } from './ways.ts';
 import { heardAt, saidToBeAt } from './whereabouts.ts';
 
 const SETTLING_MS = REKEY_TIMEOUT_MS;
+/**
+ * A peer that is nowhere yet is not called before its names have had so long for their first answers;
+ * half of it is the start of the process that looks them up.
+ */
+const HOLD_MS = 1_000;
 /** From this initiation without an answer on, its names are asked for again. */
 const TRIES_WITHOUT_NAMES = 2;
 /**
@@ -135,7 +140,7 @@ export function handshakeProven(core: Core, now: number, peer: Peer): void {
   const { ways } = peer;
   if (ways === null) return;
   const hasTriedBack = ways.proven();
-  if (ways.used <= 0) core.deadlines.disarm(peer.row, DEADLINE.preferredWay);
+  if (!ways.isSecondBest) core.deadlines.disarm(peer.row, DEADLINE.preferredWay);
   else if (hasTriedBack || !core.deadlines.isArmed(peer.row, DEADLINE.preferredWay)) {
     ways.packetsAtReturn = null;
     core.deadlines.arm(peer.row, DEADLINE.preferredWay, now + RETURN_AFTER_MS);
@@ -144,11 +149,16 @@ export function handshakeProven(core: Core, now: number, peer: Peer): void {
 
 /**
  * Call when DEADLINE.preferredWay has passed. True when a better way is to be tried now: a session
- * stands, and somebody uses it, which is watched for a few seconds; an idle tunnel stays silent.
+ * stands, and the operator has just said others, or somebody uses it, which is watched for a few
+ * seconds; an idle tunnel stays silent.
  */
 export function isReturnDue(core: Core, now: number, peer: Peer): boolean {
   const { ways, current, counts } = peer;
-  if (ways === null || ways.used <= 0 || !current?.canSend(now)) return false;
+  if (ways === null || !ways.isSecondBest || !current?.canSend(now)) return false;
+  if (ways.isCallDue) {
+    ways.isCallDue = false;
+    return true;
+  }
   const packets = counts.rxPackets + counts.txPackets;
   if (ways.packetsAtReturn !== null) return ways.packetsAtReturn !== packets;
   ways.packetsAtReturn = packets;
@@ -179,9 +189,13 @@ export function setWays(
   }
   core.wayHolders.add(peer);
   if (core.isUp) wantNames(core, now, ways);
-  const live = last ?? (peer.endpoint !== null && ways.find(peer.endpoint) ? peer.endpoint : null);
+  const { endpoint } = peer;
+  const isLed = endpoint !== null && ways.find(endpoint) !== null;
+  const isKept = isLed || peer.current?.canSend(now);
   ways.take(null);
-  settleAt(core, peer, live);
+  settleAt(core, peer, last ?? (isKept ? endpoint : null));
+  ways.isProvisional = last === null && endpoint !== null && !isLed && isKept === true;
+  ways.isCallDue = ways.isProvisional;
   settle(core, now, peer, ways);
 }
 
@@ -210,22 +224,52 @@ export function settleAt(core: Core, peer: Peer, endpoint: Endpoint | null): voi
 
 /**
  * Call when what the ways lead to may have changed: a peer that is nowhere, or without a session
- * where its way does not lead any more, is taken to be where the best one does. A live session stays
- * where it is, and so does a peer that has moved by itself. True when it was nowhere.
+ * where its way does not lead any more, is taken to be where the best one does; and so is one that
+ * has never been heard where it was taken to be. A live session stays where it is, and so does a
+ * peer that has moved by itself. True when it was nowhere.
  */
 export function settle(core: Core, now: number, peer: Peer, ways: PeerWays<Peer>): boolean {
   const { endpoint } = peer;
-  const wasNowhere = endpoint === null;
-  if (!wasNowhere) {
+  if (endpoint !== null) {
     if (ways.used === NO_WAY) recognize(peer, ways, endpoint);
-    const isStale = ways.used !== NO_WAY && !ways.leadsTo(endpoint);
-    if (!isStale || peer.current?.canSend(now)) return false;
+    else renewNear(peer, ways, endpoint);
+    if (peer.current?.canSend(now)) {
+      callNewWays(core, now, peer, ways);
+      return false;
+    }
   }
-  const [best] = ways.candidates();
-  if (best === undefined) return false;
+  const best = ways.instead(endpoint);
+  if (best === null || (endpoint === null && isHeld(core, now, peer, ways, best))) return false;
   ways.take(best);
+  ways.isGuess = true;
   settleAt(core, peer, best.endpoint);
-  return wasNowhere;
+  return endpoint === null;
+}
+
+/** Under a session the operator has said other ways: they are called at once, and an answer moves it. */
+function callNewWays(core: Core, now: number, peer: Peer, ways: PeerWays<Peer>): void {
+  if (!ways.isCallDue || !ways.leadSomewhere) return;
+  const earliest = Math.max(now, peer.lastInitiationAt + REKEY_TIMEOUT_MS);
+  core.deadlines.arm(peer.row, DEADLINE.preferredWay, earliest);
+}
+
+/** Whether a peer that is nowhere stays so for a moment, since something better may be known then. */
+function isHeld(
+  core: Core,
+  now: number,
+  peer: Peer,
+  ways: PeerWays<Peer>,
+  best: Candidate,
+): boolean {
+  // Names are asked for when the interface comes up; and by a successor that has taken all over, for
+  // which the moment continues.
+  if (!core.names.isActive) {
+    return ways.isRemembered(best) || core.deadlines.isArmed(peer.row, DEADLINE.preferredWay);
+  }
+  const until = ways.heldUntil(best, HOLD_MS);
+  if (until <= now) return false;
+  core.deadlines.arm(peer.row, DEADLINE.preferredWay, until);
+  return true;
 }
 
 /** Where the peer is may be where one of its ways leads now. */
@@ -235,6 +279,14 @@ function recognize(peer: Peer, ways: PeerWays<Peer>, endpoint: Endpoint): void {
   ways.take(found);
   if (!found.endpoint.isPinned) return;
   peer.endpoint = found.endpoint;
+  endpointChanged(peer);
+}
+
+/** The interface that packets leave over may be another one of the same name: a line that was gone. */
+function renewNear(peer: Peer, ways: PeerWays<Peer>, endpoint: Endpoint): void {
+  const same = endpoint.isPinned ? ways.candidateInUse(endpoint) : null;
+  if (same === null || same.equals(endpoint)) return;
+  peer.endpoint = same;
   endpointChanged(peer);
 }
 

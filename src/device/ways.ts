@@ -49,4 +49,6 @@ export type NameAnswer =
 export interface NameService {
   /** `host` is in small letters. */
   lookUp(host: string): void;
+  /** No name is in use any more. What is under way may still be answered. */
+  rest?(): void;
 }

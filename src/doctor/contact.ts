@@ -3,6 +3,7 @@
  * answer, calls of its that we answered in vain. Pure.
  */
 
+import { counted } from '../counted.ts';
 import type { Evidence, OwnPeer, RouteAnswer, WireFlow } from './evidence.ts';
 import { known } from './evidence.ts';
 import { daemonOf } from './peer.ts';
@@ -28,13 +29,16 @@ export function unansweredBy(evidence: Evidence, peer: OwnPeer): Unanswered | nu
   if (told !== undefined) {
     const initiations = Number(told.values.initiations ?? 0);
     const seconds = Math.round(Number(told.values.silentMs ?? 0) / MS_PER_S);
-    return { initiations, proof: `no answer to ${initiations} initiations in ${seconds} seconds` };
+    return {
+      initiations,
+      proof: `no answer to ${counted(initiations, 'initiation')} in ${counted(seconds, 'second')}`,
+    };
   }
   // It answers; what is wrong with that is another thing.
   if (peer.troubles.some(({ code }) => code === 'undecipherable')) return null;
   const { initiations_sent: sent = 0, responses_received: answers = 0 } = peer.gained;
   if (sent === 0 || answers > 0 || hasSession(evidence, peer)) return null;
-  const proof = `over the run, no answer to ${sent} initiation${sent === 1 ? '' : 's'}`;
+  const proof = `over the run, no answer to ${counted(sent, 'initiation')}`;
   return { initiations: sent, proof };
 }
 
@@ -45,7 +49,7 @@ export function unconfirmedBy(peer: OwnPeer): Unanswered | null {
   const count = Number(told.values.responses ?? 0);
   return {
     initiations: count,
-    proof: `it called ${count} times since the last session, each time we answered, and no data followed`,
+    proof: `it called ${counted(count, 'time')} since the last session, each time we answered, and no data followed`,
   };
 }
 
@@ -59,7 +63,7 @@ export function unheardBy(evidence: Evidence, peer: OwnPeer): string | null {
   const sent = echoes.reduce((sum, echo) => sum + echo.sent, 0);
   const isHeard = peer.gainedRxBytes > 0 || echoes.some(({ received }) => received > 0);
   if (isHeard || sent === 0) return null;
-  return `over the run, nothing came from it, and none of ${sent} pings was answered`;
+  return `over the run, nothing came from it, and ${sent === 1 ? 'no ping' : `none of ${sent} pings`} was answered`;
 }
 
 /** Either of them: a handshake is wanted and does not come about. */
@@ -144,6 +148,6 @@ export function arrivalsLost(evidence: Evidence, peer: OwnPeer): Arrivals | null
   const [{ link, source, sourcePort }] = flows;
   return {
     link,
-    proof: `over the run, ${packets} handshake message${packets === 1 ? '' : 's'} arrived on ${link} from ${source} port ${sourcePort} for port ${daemon.listenPort}`,
+    proof: `over the run, ${counted(packets, 'handshake message')} arrived on ${link} from ${source} port ${sourcePort} for port ${daemon.listenPort}`,
   };
 }

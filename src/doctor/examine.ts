@@ -4,6 +4,8 @@ import { type Cause, WEIGHTS } from './cause.ts';
 import { CAUSES } from './causes.ts';
 import type { Evidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
+import { kernelCommand } from './kernelcommand.ts';
+import { isOfKernel } from './peer.ts';
 
 interface Found {
   readonly cause: Cause;
@@ -17,7 +19,10 @@ export function examine(evidence: Evidence, causes: readonly Cause[] = CAUSES): 
     .flatMap((cause) => cause.find(evidence).map((finding) => check(cause, finding)))
     .filter(({ finding }) => isOfPeer(finding, evidence.run.peer));
   const causal = found.filter((one) => !found.some((other) => explains(other, one)));
-  return causal.filter((one) => !causal.some((other) => outweighs(other, one))).map(toFinding);
+  const told = causal.filter((one) => !causal.some((other) => outweighs(other, one)));
+  return told.map(({ finding }) =>
+    isOfKernel(evidence) ? inKernelWords(finding, evidence) : finding,
+  );
 }
 
 function weightOf({ weight }: Cause): number {
@@ -53,6 +58,8 @@ function outweighs(one: Found, other: Found): boolean {
   return one.finding.peer === null || one.finding.peer === other.finding.peer;
 }
 
-function toFinding({ finding }: Found): Finding {
-  return finding;
+/** tswg changes no tunnel of the kernel's own. */
+function inKernelWords(finding: Finding, { run }: Evidence): Finding {
+  const commands = finding.commands.map((command) => kernelCommand(command, run.name));
+  return { ...finding, commands };
 }

@@ -64,19 +64,25 @@ export function nameChain(chain: InTable & { readonly chain?: string; readonly n
 export function acceptCommands(place: FirewallRule | Chain, link: string): readonly string[] {
   const { tool, family, table } = place;
   const chain = 'chain' in place ? place.chain : place.name;
-  if (tool === 'iptables') {
-    const program = family === 'ip6' ? 'ip6tables' : 'iptables';
-    return ['-i', '-o'].map((side) => `${program} -I ${chain} ${side} ${link} -j ACCEPT`);
+  if (tool !== 'nft') {
+    const insert = `${iptablesOf(place)} -t ${table} -I ${chain}`;
+    return ['-i', '-o'].map((side) => `${insert} ${side} ${link} -j ACCEPT`);
   }
   return ['iifname', 'oifname'].map(
     (side) => `nft insert rule ${family} ${table} ${chain} ${side} "${link}" accept`,
   );
 }
 
-export function deleteCommand({ tool, family, table, chain, handle, position }: FirewallRule) {
+export function deleteCommand(rule: FirewallRule): string {
+  const { tool, family, table, chain, handle, position } = rule;
   if (tool === 'nft') return `nft delete rule ${family} ${table} ${chain} handle ${handle}`;
+  return `${iptablesOf(rule)} -t ${table} -D ${chain} ${position}`;
+}
+
+/** The program that changes what is not nft's. */
+export function iptablesOf({ tool, family }: InTable): string {
   const program = family === 'ip6' ? 'ip6tables' : 'iptables';
-  return `${program} -t ${table} -D ${chain} ${position}`;
+  return tool === 'iptables-legacy' ? `${program}-legacy` : program;
 }
 
 /** Whether a rule's text speaks of a link by its name. */

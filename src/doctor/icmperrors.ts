@@ -1,5 +1,6 @@
 /** What the network itself answered to datagrams for a peer: ours, the daemon's, or a probe's. Pure. */
 
+import { counted } from '../counted.ts';
 import { isAt, isOutOfContact, unheardBy } from './contact.ts';
 import type { Evidence, IcmpMeaning, OwnPeer } from './evidence.ts';
 import { known } from './evidence.ts';
@@ -33,7 +34,7 @@ export function networkErrors(evidence: Evidence, peer: OwnPeer): readonly Netwo
       meaning,
       from: isOwn(evidence, from) ? null : from,
       isOfDaemon: about === 'daemon',
-      proof: `${from} answered ${count === 1 ? 'a datagram' : `${count} datagrams`} of ${about === 'daemon' ? 'the daemon' : 'doctor'} to ${destination} port ${destinationPort} by ICMP: ${MEANINGS[meaning]} (type ${type}, code ${code})`,
+      proof: `${from} answered ${counted(count, 'datagram')} of ${about === 'daemon' ? 'the daemon' : 'doctor'} to ${destination} port ${destinationPort} by ICMP: ${MEANINGS[meaning]} (type ${type}, code ${code})`,
     }));
   const probed = (known(evidence.probes) ?? [])
     .filter(({ address, port }) => isAt(peer, address, port))

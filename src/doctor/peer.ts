@@ -13,6 +13,11 @@ export function daemonOf(evidence: Evidence): AnsweringDaemon | null {
   return daemon?.kind === 'answers' ? daemon : null;
 }
 
+/** No daemon of a user serves the interface, but the kernel itself. */
+export function isOfKernel({ link }: Evidence): boolean {
+  return known(link)?.kind === 'wireguard';
+}
+
 /** Those that are looked at. */
 export function peersOf(evidence: Evidence): readonly OwnPeer[] {
   return daemonOf(evidence)?.peers ?? [];

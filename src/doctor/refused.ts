@@ -3,6 +3,7 @@
  * what a tap on the interface saw go in that can be for nobody. Pure.
  */
 
+import { counted } from '../counted.ts';
 import type { Evidence, OwnPeer, Trouble } from './evidence.ts';
 import { known } from './evidence.ts';
 import { daemonOf } from './peer.ts';
@@ -46,13 +47,13 @@ export function refusedDestinations(evidence: Evidence): readonly Nobodys[] {
     .filter((address) => address !== null)
     .map((address) => ({
       address,
-      proof: `${dropped} packets into ${evidence.run.name} were dropped since they are for no peer, the last to ${address}`,
+      proof: `${counted(dropped, 'packet')} into ${evidence.run.name} for no peer ${dropped === 1 ? 'was' : 'were'} dropped, the last to ${address}`,
     }));
   const fromTap = (known(evidence.inner) ?? [])
     .filter(({ direction }) => direction === 'out')
     .map(({ destination, source, packets }) => ({
       address: destination,
-      proof: `over the run, ${packets} packets from ${source} to ${destination} went into ${evidence.run.name}`,
+      proof: `over the run, ${counted(packets, 'packet')} from ${source} to ${destination} went into ${evidence.run.name}`,
     }));
   const found = new Map<string, Nobodys>();
   for (const one of [...fromDaemon, ...fromTap]) {

@@ -3,6 +3,7 @@
  * another public key. Pure.
  */
 
+import { counted } from '../counted.ts';
 import type { Evidence, OwnPeer } from './evidence.ts';
 import { known } from './evidence.ts';
 import { daemonOf } from './peer.ts';
@@ -44,7 +45,7 @@ export function wrongCallsOf(evidence: Evidence): WrongCalls | null {
   const messages = Number(told.values.messages ?? daemon?.counters.drop_badMac1 ?? 0);
   const { address, port } = told.values;
   const proof = [
-    `${messages} handshake messages came whose mac1 is not one of our public key (badMac1)`,
+    `${counted(messages, 'handshake message')} came whose mac1 is not one of our public key (badMac1)`,
   ];
   if (typeof address === 'string') {
     return { messages, from: { address, port: Number(port ?? 0) }, proof };
@@ -59,7 +60,7 @@ export function wrongCallsOf(evidence: Evidence): WrongCalls | null {
     from: { address: source, port: sourcePort },
     proof: [
       ...proof,
-      `over the run, ${packets} of them came from ${source} port ${sourcePort} over ${link}`,
+      `over the run, ${packets} came from ${source} port ${sourcePort} over ${link}`,
     ],
   };
 }

@@ -195,6 +195,7 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
         .flatMap((text) => parseWay(text) ?? [])
         .slice(0, WAYS_MAX),
       wayInUse: peer.integer('wayInUse', NO_WAY, WAYS_MAX),
+      isProvisional: peer.flag('isProvisional'),
       presharedKey,
       sessions,
       staged: peer.list('staged').flatMap((packet) => {

@@ -117,6 +117,11 @@ export class Handover {
     return this.#starter.resolve();
   }
 
+  /** See Starter.reapResolver. */
+  reapResolver(): void {
+    this.#starter.reapResolver();
+  }
+
   /** The interface has another name. */
   rename(): void {
     this.#starter.rename();

@@ -5,6 +5,7 @@
  *
  *   start    start the daemon's successor
  *   resolve  start the process that looks names up for the daemon (resolver/program.ts)
+ *   reap     the daemon has let go of that process, and wants no other now
  *   rename   the interface has another name: its sockets and the state's folder get it, too
  *   left     the daemon ends, and its successor continues: nothing is left to do
  *   end      the daemon ends, and has said why
@@ -110,6 +111,7 @@ while read -r word <&3; do
   case $word in
     start) start "$@" ;;
     resolve) resolve "$@" ;;
+    reap) [ ! "$resolver" ] || wait "$resolver" ;;
     rename) follow ;;
     left | end) last=$word ;;
   esac
@@ -238,6 +240,11 @@ export class Starter {
     return this.#say('resolve') ? '' : `the starter does not answer (send: ${errnoName(errno())})`;
   }
 
+  /** The daemon has let go of the resolver, which has ended and shall not be left in the list of processes. */
+  reapResolver(): void {
+    this.#say('reap');
+  }
+
   /** The interface has another name. */
   rename(): void {
     this.#say('rename');
@@ -253,7 +260,7 @@ export class Starter {
     close(this.#resolversFd);
   }
 
-  #say(word: 'start' | 'resolve' | 'rename' | 'left' | 'end'): boolean {
+  #say(word: 'start' | 'resolve' | 'reap' | 'rename' | 'left' | 'end'): boolean {
     const { written } = new TextEncoder().encodeInto(`${word}\n`, this.#word.bytes);
     return send(this.#fd, this.#word.address, written, MSG_DONTWAIT) === written;
   }

@@ -29,6 +29,8 @@ export class LocalResolver implements Resolver {
     this.#asked.delete(id);
   }
 
+  rest(): void {}
+
   close(): void {
     this.#asked.clear();
   }

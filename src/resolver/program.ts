@@ -45,7 +45,7 @@ import {
 const CONFINED_VARIABLE = 'TSWG_RESOLVER_FILES';
 const PROGRAM_NAME = 'tswgd-resolver';
 /** Of the pool's threads libuv gives half to what may take long. */
-const THREADS = 32;
+const THREADS = 64;
 /** A small heap, since nothing stays in it. */
 const ENGINE_FLAGS = ['--max-old-space-size=32', '--max-semi-space-size=1'];
 const CALL_TIMEOUT_MS = 5_000;

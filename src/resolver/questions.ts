@@ -9,7 +9,8 @@
  *
  * A lookup that fails may hold one of the resolver's threads for as long. So names that failed the last
  * time have a few places, those that are new a few more, and the rest are for names that were found:
- * these wait for nobody whose name server is silent.
+ * these wait for nobody whose name server is silent. Nor do new names wait for those of another
+ * domain: as long as a domain has answered nothing, few of its names are looked up at a time.
  */
 
 import type { NameAnswer } from '../device/ways.ts';
@@ -18,10 +19,17 @@ import type { Resolver } from './resolver.ts';
 
 /** Questions under way at once; more wait their turn. */
 export const ASKED_MAX = 32;
-/** Of those, for names that were not found the last time, or are new; the resolver has 16 threads. */
-export const UNPROVEN_MAX = 12;
+/** Of those, for names that were not found the last time, or are new; the resolver has 32 threads. */
+const UNPROVEN_MAX = 24;
 /** Of those, for names that were not found. */
-export const FAILED_MAX = 8;
+export const FAILED_MAX = 16;
+/**
+ * Of those that are unproven, for names of one domain that has not answered the last time: so many
+ * that are new, that were not found, and of each that are looked up a second time beside the first.
+ */
+export const SILENT_DOMAIN_MAX = 3;
+/** That there is no such name is an answer, too: of whoever serves the domain. */
+const ANSWERS: readonly string[] = ['EAI_NONAME', 'EAI_NODATA'];
 /** What came of so many names is kept; of one that is forgotten nothing is expected. */
 const REMEMBERED_MAX = 16_384;
 /** Until then a question for the same name is the same question. */
@@ -38,8 +46,10 @@ type Past = 'found' | 'failed' | undefined;
 
 interface Question {
   readonly host: string;
+  readonly domain: string;
   readonly askedAt: number;
   readonly past: Past;
+  readonly isSecond: boolean;
 }
 
 export interface QuestionsOptions {
@@ -54,6 +64,8 @@ export class Questions {
   readonly #waiting = new Set<string>();
   /** By name, the longest ago first. */
   readonly #pasts = new Map<string, Past>();
+  /** Domains that have answered the last time, the longest ago first. */
+  readonly #answering = new Set<string>();
   /** How often each came: `answered`, `late`, or an error's name. */
   readonly outcomes = new Map<string, number>();
   #lastId = 0;
@@ -72,7 +84,17 @@ export class Questions {
     const isFresh = same.some(({ askedAt }) => now - askedAt < FRESH_MS);
     if (isFresh || same.length >= LOOKUPS_PER_NAME) return;
     this.#waiting.add(host);
-    this.#askNext(now);
+    // For those that wait already there was no place, and there is none for this one's coming.
+    if (this.#asked.size < ASKED_MAX) {
+      this.#askIfPlace(now, host, new Places(this.#asked.values()));
+    }
+  }
+
+  /** Nobody wants to know anything any more: what is asked is forgotten. */
+  rest(): void {
+    this.#waiting.clear();
+    for (const id of this.#asked.keys()) this.#options.resolver.forget(id);
+    this.#asked.clear();
   }
 
   /** When `expire` is due; infinite when nothing is asked. */
@@ -113,40 +135,94 @@ export class Questions {
     this.#tell(host, answer);
   }
 
+  /** Of those that wait, whoever there is a place for. */
   #askNext(now: number): void {
+    const places = new Places(this.#asked.values());
     for (const host of this.#waiting) {
       if (this.#asked.size >= ASKED_MAX) return;
-      const past = this.#pasts.get(host);
-      if (!this.#hasPlaceFor(past)) continue;
-      this.#waiting.delete(host);
-      const id = ++this.#lastId;
-      this.#asked.set(id, { host, askedAt: now, past });
-      this.#options.resolver.ask(id, host);
+      this.#askIfPlace(now, host, places);
     }
   }
 
-  #hasPlaceFor(past: Past): boolean {
-    if (past === 'found') return true;
-    const unproven = [...this.#asked.values()].filter((one) => one.past !== 'found');
-    if (unproven.length >= UNPROVEN_MAX) return false;
-    return past === undefined || unproven.filter((one) => one.past === past).length < FAILED_MAX;
+  #askIfPlace(now: number, host: string, places: Places): void {
+    const past = this.#pasts.get(host);
+    if (places.areTaken(past)) return;
+    const [domain, isSecond] = [domainOf(host), places.hosts.has(host)];
+    const question = { host, domain, askedAt: now, past, isSecond };
+    if (!places.hasOneFor(question, this.#answering.has(domain))) return;
+    this.#waiting.delete(host);
+    places.take(question);
+    const id = ++this.#lastId;
+    this.#asked.set(id, question);
+    this.#options.resolver.ask(id, host);
   }
 
-  #remember(host: string, past: Past): void {
+  #remember(host: string, answer: NameAnswer): void {
+    const { error } = answer;
     this.#pasts.delete(host);
-    this.#pasts.set(host, past);
-    if (this.#pasts.size <= REMEMBERED_MAX) return;
-    const [oldest] = this.#pasts.keys();
-    this.#pasts.delete(oldest);
+    this.#pasts.set(host, error === undefined ? 'found' : 'failed');
+    const domain = domainOf(host);
+    this.#answering.delete(domain);
+    if (error === undefined || ANSWERS.includes(error)) this.#answering.add(domain);
+    for (const known of [this.#pasts, this.#answering]) {
+      if (known.size <= REMEMBERED_MAX) continue;
+      const [oldest] = known.keys();
+      known.delete(oldest);
+    }
   }
 
   #tell(host: string, answer: NameAnswer): void {
     this.#count('error' in answer ? answer.error : 'answered');
-    this.#remember(host, 'error' in answer ? 'failed' : 'found');
+    this.#remember(host, answer);
     this.#options.onAnswer(host, answer);
   }
 
   #count(outcome: string): void {
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
   }
+}
+
+/** What is taken of the places for questions, counted once for all that wait: there may be thousands. */
+class Places {
+  /** Those that are looked up. */
+  readonly hosts = new Set<string>();
+  #unproven = 0;
+  #failed = 0;
+  /** Of those that are unproven, how many are alike. */
+  readonly #alike = new Map<string, number>();
+
+  constructor(asked: Iterable<Question>) {
+    for (const question of asked) this.take(question);
+  }
+
+  take(question: Question): void {
+    this.hosts.add(question.host);
+    if (question.past === 'found') return;
+    this.#unproven++;
+    if (question.past === 'failed') this.#failed++;
+    const kind = kindOf(question);
+    this.#alike.set(kind, (this.#alike.get(kind) ?? 0) + 1);
+  }
+
+  /** Whether all are that a name with such a past may have, whatever its domain. */
+  areTaken(past: Past): boolean {
+    if (past === 'found') return false;
+    return this.#unproven >= UNPROVEN_MAX || (past === 'failed' && this.#failed >= FAILED_MAX);
+  }
+
+  /** Of those that are not taken. `isAnswering`: the name's domain has answered the last time. */
+  hasOneFor(question: Question, isAnswering: boolean): boolean {
+    if (question.past === 'found' || isAnswering) return true;
+    return (this.#alike.get(kindOf(question)) ?? 0) < SILENT_DOMAIN_MAX;
+  }
+}
+
+function kindOf({ domain, past, isSecond }: Question): string {
+  return `${past} ${isSecond} ${domain}`;
+}
+
+/** What is served together, as a rule: all but the first label; a name of two labels is its own. */
+function domainOf(host: string): string {
+  const parent = host.slice(host.indexOf('.') + 1);
+  return parent.includes('.') || parent === host ? parent : host;
 }

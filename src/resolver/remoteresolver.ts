@@ -27,6 +27,11 @@ const LONGEST_REST_MS = 60_000;
 const ANSWERS_PER_TURN = 32;
 /** A question with which a resolver ended is asked once more. */
 const TRIES = 2;
+/**
+ * How often it is let go of since nothing is asked; then it stays. Few of the resolvers that a starter
+ * starts, which are counted, are used up by somebody who gives and takes names all day.
+ */
+const RESTS_MAX = 20;
 
 interface Unanswered {
   readonly host: string;
@@ -54,6 +59,8 @@ type State =
 export interface RemoteResolverOptions {
   /** Has a resolver started, which then calls: see `connect`. Returns why that cannot be, or ''. */
   readonly start: () => string;
+  /** One has been let go of, and none is wanted now. */
+  readonly reap?: (() => void) | undefined;
   readonly onAnswer: AnswerTaker;
   /** Gets a line for the operator when a resolver fails. */
   readonly onNote: (line: string) => void;
@@ -73,6 +80,7 @@ export class RemoteResolver implements Resolver {
   #lastId = 0;
   /** In a row, without an answer between them. */
   #failures = 0;
+  #restsLeft = RESTS_MAX;
 
   constructor(options: RemoteResolverOptions) {
     this.#options = options;
@@ -129,6 +137,17 @@ export class RemoteResolver implements Resolver {
     const reading = watch(fd, this.#read, this.#options.onBug);
     this.#state = { kind: 'running', fd, lifeline, watch: reading };
     this.#send();
+  }
+
+  /** The process ends, or is not waited for any more; a pause after failures lasts on. */
+  rest(): void {
+    if (this.#unanswered.size > 0) return;
+    const { kind } = this.#state;
+    if (this.#restsLeft === 0 || (kind !== 'running' && kind !== 'starting')) return;
+    this.#restsLeft--;
+    this.#end();
+    this.#state = { kind: 'none' };
+    this.#options.reap?.();
   }
 
   close(): void {

@@ -31,6 +31,8 @@ export interface Resolver {
   ask(id: number, host: string): void;
   /** Nobody waits for this answer any more. */
   forget(id: number): void;
+  /** Nothing is asked for now: what it holds for that is given up, and made again when need be. */
+  rest(): void;
   /** No answer comes any more. */
   close(): void;
 }

@@ -50,7 +50,7 @@ export class Downtime {
       lost = lost.filter((text) => !this.#giveBack(text));
     }
     if (lost.length > 0) {
-      const hint = `${lost.length} of the routes it had before it was taken down cannot be put back`;
+      const hint = `of the routes it had before it was taken down, ${lost.length} cannot be put back`;
       throw new SystemError(`set up ${link.name}`, 'netlink', ERRNO.EINVAL!, hint);
     }
   }

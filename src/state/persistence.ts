@@ -5,9 +5,11 @@
  *
  * A state belongs to its interface. Where that is gone (the machine was started again, or somebody
  * deleted it while nobody served it), its peers are not brought back: the operator's files may no
- * longer name them.
+ * longer name them. What names of hosts were is remembered nevertheless: those that the operator's
+ * files name again can be called although no name server answers.
  */
 
+import { counted } from '../counted.ts';
 import { type DeviceChange, wipeKeys } from '../device/configuration.ts';
 import type { Device } from '../device/device.ts';
 import type { DeviceEvent } from '../device/events.ts';
@@ -59,6 +61,7 @@ export class Persistence {
     this.#isRestored = true;
     const saved = this.#read(isTakenOver);
     if (saved !== null) {
+      device.rememberNames(saved.names);
       device.configure(now, saved.change);
       wipeKeys(saved.change);
       onRestored(saved.change);
@@ -95,7 +98,9 @@ export class Persistence {
   /** Call once the interface is up: the sessions before the restart are followed by new ones. */
   resume(now: number): void {
     const peers = this.#options.device.resume(now);
-    this.#options.log.debug(`Taken over: ${peers} peers had a session and are sent an initiation`);
+    this.#options.log.debug(
+      `Taken over: ${counted(peers, 'peer had a session and is', 'peers had a session and are')} sent an initiation`,
+    );
   }
 
   /** Call after a change by the operator. */
@@ -104,7 +109,7 @@ export class Persistence {
   }
 
   readonly #notice = (event: DeviceEvent): void => {
-    if (event.kind === 'roamed') this.#keeper.moved();
+    if (event.kind === 'roamed' || event.kind === 'nameResolved') this.#keeper.moved();
     else if (event.kind === 'responseReceived' || event.kind === 'sessionConfirmed') {
       // Of a session that the file does not know of, the successor could not know to call.
       if (event.session === 1) this.#keeper.changed();
@@ -158,7 +163,10 @@ export class Persistence {
       } else if (!isTakenOver) {
         // As after every boot.
         log.debug(`The state ${file.path} is of an interface that is gone: ${consequence}`);
-        if (saved !== null) wipeKeys(saved.change);
+        if (saved !== null) {
+          wipeKeys(saved.change);
+          this.#options.device.rememberNames(saved.names);
+        }
         return null;
       }
       return saved;
@@ -173,7 +181,7 @@ export class Persistence {
   readonly #render = (): string => {
     const { device } = this.#options;
     const state = device.state();
-    const text = formatSavedState(state, device.memories());
+    const text = formatSavedState(state, device.memories(), device.nameMemories());
     wipeKeys(state);
     return text;
   };

@@ -1,8 +1,10 @@
 /**
  * A Device's state as text to be kept over a restart: the `set` that configures its successor, an
- * empty line, and a line for each peer with what the successor has to remember of its handshakes:
+ * empty line, and a line for each peer with what the successor has to remember of its handshakes, and
+ * for each name of a host that is known:
  *
  *   handshake=PUBLIC_KEY LAST_HANDSHAKE_MS SENT_TIMESTAMP RECEIVED_TIMESTAMP
+ *   name=HOST ADDRESS...
  *
  * Keys and TAI64N timestamps in hexadecimal digits. Where the text is kept is somebody else's.
  */
@@ -16,7 +18,10 @@ import type {
   PeerState,
   Secret,
 } from '../device/configuration.ts';
+import type { NameMemory } from '../device/names.ts';
 import { TIMESTAMP_BYTES } from '../noise/tai64n.ts';
+import { formatAddress, parseAddress } from '../packet/address.ts';
+import { isHostName } from '../packet/hostname.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 import { parseSet, writeSet } from '../uapi/set.ts';
@@ -24,15 +29,22 @@ import { parseSet, writeSet } from '../uapi/set.ts';
 export interface SavedState {
   readonly change: DeviceChange;
   readonly memories: readonly PeerMemory[];
+  readonly names: readonly NameMemory[];
 }
 
 const SET = 'set=1\n';
 /** How a `set` ends: an empty line. */
 const SET_END = '\n\n';
+const NAME = /^name=(\S{1,253}) (\S+(?: \S+){0,15})$/;
 const MEMORY = /^handshake=(\S+) (\d{1,16}) (\S+) (\S+)$/;
 
-export function formatSavedState(state: DeviceState, memories: readonly PeerMemory[]): string {
-  return writeSet(changeTo(state)) + memories.map(formatMemory).join('');
+export function formatSavedState(
+  state: DeviceState,
+  memories: readonly PeerMemory[],
+  names: readonly NameMemory[] = [],
+): string {
+  const lines = [...memories.map(formatMemory), ...names.map(formatName)];
+  return writeSet(changeTo(state)) + lines.join('');
 }
 
 const NO_DEVICE_SECRETS = { privateKey: null } satisfies Record<Secret<DeviceState>, null>;
@@ -97,12 +109,29 @@ export function parseSavedState(text: string, interfaceIndex?: InterfaceIndex): 
   if (end < 0 || !text.startsWith(SET) || !text.endsWith('\n')) return null;
   const { ok: change } = parseSet(text.slice(SET.length, end).split('\n'), interfaceIndex);
   if (change === undefined) return null;
-  const memories = text
+  const memories: PeerMemory[] = [];
+  const names: NameMemory[] = [];
+  for (const line of text
     .slice(end + SET_END.length)
     .split('\n')
-    .slice(0, -1)
-    .map(parseMemory);
-  return memories.every((memory) => memory !== null) ? { change, memories } : null;
+    .slice(0, -1)) {
+    const [memory, name] = [parseMemory(line), parseName(line)];
+    if (memory !== null) memories.push(memory);
+    else if (name !== null) names.push(name);
+    else return null;
+  }
+  return { change, memories, names };
+}
+
+function formatName({ host, addresses }: NameMemory): string {
+  return `name=${[host, ...addresses.map(formatAddress)].join(' ')}\n`;
+}
+
+function parseName(line: string): NameMemory | null {
+  const [, host, texts] = NAME.exec(line) ?? [];
+  if (host === undefined || !isHostName(host)) return null;
+  const addresses = texts.split(' ').map(parseAddress);
+  return addresses.every((address) => address !== null) ? { host, addresses } : null;
 }
 
 function parseMemory(line: string): PeerMemory | null {

@@ -13,7 +13,7 @@
  */
 
 import { sameBytes } from '../bytes.ts';
-import type { Endpoint, Exit } from '../device/endpoint.ts';
+import { Endpoint, type Exit } from '../device/endpoint.ts';
 import type { Lead, NearFault } from '../device/lead.ts';
 import type { Near } from '../device/ways.ts';
 import { type Link, type LinkAddress, Netlink, type Route } from '../netlink/netlink.ts';
@@ -31,6 +31,7 @@ export interface RoutesOptions {
 const NO_EXIT: Exit = { link: 0x7fff_ffff, source: null };
 /** Links of these kinds are tunnels, which may lead back to this one: others come first. */
 const TUNNEL_KINDS = ['tun', 'wireguard'];
+const RTN_BROADCAST = 3;
 const IFA_F_TENTATIVE = 0x40;
 const IFA_F_DADFAILED = 0x08;
 
@@ -193,6 +194,12 @@ export class Routes {
   #lookBack(endpoint: Endpoint, link: Link, source: Uint8Array | null): void {
     const here = source ?? this.#addressesOf(link, 4)[0]?.address ?? null;
     if (this.#linkOfRoute(endpoint, here) !== link.index) this.#crooked.add(link.index);
+  }
+
+  /** Whether what is sent to the address goes to all of a link, which a socket refuses (EACCES). */
+  isBroadcast(address: Uint8Array): boolean {
+    const endpoint = new Endpoint(address, this.#port);
+    return this.#ask(endpoint, null, 0, false)?.type === RTN_BROADCAST;
   }
 
   /** Whether the kernel would still send to the endpoint from its source. */

@@ -160,6 +160,11 @@ export class Udp implements Transport {
     return this.#routes.lead(endpoint, inside);
   }
 
+  /** See Routes.isBroadcast. */
+  isBroadcast(address: Uint8Array): boolean {
+    return this.#routes.isBroadcast(address);
+  }
+
   /** What is wrong with the near end that all datagrams have; null: nothing. */
   get nearFault(): NearFault | null {
     return this.#routes.fault;

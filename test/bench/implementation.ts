@@ -6,6 +6,7 @@
 import path from 'node:path';
 import { execute } from '../lab/command.ts';
 import { REPOSITORY } from '../lab/repository.ts';
+import type { Observers } from './observers.ts';
 import type { Side } from './samples.ts';
 
 export const IFNAME = 'wg0';
@@ -16,6 +17,8 @@ export interface Implementation {
   readonly name: string;
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Who watches the left end while it is measured. */
+  readonly observers?: Observers;
 }
 
 export const WIREGUARD_GO: Implementation = {
@@ -30,6 +33,11 @@ export const TSWG = tswg('tswg');
 export const TSWG_PORTABLE = tswg('tswg, portable crypto', { TSWG_CRYPTO: 'portable' });
 /** One packet a system call. */
 export const TSWG_PLAIN = tswg('tswg, no offloads', { TSWG_NO_OFFLOAD: '1' });
+
+/** tswg while it is watched, to be compared with itself. */
+export function observed(observers: Observers): Implementation {
+  return { ...TSWG, side: 'tswg, observed', name: 'tswg, observed', observers };
+}
 
 /** @param flags for Node.js itself */
 export function tswg(

@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: tswg against wireguard-go, in turns, in the same network of two hosts. Prints a
  * table, writes bench.json, bench.svg and, when nothing was left out, the table of docs/benchmarks.md.
- * Leaves nothing behind, also when it is interrupted.
+ * Leaves nothing behind, also when it is interrupted. With --observed: tswg against itself, one of the
+ * two being watched.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,12 +15,14 @@ import { answers } from './answers.ts';
 import { drawChart } from './chart.ts';
 import { handshakes } from './handshakes.ts';
 import { heap } from './heap.ts';
+import { observed, TSWG } from './implementation.ts';
 import { latency } from './latency.ts';
 import { describeMachine, formatMachine, type Machine } from './machine.ts';
+import { OBSERVERS, type Observer, Observers } from './observers.ts';
 import { profile } from './profile.ts';
 import { formatRecord } from './record.ts';
 import { HEAP_BYTES, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
-import { Samples } from './samples.ts';
+import { OBSERVED, Samples } from './samples.ts';
 import { crowd, lookups, peers, prefixes } from './scale.ts';
 import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
 import { formatPageTable, formatTable } from './table.ts';
@@ -29,6 +32,8 @@ const SCENARIOS: readonly Scenario[] = [
   ...[streams, ...variants, paths, datagrams, latency, answers, handshakes, peers, crowd],
   ...[prefixes, lookups, heap],
 ];
+/** Those in which a watched tswg is compared with one that is not. */
+const OBSERVED_SCENARIOS = [streams, paths];
 /** The page that shows the chart and the table of a whole run. */
 const PAGE = path.join(DOCS, 'benchmarks.md');
 /** `--quick` asks whether it runs, not how fast. */
@@ -42,6 +47,8 @@ const NAME_WIDTH = 56;
 interface Options {
   readonly settings: Settings;
   readonly profile: boolean;
+  /** By whom tswg is watched, and then compared with itself; empty in the usual run. */
+  readonly observers: readonly Observer[];
   readonly places: Places;
   /** Whether the page takes this run's table. */
   readonly isPublished: boolean;
@@ -62,13 +69,21 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
     .option('rounds', { type: 'number', describe: 'samples of each row', defaultDescription: '3' })
     .option('seconds', { type: 'number', describe: 'of each measurement', defaultDescription: '2' })
     .option('profile', { type: 'boolean', default: false, describe: "where tswg's time goes" })
+    .option('observed', {
+      type: 'array',
+      choices: OBSERVERS,
+      describe: 'tswg beside tswg that is watched by these (default all)',
+    })
     .option('out', { type: 'string', describe: 'folder for bench.json and bench.svg' })
     .option('quick', { type: 'boolean', default: false, describe: 'whether it runs at all' })
     .strict()
     .version(false)
     .parseAsync();
   const { quick, rows } = parsed;
-  const isPublished = !quick && rows.length === 0 && parsed.out === undefined;
+  const observers = observersOf(parsed.observed);
+  const isWatched = observers.length > 0;
+  const isWhole = rows.length === 0 && !isWatched;
+  const isPublished = !quick && isWhole && parsed.out === undefined;
   const largest = quick ? QUICK.largest : Number.POSITIVE_INFINITY;
   return {
     settings: {
@@ -80,9 +95,15 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       heapBytes: quick ? QUICK.heapBytes : HEAP_BYTES,
     },
     profile: parsed.profile,
-    places: placesOf('bench', isPublished, parsed.out),
+    observers,
+    places: placesOf(isWatched ? 'bench-observed' : 'bench', isPublished, parsed.out),
     isPublished,
   };
+}
+
+/** `--observed` alone means all of them. */
+function observersOf(words: readonly Observer[] | undefined): readonly Observer[] {
+  return words?.length === 0 ? OBSERVERS : (words ?? []);
 }
 
 function count(option: string, value: number): number {
@@ -97,10 +118,14 @@ function hasOffloads(version: string): boolean {
 }
 
 /** All selected rows, round by round, the implementations in turns. */
-async function measure(settings: Settings, samples: Samples): Promise<Failure[]> {
+async function measure(
+  scenarios: readonly Scenario[],
+  settings: Settings,
+  samples: Samples,
+): Promise<Failure[]> {
   const failures: Failure[] = [];
   for (let round = 1; round <= settings.rounds; round++) {
-    for (const scenario of SCENARIOS) {
+    for (const scenario of scenarios) {
       if (round > (scenario.rounds ?? settings.rounds)) continue;
       if (!scenario.rows.some((row) => settings.rows.has(row))) continue;
       for (const implementation of scenario.implementations) {
@@ -118,8 +143,14 @@ async function measure(settings: Settings, samples: Samples): Promise<Failure[]>
   return failures;
 }
 
+/** `scenarios` with tswg against itself. */
+function watched(scenarios: readonly Scenario[], observers: Observers): Scenario[] {
+  const implementations = [TSWG, observed(observers)];
+  return scenarios.map((scenario) => ({ ...scenario, implementations }));
+}
+
 function publish(
-  { settings, places, isPublished }: Options,
+  { settings, places, observers, isPublished }: Options,
   machine: Machine,
   samples: Samples,
   failures: readonly Failure[],
@@ -128,14 +159,17 @@ function publish(
   const record = path.join(places.record, 'bench.json');
   const chart = path.join(places.charts, 'bench.svg');
   for (const folder of Object.values(places)) mkdirSync(folder, { recursive: true });
+  const written = [record];
   writeFileSync(record, formatRecord(machine, settings, samples, failures));
-  writeFileSync(chart, drawChart(outcomes, machine));
-  const written = [record, chart];
+  if (observers.length === 0) {
+    writeFileSync(chart, drawChart(outcomes, machine));
+    written.push(chart);
+  }
   if (isPublished) {
     writeFileSync(PAGE, replaceTable(readFileSync(PAGE, 'utf8'), formatPageTable(outcomes)));
     written.push(PAGE);
   }
-  console.log(`\n${formatMachine(machine)}\n\n${formatTable(outcomes)}\n`);
+  console.log(`\n${formatMachine(machine)}\n\n${formatTable(outcomes, samples.contest)}\n`);
   for (const { what, why } of failures) console.log(`FAILED: ${what}: ${why}`);
   console.log(`written: ${written.join(', ')}`);
 }
@@ -157,9 +191,13 @@ async function main(words: readonly string[]): Promise<number> {
     console.log(`\n${text}\nwritten: ${file}`);
     return 0;
   }
-  const samples = new Samples();
-  const failures = await measure(options.settings, samples);
+  const isObserved = options.observers.length > 0;
+  const observers = new Observers(options.observers);
+  const samples = isObserved ? new Samples(OBSERVED) : new Samples();
+  const scenarios = isObserved ? watched(OBSERVED_SCENARIOS, observers) : SCENARIOS;
+  const failures = await measure(scenarios, options.settings, samples);
   publish(options, machine, samples, failures);
+  if (isObserved) console.log(`while observed: ${observers.describe()}`);
   return failures.length === 0 ? 0 : 1;
 }
 

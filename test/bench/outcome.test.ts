@@ -3,7 +3,7 @@ import { drawChart, timesAsGood } from './chart.ts';
 import type { Machine } from './machine.ts';
 import { formatRecord } from './record.ts';
 import { ROWS, selectRows } from './rows.ts';
-import { Samples } from './samples.ts';
+import { OBSERVED, Samples } from './samples.ts';
 import { randomPrefixes } from './scale.ts';
 import type { Settings } from './scenario.ts';
 import { formatTable, formatValue } from './table.ts';
@@ -147,6 +147,27 @@ describe('bench.json', () => {
     expect(record.rows[0].verdict).toBe('aim');
     expect(text).toContain('"tswg": [9, 9.5, 10]');
     expect(text.endsWith('}\n')).toBe(true);
+  });
+});
+
+describe('a watched tswg', () => {
+  const samples = new Samples(OBSERVED);
+  for (const value of [4, 4, 4]) samples.record('tcp', 'tswg', value);
+  for (const value of [3, 3, 3]) samples.record('tcp', 'tswg, observed', value);
+  samples.record('rss', 'tswg, observed', 131);
+
+  it('is compared with tswg, and not held to what was promised beside wireguard-go', () => {
+    const [tcp, rss] = samples.outcomes();
+    expect(tcp.ratio?.median).toBe(0.75);
+    expect(tcp.verdict).toBeNull();
+    expect(rss.verdict).toBe('missed');
+  });
+
+  it('has its name in the table and in the record', () => {
+    const [headings] = formatTable(samples.outcomes(), samples.contest).split('\n');
+    expect(headings).toMatch(/unit +tswg +\(min\.\.max\) +tswg, observed +\(min\.\.max\) +ratio/);
+    const [tcp] = JSON.parse(formatRecord(MACHINE, SETTINGS, samples, [])).rows;
+    expect(tcp.samples).toEqual({ tswg: [4, 4, 4], observed: [3, 3, 3] });
   });
 });
 

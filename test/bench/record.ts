@@ -3,11 +3,16 @@
  */
 
 import type { Machine } from './machine.ts';
-import type { Samples } from './samples.ts';
+import type { Samples, Side } from './samples.ts';
 import type { Failure, Settings } from './scenario.ts';
 
 /** Enough for any figure, and short enough to read. */
 const SIGNIFICANT_DIGITS = 6;
+const NAMES: Readonly<Record<Side, string>> = {
+  'wireguard-go': 'wireguardGo',
+  tswg: 'tswg',
+  'tswg, observed': 'observed',
+};
 
 /** JSON text, indented by 2, lists of numbers on one line each. */
 export function formatRecord(
@@ -16,15 +21,17 @@ export function formatRecord(
   samples: Samples,
   failures: readonly Failure[],
 ): string {
+  const { contest } = samples;
+  const [ofBaseline, ofSubject] = [NAMES[contest.baseline], NAMES[contest.subject]];
   const rows = samples.outcomes().map(({ row, baseline, subject, ratio, verdict }) => ({
     ...row,
-    wireguardGo: baseline,
-    tswg: subject,
+    [ofBaseline]: baseline,
+    [ofSubject]: subject,
     ratio,
     verdict,
     samples: {
-      wireguardGo: samples.of(row.baseline ?? row.id, 'wireguard-go'),
-      tswg: samples.of(row.id, 'tswg'),
+      [ofBaseline]: samples.of(row.baseline ?? row.id, contest.baseline),
+      [ofSubject]: samples.of(row.id, contest.subject),
     },
   }));
   const { rounds, seconds, heapBytes } = settings;

@@ -5,15 +5,30 @@
 import { ROWS, type Row, type Target } from './rows.ts';
 import { compare, type Spread, spread } from './statistics.ts';
 
-/** The two sides of a comparison; variants of tswg have rows of their own. */
-export type Side = 'wireguard-go' | 'tswg';
+/** The sides of comparisons; variants of tswg have rows of their own. */
+export type Side = 'wireguard-go' | 'tswg' | 'tswg, observed';
+
+/** Who is compared with whom, and in which rows. */
+export interface Contest {
+  readonly baseline: Side;
+  readonly subject: Side;
+  readonly rows: readonly Row[];
+}
+
+export const SPEED: Contest = { baseline: 'wireguard-go', subject: 'tswg', rows: ROWS };
+/** What has been promised of tswg beside wireguard-go is no promise here. */
+export const OBSERVED: Contest = {
+  baseline: 'tswg',
+  subject: 'tswg, observed',
+  rows: ROWS.map(({ target, ...row }) => (target?.of === 'value' ? { ...row, target } : row)),
+};
 
 /** `aim`: even the aim is met; `met`: at least what was promised. */
 export type Verdict = 'aim' | 'met' | 'missed';
 
 export interface Outcome {
   readonly row: Row;
-  /** null where only tswg is measured. */
+  /** null where only the subject is measured. */
   readonly baseline: Spread | null;
   readonly subject: Spread | null;
   /** Of the medians, with the extremes of the rounds; null without a baseline. */
@@ -25,7 +40,12 @@ export interface Outcome {
 }
 
 export class Samples {
+  readonly contest: Contest;
   readonly #values = new Map<string, number[]>();
+
+  constructor(contest: Contest = SPEED) {
+    this.contest = contest;
+  }
 
   record(row: string, side: Side, sample: number): void {
     if (!Number.isFinite(sample)) throw new Error(`${row} of ${side}: no number was measured`);
@@ -42,17 +62,18 @@ export class Samples {
 
   /** Of the rows of which anything was measured, in their order. */
   outcomes(): Outcome[] {
-    return ROWS.map((row) => this.#outcome(row)).filter(
-      (outcome) => outcome.baseline !== null || outcome.subject !== null,
-    );
+    return this.contest.rows
+      .map((row) => this.#outcome(row))
+      .filter((outcome) => outcome.baseline !== null || outcome.subject !== null);
   }
 
   #outcome(row: Row): Outcome {
-    const subject = this.of(row.id, 'tswg');
+    const { contest } = this;
+    const subject = this.of(row.id, contest.subject);
     const isVariant = row.baseline !== undefined;
     // A variant that was not measured is no row, though its baseline was.
     const baseline =
-      isVariant && subject.length === 0 ? [] : this.of(row.baseline ?? row.id, 'wireguard-go');
+      isVariant && subject.length === 0 ? [] : this.of(row.baseline ?? row.id, contest.baseline);
     const isComparable = baseline.length > 0 && subject.length > 0;
     const ratio = isComparable ? compare(baseline, subject) : null;
     const subjectSpread = subject.length > 0 ? spread(subject) : null;

@@ -5,7 +5,7 @@
 
 import { formatMarkdown } from '../lab/publication.ts';
 import type { Row, Unit } from './rows.ts';
-import type { Outcome, Verdict } from './samples.ts';
+import { type Contest, type Outcome, SPEED, type Verdict } from './samples.ts';
 import type { Spread } from './statistics.ts';
 
 const DECIMALS: Readonly<Record<Unit, number>> = {
@@ -27,26 +27,20 @@ const VERDICT_WORDS: Readonly<Record<Verdict, string>> = {
   missed: 'NO',
 };
 
-const HEADINGS = [
-  'row',
-  'unit',
-  'wireguard-go',
-  '(min..max)',
-  'tswg',
-  '(min..max)',
-  'ratio',
-  '(min..max)',
-  'at least',
-  'aim',
-  'met',
-] as const;
+function headingsOf({ baseline, subject }: Contest): string[] {
+  return [
+    ...['row', 'unit', baseline, '(min..max)', subject, '(min..max)', 'ratio', '(min..max)'],
+    ...['at least', 'aim', 'met'],
+  ];
+}
+
 /** The columns that hold words. */
 const LEFT_ALIGNED = new Set([0, 1, 10]);
 
 /** Lines of equal shape: headings, a rule, and one line a row. */
-export function formatTable(outcomes: readonly Outcome[]): string {
-  const lines = [[...HEADINGS], ...outcomes.map(cells)];
-  const widths = HEADINGS.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+export function formatTable(outcomes: readonly Outcome[], contest: Contest = SPEED): string {
+  const lines = [headingsOf(contest), ...outcomes.map(cells)];
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   const [headings, ...body] = lines.map((line) =>
     line
       .map((cell, column) =>

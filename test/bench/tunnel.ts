@@ -12,6 +12,7 @@ import type { Lab } from '../lab/lab.ts';
 import { closeLab, openLab } from '../lab/openlabs.ts';
 import { createKeyPair } from '../lab/tunnel.ts';
 import { IFNAME, type Implementation } from './implementation.ts';
+import type { Observers } from './observers.ts';
 import { onlyChild } from './processes.ts';
 
 /** Inside and outside addresses. */
@@ -65,16 +66,19 @@ export class Tunnel {
   readonly launchMs: number;
   readonly #lab: Lab;
   readonly #keys: readonly [left: KeyPair, right: KeyPair];
+  readonly #observers: Observers | undefined;
 
   private constructor(
     lab: Lab,
     keys: readonly [KeyPair, KeyPair],
     ends: readonly [Daemon, Daemon],
     launchMs: number,
+    observers: Observers | undefined,
   ) {
     this.#lab = lab;
     this.#keys = keys;
     [this.left, this.right] = ends;
+    this.#observers = observers;
     this.launchMs = launchMs;
   }
 
@@ -93,7 +97,10 @@ export class Tunnel {
       const right = await start(rightHost, implementation, RIGHT, null);
       const begun = performance.now();
       const left = await start(leftHost, implementation, LEFT, RIGHT.inner4);
-      return new Tunnel(lab, keys, [left, right], performance.now() - begun);
+      const launchMs = performance.now() - begun;
+      const { observers } = implementation;
+      observers?.begin(left.host);
+      return new Tunnel(lab, keys, [left, right], launchMs, observers);
     } catch (error) {
       await closeLab(lab);
       throw error;
@@ -144,8 +151,12 @@ export class Tunnel {
 
   /** Ends both daemons in peace, so that what they write at their end is written, and the hosts. */
   async close(): Promise<void> {
-    await Promise.all(this.daemons.map(({ child }) => child.stop('SIGTERM', STOP_GRACE_MS)));
-    await closeLab(this.#lab);
+    try {
+      await this.#observers?.end();
+      await Promise.all(this.daemons.map(({ child }) => child.stop('SIGTERM', STOP_GRACE_MS)));
+    } finally {
+      await closeLab(this.#lab);
+    }
   }
 }
 

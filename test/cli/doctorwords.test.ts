@@ -97,6 +97,29 @@ describe('what was found', () => {
     );
   });
 
+  it('keeps what is to be copied in one piece, and what is said of a command before it', () => {
+    const finding = {
+      ...FINDING,
+      proof: [
+        'a firewall there drops UDP port 51820: whether it does is what `tcpdump -ni any udp`, says',
+      ],
+      commands: [
+        'tswg wg0 doctor # at the other end: what arrives there and why it is refused is seen there only',
+      ],
+      undecided: [`\`${'a b '.repeat(30)}\` is longer than a line`],
+    };
+    const lines = show(healthy(), finding).split('\n');
+    expect(lines).toContain('    `tcpdump -ni any udp`, says');
+    expect(lines.slice(-5)).toEqual([
+      '  to fix it:',
+      '    # at the other end: what arrives there and why it is refused is seen there',
+      '    # only',
+      '    tswg wg0 doctor',
+      '',
+    ]);
+    for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
+  });
+
   it('is one line when nothing is wrong', () => {
     const text = show(healthy());
     expect(text).toBe(
@@ -123,7 +146,7 @@ describe('what was found', () => {
   it('is nothing that could be called healthy without a daemon', () => {
     for (const daemon of [
       cannotLook('it is not ours'),
-      looked({ kind: 'kernel' } as const),
+      looked({ kind: 'kernel', why: 'wg is not installed' } as const),
       looked({ kind: 'none', hasSocket: false, hasState: false, hasLink: true } as const),
     ]) {
       const diagnosis = { evidence: healthy({ daemon }), findings: [] };

@@ -4,7 +4,7 @@ import { main } from '../../src/cli/main.ts';
 import { main as daemonMain } from '../../src/cli/tswgd.ts';
 
 const HANDSHAKE =
-  '\t\thandshake: no answer to 7 initiations in 35 seconds: check wgendpoint, the firewalls on the way\n';
+  '\t\ttrouble: handshake: no answer to 7 initiations in 35 seconds: check wgendpoint, the firewalls on the way\n';
 
 /** Columns that a line takes; tabs are at its beginning. */
 const widthOf = (line: string) => line.replaceAll('\t', ' '.repeat(8)).length;
@@ -30,8 +30,8 @@ describe('a line wider than the terminal', () => {
   it('is broken at blanks, a tab deeper', () => {
     expect(fold(`\twgport 1\n${HANDSHAKE}`, 80)).toBe(
       '\twgport 1\n' +
-        '\t\thandshake: no answer to 7 initiations in 35 seconds: check\n' +
-        '\t\t\twgendpoint, the firewalls on the way\n',
+        '\t\ttrouble: handshake: no answer to 7 initiations in 35 seconds:\n' +
+        '\t\t\tcheck wgendpoint, the firewalls on the way\n',
     );
   });
 

@@ -186,11 +186,11 @@ describe('an interface is shown as ifconfig shows it', () => {
         '\tindex 5\n' +
         `\twgpubkey ${OWN_TEXT}\n` +
         `\twgpeer ${PEER_TEXT}\n` +
-        '\t\ttx: 0, rx: 0\n' +
-        '\t\troute: wgendpoint is routed into this interface, so that nothing can be sent: ' +
+        '\t\ttrouble: route: wgendpoint is routed into this interface, so that nothing can be sent: ' +
         'check `ip route get` for it\n' +
-        '\t\thandshake: no answer to 7 initiations in 35 seconds: check wgendpoint, ' +
+        '\t\ttrouble: handshake: no answer to 7 initiations in 35 seconds: check wgendpoint, ' +
         "the firewalls on the way, that this is the peer's key, and that the peer has our wgpubkey\n" +
+        '\t\ttx: 0, rx: 0\n' +
         '\tredirects: peers are told by ICMP to send to each other directly, which they cannot: ' +
         'set net.ipv4.conf.all.send_redirects to 0\n',
     );
@@ -427,14 +427,14 @@ describe('stats', () => {
         '\tsandbox: off (TSWG_SANDBOX=off)\n' +
         '\tstate: kept\n' +
         '\tlone text: x\n' +
-        '\tkey: no private key is set: no handshake can begin\n' +
+        '\ttrouble: key: no private key is set: no handshake can begin\n' +
         '\t    7  handshakes sent\n' +
         '\t12345  rx packets\n' +
         '\tdropped packets:\n' +
         '\t\t 3  noPeer     packet from the interface to an address that no peer is allowed\n' +
         '\t\t12  badPacket  data packet that does not decrypt\n' +
         `\twgpeer ${PEER_TEXT}\n` +
-        '\t\thandshake: no private key is set on this side\n' +
+        '\t\ttrouble: handshake: no private key is set on this side\n' +
         '\t\t0  roams\n' +
         '\t\tdropped packets:\n' +
         '\t\t\t1  brandNew  a reason that this tswg does not know\n',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { wordDeviceTrouble, wordPeerTrouble } from '../../src/cli/troubles.ts';
+import { troubleLine, wordDeviceTrouble, wordPeerTrouble } from '../../src/cli/troubles.ts';
 import type { AnyDeviceTrouble } from '../../src/daemon/troubles.ts';
 import type { PeerTrouble } from '../../src/device/troubles.ts';
 import { answer } from '../../src/uapi/response.ts';
@@ -131,7 +131,7 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
   ],
   [
     { code: 'noEndpoint', packets: 1 },
-    'handshake: no endpoint is known (1 packets could not be sent): set wgendpoint, or wait until the peer calls',
+    'handshake: no endpoint is known (1 packet could not be sent): set wgendpoint, or wait until the peer calls',
   ],
   [
     { code: 'cannotSend', error: 'EPERM', initiations: 9 },
@@ -159,14 +159,14 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
   ],
   [
     { code: 'foreignSource', address: '10.1.0.2', packets: 1, agoMs: 0, prefix: '', ...ANOTHERS },
-    'wgaip: a packet from 10.1.0.2, which is in the wgaip 10.1.0.2/32 of AQEB=, was dropped 0 seconds ago (1 such packets so far)',
+    'wgaip: a packet from 10.1.0.2, which is in the wgaip 10.1.0.2/32 of AQEB=, was dropped 0 seconds ago (1 such packet so far)',
   ],
   [
     {
       ...{ code: 'foreignSource', address: '10.1.0.2', packets: 1, agoMs: 0 },
       ...{ prefix: '10.1.0.0/24', ...ANOTHERS },
     },
-    'wgaip: a packet from 10.1.0.2, which is in its wgaip 10.1.0.0/24, but also in the wgaip 10.1.0.2/32 of AQEB=, which is the longer one, was dropped 0 seconds ago (1 such packets so far)',
+    'wgaip: a packet from 10.1.0.2, which is in its wgaip 10.1.0.0/24, but also in the wgaip 10.1.0.2/32 of AQEB=, which is the longer one, was dropped 0 seconds ago (1 such packet so far)',
   ],
   [
     { code: 'ownSource', address: '10.1.0.2', packets: 7, agoMs: 2_000 },
@@ -180,14 +180,14 @@ const OF_PEER: readonly [PeerTrouble, string][] = [
 
 describe('what is wrong is put into words', () => {
   it.each(OF_DEVICE)('with the device: %o', (trouble, expected) => {
-    const { label, text } = wordDeviceTrouble(reported(trouble), 'wg0');
-    expect(`${label}: ${text}`).toBe(expected);
+    const wording = wordDeviceTrouble(reported(trouble), 'wg0');
+    expect(troubleLine(wording)).toBe(`trouble: ${expected}`);
   });
 
   it.each(OF_PEER)('with a peer: %o', (trouble, expected) => {
-    const { label, text, isShownFirst } = wordPeerTrouble(reported(trouble), 'wg0');
-    expect(`${label}: ${text}`).toBe(expected);
-    expect(isShownFirst).toBe(true);
+    const wording = wordPeerTrouble(reported(trouble), 'wg0');
+    expect(troubleLine(wording)).toBe(`trouble: ${expected}`);
+    expect(wording.isShownFirst).toBe(true);
   });
 
   it('and of the device that is shown with the interface which stops it or its next upgrade', () => {
@@ -233,7 +233,8 @@ describe('a trouble of another version is shown as code and values', () => {
       'a b="\\u001b?"',
     ],
   ])('%s', (_, trouble, text) => {
-    const expected = { label: 'trouble', text, isShownFirst: true, fact: '' };
+    const expected = { label: '', text, isShownFirst: true, fact: '' };
+    expect(troubleLine(expected)).toBe(`trouble: ${text}`);
     expect(wordPeerTrouble(trouble, 'wg0')).toEqual(expected);
     expect(wordDeviceTrouble(trouble, 'wg0')).toEqual(expected);
   });

@@ -7,6 +7,7 @@ import { counterNonce, xsealAead } from '../../src/crypto/aead.ts';
 import { isZero } from '../../src/crypto/bytes.ts';
 import { type CryptoSuite, XSEAL_AAD_BYTES_MAX, XSEAL_BYTES_MAX } from '../../src/crypto/suite.ts';
 import { counting, hex, Random, unhex } from './hex.ts';
+import { plaintextFor, SUMS } from './sums.ts';
 
 /** RFC 7748: private key, public key, secret. */
 const X25519_VECTORS = [
@@ -126,6 +127,20 @@ export function describeCipher(name: string, subject: SuiteUnderTest): void {
         expect(hex(arena.bytes.subarray(start, start + plain.length))).toBe(hex(plain));
       }
       for (const cipher of [...sealers, ...openers]) cipher.wipe();
+    });
+
+    it.each(SUMS)('whose sum is %i, which is easily carried wrong', (sum) => {
+      for (let counter = 0; counter < 8; counter++) {
+        const key = new Random(counter).bytes(32);
+        const plain = plaintextFor(sum, key, counterNonce(counter));
+        const [sealer, opener] = [suite.createSealer(key), suite.createOpener(key)];
+        arena.bytes.set(plain, start);
+        sealer.seal(start, plain.length, counter);
+        const sealed = arena.bytes.slice(start, start + plain.length + 16);
+        expect(hex(sealed)).toBe(hex(reference(key, counter, plain)));
+        expect(opener.open(start, plain.length, counter)).toBe(true);
+        for (const cipher of [sealer, opener]) cipher.wipe();
+      }
     });
 
     it.each([0, 1, 16, 21, 64, 100])('refuses any flipped bit, %i bytes', (length) => {

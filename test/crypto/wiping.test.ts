@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Arena } from '../../src/arena.ts';
+import { Arena, SCRATCH_BYTES } from '../../src/arena.ts';
 import { hashInto, hmac, kdf3, MacKey, macInto } from '../../src/crypto/blake2s.ts';
+import { isZero } from '../../src/crypto/bytes.ts';
 import { compress, IV } from '../../src/crypto/compression/unrolled.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import { findInOwnMemory, loneSecret, ownMemory } from './ownmemory.ts';
@@ -55,13 +56,19 @@ describe('what is left in memory', () => {
     expect(found(), 'ours').toEqual([1, 1, 1]);
   });
 
-  // Without a packet in between: @noble copies the key for each, see crypto/portable.ts.
   it('the portable suite keeps no wiped key of its own', () => {
-    const suite = createPortableSuite(new Arena(65_536));
+    const arena = new Arena(65_536);
+    const suite = createPortableSuite(arena);
     const key = loneSecret('cipher key');
-    const ciphers = [suite.createSealer(key), suite.createOpener(key)];
+    const ciphers = [suite.createSealer(key), suite.createOpener(key)] as const;
+    const [sealer, opener] = ciphers;
+    sealer.seal(64, 1000, 1);
+    expect(opener.open(64, 1000, 1)).toBe(true);
     expect(findInOwnMemory(key)).toBe(3);
+    const room = new Uint8Array(arena.memory.buffer, arena.scratch, SCRATCH_BYTES);
+    expect(isZero(room), 'key stream').toBe(false);
     for (const cipher of ciphers) cipher.wipe();
     expect(findInOwnMemory(key)).toBe(1);
+    expect(isZero(room), 'key stream').toBe(true);
   });
 });

@@ -105,8 +105,31 @@ describe('what is kept', () => {
     chronicle.configured('set', change);
     const gone = { kind: 'peerRemoved', peer: key(1), name: 'laptop' };
     const events = all(chronicle).filter(({ kind }) => kind === 'peerRemoved');
-    expect(events).toMatchObject([gone]);
+    // The second is a peer again, but what it had is gone.
+    expect(events).toMatchObject([{ kind: 'peerRemoved', peer: key(2) }, gone]);
     expect(all(chronicle).at(-1)).toMatchObject({ kind: 'peerConfigured', peer: key(4) });
+  });
+
+  it('of a peer that is removed and added by one change is both, and all that was before', () => {
+    const { chronicle, set } = begin();
+    set(peerOf(1, { description: 'laptop' }), peerOf(2));
+    const seq = all(chronicle).length;
+    set(peerOf(1, { remove: true }), peerOf(2, { persistentKeepalive: 5 }), peerOf(1));
+    expect(all(chronicle).slice(seq)).toMatchObject([
+      { kind: 'configured', peers: 3 },
+      { kind: 'peerRemoved', peer: key(1), name: 'laptop' },
+      { kind: 'peerConfigured', peer: key(2) },
+      { kind: 'peerConfigured', peer: key(1), name: '' },
+    ]);
+    // One that was none before is configured only; one that is none after it is removed only.
+    set(peerOf(3, { remove: true }), peerOf(3), peerOf(2), peerOf(2, { remove: true }));
+    expect(all(chronicle).slice(seq + 4)).toMatchObject([
+      { kind: 'configured', peers: 4 },
+      { kind: 'peerRemoved', peer: key(2) },
+      { kind: 'peerConfigured', peer: key(3) },
+    ]);
+    for (let i = 0; i < 1_000; i++) chronicle.tell(linkDown);
+    expect(all(chronicle)).toContainEqual(expect.objectContaining({ name: 'laptop' }));
   });
 
   it('of a peer whose key becomes our own is that it is none any more', () => {

@@ -218,12 +218,49 @@ describe('a keepalive of the peer', () => {
   });
 
   it('is learnt between rekeys, whatever the interval', () => {
-    for (const b of [1, 10, 25, 60, 110]) {
+    for (const b of [1, 10, 25, 60, 110, 150, 164, 170, 179, 180, 181, 300, 600, 3_600]) {
       const { world, a } = connected({ b });
-      world.run(HOUR);
+      world.run(HOUR + 5 * b * SECOND);
       expect(only(a).condition.rhythm.intervalMs / (b * SECOND), `${b}`).toBeCloseTo(1, 1);
       expect(told(a)).toEqual(['connected']);
     }
+  });
+
+  it('of an interval that no session outlives is missed, too, and nobody is told of the time between', () => {
+    const { world, a } = connected({ b: 300 });
+    world.run(HOUR);
+    expect([stateOf(a), told(a)]).toEqual(['idle', ['connected']]);
+    world.filter = () => false;
+    const cutAt = world.now;
+    while (stateOf(a) !== 'lost') world.run(100);
+    expect(told(a)).toEqual(['connected', 'keepaliveMissing null']);
+    expect(world.now - cutAt).toBeGreaterThan(10 * MINUTE);
+    expect(world.now - cutAt).toBeLessThanOrEqual(15 * MINUTE + 100);
+    world.filter = () => true;
+    world.run(301 * SECOND);
+    expect([stateOf(a), told(a).at(-1)]).toEqual(['connected', 'connected']);
+  });
+
+  it('is not taken for one when the peer only begins handshakes, now and then, to say something', () => {
+    const { world, a, b } = connected();
+    talk(world, b, B_TO_A, 4 * HOUR, 5 * MINUTE);
+    expect(only(a).condition.rhythm.intervalMs).toBe(0);
+    world.run(4 * HOUR);
+    expect([...told(a), ...told(b)]).toEqual(['connected', 'connected']);
+  });
+
+  it('is not taken for one when it begins a session that our keepalives called for', () => {
+    const { world, a, b } = pair();
+    b.send(B_TO_A());
+    world.run(10);
+    a.peer(b, [], { persistentKeepalive: 25 });
+    world.run(2 * HOUR);
+    // An empty packet of b's, some 175 s after the last one, and nothing else.
+    expect(only(b).counts.keepalivesSent).toBeGreaterThan(30);
+    expect(only(a).condition.rhythm.intervalMs).toBe(0);
+    a.peer(b, [], { persistentKeepalive: 0 });
+    world.run(2 * HOUR);
+    expect(told(a)).toEqual(['connected']);
   });
 
   it('is not expected of one that need not send any, since ours come first', () => {
@@ -270,8 +307,8 @@ it('nobody is lost on a wire that loses nothing, whoever speaks, keeps alive and
   fc.assert(
     fc.property(
       fc.array(deed, { minLength: 1, maxLength: 40 }),
-      fc.constantFrom(0, 1, 9, 25, 70),
-      fc.constantFrom(0, 10, 25),
+      fc.constantFrom(0, 1, 9, 25, 70, 200, 300),
+      fc.constantFrom(0, 10, 25, 190),
       (deeds, keepaliveOfA, keepaliveOfB) => {
         const { world, a, b } = connected({ a: keepaliveOfA, b: keepaliveOfB });
         const sites = { a, b };

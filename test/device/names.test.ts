@@ -429,11 +429,12 @@ describe('a peer with a name', () => {
   });
 
   it('that stays in use is not asked for again when the ways are said anew', () => {
-    const { a, b } = named(way(HOST));
+    const { a, b, world } = named(way(HOST));
     a.answer(HOST, '192.0.2.2');
     const ways = [way('other.example'), way(HOST, 7)];
     a.configure({ peers: [{ publicKey: b.publicKey, allowedIps: [], ways }] });
     expect(a.asked).toEqual(['other.example']);
+    world.run(SECOND);
     expect(a.record(b).endpoint?.port).toBe(7);
   });
 });

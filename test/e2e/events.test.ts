@@ -57,6 +57,14 @@ const cut = ({ left }: Pair, isCut: boolean): Promise<string> =>
 const pid = async (host: Host): Promise<string> =>
   /^\tpid: (\d+)$/m.exec(await host.run('tswg', ['wg0', 'stats']))![1];
 
+const HOUR_MS = 3_600_000;
+/** The wall clock of a program goes back by an hour when it is told to. */
+const SET_BACK_BY_SIGNAL = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(
+    `const now=Date.now;let ms=0;Date.now=()=>now()-ms;process.on('SIGUSR2',()=>{ms=${HOUR_MS}})`,
+  )}`,
+};
+
 describeInLab('events', ['wg'], () => {
   it('tell of a peer that is connected, lost with its wire, and back', () =>
     withLab({}, async (lab) => {
@@ -127,6 +135,28 @@ describeInLab('events', ['wg'], () => {
       expect(await stateOf(right.host)).toBe('idle');
       await right.host.ip('link set wg0 up');
       expect(await heard(follower, 'linkUp', 2)).toMatchObject({ port: 51_820 });
+    }));
+
+  it('tell that the wall clock was set back, and the tunnel continues', () =>
+    withLab({}, async (lab) => {
+      const { left } = await buildPair(lab, { leftEnv: SET_BACK_BY_SIGNAL });
+      const { host } = left;
+      const follower = follow(host);
+      await firstPing(host, RIGHT);
+      await heard(follower, 'connected');
+      await host.run('kill', ['-USR2', await pid(host)]);
+      // By the next time that a timestamp is needed.
+      await host.run('tswg', ['wg0', 'down']);
+      await host.run('tswg', ['wg0', 'up']);
+      await firstPing(host, RIGHT);
+      const { ms, timeMs } = await heard(follower, 'clockSetBack');
+      expect(Number(ms)).toBeGreaterThan(HOUR_MS - 60_000);
+      expect(Number(ms)).toBeLessThanOrEqual(HOUR_MS);
+      expect(timeMs).toBeLessThan(Date.now() - HOUR_MS + 60_000);
+      await heard(follower, 'connected', 2);
+      expect(await host.run('tswg', ['wg0', 'events'])).toMatch(
+        / the clock was set back by 3\d{3} s$/m,
+      );
     }));
 
   it('name what a `set` changes, and never a key', () =>

@@ -225,7 +225,7 @@ describeInLab('the life of a daemon', ['wg'], () => {
         await daemon.waitForOutput(/ERROR: \(wg0\) [\d/]+ [\d:]+ The starter, .*\n/);
         expect(daemon.stderr).toContain(`The starter, tswgd-starter in \`ps\`, ${lost}`);
         expect(await host.run('tswg', ['wg0'])).toContain(`\ttrouble: starter: ${lost}`);
-        expect(await host.run('tswg', ['wg0', 'stats'])).toContain(`\tstarter: ${lost}`);
+        expect(await host.run('tswg', ['wg0', 'stats'])).toContain(`\ttrouble: starter: ${lost}`);
         await daemon.stop('SIGTERM');
         expect(daemon.stderr.match(/The starter/g)).toHaveLength(1);
       }),

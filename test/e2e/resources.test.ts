@@ -129,7 +129,7 @@ describeInLab('a running tunnel', ['wg', 'nft'], () => {
       await daemon.waitForOutput(/ERROR: .* Interface is up, but there is no socket: .*\n/);
       expect(daemon.stderr).toContain(`Interface is up, but there is no socket: ${cause}\n`);
       const shown = await stats(host);
-      expect(shown).toContain(`\tsocket: ${cause}\n`);
+      expect(shown).toContain(`\ttrouble: socket: ${cause}\n`);
       expect(shown).not.toContain('down:');
       // Down again it wants none, and a port that is set is only for later.
       await host.ip('link set wg0 down');
@@ -172,7 +172,7 @@ describeInLab('a running tunnel', ['wg', 'nft'], () => {
       await daemon.waitForOutput(/ERROR: .* Interface is up, but there is no socket: /);
       // Of the first descriptors that become free again, one may be enough for IPv4.
       expect(await stats(host)).toMatch(
-        /\tsocket: open an IPv[46] UDP socket: too many open files /,
+        /\ttrouble: socket: open an IPv[46] UDP socket: too many open files /,
       );
       await limit(host, pid, 1024);
       await left.set('listen-port 51821');

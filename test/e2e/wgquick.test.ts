@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
+import { NameServer, useNameServers } from '../lab/nameserver.ts';
 import { firstPing } from '../lab/probes.ts';
 import { describeOnBothPaths, withLab } from '../lab/suite.ts';
 import { createKeyPair, INNER, OUR_DAEMON, parseDump, TunnelEnd } from '../lab/tunnel.ts';
@@ -76,6 +77,39 @@ describeOnBothPaths('wg-quick', ['wg', 'wg-quick', 'nft', 'sysctl'], (env) => {
         }
       }));
   }
+
+  it('resolves a name by itself, once, and the daemon has an address and no resolver', () =>
+    withLab(env, async (lab) => {
+      const [client, serverHost] = await lab.hosts('client', 'server');
+      await client.connect('wan', serverHost, 'wan');
+      await client.configure('wan', '192.0.2.1/24');
+      await serverHost.configure('wan', `${SERVER}/24`);
+      const keys = createKeyPair();
+      const server = await TunnelEnd.start(serverHost, [`${RIGHT}/24`]);
+      await server.addPeer({ publicKey: keys.publicKey, allowedIps: [`${LEFT}/32`] });
+      await withoutKernelWireguard(client);
+      const names = await NameServer.start(client, ['127.0.0.1']);
+      await names.set('gw.example.net', [SERVER]);
+      await useNameServers(client, ['127.0.0.1']);
+      const conf = `[Interface]
+        PrivateKey = ${keys.privateKey}
+        Address = ${LEFT}/32
+        [Peer]
+        PublicKey = ${server.keys.publicKey}
+        Endpoint = gw.example.net:51820
+        AllowedIPs = ${RIGHT}/32`;
+      await client.writeFile('/etc/wireguard/wg0.conf', conf);
+      await client.run('wg-quick', ['up', 'wg0'], quick);
+      await firstPing(client, RIGHT);
+      const asked = names.queries('gw.example.net').length;
+      expect(await client.run('tswg', ['wg0'])).toContain(`wgendpoint ${SERVER} 51820\n`);
+      expect(await client.run('wg', ['showconf', 'wg0'])).toContain(`Endpoint = ${SERVER}:51820`);
+      await client.ip('route add 203.0.113.0/24 dev wan');
+      await firstPing(client, RIGHT);
+      expect(names.queries('gw.example.net')).toHaveLength(asked);
+      expect((await client.exec('pgrep', ['-x', 'tswgd-resolver'])).status).toBe(1);
+      await client.run('wg-quick', ['down', 'wg0'], quick);
+    }));
 
   it('up, and down after a persistent daemon was killed and started again', () =>
     withLab(env, async (lab) => {

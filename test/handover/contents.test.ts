@@ -48,6 +48,7 @@ const peer: fc.Arbitrary<PeerHandover> = fc.record({
   publicKey: key,
   ways: fc.array(way, { maxLength: 16 }),
   wayInUse: fc.integer({ min: -1, max: 15 }),
+  isProvisional: fc.boolean(),
   presharedKey: fc.option(key, { nil: null }),
   sessions: fc.array(session, { maxLength: 3 }),
   staged: fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 3 }),
@@ -153,7 +154,11 @@ function example(): Contents {
       peers: [
         {
           publicKey: new Uint8Array(32).fill(0xee),
-          ...{ ways: [{ host: 'gw.example', port: 1, near: null }], wayInUse: 0 },
+          ...{
+            ways: [{ host: 'gw.example', port: 1, near: null }],
+            wayInUse: 0,
+            isProvisional: false,
+          },
           presharedKey: new Uint8Array(32).fill(0x88),
           sessions: [one, two],
           ...{ staged: [Uint8Array.of(1, 2)], source: Uint8Array.of(192, 0, 2, 1) },
@@ -383,7 +388,7 @@ describe('contents of another version', () => {
         names: [],
         peers: [
           {
-            ...{ ways: [], wayInUse: -1 },
+            ...{ ways: [], wayInUse: -1, isProvisional: false },
             publicKey: example().device.peers[0].publicKey,
             presharedKey: null,
             ...{ sessions: [], staged: [], source: null, sourceInterface: 0 },

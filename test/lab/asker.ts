@@ -18,6 +18,7 @@ const [program] = process.argv.slice(2);
 const begun = new Map<string, number>();
 const names = new Names({
   startResolver: () => starter.resolve(),
+  reapResolver: () => starter.reapResolver(),
   onAnswer: (host, { addresses, error }) => {
     const ms = (performance.now() - begun.get(host)!).toFixed(0);
     begun.delete(host);

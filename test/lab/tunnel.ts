@@ -198,6 +198,8 @@ export interface Pair {
 export interface PairOptions {
   readonly left?: string;
   readonly right?: string;
+  /** Of the left daemon. */
+  readonly leftEnv?: Readonly<Record<string, string>>;
   /** The family of the tunnel's own packets. */
   readonly outer?: 4 | 6;
   readonly presharedKey?: string;
@@ -216,12 +218,17 @@ export const OUTER_RIGHT = OUTER[4][1];
 export async function buildPair(lab: Lab, options: PairOptions = {}): Promise<Pair> {
   const [leftHost, rightHost] = await lab.hosts('left', 'right');
   await leftHost.connect('wan', rightHost, 'wan');
-  const start = async (host: Host, side: 0 | 1, daemon = OUR_DAEMON) => {
+  const start = async (
+    host: Host,
+    side: 0 | 1,
+    daemon = OUR_DAEMON,
+    env: EndOptions['env'] = {},
+  ) => {
     await host.configure('wan', `${OUTER[4][side]}/24`, `${OUTER[6][side]}/64`);
-    return TunnelEnd.start(host, [`${INNER[4][side]}/24`, `${INNER[6][side]}/64`], { daemon });
+    return TunnelEnd.start(host, [`${INNER[4][side]}/24`, `${INNER[6][side]}/64`], { daemon, env });
   };
   const [left, right] = await Promise.all([
-    start(leftHost, 0, options.left),
+    start(leftHost, 0, options.left, options.leftEnv),
     start(rightHost, 1, options.right),
   ]);
   const { outer = 4, presharedKey, keepalive } = options;

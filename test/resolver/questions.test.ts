@@ -8,7 +8,7 @@ import {
   FRESH_MS,
   PATIENCE_MS,
   Questions,
-  UNPROVEN_MAX,
+  SILENT_DOMAIN_MAX,
 } from '../../src/resolver/questions.ts';
 
 const HOST = 'gw.example.net';
@@ -28,6 +28,7 @@ beforeEach(() => {
     trouble: '',
     ask: (id: number, host: string) => void asked.push([id, host]),
     forget: (id: number) => void forgotten.push(id),
+    rest: () => {},
     close: () => {},
   };
   questions = new Questions({ resolver, onAnswer: (...words) => void heard.push(words) });
@@ -116,9 +117,11 @@ describe('many names', () => {
 
   it('whose name servers are silent do not keep those that are found, or new, from their turn', () => {
     find([HOST]);
-    const silent = Array.from({ length: 40 }, (_, i) => `silent${i}.example.net`);
+    const silent = Array.from({ length: 40 }, (_, i) => `gw.silent${i % 20}.example`);
     for (const name of silent) questions.ask(0, name);
-    expect(asked).toHaveLength(UNPROVEN_MAX);
+    expect(asked).toHaveLength(20);
+    questions.ask(1, 'new.example.com');
+    expect(asked.at(-1)![1]).toBe('new.example.com');
     questions.ask(1, HOST);
     expect(asked.at(-1)![1]).toBe(HOST);
     // All of them fail, and are asked for again.
@@ -131,6 +134,31 @@ describe('many names', () => {
     expect(asked).toHaveLength(FAILED_MAX + 1);
   });
 
+  it('of a domain that is silent take few places, so that those of another need not wait', () => {
+    const silent = Array.from({ length: 20 }, (_, i) => `n${i}.silent.example`);
+    for (const name of silent) questions.ask(0, name);
+    expect(asked).toHaveLength(SILENT_DOMAIN_MAX);
+    questions.ask(0, 'good.example.net');
+    expect(asked.at(-1)).toEqual([SILENT_DOMAIN_MAX + 1, 'good.example.net']);
+    // The network has changed: some are asked for beside those of before.
+    for (const name of silent) questions.ask(FRESH_MS, name);
+    expect(asked).toHaveLength(2 * SILENT_DOMAIN_MAX + 1);
+    // That there is no such name is an answer, and all the others have their turn.
+    questions.answered(FRESH_MS + 1, asked.at(-1)![0], { error: 'EAI_NONAME' });
+    questions.answered(FRESH_MS + 1, 3, { error: 'EAI_NONAME' });
+    expect(asked.length).toBeGreaterThan(20);
+  });
+
+  it('are all forgotten when nobody wants to know any more', () => {
+    for (let i = 0; i < 5; i++) questions.ask(0, `n${i}.example.net`);
+    questions.rest();
+    expect(forgotten).toEqual(asked.map(([id]) => id));
+    expect(questions.deadline).toBe(Number.POSITIVE_INFINITY);
+    questions.answered(1, 1, FOUND);
+    expect(heard).toEqual([]);
+    expect(asked).toHaveLength(SILENT_DOMAIN_MAX);
+  });
+
   it('may ask for the next in the midst of an answer', () => {
     let next = 0;
     const resolver = {
@@ -138,6 +166,7 @@ describe('many names', () => {
         state: { word: 'self', text: '' } as const,
         trouble: '',
         forget: () => {},
+        rest: () => {},
         close: () => {},
       },
       ask: (id: number, host: string) => void asked.push([id, host]),

@@ -18,6 +18,7 @@ const HOST = 'gw.example.net';
 const FOUND: NameAnswer = { addresses: [Uint8Array.of(192, 0, 2, 1)] };
 
 let starts: number;
+let reaps: number;
 let why: string;
 let answers: (readonly [id: number, answer: NameAnswer])[];
 let notes: string[];
@@ -27,12 +28,13 @@ let ends: number[];
 const memory = new Scratch(2_000);
 
 beforeEach(() => {
-  [starts, why, answers, notes, ends] = [0, '', [], [], []];
+  [starts, reaps, why, answers, notes, ends] = [0, 0, '', [], [], []];
   resolver = new RemoteResolver({
     start: () => {
       if (why === '') starts++;
       return why;
     },
+    reap: () => void reaps++,
     onAnswer: (...words) => void answers.push(words),
     onNote: (line) => void notes.push(line),
     onBug: (error) => {
@@ -184,5 +186,45 @@ describe('a resolver', () => {
     expect(isLetGo()).toBe(true);
     resolver.ask(2, HOST);
     expect(starts).toBe(1);
+  });
+});
+
+describe('a resolver that nobody needs', () => {
+  it('is let go of, unless something is asked, and another one is started for the next name', () => {
+    resolver.ask(1, HOST);
+    call();
+    resolver.rest();
+    expect([isLetGo(), reaps]).toEqual([false, 0]);
+    say(formatAnswer(heard()!, FOUND));
+    return eventually(() => answers.length === 1, 'the answer').then(() => {
+      resolver.rest();
+      expect([isLetGo(), reaps, resolver.state.word, resolver.trouble]).toEqual([
+        true,
+        1,
+        'none',
+        '',
+      ]);
+      resolver.ask(2, HOST);
+      expect(starts).toBe(2);
+    });
+  });
+
+  it('that has not called yet is let go of when it does', () => {
+    resolver.ask(1, HOST);
+    resolver.forget(1);
+    resolver.rest();
+    call();
+    expect([isLetGo(), starts, reaps]).toEqual([true, 1, 1]);
+  });
+
+  it('stays after it has been let go of often: those that can be started are counted', () => {
+    for (let id = 1; id < 100; id++) {
+      resolver.ask(id, HOST);
+      if (resolver.state.word === 'starting') call();
+      resolver.forget(id);
+      resolver.rest();
+      if (resolver.state.word === 'none') hangUp();
+    }
+    expect([starts, reaps, resolver.state.word]).toEqual([21, 20, 'running']);
   });
 });

@@ -169,7 +169,7 @@ export function checkReason(site: Site, peer: Peer, { expiring, opened }: Reason
   if (current === null) return;
   const column = expiring?.peer === peer ? expiring.column : undefined;
   if (column === DEADLINE.newHandshake || column === DEADLINE.retransmitHandshake) return;
-  if (column === DEADLINE.preferredWay && peer.ways !== null && peer.ways.used > 0) return;
+  if (column === DEADLINE.preferredWay && peer.ways?.isSecondBest) return;
   const ageOf = ({ history }: AuditedSession) => site.now() - history.derivedAt;
   if (opened !== null && ageOf(opened) >= REKEY_ON_RECEIVE_AFTER_MS) return;
   const session = [...site.sessions].find(({ sealer }) => sealer === current.sealer)!;

@@ -244,10 +244,11 @@ const RULES: Record<TroubleKind, Rule> = {
   },
   keepaliveChange: {
     disturbs: 'none',
-    begin: (stage, trouble) => setKeepalive(stage, trouble, Math.round(trouble.amount)),
+    // By the same word of the operator's a peer with ways is left with the first of them alone.
+    begin: (stage, trouble) => setKeepalive(stage, trouble, Math.round(trouble.amount), 1),
     end: (stage, trouble) => {
       const link = linkOf(stage, trouble);
-      setKeepalive(stage, trouble, link.keepalives[trouble.end]);
+      setKeepalive(stage, trouble, link.keepalives[trouble.end], Number.POSITIVE_INFINITY);
     },
   },
   prefixMove: {
@@ -308,12 +309,20 @@ function setPresharedKey(site: Site, other: Site, presharedKey: Uint8Array): voi
   site.configure({ peers: [{ publicKey, updateOnly: true, presharedKey, allowedIps: [] }] });
 }
 
-function setKeepalive(stage: Stage, trouble: Trouble, persistentKeepalive: number): void {
+function setKeepalive(
+  stage: Stage,
+  trouble: Trouble,
+  persistentKeepalive: number,
+  waysMax: number,
+): void {
   const [site, other] = endsOf(stage, trouble);
   const acquaintance = site.acquaintances.get(other.number)!;
   acquaintance.keepalive = persistentKeepalive;
-  const { publicKey } = acquaintance;
-  site.configure({ peers: [{ publicKey, updateOnly: true, persistentKeepalive, allowedIps: [] }] });
+  const { publicKey, ways } = acquaintance;
+  const said = ways.length > 0 ? { ways: ways.slice(0, waysMax) } : {};
+  site.configure({
+    peers: [{ publicKey, updateOnly: true, persistentKeepalive, allowedIps: [], ...said }],
+  });
 }
 
 /** Gives the range of `place` that lies inside its main one to another peer, or back. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isZero } from '../../src/crypto/bytes.ts';
 import type { PeerMemory } from '../../src/device/configuration.ts';
+import type { NameMemory } from '../../src/device/names.ts';
 import { formatSavedState, parseSavedState } from '../../src/state/savedstate.ts';
 import { deviceState, key, lines } from '../uapi/arbitraries.ts';
 
@@ -16,7 +17,45 @@ const memories: fc.Arbitrary<PeerMemory[]> = fc.array(
   { maxLength: 4 },
 );
 
+const address = fc.oneof(
+  fc.uint8Array({ minLength: 4, maxLength: 4 }),
+  fc.uint8Array({ minLength: 16, maxLength: 16 }),
+);
+const names: fc.Arbitrary<NameMemory[]> = fc.array(
+  fc.record({
+    host: fc.constantFrom('gw', 'gw.example.net', '_x.y-z.example', `${'a'.repeat(63)}.example.`),
+    addresses: fc.array(address, { minLength: 1, maxLength: 16 }),
+  }),
+  { maxLength: 4 },
+);
+
 describe('a saved state', () => {
+  it('reads back with what names were, in their order', () => {
+    fc.assert(
+      fc.property(deviceState, memories, names, (state, remembered, known) => {
+        const saved = parseSavedState(formatSavedState(state, remembered, known))!;
+        expect([saved.memories, saved.names]).toEqual([remembered, known]);
+      }),
+    );
+  });
+
+  it.each([
+    'name=gw.example.net',
+    'name=gw.example.net ',
+    'name= 192.0.2.1',
+    'name=192.0.2.1 192.0.2.1',
+    'name=gw.example.net 192.0.2.1 gw',
+    'name=gw.example.net 192.0.2.1  192.0.2.2',
+    'name=gw_\u001b[2J 192.0.2.1',
+    `name=${'a.'.repeat(130)}net 192.0.2.1`,
+    `name=gw.example.net${' 192.0.2.1'.repeat(17)}`,
+  ])('is refused whole for a line that names no name: %j', (line) => {
+    const [state] = fc.sample(deviceState, { numRuns: 1, seed: 1 });
+    const text = formatSavedState(state, []);
+    expect(parseSavedState(text)).not.toBeNull();
+    expect(parseSavedState(`${text}${line}\n`)).toBeNull();
+  });
+
   it('reads back as the change that makes a Device the same', () => {
     fc.assert(
       fc.property(deviceState, memories, (state, remembered) => {

@@ -13,18 +13,14 @@
 import type { Arena } from '../../arena.ts';
 import { addressOf, Scratch } from '../../sys/libc.ts';
 import { wipe } from '../bytes.ts';
+import { checkKey, checkPacket, usedAfterWipe } from '../misuse.ts';
+import { SimdCipher } from '../simd/simdcipher.ts';
 import { KEY_BYTES, type Opener, type Sealer, TAG_BYTES } from '../suite.ts';
-import {
-  bindAll,
-  type Call,
-  type Ciphers,
-  checkKey,
-  checkPacket,
-  countCiphers,
-  usedAfterWipe,
-} from './ciphers.ts';
+import { bindAll, type Call, type Ciphers, countCiphers } from './ciphers.ts';
 import { takeSecret } from './secretmemory.ts';
 
+/** Up to here WebAssembly is faster than four calls: 0.30 us against 0.38 for 192 bytes. */
+const SMALL_BYTES = 192;
 const CHACHA_BLOCK_BYTES = 64;
 /** Zeros up to the next 16 bytes, and two 64-bit lengths (RFC 8439 2.8). */
 const TRAILER_BYTES = 32;
@@ -80,13 +76,13 @@ class CipherState {
   readonly memory = takeSecret();
   readonly keyAddress = this.memory.address;
   readonly counterAddress = this.memory.address + COUNTER;
-  readonly #words = this.memory.words;
+  readonly words = this.memory.words;
 
   /** Words: the block's number, then the nonce of 32 zero bits and the 64-bit counter. */
   setCounter(block: number, counter: number): void {
-    this.#words[COUNTER >> 2] = block;
-    this.#words[(COUNTER >> 2) + 2] = counter;
-    this.#words[(COUNTER >> 2) + 3] = counter / 0x1_0000_0000;
+    this.words[COUNTER >> 2] = block;
+    this.words[(COUNTER >> 2) + 2] = counter;
+    this.words[(COUNTER >> 2) + 3] = counter / 0x1_0000_0000;
   }
 }
 
@@ -139,6 +135,8 @@ class Engine {
   readonly #work: Scratch;
   readonly #oneTimeKeyAddress: number;
   readonly #polyAddress: number;
+  /** For small packets. */
+  readonly #simd: SimdCipher | null;
 
   constructor(arena: Arena, native: ChaChaPolyCalls) {
     this.#native = native;
@@ -151,10 +149,15 @@ class Engine {
     this.#work = new Scratch(POLY_STATE + native.Poly1305_ctx_size());
     this.#oneTimeKeyAddress = this.#work.address + ONE_TIME_KEY;
     this.#polyAddress = this.#work.address + POLY_STATE;
+    this.#simd = SimdCipher.create(arena);
   }
 
   seal(state: CipherState, offset: number, length: number, counter: number): void {
     checkPacket(offset, length, this.#bytes.length);
+    if (length <= SMALL_BYTES && this.#simd !== null) {
+      this.#simd.seal(state.words, offset, length, counter);
+      return;
+    }
     if (!this.#streamIntoRoom(state, offset, length, counter)) {
       this.#oneTimeKey(state, counter);
       this.#stream(state, offset, length, counter);
@@ -172,6 +175,9 @@ class Engine {
 
   open(state: CipherState, offset: number, length: number, counter: number): boolean {
     checkPacket(offset, length, this.#bytes.length);
+    if (length <= SMALL_BYTES && this.#simd !== null) {
+      return this.#simd.open(state.words, offset, length, counter);
+    }
     if (!this.#streamIntoRoom(state, offset, length, counter)) {
       this.#oneTimeKey(state, counter);
       if (!this.#verify(offset, length)) return false;
@@ -187,6 +193,7 @@ class Engine {
   /** Erases what is left of the last packet's one-time key. */
   wipe(): void {
     wipe(this.#work.bytes);
+    this.#simd?.forget();
     this.#bytes.fill(0, this.#room, this.#room + CHACHA_BLOCK_BYTES);
   }
 

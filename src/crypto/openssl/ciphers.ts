@@ -1,10 +1,10 @@
 /**
- * What the ways into OpenSSL share: finding functions of this process by name, refusing packets
- * outside the arena, and counting the keys that were not erased yet. It calls nothing itself.
+ * What the ways into OpenSSL share: finding functions of this process by name, and counting the keys
+ * that were not erased yet. It calls nothing itself.
  */
 
 import { koffi } from '../../sys/koffi.ts';
-import { type CryptoSuite, KEY_BYTES, TAG_BYTES } from '../suite.ts';
+import type { CryptoSuite } from '../suite.ts';
 
 export type Ciphers = Pick<CryptoSuite, 'createSealer' | 'createOpener'>;
 export type X25519 = Pick<CryptoSuite, 'sharedSecret' | 'publicKey'>;
@@ -37,23 +37,6 @@ export function bindAll<Name extends string>(
   } catch {
     return null;
   }
-}
-
-/** Native code reads 32 bytes, whatever it is given. */
-export function checkKey(key: Uint8Array): void {
-  if (key.length !== KEY_BYTES) throw new Error(`crypto: key of ${key.length} bytes`);
-}
-
-/** Native code writes wherever it is told to, so a wrong offset must not get that far. */
-export function checkPacket(offset: number, length: number, arenaBytes: number): void {
-  if (!(offset >= 0 && length >= 0 && offset + length + TAG_BYTES <= arenaBytes)) {
-    throw new Error(`cipher: packet outside the arena (${length} bytes at ${offset})`);
-  }
-}
-
-/** Our own bug: the key is gone, and so must be its holder. */
-export function usedAfterWipe(): never {
-  throw new Error('cipher: used after wipe');
 }
 
 let live = 0;

@@ -11,17 +11,9 @@
 import type { Arena } from '../../arena.ts';
 import { addressOf, putAddress, Scratch } from '../../sys/libc.ts';
 import { wipe } from '../bytes.ts';
+import { checkKey, checkPacket, usedAfterWipe } from '../misuse.ts';
 import { KEY_BYTES, type Opener, type Sealer, TAG_BYTES } from '../suite.ts';
-import {
-  bindAll,
-  type Call,
-  type Ciphers,
-  checkKey,
-  checkPacket,
-  countCiphers,
-  usedAfterWipe,
-  type X25519,
-} from './ciphers.ts';
+import { bindAll, type Call, type Ciphers, countCiphers, type X25519 } from './ciphers.ts';
 import { takeSecret } from './secretmemory.ts';
 
 /** <openssl/evp.h>, <openssl/obj_mac.h>, <openssl/core.h> */

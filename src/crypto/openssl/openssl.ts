@@ -12,9 +12,10 @@ import { Scratch } from '../../sys/libc.ts';
 import { xsealInto } from '../aead.ts';
 import { agreesWithPortable } from '../agreement.ts';
 import { wipe } from '../bytes.ts';
+import { checkKey } from '../misuse.ts';
 import type { CryptoSuite } from '../suite.ts';
 import { createChaChaPoly } from './chachapoly.ts';
-import { bindAll, checkKey, type X25519 } from './ciphers.ts';
+import { bindAll, type X25519 } from './ciphers.ts';
 import { createEvpCiphers, createEvpX25519 } from './evp.ts';
 import { createXseal } from './xchachapoly.ts';
 

@@ -9,6 +9,7 @@
  */
 
 import { Scratch } from '../../sys/libc.ts';
+import { checkKey } from '../misuse.ts';
 import {
   type CryptoSuite,
   TAG_BYTES,
@@ -17,7 +18,6 @@ import {
   XSEAL_BYTES_MAX,
 } from '../suite.ts';
 import { bindChaChaPoly } from './chachapoly.ts';
-import { checkKey } from './ciphers.ts';
 
 const CHACHA_BLOCK_BYTES = 64;
 

@@ -1,5 +1,6 @@
 /** The interface's own addresses: none of a family, too small a network, or the peer's own. Pure. */
 
+import { counted } from '../../counted.ts';
 import { formatAddress, parsePrefix } from '../../packet/address.ts';
 import type { Cause } from '../cause.ts';
 import type { Evidence, LinkAddress, OwnPeer } from '../evidence.ts';
@@ -69,7 +70,7 @@ function findMissing(evidence: Evidence): Finding[] {
       sentence: `${name} has no ${FAMILY_NAME[family]} address, and no such route leads into it: nothing can be sent to ${some(allowed)}`,
       proof: [
         `${name} has ${innerAddresses(evidence).join(' and ') || 'no address'}`,
-        `${allowed.length} wgaip are of ${FAMILY_NAME[family]}`,
+        `${counted(allowed.length, 'wgaip is', 'wgaip are')} of ${FAMILY_NAME[family]}`,
         ...(wanted === null ? [] : [wanted.proof]),
       ],
       commands: wanted === null ? [] : [`tswg ${name} ${WORD[family]} ${wanted.address}`],
@@ -143,7 +144,7 @@ function findWrongLength(evidence: Evidence): Finding[] {
         sentence: `${own.address}/${own.length} of ${name} is a network without ${inner} of ${nameOf(peer)}: its prefix is too long, and there is no route`,
         proof: [
           `${own.address} and ${inner} share their first ${Math.min(...prefixes.map((one) => commonLength(own.address, one)))} bits, the network has ${own.length}`,
-          `of ${routesInto(evidence).length} routes over ${name} none is for ${prefixes.join(' or ')}`,
+          `of ${counted(routesInto(evidence).length, 'route')} over ${name} none is for ${prefixes.join(' or ')}`,
         ],
         commands: [
           `tswg ${name} ${WORD[family]} ${own.address}/${fittingLength(own.address, prefixes)}`,
@@ -172,7 +173,9 @@ function findSame(evidence: Evidence): Finding[] {
         ? []
         : [`its wgaip ${allowed} is the address of ${evidence.run.name} itself`]),
       ...(isSeen
-        ? [`${dropped} packets of it were dropped since their source is an address of ours`]
+        ? [
+            `${counted(dropped, 'packet of it was', 'packets of it were')} dropped for a source that is an address of ours`,
+          ]
         : []),
     ];
     if (proof.length === 0) return [];

@@ -3,6 +3,7 @@
  * another peer took, or at the other end what is ours. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import type { Cause } from '../cause.ts';
 import { hasSession } from '../contact.ts';
 import type { Evidence, OwnPeer, Ping, TunnelPeer } from '../evidence.ts';
@@ -141,7 +142,7 @@ function returnCommands(
 }
 
 function saysRefused(peer: OwnPeer, { address, packets }: Refused): string {
-  return `${packets} packets of ${nameOf(peer)} were dropped since it was configured because of their source, the last from ${address}`;
+  return `since it was configured, ${counted(packets, 'packet')} of ${nameOf(peer)} ${packets === 1 ? 'was' : 'were'} dropped for the source, the last from ${address}`;
 }
 
 /**
@@ -245,7 +246,7 @@ function findUnownedRoutes(evidence: Evidence): Finding[] {
       sentence: `${prefix} is routed into ${name}, but is no peer's: what is sent there is dropped`,
       proof: [
         ...seen.map(({ proof }) => proof),
-        `the route ${prefix} leads over ${name}; of ${count} wgaip of ${peers.length} peers none is in it`,
+        `the route ${prefix} leads over ${name}; of ${count} wgaip of ${counted(peers.length, 'peer')} none is in it`,
       ],
     };
     if (peers.length === 1) {
@@ -294,7 +295,9 @@ function findOtherLacks(evidence: Evidence): Finding[] {
 
 function saysDrops({ counters }: TunnelPeer): string[] {
   const dropped = counters.drop_disallowedSource ?? 0;
-  return dropped === 0 ? [] : [`it has dropped ${dropped} packets of ours because of their source`];
+  return dropped === 0
+    ? []
+    : [`it has dropped ${counted(dropped, 'packet')} of ours for the source`];
 }
 
 /** What is sent arrives, but nobody there answers. */
@@ -330,14 +333,14 @@ function silenceOf(evidence: Evidence, peer: OwnPeer): readonly string[] | null 
   const told = peer.troubles.find(({ code }) => code === 'onlyKeepalives');
   if (told !== undefined && !pings.some(isAnswered)) {
     return [
-      `the daemon sent it ${told.values.packets} packets in ${Math.round(Number(told.values.lastedMs) / 1_000)} seconds, and nothing came back but keepalives`,
+      `the daemon sent it ${counted(Number(told.values.packets), 'packet')} in ${counted(Math.round(Number(told.values.lastedMs) / 1_000), 'second')}, and nothing came back but keepalives`,
       ...pings.map(saysUnanswered),
     ];
   }
   const isSilent = total.received === 0 && total.keepalivesReceived > 0;
   if (!isSilent || pings.some(isAnswered) || sent < PACKETS_UNANSWERED_MIN) return null;
   return [
-    `${sent} packets sent, 0 received, but ${total.keepalivesReceived} keepalives, which only an arrived packet calls for`,
+    `${counted(sent, 'packet')} sent, 0 received, but ${counted(total.keepalivesReceived, 'keepalive')}, which only an arrived packet calls for`,
     ...pings.map(saysUnanswered),
   ];
 }
@@ -359,7 +362,7 @@ function silenceOfFamily(evidence: Evidence, peer: OwnPeer): readonly string[] |
     if (isHeard || !isAsked || sent < FLOW_UNANSWERED_MIN) continue;
     const to = [...new Set(own.map(({ destination }) => destination))].join(' and ');
     return [
-      `over the run, ${sent} packets of others than doctor went to ${to}, and nothing came from there`,
+      `over the run, ${counted(sent, 'packet')} of others than doctor went to ${to}, and nothing came from there`,
       ...pings.map(saysUnanswered),
     ];
   }

@@ -1,5 +1,6 @@
 /** More packets than this machine can carry: full buffers and queues, a busy processor. Pure. */
 
+import { counted } from '../../counted.ts';
 import type { Cause } from '../cause.ts';
 import type { Evidence } from '../evidence.ts';
 import { known } from '../evidence.ts';
@@ -36,7 +37,7 @@ function findProcessor(evidence: Evidence): Finding[] {
       peer: null,
       sentence: `the daemon uses a whole processor: ${sentence}`,
       proof: [
-        `over the run it used ${percent(load.daemon)} of one of ${load.processors} processors, which were busy to ${percent(load.busy)}`,
+        `over the run it used ${percent(load.daemon)} of ${load.processors === 1 ? 'the only processor, which was' : `one of ${load.processors} processors, which were`} busy to ${percent(load.busy)}`,
         ...lost,
         ...(load.stolen < 0.05 ? [] : [`the hypervisor gave ${percent(load.stolen)} to others`]),
       ],
@@ -68,7 +69,7 @@ function isLarge({ lost, passed }: Loss): boolean {
 }
 
 function saysLoss({ what, lost, passed }: Loss): string {
-  return `${what} dropped ${lost} packets over the run, beside ${passed} that passed`;
+  return `${what} dropped ${counted(lost, 'packet')} over the run, beside ${passed} that passed`;
 }
 
 function receiveLoss(evidence: Evidence): Loss | null {

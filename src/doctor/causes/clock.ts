@@ -1,5 +1,6 @@
 /** Clocks that were set back: the timestamps of handshakes must rise. Pure. */
 
+import { counted } from '../../counted.ts';
 import type { Cause } from '../cause.ts';
 import type { Evidence, OwnPeer, Trouble } from '../evidence.ts';
 import { known } from '../evidence.ts';
@@ -32,7 +33,7 @@ function findRefused(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `the clock of ${nameOf(peer)} was set back: its handshakes are refused here until it is later again than it was`,
         proof: [
-          `${count} initiations of it since the last handshake had timestamps that are not newer than one before (replayedInitiation)`,
+          `since the last handshake, ${counted(count, 'initiation')} of it had a timestamp that is not newer than one before (replayedInitiation)`,
           ...(told === undefined
             ? [
                 'our own handshake, which a ping of this run began, was answered: only those that it begins are refused',
@@ -97,7 +98,7 @@ function findSetBack(evidence: Evidence): Finding[] {
       ...(refused === undefined
         ? []
         : [
-            `the other end refused ${refused.values.initiations} initiations of ours because of their timestamps`,
+            `the other end refused ${counted(Number(refused.values.initiations), 'initiation')} of ours for the timestamp`,
           ]),
       ...(ahead > CLOCK_SLACK_MS
         ? [`the last handshake was ${seconds(ahead)} in the future by the present clock`]
@@ -107,7 +108,9 @@ function findSetBack(evidence: Evidence): Finding[] {
         .map((ms) => `the daemon noticed that the clock was set back by ${seconds(ms)}`),
       ...(silent === undefined
         ? []
-        : [`${silent.values.initiations} initiations of ours are without an answer`]),
+        : [
+            `there is no answer to ${counted(Number(silent.values.initiations), 'initiation')} of ours`,
+          ]),
       ...saysOwnClock(evidence),
     ];
     const finding = {
@@ -130,5 +133,5 @@ function findSetBack(evidence: Evidence): Finding[] {
 }
 
 function seconds(ms: number): string {
-  return `${Math.round(ms / MS_PER_S)} seconds`;
+  return counted(Math.round(ms / MS_PER_S), 'second');
 }

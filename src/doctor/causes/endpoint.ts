@@ -3,6 +3,7 @@
  * another place, or nothing said at all. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import { hasSession, isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
@@ -130,7 +131,7 @@ function heardPort(
     const seconds = Math.round((evidence.run.startedMs - peer.lastHandshakeMs) / 1_000);
     return {
       port: endpoint.port,
-      proof: `it was heard from ${placeOf(peer)}: the last handshake was ${seconds} seconds ago`,
+      proof: `it was heard from ${placeOf(peer)}: the last handshake was ${counted(seconds, 'second')} ago`,
     };
   }
   const flow = wireOf(evidence, peer, 'in').find(
@@ -139,7 +140,7 @@ function heardPort(
   if (flow === undefined) return null;
   return {
     port: flow.sourcePort,
-    proof: `over the run, ${flow.packets} handshake messages for our key came from ${flow.source} port ${flow.sourcePort}`,
+    proof: `over the run, ${counted(flow.packets, 'handshake message')} for our key came from ${flow.source} port ${flow.sourcePort}`,
   };
 }
 
@@ -265,10 +266,10 @@ function findNoEndpoint(evidence: Evidence): Finding[] {
       {
         code: 'noEndpoint',
         peer: peer.publicKey,
-        sentence: `nobody has said where ${nameOf(peer)} is, and it has never called: nothing can be sent to it`,
+        sentence: `no endpoint of ${nameOf(peer)} is known, and it has never called: nothing can be sent to it`,
         proof: [
-          `${before} packets for it were dropped because of that (noEndpoint)`,
-          'no wgendpoint is set, and no message of its has come',
+          `${counted(before, 'packet for it was', 'packets for it were')} dropped because of that (noEndpoint)`,
+          'no wgendpoint is set, and no message has come from it',
         ],
         commands: [`tswg help wgendpoint`],
         undecided: ['it is to call us, and does not: doctor at the other end says why'],

@@ -1,5 +1,6 @@
 /** Without these there is no tunnel at all: a daemon, an interface that is up, a key, a port. Pure. */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import type { Evidence, ServingProcess, UdpSocket } from '../evidence.ts';
@@ -140,7 +141,9 @@ function findNoKey(evidence: Evidence): Finding[] {
       sentence: `${name} has no private key: no handshake can begin`,
       proof: [
         'the daemon says that none is set',
-        ...(calls === 0 ? [] : [`${calls} messages came that nothing could be done with`]),
+        ...(calls === 0
+          ? []
+          : [`${counted(calls, 'message')} came that nothing could be done with`]),
       ],
       commands: isWished ? [`tswg netstart ${name}`] : [`tswg ${name} wgkeyfile ${KEY_FILE}`],
     },
@@ -237,7 +240,9 @@ function findDown(evidence: Evidence): Finding[] {
       sentence: `${name} is down: nothing goes in or out`,
       proof: [
         `its flags are ${link.flags.join(',') || 'none'}, without UP`,
-        isBare ? 'it has no address' : `it has ${link.addresses.length} addresses`,
+        isBare
+          ? 'it has no address'
+          : `it has ${counted(link.addresses.length, 'address', 'addresses')}`,
       ],
       commands:
         isBare && words.length > 0 ? [`tswg ${name} ${words.join(' ')}`] : [`tswg ${name} up`],

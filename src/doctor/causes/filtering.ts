@@ -1,5 +1,6 @@
 /** What a packet filter here does to packets between the tunnel and others. Pure. */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import type { Chain, Connection, Evidence, FirewallRule } from '../evidence.ts';
@@ -7,6 +8,7 @@ import { known } from '../evidence.ts';
 import {
   acceptCommands,
   deleteCommand,
+  iptablesOf,
   isAbout,
   isDropping,
   isOfOtherLinks,
@@ -48,7 +50,7 @@ function findForward(evidence: Evidence): Finding[] {
     (rule) => isDropping(rule) && rule.packets === null && family.includes(rule.family),
   );
   if (chain === undefined && mute === undefined) return [];
-  const proof = `over the run, ${flow.packets} packets from ${flow.source} came out of the tunnel for ${flow.destination}, and no answer went into it`;
+  const proof = `over the run, ${counted(flow.packets, 'packet')} from ${flow.source} came out of the tunnel for ${flow.destination}, and no answer went into it`;
   return [placeFinding(evidence, chain, mute, proof, flow.destination)];
 }
 
@@ -78,12 +80,12 @@ function ruleFinding(evidence: Evidence, rule: FirewallRule): Finding {
     peer: null,
     sentence: `the firewall of this machine drops packets between ${name} and others: ${nameRule(rule)}, \`${printable(rule.text)}\``,
     proof: [
-      `over the run, this rule dropped ${rule.gainedPackets} packets, ${rule.packets} since it is there`,
+      `over the run, this rule dropped ${counted(rule.gainedPackets ?? 0, 'packet')}, ${rule.packets} since it is there`,
       ...unansweredForOthers(evidence)
         .slice(0, 1)
         .map(
           ({ packets, source, destination }) =>
-            `${packets} packets from ${source} came out of the tunnel for ${destination}, and no answer went into it`,
+            `${counted(packets, 'packet')} from ${source} came out of the tunnel for ${destination}, and no answer went into it`,
         ),
     ],
     commands: isOurs ? [deleteCommand(rule)] : acceptCommands(rule, name),
@@ -111,7 +113,7 @@ function placeFinding(
     proof: [
       proof,
       dropped > 0
-        ? `over the run, ${dropped} packets met this policy`
+        ? `over the run, ${counted(dropped, 'packet')} met this policy`
         : `nothing counts there: how many it was cannot be seen`,
     ],
     commands: acceptCommands(chain ?? rule!, name),
@@ -152,8 +154,8 @@ function findMasquerade(evidence: Evidence): Finding[] {
       peer: null,
       sentence: `${nameRule(rule)}, \`${printable(rule.text)}\`, translates what goes into ${name}: the other end sees ${reply.destination} in place of ${original.source}`,
       proof: [
-        `${hidden.length} connections are translated now, one from ${original.source} to ${original.destination} into ${reply.destination}`,
-        ...(rule.packets === null ? [] : [`the rule counted ${rule.packets} packets`]),
+        `${counted(hidden.length, 'connection is', 'connections are')} translated now, as that from ${original.source} to ${original.destination} into ${reply.destination}`,
+        ...(rule.packets === null ? [] : [`the rule counted ${counted(rule.packets, 'packet')}`]),
         ...expected.map((network) => `the other end allows us ${network} as it is`),
       ],
       commands: exceptCommands(rule, name),
@@ -191,6 +193,5 @@ function exceptCommands(rule: FirewallRule, link: string): readonly string[] {
   if (tool === 'nft') {
     return [`nft insert rule ${family} ${table} ${chain} oifname "${link}" accept`];
   }
-  const program = family === 'ip6' ? 'ip6tables' : 'iptables';
-  return [`${program} -t ${table} -I ${chain} -o ${link} -j ACCEPT`];
+  return [`${iptablesOf(rule)} -t ${table} -I ${chain} -o ${link} -j ACCEPT`];
 }

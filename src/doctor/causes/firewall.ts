@@ -3,12 +3,20 @@
  * and answers it keeps from it. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import { arrivalsLost, isOutOfContact, placeOf, unansweredBy, wireOf } from '../contact.ts';
 import type { Chain, Evidence, Firewall, FirewallRule, Hook, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
-import { deleteCommand, isDropping, nameChain, nameRule, pathAt } from '../filterpath.ts';
+import {
+  deleteCommand,
+  iptablesOf,
+  isDropping,
+  nameChain,
+  nameRule,
+  pathAt,
+} from '../filterpath.ts';
 import type { Finding } from '../finding.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 
@@ -62,8 +70,8 @@ function findForbidden(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `the firewall of this machine forbids what is sent to ${nameOf(peer)} at ${placeOf(peer)}${place.where}`,
         proof: [
-          `the kernel refused ${all} datagrams of the daemon at once (sendmsg: ${FORBIDDEN}), ${gained} of them over the run`,
-          ...(probe === undefined ? [] : [`a probe of doctor to there got ${FORBIDDEN}, too`]),
+          `the kernel refused ${counted(all, 'datagram')} of the daemon at once (sendmsg: ${FORBIDDEN})${gained === 0 ? '' : `, ${gained} of them over the run`}`,
+          ...(probe === undefined ? [] : [`a probe that doctor sent there got ${FORBIDDEN}, too`]),
           ...place.proof,
         ],
         commands: place.commands,
@@ -175,7 +183,9 @@ function knownPlace(rule: FirewallRule): Place {
     isKnown: true,
     isEmpty: false,
     where: `: ${nameRule(rule)}, \`${printable(rule.text)}\``,
-    proof: [`this rule counted ${rule.gainedPackets} packets over the run, ${rule.packets} in all`],
+    proof: [
+      `this rule counted ${counted(rule.gainedPackets ?? 0, 'packet')} over the run, ${rule.packets} in all`,
+    ],
     commands: [deleteCommand(rule)],
     undecided: [],
   };
@@ -212,7 +222,6 @@ function acceptCommand(place: FirewallRule | Chain, match: string): string {
   const { tool, family, table } = place;
   const chain = 'chain' in place ? place.chain : place.name;
   if (tool === 'nft') return `nft insert rule ${family} ${table} ${chain} ${match} accept`;
-  const program = family === 'ip6' ? 'ip6tables' : 'iptables';
   const [, side, port] = match.split(' ');
-  return `${program} -t ${table} -I ${chain} -p udp --${side} ${port} -j ACCEPT`;
+  return `${iptablesOf(place)} -t ${table} -I ${chain} -p udp --${side} ${port} -j ACCEPT`;
 }

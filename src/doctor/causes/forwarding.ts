@@ -1,5 +1,6 @@
 /** Packets for others that the kernel does not forward, or does not believe the source of. Pure. */
 
+import { counted } from '../../counted.ts';
 import type { Cause } from '../cause.ts';
 import type { Evidence, OwnPeer, RouteAnswer } from '../evidence.ts';
 import { known } from '../evidence.ts';
@@ -40,7 +41,7 @@ function findOff(evidence: Evidence): Finding[] {
     const proof = [
       ...flowsForOthers(evidence, family).map(
         ({ packets, source, destination }) =>
-          `over the run, ${packets} packets from ${source} came out of the tunnel for ${destination}, which is no address of this machine`,
+          `over the run, ${counted(packets, 'packet')} from ${source} came out of the tunnel for ${destination}, which is no address of this machine`,
       ),
       ...refusals(evidence, family),
       ...expectations(evidence, family),
@@ -70,7 +71,7 @@ function refusals(evidence: Evidence, family: 4 | 6): string[] {
   const isBetween = networks.length > 0 || peersOf(evidence).length > 1;
   if (gained === 0 || !isBetween) return [];
   return [
-    `the kernel refused ${gained} packets over the run because they were for others (${REFUSED_COUNTER[family]})`,
+    `the kernel refused ${counted(gained, 'packet')} over the run as meant for others (${REFUSED_COUNTER[family]})`,
   ];
 }
 
@@ -125,7 +126,7 @@ function findEndpoint(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `rp_filter drops what ${nameOf(peer)} sends: it arrives on ${there}, but the way back to ${address} leads over ${back}`,
         proof: [
-          `the kernel dropped ${gained === 0 ? all : gained} packets ${gained === 0 ? 'since the boot' : 'over the run'} for that reason (${COUNTER})`,
+          `the kernel dropped ${counted(gained === 0 ? all : gained, 'packet')} ${gained === 0 ? 'since the boot' : 'over the run'} for that reason (${COUNTER})`,
           `rp_filter is strict (1) on ${there}`,
           `with the mark of the daemon, ${daemonOf(evidence)?.fwmark ?? 0}, packets to ${address} leave by ${there}; without it by ${back}`,
         ],
@@ -166,7 +167,7 @@ function findTunnel(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `rp_filter drops what comes out of ${name} from ${away.about} of ${nameOf(peer)}, since the way back leads ${way}`,
         proof: [
-          `the kernel dropped ${gained} packets over the run for that reason (${COUNTER})`,
+          `the kernel dropped ${counted(gained, 'packet')} over the run for that reason (${COUNTER})`,
           `rp_filter is strict (1) on ${name}`,
           `a packet to ${away.destination} goes ${way}`,
         ],

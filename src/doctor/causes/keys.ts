@@ -3,6 +3,7 @@
  * fails here shows it, or the other end's own word. What fails there is silence here. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import { hasSession, placeOf, unansweredBy } from '../contact.ts';
@@ -90,7 +91,7 @@ function findOurself(evidence: Evidence): Finding[] {
         ...(wasPeer
           ? ['the daemon had a peer of this key, which went when the key became its own']
           : []),
-        `the daemon lists ${daemon.peers.length} peers, and none of this key`,
+        `the daemon lists ${counted(daemon.peers.length, 'peer')}, and none of this key`,
       ],
       commands: isWished
         ? [`\${EDITOR:-vi} ${printable(file!.path)}`, `tswg netstart ${name}`]
@@ -133,7 +134,7 @@ function findWrongKeyOfPeer(evidence: Evidence): Finding[] {
   if (peer === null) return [];
   const { address, port, publicKey, agoSeconds } = stranger;
   const proof = [
-    `${agoSeconds} seconds ago ${address} port ${port} called with ${publicKey}, which is no peer here`,
+    `${counted(agoSeconds, 'second')} ago ${address} port ${port} called with ${publicKey}, which is no peer here`,
     `${nameOf(peer)} is configured at ${placeOf(peer)}, and has no session`,
   ];
   return [wrongKeyFinding(evidence, peer, publicKey, proof, `it calls with ${publicKey}`)];
@@ -207,7 +208,7 @@ function wrongOfOursByOther(evidence: Evidence, own: string): Finding[] {
     {
       code: 'wrongKeyOfOurs',
       peer: peer.publicKey,
-      sentence: `${nameOf(peer)} does not have our public key: ${own} is none of its ${keys.length} peers`,
+      sentence: `${nameOf(peer)} does not have our public key: ${own} is none of its ${counted(keys.length, 'peer')}`,
       proof: [
         `our public key is ${own}`,
         keys.length === 0
@@ -258,7 +259,7 @@ function findUnknown(evidence: Evidence): Finding[] {
       peer: null,
       sentence: `a key that is no peer here calls from ${address} port ${port}: ${publicKey}`,
       proof: [
-        `${agoSeconds} seconds ago an initiation came that was made for our public key, by this key`,
+        `${counted(agoSeconds, 'second')} ago an initiation came that was made for our public key, by this key`,
         ...refusals(evidence),
         ...(wish === undefined ? [] : [`${printable(file!.path)} names it as wgpeer`]),
       ],
@@ -269,7 +270,11 @@ function findUnknown(evidence: Evidence): Finding[] {
 
 function refusals(evidence: Evidence): string[] {
   const count = daemonOf(evidence)?.counters.drop_unknownPeer ?? 0;
-  return count === 0 ? [] : [`${count} initiations by unknown keys were refused (unknownPeer)`];
+  return count === 0
+    ? []
+    : [
+        `${counted(count, 'initiation by an unknown key was', 'initiations by unknown keys were')} refused (unknownPeer)`,
+      ];
 }
 
 function admission(name: string, { publicKey, address, port }: Stranger): string {

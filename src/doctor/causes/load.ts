@@ -1,5 +1,6 @@
 /** Too many handshakes: cookies, a shut gate, limits, here or at the peer. Pure. */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
@@ -34,7 +35,7 @@ function findPeer(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `${nameOf(peer)} is reachable but under load: it answers with cookies, and has no time for our handshakes`,
         proof: [
-          `${told.values.cookies} cookies of it since the last handshake, ${peer.counters.cookies_received ?? told.values.cookies} in all, and no answer`,
+          `${counted(Number(told.values.cookies), 'cookie')} of it since the last handshake, ${peer.counters.cookies_received ?? told.values.cookies} in all, and no answer`,
         ],
         commands: [],
         undecided: [
@@ -57,7 +58,7 @@ function findGate(evidence: Evidence): Finding[] {
       sentence: `UDP port ${daemon.listenPort} is flooded: the kernel turns most strangers away, so that a peer without a session may have to try several times`,
       proof: [
         `the gate is ${printable(daemon.facts.gate_text ?? gate)}`,
-        `${gained} datagrams were turned away over the run, ${daemon.counters.drop_turnedAway ?? 0} in all`,
+        `${counted(gained, 'datagram was', 'datagrams were')} turned away over the run, ${daemon.counters.drop_turnedAway ?? 0} in all`,
       ],
       commands: barCommands(evidence),
     },
@@ -78,7 +79,7 @@ function findUnderLoad(evidence: Evidence): Finding[] {
       sentence: `so large a number of handshakes arrives that each needs a cookie first: who cannot receive one at his address does not get through`,
       proof: [
         ...(isTold ? ['the daemon says that it is under load'] : []),
-        `${required} handshakes without a cookie and ${full} beyond the queue were dropped over the run, ${daemon.gained.cookies_sent ?? 0} cookies were sent`,
+        `over the run, ${counted(required, 'handshake')} without a cookie and ${full} beyond the queue were dropped, and ${counted(daemon.gained.cookies_sent ?? 0, 'cookie')} sent`,
       ],
       commands: barCommands(evidence),
     },
@@ -98,7 +99,7 @@ function findRateLimited(evidence: Evidence): Finding[] {
             peer: null,
             sentence: `one address sends more handshakes than are allowed to one: the rest are dropped, those of other peers at that address, too`,
             proof: [
-              `${limited} handshakes over the limit were dropped over the run, ${daemon?.counters.drop_rateLimited ?? limited} in all (rateLimited)`,
+              `${counted(limited, 'handshake over the limit was', 'handshakes over the limit were')} dropped over the run, ${daemon?.counters.drop_rateLimited ?? limited} in all (rateLimited)`,
             ],
             commands: [],
           },
@@ -112,7 +113,7 @@ function floodFinding(peer: OwnPeer): Finding {
     peer: peer.publicKey,
     sentence: `${nameOf(peer)} begins handshakes faster than is allowed to it`,
     proof: [
-      `${peer.gained.drop_initiationFlood} initiations of it were dropped over the run, ${peer.counters.drop_initiationFlood} in all (initiationFlood)`,
+      `${counted(peer.gained.drop_initiationFlood, 'initiation of it was', 'initiations of it were')} dropped over the run, ${peer.counters.drop_initiationFlood} in all (initiationFlood)`,
     ],
     commands: [],
     undecided: ['two machines have its private key, and both begin: its endpoint changes then'],

@@ -1,5 +1,6 @@
 /** What a NAT does to a peer that we know only from its calls, and what two machines with one key do. Pure. */
 
+import { counted } from '../../counted.ts';
 import type { Cause } from '../cause.ts';
 import { isAt, placeOf, unansweredBy, unheardBy } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
@@ -51,7 +52,7 @@ function findLost(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `${nameOf(peer)} cannot be reached at ${placeOf(peer)}, where it last called from: the NAT or firewall before it has forgotten the way, until it calls again`,
         proof: [
-          `all ${answered} handshakes with it were begun by it, the last ${seconds} seconds ago; none that we began was ever answered`,
+          `it began ${answered === 1 ? 'the only handshake' : `all ${answered} handshakes`} with us, the last ${counted(seconds, 'second')} ago; none that we began was ever answered`,
           'no wgendpoint says where it is: the address is that of its last call',
           calls,
           ...(us === undefined
@@ -105,7 +106,7 @@ function findShared(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `two machines have the private key of ${nameOf(peer)}: it calls from ${places[0]} and from ${places[1]} in turns, and each takes the tunnel from the other`,
         proof: [
-          `its endpoint changed ${changes} times between these two in ${seconds} seconds`,
+          `its endpoint changed ${counted(changes, 'time')} between these two in ${counted(seconds, 'second')}`,
           ...(isAtEither(peer, places) ? [`at the moment it is ${placeOf(peer)}`] : []),
         ],
         commands: [

@@ -1,5 +1,6 @@
 /** Packets that are too large for the way: lost without a word, in fragments, or beyond a limit. Pure. */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import { endpointRoute } from '../contact.ts';
@@ -105,7 +106,9 @@ function findFragments(evidence: Evidence): Finding[] {
         proof: [
           saysSizes(sizes),
           saysNarrow(narrow),
-          ...(created === 0 ? [] : [`the kernel made ${created} fragments over the run`]),
+          ...(created === 0
+            ? []
+            : [`the kernel made ${counted(created, 'fragment')} over the run`]),
         ],
         commands: setCommands(evidence, narrow.fitting),
       },
@@ -176,7 +179,9 @@ function findFiltered(evidence: Evidence): Finding[] {
       code: 'tooBigFiltered',
       peer: null,
       sentence: `the firewall of this machine drops the ICMP errors that say that a packet is too large: ${nameRule(rule)}, \`${printable(rule.text)}\``,
-      proof: [`this rule dropped ${rule.packets} packets, ${rule.gainedPackets ?? 0} over the run`],
+      proof: [
+        `this rule dropped ${counted(rule.packets ?? 0, 'packet')}, ${rule.gainedPackets ?? 0} over the run`,
+      ],
       commands: [deleteCommand(rule)],
     }));
 }
@@ -199,7 +204,7 @@ function findMss(evidence: Evidence): Finding[] {
         sentence: `${nameRule(rule)} gives TCP through ${name} a maximum segment size of ${set}, but mtu ${mtu} leaves ${most}`,
         proof: [
           `the rule is \`${printable(rule.text)}\``,
-          ...(rule.packets === null ? [] : [`it counted ${rule.packets} packets`]),
+          ...(rule.packets === null ? [] : [`it counted ${counted(rule.packets, 'packet')}`]),
         ],
         commands:
           rule.tool === 'nft'

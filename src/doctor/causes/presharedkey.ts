@@ -1,5 +1,6 @@
 /** Preshared keys: one side has none, or the two differ. Pure. */
 
+import { counted } from '../../counted.ts';
 import type { Cause } from '../cause.ts';
 import { isOutOfContact } from '../contact.ts';
 import type { Evidence, OwnPeer } from '../evidence.ts';
@@ -94,5 +95,5 @@ function undecipherable({ troubles }: OwnPeer): string | null {
   const told = troubles.find(({ code }) => code === 'undecipherable');
   if (told === undefined) return null;
   const count = Number(told.values.responses ?? 0);
-  return `${count} answer${count === 1 ? '' : 's'} of the peer came that did not decrypt, although the public keys are right: only the preshared key is mixed in after them`;
+  return `${counted(count, 'answer')} of the peer came that did not decrypt, although the public keys are right: only the preshared key is mixed in after them`;
 }

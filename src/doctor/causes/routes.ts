@@ -3,6 +3,7 @@
  * from. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import type { Cause } from '../cause.ts';
 import type { Evidence, OwnPeer, Route, RouteAnswer } from '../evidence.ts';
 import { known } from '../evidence.ts';
@@ -54,7 +55,7 @@ function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string
     proof: lost.map((prefix) => {
       const asked = answerFor(evidence, peer, prefix);
       return asked === null
-        ? `of ${routesInto(evidence).length} routes over ${name} none is for ${prefix}`
+        ? `of ${counted(routesInto(evidence).length, 'route')} over ${name} none is for ${prefix}`
         : saysWay(asked);
     }),
     commands: lost.map((prefix) => `ip route replace ${prefix} dev ${name}`),

@@ -3,6 +3,7 @@
  * packets are lost, where that can be known. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import {
@@ -70,11 +71,11 @@ function callsInVain(evidence: Evidence, peer: OwnPeer): string | null {
   const { initiations_sent: sentEver = 0, responses_received: heardEver = 0 } = peer.counters;
   const tells = 'were it the preshared key, an answer would come that does not decrypt';
   if (sent > 0 && heard === 0) {
-    return `over the run, ${sent} initiation${sent === 1 ? '' : 's'} of ours brought no answer: ${tells}`;
+    return `over the run, ${counted(sent, 'initiation')} of ours brought no answer: ${tells}`;
   }
   // The last one may be on its way.
   if (sentEver < 2 || heardEver > 0) return null;
-  return `none of our ${sentEver} initiations ever brought an answer: ${tells}`;
+  return `none of our initiations, ${sentEver} so far, brought an answer: ${tells}`;
 }
 
 /** By its own word, the other end has sent calls and had no answer of ours. */
@@ -88,7 +89,7 @@ function isUnheardBy(counterpart: Counterpart | null): boolean {
 function saysUnheard(counterpart: Counterpart | null): string[] {
   if (counterpart === null || !isUnheardBy(counterpart)) return [];
   const { initiations_sent: sent = 0 } = counterpart.us.counters;
-  return [`the other end says that it sent ${sent} initiations and received no answer`];
+  return [`the other end says that it sent ${counted(sent, 'initiation')} and received no answer`];
 }
 
 function findUnconfirmed(evidence: Evidence): Finding[] {
@@ -136,7 +137,7 @@ function findFiltered(evidence: Evidence): Finding[] {
         proof: [
           calls.proof,
           isHeard
-            ? `the other end says that it received ${heard} initiations of ours and sent ${answered} answers`
+            ? `the other end says that it received ${counted(heard, 'initiation')} of ours and sent ${counted(answered, 'answer')}`
             : 'the other end says that it received no initiation of ours',
           `each end has the public key of the other, and it listens on port ${other.listenPort}`,
           ...leaving(evidence, peer),
@@ -186,8 +187,8 @@ function findSilence(evidence: Evidence): Finding[] {
                 'that machine is off or has moved, or one of the two ends has another key since then',
               ]
             : [
-                `${peer.publicKey} is not the public key of the other end: there, mac1 is counted then (badMac1)`,
-                `our public key, ${daemonOf(evidence)?.publicKey}, is no peer there: there, it is named as a stranger then`,
+                `${peer.publicKey} is not the public key of the other end: \`tswg ${name}\` there has a \`trouble: mac1\` then`,
+                `our public key, ${daemonOf(evidence)?.publicKey}, is no peer there: \`tswg ${name}\` there has a \`trouble: stranger\` then`,
               ]),
         ],
       },
@@ -225,7 +226,7 @@ function lostHere(
 
 function saysLast({ run }: Evidence, { lastHandshakeMs }: OwnPeer): string {
   const seconds = Math.round((run.startedMs - lastHandshakeMs) / 1_000);
-  return `the last handshake with it was ${seconds} seconds ago: the keys were right then`;
+  return `the last handshake with it was ${counted(seconds, 'second')} ago: the keys were right then`;
 }
 
 function leaving(evidence: Evidence, peer: OwnPeer): string[] {
@@ -234,7 +235,7 @@ function leaving(evidence: Evidence, peer: OwnPeer): string[] {
   const packets = out.reduce((sum, flow) => sum + flow.packets, 0);
   const [{ link, source, sourcePort }] = out;
   return [
-    `over the run, ${packets} handshake message${packets === 1 ? '' : 's'} left by ${link}, from ${source} port ${sourcePort}`,
+    `over the run, ${counted(packets, 'handshake message')} left by ${link}, from ${source} port ${sourcePort}`,
   ];
 }
 

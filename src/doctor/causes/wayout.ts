@@ -3,6 +3,7 @@
  * that nobody expects, or from an address that is not ours. Pure.
  */
 
+import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
 import { endpointRoute, isOutOfContact, unansweredBy } from '../contact.ts';
@@ -10,7 +11,7 @@ import type { Evidence, OwnPeer, Route } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { networkErrors } from '../icmperrors.ts';
-import { daemonOf, nameOf, peersOf } from '../peer.ts';
+import { daemonOf, isOfKernel, nameOf, peersOf } from '../peer.ts';
 import { covers, hostPrefix, lengthOf } from '../prefix.ts';
 
 const MAIN_TABLE = 254;
@@ -55,7 +56,8 @@ function findLoop(evidence: Evidence): Finding[] {
     const route = routeOf(evidence, peer);
     const leadsIn = route?.link === name;
     // Without a mark the daemon goes around its own routes, where there is a way around.
-    const isLooping = isTold || (leadsIn && isOutOfContact(evidence, peer));
+    const goesAround = !isOfKernel(evidence) && !isOutOfContact(evidence, peer);
+    const isLooping = isTold || (leadsIn && !goesAround);
     if (peer.endpoint === null || !isLooping) return [];
     const { address } = peer.endpoint;
     const drops = peer.counters.drop_routingLoop ?? 0;
@@ -67,7 +69,11 @@ function findLoop(evidence: Evidence): Finding[] {
         proof: [
           ...(leadsIn ? [saysRoute(address, route)] : []),
           ...(isTold ? ['the daemon found out, and sends nothing there'] : []),
-          ...(drops === 0 ? [] : [`${drops} packets were dropped for that reason (routingLoop)`]),
+          ...(drops === 0
+            ? []
+            : [
+                `${counted(drops, 'packet was', 'packets were')} dropped for that reason (routingLoop)`,
+              ]),
           saysMark(evidence),
         ],
         commands: aroundCommands(evidence, address, route),
@@ -162,7 +168,7 @@ function findSourceGone(evidence: Evidence): Finding[] {
             ...(own === undefined
               ? []
               : [`the daemon says so: ${own.code}${why === '' ? '' : ` (${why})`}`]),
-            `the ${links.length} links of this machine have ${addressesOf(evidence)}`,
+            `${links.length === 1 ? 'the only link of this machine has' : `the ${links.length} links of this machine have`} ${addressesOf(evidence)}`,
           ],
           commands: sourceCommands(evidence, peer, words),
         },
@@ -227,7 +233,9 @@ function findNoRoute(evidence: Evidence): Finding[] {
             : [`there is the route ${culprit.type} ${culprit.prefix} of table ${culprit.table}`]),
           ...(refusals === 0
             ? []
-            : [`${refusals} datagrams of the daemon were refused for that reason (udp ${error})`]),
+            : [
+                `${counted(refusals, 'datagram of the daemon was', 'datagrams of the daemon were')} refused for that reason (udp ${error})`,
+              ]),
           ...noDefault(evidence, address),
         ],
         commands: routeCommands(evidence, address, culprit),
@@ -256,7 +264,10 @@ function routeCommands(evidence: Evidence, address: string, culprit: Route | nul
   }
   const away = defaultRoute(evidence, address);
   if (away !== null) return [`ip route replace ${hostPrefix(address)}${wayWords(away)}`];
-  return [`ip ${address.includes(':') ? '-6 ' : ''}route show table all`];
+  const family = address.includes(':') ? '-6 ' : '';
+  return [
+    `ip ${family}route show table all # what there is: a route by way of a router is missing`,
+  ];
 }
 
 /**

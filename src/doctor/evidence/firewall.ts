@@ -8,8 +8,14 @@ export interface Firewall {
   readonly unseen: readonly string[];
 }
 
+/**
+ * Which program lists and changes it: `iptables-legacy` where `iptables` itself is about nftables, and
+ * the kernel has tables of the older kind as well.
+ */
+export type FirewallTool = 'nft' | 'iptables' | 'iptables-legacy';
+
 export interface Chain {
-  readonly tool: 'nft' | 'iptables';
+  readonly tool: FirewallTool;
   readonly family: 'ip' | 'ip6' | 'inet' | 'netdev' | 'bridge' | 'arp';
   readonly table: string;
   readonly name: string;
@@ -35,7 +41,7 @@ export type Hook =
   | 'egress';
 
 export interface FirewallRule {
-  readonly tool: 'nft' | 'iptables';
+  readonly tool: FirewallTool;
   readonly family: Chain['family'];
   readonly table: string;
   readonly chain: string;

@@ -73,8 +73,8 @@ export interface Tunnel extends Measured {
 
 export type Daemon =
   | AnsweringDaemon
-  /** The kernel's own WireGuard: doctor cannot ask it. */
-  | { readonly kind: 'kernel' }
+  /** The kernel's own WireGuard, which could not be asked. `why`: half a sentence. */
+  | { readonly kind: 'kernel'; readonly why: string }
   /** Somebody holds the control socket and does not answer. `why`: half a sentence. */
   | { readonly kind: 'silent'; readonly why: string }
   /** Nobody does. What is left of one: its socket, its state of `--persist`, its interface. */

@@ -11,19 +11,13 @@ import { publicKeyOf } from '../../sys/publickey.ts';
 import { parseState, type ReportedState } from '../../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../../uapi/stats.ts';
 import type { AnsweringDaemon, Daemon, EndpointWay, Link, Measured, OwnPeer } from '../evidence.ts';
-import { gainOf } from './looking.ts';
+import { CannotLook, gainOf } from './looking.ts';
+import { run } from './program.ts';
+import type { DaemonSample } from './sample.ts';
+import { parseDump } from './wgdump.ts';
 
 /** A healthy one answers within a turn of its loop. */
 const TIMEOUT_MS = 3_000;
-
-/** What an answering daemon said at one moment; keys are only the public ones. */
-export interface DaemonSample {
-  readonly state: Omit<ReportedState, 'privateKey'>;
-  readonly publicKey: string | null;
-  readonly key: AnsweringDaemon['key'];
-  /** null where the daemon is not tswgd. */
-  readonly stats: ReportedStats | null;
-}
 
 /** A sample, or why there is none. @throws {SystemError} of a refusal that says nothing of the daemon */
 export async function sampleDaemon(
@@ -32,7 +26,7 @@ export async function sampleDaemon(
   directory: string,
 ): Promise<DaemonSample | Daemon> {
   const hasSocket = uapiSocketNames().includes(name);
-  if (!hasSocket && link?.kind === 'wireguard') return { kind: 'kernel' };
+  if (!hasSocket && link?.kind === 'wireguard') return askKernel(name);
   if (!hasSocket || !isUapiServed(name)) {
     return { kind: 'none', hasSocket, hasState: hasState(name, directory), hasLink: link !== null };
   }
@@ -41,6 +35,16 @@ export async function sampleDaemon(
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ETIMEDOUT' || code === 'EPROTO') return { kind: 'silent', why: message };
+    throw error;
+  }
+}
+
+/** By wg(8), which knows its generic netlink. */
+async function askKernel(name: string): Promise<DaemonSample | Daemon> {
+  try {
+    return parseDump(await run('wg', ['show', name, 'dump']));
+  } catch (error) {
+    if (error instanceof CannotLook) return { kind: 'kernel', why: error.message };
     throw error;
   }
 }

@@ -20,7 +20,7 @@ import {
 import { type ClockSample, describeClock, sampleClock } from './clock.ts';
 import { gatherConnections } from './conntrack.ts';
 import { readKernelCounters, withoutZeros } from './counters.ts';
-import { type DaemonSample, describeDaemon, isSample, sampleDaemon } from './daemon.ts';
+import { describeDaemon, isSample, sampleDaemon } from './daemon.ts';
 import { gatherEvents } from './events.ts';
 import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
 import { gatherLinks } from './links.ts';
@@ -32,6 +32,7 @@ import { type Plan, planOf } from './plan.ts';
 import { gatherProcesses } from './processes.ts';
 import { targetOf } from './procfile.ts';
 import { askRoutes, gatherRules, gatherTable } from './routes.ts';
+import type { DaemonSample } from './sample.ts';
 import { gainDrops, gatherSockets } from './sockets.ts';
 import { gatherSysctls } from './sysctls.ts';
 import { Traffic } from './traffic.ts';
@@ -50,6 +51,8 @@ export interface GatherOptions {
   readonly stateDirectory: string;
 }
 
+const OF_KERNEL =
+  "the kernel's own WireGuard serves the interface: it tells its peers, but keeps no events and counts no drops";
 const LINK_COUNTERS_MAX = 64;
 const CONNTRACK_MS = 3_000;
 const INNER_ADDRESSES_MAX = 8;
@@ -136,7 +139,7 @@ async function gatherDuring(
     run: runOf(options, beginning),
     link: looked(link),
     daemon: daemonOf(beginning.daemon, lastDaemon, clock.wallMs),
-    events: await eventsOf(options.name, lastDaemon),
+    events: await eventsOf(options.name, link, lastDaemon),
     processes,
     files: filesOf(options, beginning),
     links: looked(links),
@@ -224,10 +227,12 @@ function sampleOf(daemon: Looked<DaemonSample | Daemon>): DaemonSample | null {
 
 async function eventsOf(
   name: string,
+  link: Link | null,
   daemon: Looked<DaemonSample | Daemon>,
 ): Promise<Evidence['events']> {
   const sample = sampleOf(daemon);
   if (sample === null) return cannotLook('the daemon does not answer');
+  if (link?.kind === 'wireguard') return cannotLook(OF_KERNEL);
   if (sample.stats === null) return cannotLook('the daemon is not tswgd');
   return look(() => gatherEvents(name));
 }

@@ -1,6 +1,6 @@
 /** `iptables-save -c` -> chains and rules. Total: lines that make no sense are skipped. */
 
-import type { Chain, FirewallRule, Hook } from '../evidence.ts';
+import type { Chain, FirewallRule, FirewallTool, Hook } from '../evidence.ts';
 import type { Listing } from './nftables.ts';
 
 const HOOKS: Readonly<Record<string, Hook>> = {
@@ -20,7 +20,11 @@ const PRIORITIES: Readonly<Record<string, number>> = {
 };
 const RULES_MAX = 20_000;
 
-export function parseIptables(family: 'ip' | 'ip6', text: string): Listing {
+export function parseIptables(
+  family: 'ip' | 'ip6',
+  text: string,
+  tool: Exclude<FirewallTool, 'nft'> = 'iptables',
+): Listing {
   const chains: Omit<Chain, 'gainedPolicyPackets'>[] = [];
   const rules: Omit<FirewallRule, 'gainedPackets'>[] = [];
   const positions = new Map<string, number>();
@@ -31,14 +35,14 @@ export function parseIptables(family: 'ip' | 'ip6', text: string): Listing {
       positions.clear();
     }
     const chain = /^:(\S+) (\S+) \[(\d+):\d+\]/.exec(line);
-    if (chain !== null) chains.push(describeChain(family, table, chain));
+    if (chain !== null) chains.push(describeChain(tool, family, table, chain));
     const rule = /^\[(\d+):\d+\] (-A (\S+)(?: (.*))?)$/.exec(line);
     if (rule === null || rules.length >= RULES_MAX) continue;
     const [, packets, written, name, rest = ''] = rule;
     const position = (positions.get(name) ?? 0) + 1;
     positions.set(name, position);
     rules.push({
-      tool: 'iptables',
+      tool,
       family,
       table,
       chain: name,
@@ -53,13 +57,14 @@ export function parseIptables(family: 'ip' | 'ip6', text: string): Listing {
 }
 
 function describeChain(
+  tool: FirewallTool,
   family: 'ip' | 'ip6',
   table: string,
   [, name, policy, packets]: RegExpExecArray,
 ): Omit<Chain, 'gainedPolicyPackets'> {
   const hook = Object.hasOwn(HOOKS, name) ? HOOKS[name] : null;
   return {
-    tool: 'iptables',
+    tool,
     family,
     table,
     name,

@@ -7,12 +7,12 @@ import type { Near } from '../../device/ways.ts';
 import { formatKey } from '../../keytext.ts';
 import { formatAddress, formatPrefix, parseAddress } from '../../packet/address.ts';
 import type { Link, NameAnswer, OtherEnd, Wishes } from '../evidence.ts';
-import type { DaemonSample } from './daemon.ts';
 import { innerPlaces, sampleOf } from './innerplaces.ts';
 import type { NameQuestion } from './names.ts';
 import type { PingTarget } from './pings.ts';
 import type { ProbeTarget } from './probes.ts';
 import type { RouteQuestion } from './routes.ts';
+import type { DaemonSample } from './sample.ts';
 
 /** With more peers than so, those are probed and pinged that are wrong or come first. */
 const PEERS_MAX = 64;

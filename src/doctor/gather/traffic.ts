@@ -12,13 +12,13 @@ import {
   looked,
   type RouteAnswer,
 } from '../evidence.ts';
-import type { DaemonSample } from './daemon.ts';
 import { type IcmpListener, listenToIcmp } from './icmplistener.ts';
 import { InnerTap } from './innertap.ts';
 import { lookNow, sleep, waitUntil } from './looking.ts';
 import { OpenPing } from './pings.ts';
 import type { Plan } from './plan.ts';
 import { OpenProbe } from './probes.ts';
+import type { DaemonSample } from './sample.ts';
 import { type Tap, tapHandshakes } from './tap.ts';
 
 /** How long ICMP errors may take, of whoever is farthest away. */

@@ -89,7 +89,7 @@ export const socket = object<UdpSocket>({
 const filterFamily: Check<Chain['family']> = literal(
   ...(['ip', 'ip6', 'inet', 'netdev', 'bridge', 'arp'] as const),
 );
-const tool: Check<Chain['tool']> = literal('nft', 'iptables');
+const tool: Check<Chain['tool']> = literal('nft', 'iptables', 'iptables-legacy');
 const chain = object<Chain>({
   tool,
   family: filterFamily,

@@ -79,7 +79,10 @@ export const daemon = oneOf<Daemon>('kind', {
       }),
     ),
   }),
-  kernel: object<Extract<Daemon, { kind: 'kernel' }>>({ kind: literal('kernel') }),
+  kernel: object<Extract<Daemon, { kind: 'kernel' }>>({
+    kind: literal('kernel'),
+    why: text,
+  }),
   silent: object<Extract<Daemon, { kind: 'silent' }>>({ kind: literal('silent'), why: text }),
   none: object<Extract<Daemon, { kind: 'none' }>>({
     kind: literal('none'),

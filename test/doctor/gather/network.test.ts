@@ -8,9 +8,10 @@ import { gatherConnections } from '../../../src/doctor/gather/conntrack.ts';
 import { describeFirewall, sampleFirewall } from '../../../src/doctor/gather/firewall.ts';
 import { listenToIcmp } from '../../../src/doctor/gather/icmplistener.ts';
 import { InnerTap } from '../../../src/doctor/gather/innertap.ts';
-import { look } from '../../../src/doctor/gather/looking.ts';
+import { CannotLook, look } from '../../../src/doctor/gather/looking.ts';
 import { OpenPing } from '../../../src/doctor/gather/pings.ts';
 import { OpenProbe } from '../../../src/doctor/gather/probes.ts';
+import { run } from '../../../src/doctor/gather/program.ts';
 import { tapHandshakes } from '../../../src/doctor/gather/tap.ts';
 import { parseKey } from '../../../src/keytext.ts';
 import { Netlink } from '../../../src/netlink/netlink.ts';
@@ -238,6 +239,40 @@ describeInNamespace('evidence of the network', () => {
     socket.close();
     // Without anybody who tracks, there is nothing; that is no failure.
     expect(await look(() => gatherConnections(4_704, [], []))).toMatchObject({ ok: true });
+    execFileSync('nft', ['flush', 'ruleset']);
+  });
+
+  it('has what the firewall counted in the older tables, beside those of today', async () => {
+    execFileSync('iptables', ['-A', 'OUTPUT', '-p', 'udp', '--dport', '9', '-j', 'ACCEPT']);
+    execFileSync('iptables-legacy', ['-A', 'OUTPUT', '-p', 'udp', '--dport', '9', '-j', 'DROP']);
+    const before = await sampleFirewall();
+    const socket = await bound(4_706);
+    await new Promise((resolve) => socket.send('x', 9, THERE, resolve));
+    const { rules, unseen } = describeFirewall(before, await sampleFirewall());
+    expect(rules).toMatchObject([
+      { tool: 'iptables', chain: 'OUTPUT', position: 1, verdict: 'accept' },
+      { tool: 'iptables-legacy', chain: 'OUTPUT', position: 1, verdict: 'drop', gainedPackets: 1 },
+    ]);
+    expect(unseen).toEqual([]);
+    socket.close();
+    // Who has the tables and not the program is told what was not looked at.
+    const without = await sampleFirewall((program, args) => {
+      if (!program.includes('legacy')) return run(program, args);
+      return Promise.reject(new CannotLook(`${program} is not installed`));
+    });
+    expect(without.unseen).toEqual([
+      'iptables-legacy-save is not installed, and there are such tables (filter)',
+    ]);
+    // Where `iptables` is of the older kind, nothing is listed twice, and nothing of nft is left out.
+    const older = await sampleFirewall((program, args) => {
+      if (program.startsWith('nft')) return run(program, args);
+      return run(program.replace('-save', '-legacy-save'), args);
+    });
+    expect(older.rules).toMatchObject([
+      { tool: 'nft', chain: 'OUTPUT', verdict: 'accept' },
+      { tool: 'iptables', chain: 'OUTPUT', verdict: 'drop' },
+    ]);
+    execFileSync('iptables-legacy', ['-F']);
     execFileSync('nft', ['flush', 'ruleset']);
   });
 

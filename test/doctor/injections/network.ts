@@ -53,7 +53,7 @@ export const REFUSALS: readonly Case[] = [
       return callAt(b.wan[4], 9)(sites);
     },
     talkMs: SESSION_TALK_MS,
-    says: /of the daemon to 203\.0\.113\.10 port 9 [\s\S]*none of \d+ pings was answered/,
+    says: /of the daemon to 203\.0\.113\.10 port 9 [\s\S]*(none of \d+ pings|no ping) was answered/,
   },
   {
     id: 'hostUnreachable/there',

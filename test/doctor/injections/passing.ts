@@ -71,7 +71,7 @@ export const PASSING: readonly Case[] = [
       return undefined;
     },
     talkMs: TALK_MS,
-    says: /the kernel refused \d+ packets over the run/,
+    says: /the kernel refused \d+ packets? over the run/,
   },
   {
     id: 'forwardingOff/told',
@@ -124,6 +124,13 @@ export const PASSING: readonly Case[] = [
   between('firewallForward/iptables', /iptables -t filter -D FORWARD 1/, async ({ host }) => {
     await host.run('iptables', ['-A', 'FORWARD', '-i', IFNAME, '-j', 'DROP']);
   }),
+  between(
+    'firewallForward/iptables-legacy',
+    /iptables-legacy -t filter -D FORWARD 1/,
+    async ({ host }) => {
+      await host.run('iptables-legacy', ['-A', 'FORWARD', '-i', IFNAME, '-j', 'DROP']);
+    },
+  ),
   {
     id: 'masquerade/all links',
     code: 'masquerade',

@@ -276,7 +276,7 @@ export const PASSING: readonly Recorded[] = [
     'firewallForward',
     'a policy that counts',
     gateway({ inner: looked(passing(false)), firewall: filter([IPTABLES_FORWARD]) }),
-    /4 packets met this policy[\s\S]*iptables -I FORWARD -i wg0 -j ACCEPT/,
+    /4 packets met this policy[\s\S]*iptables -t filter -I FORWARD -i wg0 -j ACCEPT/,
   ),
   recorded(
     'firewallForward',

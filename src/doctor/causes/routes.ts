@@ -51,6 +51,15 @@ function isUnusedDefault(evidence: Evidence, prefix: string): boolean {
 
 function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string[]): Finding {
   const { name } = evidence.run;
+  const taken = lost.flatMap((prefix) => {
+    const route = networkOf(evidence, prefix);
+    return route === null ? [] : [{ prefix, route }];
+  });
+  const free = lost.filter((prefix) => taken.every((one) => one.prefix !== prefix));
+  const undecided = taken.map(
+    ({ prefix, route: { link } }) =>
+      `${link} and ${name} are both for ${prefix}: of two networks with the same numbers one has to be renumbered, of two tunnels to the same peer one is too many`,
+  );
   return {
     code: 'noRoute',
     peer: peer.publicKey,
@@ -61,8 +70,24 @@ function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string
         ? `of ${counted(routesInto(evidence).length, 'route')} over ${name} none is for ${prefix}`
         : saysWay(asked);
     }),
-    commands: lost.map((prefix) => `ip route replace ${prefix} dev ${name}`),
+    commands: free.map((prefix) => `ip route replace ${prefix} dev ${name}`),
+    ...(undecided.length === 0 ? {} : { undecided }),
   };
+}
+
+/** The network of another interface with just these numbers: to replace its route would cut it off. */
+function networkOf(evidence: Evidence, prefix: string): Route | null {
+  const all = known(evidence.table) ?? [];
+  const found = all.find(
+    ({ gateway, link, table, type, ...route }) =>
+      route.prefix === prefix &&
+      type === 'unicast' &&
+      table === MAIN_TABLE &&
+      gateway === null &&
+      link !== null &&
+      link !== evidence.run.name,
+  );
+  return found ?? null;
 }
 
 function answerFor(evidence: Evidence, peer: OwnPeer, prefix: string): RouteAnswer | null {

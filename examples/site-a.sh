@@ -3,7 +3,8 @@
 # Run it as root once the WAN interface is up, and again after any change. It reads
 #
 #   /etc/wg/private.key   our private key; made at the first boot
-#   /etc/wg/site-b.pub    site B's public key: `tswg pubkey </etc/wg/private.key` prints it there
+#   /etc/wg/site-b.pub    site B's public key, which you put there: `tswg pubkey </etc/wg/private.key`
+#                         prints it on site B
 set -eu
 
 [ -s /etc/wg/private.key ] || (umask 077 && mkdir -p /etc/wg && tswg genkey >/etc/wg/private.key)

@@ -36,6 +36,7 @@ export {
 } from './device/handover.ts';
 export type { Lead, NearFault } from './device/lead.ts';
 export type { Counters, Measured } from './device/metric.ts';
+export type { NameMemory } from './device/names.ts';
 export { formatNear, parseNear } from './device/near.ts';
 export type { Observer } from './device/observers.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';

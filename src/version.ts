@@ -1,6 +1,6 @@
 /**
  * The version of this package, as `--version` and the control socket tell it, and what has to be
- * under it. Loads nothing, so that an older Node.js can still read it.
+ * under it. Loads nothing: it is read by every Node.js (cli/start.ts).
  */
 
 export const VERSION = '0.1.0';

@@ -7,6 +7,7 @@ import type { AllowedIpChange } from '../device/configuration.ts';
 import type { Near } from '../device/ways.ts';
 import type { EventKind } from '../events/record.ts';
 import type { Prefix } from '../packet/address.ts';
+import type { Shell } from './shells.ts';
 
 /** A secret that was given in the command, or the file that holds it (`-`: standard input). */
 export type KeySource =
@@ -147,8 +148,11 @@ export type Command =
   | {
       readonly kind: 'netstart';
       readonly names: readonly string[];
-      /** Once; `plan`: only print it; `keep`: until every line has been carried out. */
-      readonly mode: 'once' | 'plan' | 'keep';
+      /**
+       * Once; `plan`: only print it; `keep`: until every line has been carried out; `install`: units
+       * that do that at each boot.
+       */
+      readonly mode: 'once' | 'plan' | 'keep' | 'install';
     }
   | {
       readonly kind: 'metrics';
@@ -158,7 +162,7 @@ export type Command =
     }
   | { readonly kind: 'genkey' | 'pubkey' | 'genpsk' | 'version' }
   | { readonly kind: 'help'; readonly topic: string | null }
-  | { readonly kind: 'completion'; readonly shell: string | null };
+  | { readonly kind: 'completion'; readonly shell: Shell | null };
 
 /** One line for the operator: the word, the value, and what was expected. */
 export interface Mistake {

@@ -3,6 +3,7 @@
  * and the completion read this table, as they do that of words.ts.
  */
 
+import { METRICS_OPTIONS, NETSTART_OPTIONS } from './options.ts';
 import type { Row } from './words.ts';
 
 /** In the order in which they are listed. */
@@ -27,30 +28,34 @@ export const COMMANDS: readonly Omit<Row, 'place'>[] = [
   },
   {
     word: 'netstart',
-    args: ['[-n | --keep]', '[INTERFACE...]'],
+    args: ['[-n | --keep | --install]', '[INTERFACE ...]'],
+    options: NETSTART_OPTIONS,
     summary: 'configure interfaces from their files /etc/hostname.INTERFACE',
     detail:
-      'The format is that of OpenBSD, hostname.if(5): each line holds words as after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` at its end continues a line, a `#` begins a comment. Without a name all files are used. -n prints what would be done. --keep also carries out what it can of a file with mistakes, tries what was refused again after 1 to 60 seconds, and runs until every line has been carried out.',
+      'The format is that of OpenBSD, hostname.if(5): each line holds words as after `tswg INTERFACE`, or `!` and a command for the shell. A `\\` at its end continues a line, a `#` begins a comment. Without a name all files are used.',
     example: 'tswg netstart -n wg0',
   },
   {
     word: 'metrics',
-    args: ['[--openmetrics]', '[INTERFACE...]'],
+    args: ['[--openmetrics]', '[INTERFACE ...]'],
+    options: METRICS_OPTIONS,
     summary: 'print metrics for Prometheus, of all interfaces or of those that are named',
     detail:
-      'In Prometheus text format 0.0.4, or in OpenMetrics 1.0 with --openmetrics. A daemon that does not answer within 5 seconds is told by wireguard_up 0, and by a line on standard error; the exit code is 0 then, too, since all others are told. Root is not needed by members of the group _tswg.',
+      'In Prometheus text format 0.0.4, unless an option says otherwise. A daemon that does not answer within 5 seconds is told by wireguard_up 0, and by a line on standard error; the exit code is 0 then, too, since all others are told. Root is not needed by members of the group _tswg.',
     example: 'tswg metrics wg0',
   },
   {
     word: 'help',
-    args: ['[WORD]'],
-    summary: 'explain a word, or list them all',
+    args: ['[WORD | all | tswgd]'],
+    summary: 'list the words, or explain one or all of them, or the daemon',
     example: 'tswg help wgaip',
   },
   {
     word: 'completion',
-    args: [],
-    summary: 'print the completion script for your shell',
-    example: 'tswg completion >> ~/.bashrc',
+    args: ['[bash | zsh | fish]'],
+    summary: 'print the completion script for a shell, yours unless one is named',
+    detail:
+      'A package installs these scripts where each shell looks for them. Otherwise put `source <(tswg completion bash)` into ~/.bashrc, write the script of zsh into a file _tswg in a folder of $fpath, or that of fish into ~/.config/fish/completions/tswg.fish.',
+    example: 'tswg completion fish > ~/.config/fish/completions/tswg.fish',
   },
 ];

@@ -3,21 +3,10 @@
 import { visible } from '../quotation.ts';
 import type { Command, Mistake } from './command.ts';
 import { parseKey } from './keys.ts';
+import { DOCTOR_OPTIONS } from './options.ts';
 
 /** It could not look: neither healthy nor found to be wrong. */
 export const CANNOT_LOOK = 2;
-
-/** Options, and what must follow them. */
-export const DOCTOR_OPTIONS: Readonly<
-  Record<string, { argument: string | null; summary: string }>
-> = {
-  '--json': { argument: null, summary: 'print the findings as JSON' },
-  '--peer': { argument: 'PEER', summary: 'look at this peer only: its public key or wgdescr' },
-  '--other': { argument: 'FILE', summary: "compare with the other end's `tswg wg0 --json`" },
-  '--quick': { argument: null, summary: 'send nothing and wait for nothing' },
-  '--record': { argument: 'FILE', summary: 'write down what was seen, without secret keys' },
-  '--evidence': { argument: 'FILE', summary: 'judge what was recorded, and look at nothing' },
-};
 
 /** @param words after `doctor` */
 export function parseDoctor(name: string, words: readonly string[]): Command | Mistake {

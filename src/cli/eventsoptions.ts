@@ -6,17 +6,7 @@ import { parseDecimal } from '../packet/address.ts';
 import { visible } from '../quotation.ts';
 import { type Command, type EventsOptions, type Mistake, mistake } from './command.ts';
 import { nearest } from './nearest.ts';
-
-/** For the completion, in the order of the help. */
-export const EVENTS_OPTIONS: Readonly<Record<string, { args: string; summary: string }>> = {
-  '--json': { args: '', summary: 'one JSON object a line' },
-  '--follow': { args: '', summary: 'tell what happens from now on, as it happens' },
-  '--since': { args: 'SEQ', summary: 'begin after the event of this number; 0: all that is kept' },
-  '--peer': { args: 'PEER', summary: 'only of this peer: its public key or wgdescr' },
-  '--on': { args: 'KIND[,KIND...]', summary: 'only events of these kinds' },
-  '--exec': { args: 'COMMAND', summary: 'run a command for each event, one after the other' },
-  '--timeout': { args: 'SECONDS', summary: 'end a command after this time, 60 by default' },
-};
+import { EVENTS_OPTIONS } from './options.ts';
 
 const TIMEOUT_SECONDS = 60;
 const TIMEOUT_MAX = 86_400;
@@ -29,9 +19,9 @@ export function parseEvents(name: string, words: readonly string[]): Command | M
     const row = Object.hasOwn(EVENTS_OPTIONS, option) ? EVENTS_OPTIONS[option] : undefined;
     if (row === undefined) return mistake(`events: ${unknown(option)}`);
     if (said.has(option)) return mistake(`events: ${option}: expected once`);
-    if (row.args === '') said.set(option, '');
+    if (row.argument === null) said.set(option, '');
     else if (at + 1 >= words.length)
-      return mistake(`events: ${option}: expected ${row.args} after it`);
+      return mistake(`events: ${option}: expected ${row.argument} after it`);
     else said.set(option, words[++at]);
   }
   const on = said.get('--on')?.split(',') ?? null;

@@ -3,13 +3,11 @@
  * control sockets say.
  */
 
-import { formatPrefix } from '../packet/address.ts';
 import { parseState, type ReportedState } from '../uapi/get.ts';
 import { parseStats, type ReportedStats } from '../uapi/stats.ts';
-import type { CompletionFacts } from './completion.ts';
 import { explainSocket, noSuchInterface } from './explain.ts';
-import { formatKey, ownKey } from './keys.ts';
-import { hasLostDaemon, hasRemains, lostDaemon, remainsOf } from './lostdaemon.ts';
+import { ownKey } from './keys.ts';
+import { hasLostDaemon, hasRemains, lostDaemon, remainsOf, TUN } from './lostdaemon.ts';
 import { nearest } from './nearest.ts';
 import { Refusal } from './refusal.ts';
 import type { Link, LinkAddress, System } from './system.ts';
@@ -21,6 +19,8 @@ export interface Gathered {
   readonly views: InterfaceView[];
   /** Whether one interface was named, and not a kind of them or all. */
   readonly named: boolean;
+  /** Whether one was named, and the daemon that it has did not answer. */
+  readonly isUnanswered: boolean;
   /** Lines about what could not be learnt. */
   readonly notes: string[];
 }
@@ -49,7 +49,25 @@ export async function gather(name: string | null, system: System): Promise<Gathe
   const lostNotes = lost.map((view) => `${view.name}: ${lostDaemon(view.name)}`);
   // Nobody asked for the others, so nobody needs to hear about them.
   const named = exact !== undefined;
-  return { views, named, notes: named ? [...lostNotes, ...notes] : lostNotes };
+  if (exact !== undefined && !sockets.has(exact.name)) notes.push(...renamed(exact, links, system));
+  const isUnanswered =
+    named && sockets.has(exact.name) && views[0].wireguard === null && !views[0].hasLostDaemon;
+  return { views, named, isUnanswered, notes: named ? [...lostNotes, ...notes] : lostNotes };
+}
+
+/**
+ * Of an interface that was renamed while nobody could rename its control socket (handover/starter.ts):
+ * its daemon answers under a name that no interface has.
+ */
+function renamed(link: Link, links: readonly Link[], system: System): string[] {
+  if (link.kind !== TUN) return [];
+  const strays = system
+    .sockets()
+    .filter((name) => !links.some((one) => one.name === name) && system.isServed(name));
+  return strays.map(
+    (name) =>
+      `${link.name}: it has no control socket, and there is no interface for that of ${name}: if it was renamed, \`ip link set ${link.name} name ${name}\` takes that back`,
+  );
 }
 
 /** `wg` means every wgN. */
@@ -128,24 +146,4 @@ async function askStats(
 ): Promise<ReportedStats | null> {
   if (state.version === undefined) return null;
   return parseStats(await system.observe(name, 'stats=1\n\n', answerMs));
-}
-
-/** What completion can offer; what cannot be asked is left out. */
-export async function completionFacts(
-  name: string | null,
-  system: System,
-): Promise<CompletionFacts> {
-  const interfaces = system.sockets();
-  if (name === null || !interfaces.includes(name)) return { interfaces, peers: [] };
-  try {
-    const state = parseState(await system.observe(name, GET));
-    const peers = state.peers.map((peer) => ({
-      key: formatKey(peer.publicKey),
-      description: peer.description,
-      allowedIps: peer.allowedIps.map(formatPrefix),
-    }));
-    return { interfaces, peers };
-  } catch {
-    return { interfaces, peers: [] };
-  }
 }

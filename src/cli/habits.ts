@@ -6,6 +6,10 @@
 
 import { DEFAULT_MTU } from '../device/configuration.ts';
 
+const STARTS =
+  '`tswg netstart wg0` sets the interface up from its file, and applies the file again';
+const STOPS = 'expected down, or destroy, which removes the interface';
+
 /** By their letters alone, so that `allowed-ips`, `AllowedIPs` and `allowedips=` are one. */
 const HABITS: Readonly<Record<string, string>> = {
   // wg(8), and the keys of its files.
@@ -26,8 +30,11 @@ const HABITS: Readonly<Record<string, string>> = {
   keepalive: 'expected wgpka SECONDS',
   interface: 'expected the name of the interface first, as in `tswg wg0`',
   show: '`tswg wg0` alone shows the interface, `tswg` all of them',
+  status: '`tswg wg0` alone shows the interface, `tswg wg0 stats` its counters',
+  list: '`tswg wg0` alone shows the interface, `tswg` all of them',
   showconf: '`wg showconf wg0` writes a file for wg(8); `tswg wg0` shows the interface',
   dump: '`tswg wg0 --json` is for programs',
+  json: 'expected --json',
   peers: '`tswg wg0` shows the peers',
   latesthandshakes: '`tswg wg0` shows the last handshake of each peer',
   transfer: '`tswg wg0` shows the bytes of each peer',
@@ -45,6 +52,14 @@ const HABITS: Readonly<Record<string, string>> = {
   postdown: 'expected no command: nothing runs one on down',
   saveconfig: 'expected no file: hostname.wg0 is written by hand',
   save: 'expected no file: hostname.wg0 is written by hand',
+  // Services, and those who ask them.
+  start: STARTS,
+  restart: STARTS,
+  reload: STARTS,
+  stop: STOPS,
+  log: '`tswg wg0 events` shows what has happened, and with --follow what happens',
+  monitor: '`tswg wg0 events --follow` shows what happens',
+  ping: '`tswg wg0 doctor` pings through the tunnel, and says what is wrong',
   // ip(8) and Linux's ifconfig(8).
   add: 'expected alias, as in `inet alias 10.99.1.1/24`; or wgpeer PUBLICKEY',
   del: 'expected -alias after the address; or -wgpeer PUBLICKEY',
@@ -53,6 +68,8 @@ const HABITS: Readonly<Record<string, string>> = {
   addr: 'expected inet or inet6 before the address',
   route: 'expected no route: `ip route add PREFIX dev wg0` adds one',
   via: 'expected wgendpoint HOST PORT before it; `ip route add PREFIX dev wg0` adds a route',
+  name: '`ip link set wg0 name NAME` renames the interface, the daemon follows',
+  rename: '`ip link set wg0 name NAME` renames the interface, the daemon follows',
   type: 'expected no type: every interface made here is a WireGuard one',
   hw: 'expected no hardware address: a tunnel has none',
   txqueuelen: 'expected none: `ip link set wg0 txqueuelen N` sets it',
@@ -95,6 +112,8 @@ const NEGATED_HABITS: Readonly<Record<string, string>> = {
   wgrtable: 'expected -wgfwmark, its counterpart on Linux',
   mtu: `expected \`mtu ${DEFAULT_MTU}\`, the usual one`,
   up: 'expected down',
+  v: 'expected no interface before it, as in `tswg -v`',
+  j: 'expected --json',
 };
 
 /** What is to be typed instead, or null when `typed` is no such habit. */
@@ -114,9 +133,33 @@ const SETS = 'expected the interface first, as in `tswg wg0 wgport 51820`';
 const FIRST_HABITS: Readonly<Record<string, string>> = {
   ...{ show: SHOWS, showconf: SHOWS, status: SHOWS, list: SHOWS, ls: SHOWS, dump: SHOWS },
   ...{ set: SETS, setconf: SETS, addconf: SETS, syncconf: SETS, add: SETS, configure: SETS },
+  ...{ '-a': SHOWS, '-A': SHOWS, '-l': SHOWS, '-s': SHOWS },
+  '-j': '`tswg --json` is for programs',
 };
 
-/** The same for the first word of a command line, where an interface stands with us. */
-export function firstHabit(typed: string): string | null {
-  return Object.hasOwn(FIRST_HABITS, typed) ? FIRST_HABITS[typed] : null;
+/** The same, but only with words after them: no interface has these. */
+const FOLLOWED_HABITS: Readonly<Record<string, string>> = {
+  ...{ start: STARTS, restart: STARTS, reload: STARTS, quick: STARTS },
+  stop: '`tswg wg0 down` stops it, `tswg wg0 destroy` removes it',
+  strip: '`wg-quick strip wg0` prints a file for `wg setconf wg0`',
+  save: HABITS.save,
+  link: 'expected the interface first, as in `tswg wg0 up`',
+  addr: 'expected the interface first, as in `tswg wg0 inet 10.99.0.1/30`',
+  address: 'expected the interface first, as in `tswg wg0 inet 10.99.0.1/30`',
+  route: HABITS.route,
+  ifconfig: 'expected its words alone, as in `tswg wg0 up`',
+  wg: 'expected the interface first, as in `tswg wg0 wgport 51820`',
+};
+
+/**
+ * The same for the first word of a command line, where an interface stands with us.
+ *
+ * @param rest the words after it; if an interface is among them, it is told of that one
+ */
+export function firstHabit(typed: string, rest: readonly string[]): string | null {
+  const isFollowed = rest.length > 0 && Object.hasOwn(FOLLOWED_HABITS, typed);
+  const meant = Object.hasOwn(FIRST_HABITS, typed) ? FIRST_HABITS[typed] : null;
+  const text = isFollowed ? FOLLOWED_HABITS[typed] : meant;
+  const name = rest.find((word) => /^[a-z][a-z-]{0,13}\d{1,3}$/.test(word)) ?? 'wg0';
+  return text?.replaceAll('wg0', name) ?? null;
 }

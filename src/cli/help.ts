@@ -1,16 +1,20 @@
 /**
- * Help, and the script for shell completion, made by yargs from the table of words. Loaded only
- * when asked for: yargs takes longer to load than `tswg wg0` may take to answer.
+ * Help, made by yargs from the tables of words. Loaded only when asked for: yargs takes longer to
+ * load than `tswg wg0` may take to answer.
  */
 
 import yargs from 'yargs';
+import { EVENT_KINDS } from '../events/kinds.ts';
 import { COMMANDS } from './commands.ts';
-import { wrap } from './fold.ts';
-import { findWord, PLACES, type Place, WORDS, type Word } from './words.ts';
+import { formatDaemonHelp } from './daemonhelp.ts';
+import { COLUMNS_MAX, fill, hang, wrap } from './fold.ts';
+import type { Options } from './options.ts';
+import { findWord, PLACES, type Place, type Row, USAGE, WORDS } from './words.ts';
 
 /** Where the explanations begin in the list of words. */
-const TERM_COLUMNS = 26;
-const COLUMNS_MAX = 80;
+const TERM_COLUMNS = 28;
+/** The same for the options and kinds of one word. */
+const OPTION_COLUMNS = 24;
 
 function program(args: readonly string[]): ReturnType<typeof yargs> {
   const parser = yargs([...args]);
@@ -24,75 +28,88 @@ function columnsOf(parser: ReturnType<typeof yargs>): number {
 /** The whole help; ends with a newline. */
 export async function formatHelp(): Promise<string> {
   const help = program([]);
-  help.usage(
-    'tswg takes the words of OpenBSD ifconfig(8) for WireGuard interfaces on Linux.\n\n' +
-      'usage: tswg [INTERFACE] [WORD [ARGUMENT ...] ...]\n\n' +
-      'Without a word it shows the interface, without an interface all of them.\n' +
-      'Several words may follow each other; they are all checked before anything is\n' +
-      'changed.',
-  );
-  for (const row of COMMANDS) help.command([row.word, ...row.args].join(' '), row.summary);
-  help.option('json', { type: 'boolean', describe: 'show all interfaces as JSON' });
-  help.option('version', { type: 'boolean', describe: 'print the version' });
-  help.epilogue(formatWords(columnsOf(help)));
+  const columns = columnsOf(help);
+  const [title, ...paragraphs] = USAGE.description.map((text) => wrap(text, columns).join('\n'));
+  help.usage([title, `usage: tswg ${USAGE.usage}`, ...paragraphs].join('\n\n'));
+  const parts = [
+    formatRows('Without an interface', COMMANDS, columns),
+    ...(Object.keys(PLACES) as Place[]).map((place) => {
+      const rows = WORDS.filter((row) => row.place === place);
+      return formatRows(PLACES[place], rows, columns);
+    }),
+  ];
+  help.epilogue([...parts, wrap(USAGE.more, columns).join('\n')].join('\n\n'));
   return `${(await help.getHelp()).trimEnd()}\n`;
 }
 
-/** All words under the headings of their places. */
-function formatWords(columns: number): string {
-  const parts = (Object.keys(PLACES) as Place[]).map((place) => {
-    const rows = WORDS.filter((row) => row.place === place).map((row) => {
-      const term = usageOf(row.word, row);
-      return formatRow(term, row.summary, columns);
-    });
-    return [`${PLACES[place]}:`, ...rows].join('\n');
-  });
-  return `\n${parts.join('\n\n')}\n\n\`tswg help WORD\` explains a word.`;
+function formatRows(heading: string, rows: readonly Omit<Row, 'place'>[], columns: number): string {
+  const lines = rows.map((row) =>
+    hang(`  ${usageOf(row.word, row)}`, row.summary, TERM_COLUMNS, columns),
+  );
+  return [`${heading}:`, ...lines].join('\n');
 }
 
-function usageOf(spelling: string, row: Pick<Word, 'args' | 'follows'>): string {
+function usageOf(spelling: string, row: Pick<Row, 'args' | 'follows'>): string {
   const follows = row.follows === undefined ? [] : [row.follows];
   return [spelling, ...row.args, ...follows].join(' ');
 }
 
-function formatRow(term: string, text: string, columns: number): string {
-  const lines = wrap(text, columns - TERM_COLUMNS - 2);
-  const indent = ' '.repeat(TERM_COLUMNS + 2);
-  return `  ${term.padEnd(TERM_COLUMNS)}${lines.join(`\n${indent}`)}`;
+/** Help on one word of the tables, on `all` of them, or on `tswgd`; ends with a newline. */
+export async function formatTopic(topic: string): Promise<string> {
+  if (topic === 'tswgd') return formatDaemonHelp();
+  if (topic !== 'all') return formatWord(topic);
+  const texts: string[] = [];
+  for (const { word } of [...COMMANDS, ...WORDS]) texts.push(await formatWord(word));
+  return texts.join(`\n${'-'.repeat(COLUMNS_MAX)}\n`);
 }
 
-/** Help on one word of the table; ends with a newline. */
-export async function formatTopic(topic: string): Promise<string> {
+async function formatWord(topic: string): Promise<string> {
   const word = findWord(topic);
   const row = word ?? COMMANDS.find((one) => one.word === topic);
   if (row === undefined) throw new Error(`help: no row for ${topic}`);
   const before =
     word === undefined ? '' : `INTERFACE ${word.place === 'peer' ? 'wgpeer PUBLICKEY ' : ''}`;
-  // Examples are to be copied, so that no line is broken but ours.
-  const help = program([]).wrap(null);
-  const summary = wrap(sentence(row.summary), columnsOf(help)).join('\n');
-  help.usage(`usage: tswg ${before}${usageOf(topic, row)}\n\n${summary}`);
+  const help = program([]);
+  const columns = columnsOf(help);
   const others = [row.word, ...(row.aliases ?? [])].filter((name) => name !== topic);
   const notes = [
-    row.detail === undefined ? undefined : wrap(row.detail, columnsOf(help)).join('\n'),
+    row.detail === undefined ? undefined : wrap(row.detail, columns).join('\n'),
+    row.options === undefined ? undefined : formatOptions(row.options, columns),
+    row.word === 'events' ? formatKinds(columns) : undefined,
     others.length === 0 ? undefined : `Also spelled ${others.join(', ')}.`,
+    `Example:\n${breakCommand(row.example, columns)}`,
   ];
-  help.epilogue(
-    [...notes, `Example:\n  ${row.example}`].filter((note) => note !== undefined).join('\n\n'),
+  // Each line is as wide as it may be: yargs would break an example where the shell does not.
+  help.wrap(null);
+  help.usage(
+    `usage: tswg ${before}${usageOf(topic, row)}\n\n${wrap(sentence(row.summary), columns).join('\n')}`,
   );
+  help.epilogue(notes.filter((note) => note !== undefined).join('\n\n'));
   return `${(await help.getHelp()).trimEnd()}\n`;
+}
+
+function formatOptions(options: Options, columns: number): string {
+  const lines = Object.entries(options).map(([option, { argument, summary }]) => {
+    const term = argument === null ? option : `${option} ${argument}`;
+    return hang(`  ${term}`, summary, OPTION_COLUMNS, columns);
+  });
+  return ['Options:', ...lines].join('\n');
+}
+
+function formatKinds(columns: number): string {
+  const lines = Object.entries(EVENT_KINDS).map(([kind, summary]) =>
+    hang(`  ${kind}`, summary, OPTION_COLUMNS, columns),
+  );
+  return ['Kinds of events:', ...lines].join('\n');
+}
+
+/** An example is to be copied: it is broken between words of ours, as the shell continues a line. */
+function breakCommand(command: string, columns: number): string {
+  const [indent, end] = ['  ', ' \\'];
+  const width = columns - 2 * indent.length - end.length;
+  return `${indent}${fill(command.split(/ (?=-?wg[a-z])/), width).join(`${end}\n${indent}${indent}`)}`;
 }
 
 function sentence(text: string): string {
   return `${text[0].toUpperCase()}${text.slice(1)}.`;
-}
-
-/** The script to be read by the shell, of which yargs knows bash, zsh and fish. */
-export function printCompletionScript(shell: string | null): void {
-  // yargs looks at the environment for the shell.
-  if (shell !== null) {
-    process.env.SHELL = shell;
-    delete process.env.ZSH_NAME;
-  }
-  program([]).completion('completion').showCompletionScript();
 }

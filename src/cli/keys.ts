@@ -3,9 +3,9 @@
  * genpsk. Uses node:crypto alone, since loading a curve library would take longer than the command.
  */
 
-import { randomBytes } from 'node:crypto';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import { formatKey } from '../keytext.ts';
+import { nodeCrypto } from '../sys/nodecrypto.ts';
 
 export { formatKey, parseKey } from '../keytext.ts';
 export { ownKey, publicKeyOf } from '../sys/publickey.ts';
@@ -34,7 +34,7 @@ export function keyMistake(word: string, text: string): string {
 
 /** A new private key, clamped (RFC 7748 5) as `wg genkey` does. */
 export function createPrivateKeyBytes(): Uint8Array {
-  const key = new Uint8Array(randomBytes(KEY_BYTES));
+  const key = new Uint8Array(nodeCrypto().randomBytes(KEY_BYTES));
   key[0] &= 248;
   key[31] = (key[31] & 127) | 64;
   return key;
@@ -42,5 +42,5 @@ export function createPrivateKeyBytes(): Uint8Array {
 
 /** A new preshared key: 32 random bytes. */
 export function createPresharedKeyBytes(): Uint8Array {
-  return new Uint8Array(randomBytes(KEY_BYTES));
+  return new Uint8Array(nodeCrypto().randomBytes(KEY_BYTES));
 }

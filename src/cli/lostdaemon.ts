@@ -6,7 +6,8 @@
 
 import type { Link, System } from './system.ts';
 
-const TUN = 'tun';
+/** What the kernel calls the kind of our interfaces. */
+export const TUN = 'tun';
 
 /**
  * Whether this is an interface of ours that nobody serves: a persistent TUN device whose control

@@ -6,11 +6,10 @@
 import { once } from 'node:events';
 import { VERSION } from '../version.ts';
 import type { Command, DoctorRequest, EventsOptions } from './command.ts';
-import { parse } from './parse.ts';
 import { isRefusal } from './refusal.ts';
 
-/** What yargs' completion script asks with. */
-const COMPLETION_REQUEST = '--get-yargs-completions';
+/** What the scripts of shellscripts.ts ask with, and then the words of the command line so far. */
+const COMPLETION_REQUEST = '--complete';
 
 /** Resolves to the exit code. Mistakes and refusals are one line on standard error. */
 export async function main(
@@ -21,7 +20,8 @@ export async function main(
   // The kernel shows the arguments in `ps` from the start; this takes them out as soon as we can.
   if (argv.includes('wgkey') || argv.includes('wgpsk')) process.title = 'tswg';
   try {
-    if (argv[0] === COMPLETION_REQUEST) return await answerCompletion(argv.slice(1), env);
+    if (argv[0] === COMPLETION_REQUEST) return await answerCompletion(argv.slice(1));
+    const { parse } = await import('./parse.ts');
     const command = parse(argv);
     if (command.kind === 'mistake') return fail(command.text, command.exitCode);
     return await run(command, env);
@@ -61,8 +61,8 @@ async function run(command: Command, env: Record<string, string | undefined>): P
       return 0;
     }
     case 'completion': {
-      const { printCompletionScript } = await import('./help.ts');
-      printCompletionScript(command.shell);
+      const { completionScript, shellOf } = await import('./shellscripts.ts');
+      process.stdout.write(completionScript(command.shell ?? shellOf(env)));
       return 0;
     }
     case 'genkey':
@@ -155,7 +155,7 @@ async function runShow(
       import('./fold.ts'),
       openSystem(env),
     ]);
-  const { views, named, notes } = await gather(name, system);
+  const { views, named, isUnanswered, notes } = await gather(name, system);
   const nowMs = system.now();
   if (json) {
     const described = views.map((view) => describeInterface(view, nowMs));
@@ -166,7 +166,8 @@ async function runShow(
     process.stdout.write(fold(text, process.stdout.columns));
   }
   for (const note of notes) process.stderr.write(`tswg: ${note}\n`);
-  return 0;
+  // A program that asked for one interface is not to take what is missing for what is not there.
+  return json && isUnanswered ? 1 : 0;
 }
 
 async function runStats(name: string, env: Record<string, string | undefined>): Promise<number> {
@@ -247,19 +248,9 @@ async function runDoctor(
   }
 }
 
-async function answerCompletion(
-  args: readonly string[],
-  env: Record<string, string | undefined>,
-): Promise<number> {
-  const [{ answerShell, joinShellWords }, { completionFacts }, system] = await Promise.all([
-    import('./completion.ts'),
-    import('./gather.ts'),
-    openSystem(env),
-  ]);
-  const words = joinShellWords(args);
-  const facts = await completionFacts(words.length > 1 ? words[0] : null, system);
-  // As yargs does where it writes the script.
-  const shell = env.ZSH_NAME ? 'zsh' : (env.SHELL ?? '');
-  process.stdout.write(answerShell(words, facts, shell));
+/** Somebody waits at the keyboard: nothing else is loaded. */
+async function answerCompletion(words: readonly string[]): Promise<number> {
+  const { answerHere } = await import('./completionfacts.ts');
+  process.stdout.write(await answerHere(words));
   return 0;
 }

@@ -3,7 +3,7 @@
  * A file is applied when all of its lines can be understood, else not at all; its lines run in
  * order, and one that is refused does not keep the others from running, as there. On an interface
  * that runs, the same lines are applied again; one that has outlived its daemon gets another.
- * `--keep` is keeper.ts's.
+ * `--keep` is keeper.ts's, `--install` install.ts's.
  */
 
 import { HIDDEN, hideKeys } from '../quotation.ts';
@@ -15,18 +15,28 @@ import { keep } from './keeper.ts';
 import { hasLostDaemon } from './lostdaemon.ts';
 import { isRefusal } from './refusal.ts';
 import { quoteShellWord } from './shellwords.ts';
-import { isCreatableName } from './values.ts';
+import { isStartedName } from './values.ts';
 import { findWord } from './words.ts';
 
 const SECRET_WORDS = ['wgkey', 'wgpsk'];
 
-/** Resolves to the exit code: 1 when anything was refused. */
+/** Resolves to the exit code: 1 when anything was refused, or there is no file. */
 export async function netstart(
   { names, mode }: Extract<Command, { kind: 'netstart' }>,
   boot: Boot,
 ): Promise<number> {
-  const wanted = names.length > 0 ? names : boot.fileNames().filter(isMeant);
-  if (wanted.length === 0) boot.complain('netstart: there is no file /etc/hostname.IFNAME');
+  if (mode === 'install') {
+    const [{ install }, { openInstallMachine }] = await Promise.all([
+      import('./install.ts'),
+      import('./installmachine.ts'),
+    ]);
+    return install(names, boot, openInstallMachine());
+  }
+  const wanted = names.length > 0 ? names : boot.fileNames().filter(isStartedName);
+  if (wanted.length === 0) {
+    boot.complain(absence(boot));
+    return 1;
+  }
   if (mode === 'keep') return keep(wanted, boot);
   let isWell = true;
   for (const name of wanted) {
@@ -38,9 +48,14 @@ export async function netstart(
   return isWell ? 0 : 1;
 }
 
-/** Beside the files lie what editors and packages leave there: wg0~, wg0.bak, wg0.dpkg-old. */
-function isMeant(name: string): boolean {
-  return isCreatableName(name) && /^[\w-]+$/.test(name);
+/**
+ * OpenBSD's netstart succeeds then: it has the rest of the network to start. Here nothing was done
+ * of what was asked for, which a boot script, or a pipeline, is to learn.
+ */
+function absence(boot: Boot): string {
+  const looked = `netstart: no interface has a file: looked for ${boot.pathOf('INTERFACE')}, such as ${boot.pathOf('wg0')}`;
+  const others = boot.fileNames().map((name) => boot.pathOf(name));
+  return others.length === 0 ? looked : `${looked}; skipped: ${others.join(', ')}`;
 }
 
 /** null when there are none to be carried out, which has been told then. */

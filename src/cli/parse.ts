@@ -19,6 +19,7 @@ import { parseEvents } from './eventsoptions.ts';
 import { firstHabit } from './habits.ts';
 import { keyMistake, parseKey } from './keys.ts';
 import { PeerWords, strayAddress } from './peerwords.ts';
+import { isShell } from './shells.ts';
 import {
   INTERFACE_NAME_RULE,
   isCreatableName,
@@ -44,11 +45,14 @@ export function parse(argv: readonly string[]): Command | Mistake {
   if (findWord(first) !== undefined) {
     return mistake(`${first}: expected an interface before it, as in \`tswg wg0 ${first}\``);
   }
+  const meant = firstHabit(first, rest);
+  if (meant !== null) return mistake(`${first}: ${meant}`);
+  if (first.startsWith('-')) {
+    return mistake(`${visible(first)}: unknown option; expected --json, --help, --version`);
+  }
   if (!isInterfaceName(first)) {
     return mistake(`${visible(first)}: ${INTERFACE_NAME_RULE}`);
   }
-  const meant = firstHabit(first);
-  if (meant !== null) return mistake(`${first}: ${meant}`);
   return parseInterface(first, json ? [...rest, '--json'] : rest);
 }
 
@@ -61,6 +65,7 @@ function parseCommandWord(first: string, rest: readonly string[]): Command | Mis
     case 'version':
       return rest.length === 0 ? { kind: first } : surplus(first, rest[0]);
     case '--version':
+    case '-v':
     case '-V':
       return rest.length === 0 ? { kind: 'version' } : surplus(first, rest[0]);
     case 'help':
@@ -86,36 +91,40 @@ function parseHelp(rest: readonly string[]): Command | Mistake {
   if (rest.length === 0) return { kind: 'help', topic: null };
   if (rest.length > 1) return surplus(`help ${visible(rest[0])}`, rest[1]);
   const topic = rest[0];
-  const commands = COMMANDS.map((row) => row.word);
-  if (findWord(topic) !== undefined || commands.includes(topic)) return { kind: 'help', topic };
-  return mistake(`help: ${unknownWord(topic, [...wordNames(), ...commands])}`);
+  const others = [...COMMANDS.map((row) => row.word), 'all', 'tswgd'];
+  if (findWord(topic) !== undefined || others.includes(topic)) return { kind: 'help', topic };
+  return mistake(`help: ${unknownWord(topic, [...wordNames(), ...others])}`);
 }
 
 function parseCompletion(rest: readonly string[]): Command | Mistake {
   const shell = rest.length === 0 ? null : rest[0];
-  if (shell !== null && !['bash', 'zsh', 'fish'].includes(shell)) {
+  if (shell !== null && !isShell(shell)) {
     return mistake(`completion: ${visible(shell)}: expected bash, zsh or fish`);
   }
   return rest.length > 1 ? surplus('completion', rest[1]) : { kind: 'completion', shell };
 }
 
+const NETSTART_MODES = { '-n': 'plan', '--keep': 'keep', '--install': 'install' } as const;
+
 function parseNetstart(rest: readonly string[]): Command | Mistake {
-  const isPlan = rest.includes('-n');
-  const isKept = rest.includes('--keep');
-  if (isPlan && isKept) {
+  const options = Object.keys(NETSTART_MODES) as (keyof typeof NETSTART_MODES)[];
+  const given = options.filter((option) => rest.includes(option));
+  if (given.length > 1) {
     return mistake(
-      'netstart: -n, --keep: expected one of them, not both: -n changes nothing that could be kept',
+      `netstart: ${given.join(', ')}: expected one of them: -n changes nothing, --keep stays, --install writes units`,
     );
   }
-  const mode = isPlan ? 'plan' : isKept ? 'keep' : 'once';
-  const names = rest.filter((word) => word !== '-n' && word !== '--keep');
+  const names = rest.filter((word) => !options.some((option) => option === word));
   const option = names.find((word) => word.startsWith('-'));
   if (option !== undefined) {
-    return mistake(`netstart: ${visible(option)}: unknown option; expected -n or --keep`);
+    return mistake(
+      `netstart: ${visible(option)}: unknown option; expected -n, --keep or --install`,
+    );
   }
   const wrong = names.find((name) => !isInterfaceName(name));
-  if (wrong === undefined) return { kind: 'netstart', names, mode };
-  return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
+  if (wrong !== undefined) return mistake(`netstart: ${visible(wrong)}: ${INTERFACE_NAME_RULE}`);
+  const mode = given.length === 0 ? 'once' : NETSTART_MODES[given[0]];
+  return { kind: 'netstart', names, mode };
 }
 
 function parseMetrics(rest: readonly string[]): Command | Mistake {
@@ -134,6 +143,10 @@ function parseMetrics(rest: readonly string[]): Command | Mistake {
 function parseInterface(name: string, words: readonly string[]): Command | Mistake {
   if (words.length === 0) return { kind: 'show', name, json: false };
   if (words[0] === 'events') return parseEvents(name, words.slice(1));
+  if (words[0] === 'help') return parseHelp(words.slice(1));
+  if (words[0] === 'version' || COMMANDS.some((row) => row.word === words[0])) {
+    return mistake(`${words[0]}: expected no interface before it, as in \`tswg ${words[0]}\``);
+  }
   if (words.includes('--help') || words.includes('-h')) return { kind: 'help', topic: null };
   if (words[0] === 'doctor') return parseDoctor(name, words.slice(1));
 

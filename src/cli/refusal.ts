@@ -6,7 +6,7 @@ export function isRefusal(error: unknown): error is Error {
   return error instanceof Refusal || (error as Error).name === 'SystemError';
 }
 
-/** A daemon with its files, sockets and pipes has some thirty; loading it opens seventy at once. */
+/** A daemon with its files, sockets and pipes has some thirty, and more with many who ask it. */
 const DESCRIPTORS_MIN = 128;
 
 /**
@@ -24,11 +24,12 @@ function descriptorLimit(error: unknown): string | null {
  */
 function missingKoffi(error: unknown): string | null {
   const { code, message } = error as { code?: unknown; message?: unknown };
-  const isAbsent = code === 'ERR_MODULE_NOT_FOUND' && /'koffi'/.test(String(message));
-  // Its JavaScript is there, and not its part for this processor.
-  const isIncomplete = /native Koffi module/i.test(String(message));
-  if (!isAbsent && !isIncomplete) return null;
-  return 'koffi could not be installed, and is needed for system calls: `npm install koffi` says why';
+  const name = /@koromix\/koffi-[\w-]+/.exec(String(message))?.[0];
+  const isAbsent = code === 'MODULE_NOT_FOUND' && name !== undefined;
+  // Its JavaScript is there, and not its part for this C library; or it is for another one.
+  const isUnfit = code === 'ERR_DLOPEN_FAILED' && /\bkoffi\.node\b/.test(String(message));
+  if (!isAbsent && !isUnfit) return null;
+  return `koffi could not be installed, and is needed for system calls: \`npm install ${name ?? 'koffi'}\` says why`;
 }
 
 /** The line about what keeps tswg or tswgd from being loaded at all; null for every other error. */

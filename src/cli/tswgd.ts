@@ -25,49 +25,6 @@ import { VERSION } from '../version.ts';
 import { loadingMistake } from './refusal.ts';
 import { INTERFACE_NAME_RULE, isInterfaceName } from './values.ts';
 
-const USAGE = `usage: tswgd [-f | --foreground] [--persist] INTERFACE
-       tswgd --version | --help
-
-Creates the interface and serves WireGuard on it until the interface or its
-control socket /var/run/wireguard/INTERFACE.sock is removed, or SIGTERM or
-SIGINT arrives. Goes to the background once \`wg\` works, unless -f is given.
-
-With --persist the interface, its addresses and its routes outlive a daemon
-that is killed or stopped, and its state is kept in /var/lib/tswg/INTERFACE:
-started again, the daemon takes both over. Deleting the interface or the control
-socket removes them.
-
-Members of the group _tswg, if there is one, may read what \`tswg INTERFACE\` and
-\`tswg INTERFACE stats\` show, but no key, over /run/tswg/INTERFACE.observe.
-
-SIGUSR2, or \`tswg INTERFACE upgrade\`, starts the program that is on disk now
-and hands the running tunnel over to it, sessions and all; if that fails, this
-one continues.
-
-Environment:
-  LOG_LEVEL=LEVEL            what is logged: verbose, debug, error (the default)
-                             or silent; in the background without it, the log
-                             goes to the kernel's (dmesg)
-  WG_PROCESS_FOREGROUND=1    the same as -f
-  TSWG_PERSIST=1             the same as --persist
-  STATE_DIRECTORY=PATH       where states are kept, instead of /var/lib/tswg
-  WG_TUN_FD=N                use this open TUN descriptor
-  WG_UAPI_FD=N               use this listening control socket
-  NOTIFY_SOCKET=/PATH|@NAME  in the foreground, told READY=1 once \`wg\` works and
-                             STOPPING=1 at the end (systemd's Type=notify)
-  JOURNAL_STREAM=DEV:INODE   if that is standard error, the log's lines begin
-                             with their priority (systemd's journal)
-  TSWG_CRYPTO=NAME           which cryptography is used: auto (the default),
-                             openssl or portable
-  TSWG_NO_OFFLOAD=1          move packets one by one, without segmentation
-                             offloads
-  TSWG_WARM=0                do not keep caches warm: no rehearsal at the start,
-                             no work in the pauses of a session
-  TSWG_USER=NAME             become this user once everything is open (_tswg,
-                             tswg, or else unused ids)
-  TSWG_SANDBOX=off           keep root and every right, for debugging
-`;
-
 export type DaemonCommand =
   | {
       readonly kind: 'run';
@@ -86,7 +43,7 @@ export function parseDaemonCommand(argv: readonly string[]): DaemonCommand {
     if (word === '-f' || word === '--foreground') foreground = true;
     else if (word === '--persist') persist = true;
     else if (word === '-h' || word === '--help') return { kind: 'help' };
-    else if (word === '--version') return { kind: 'version' };
+    else if (['-v', '-V', '--version'].includes(word)) return { kind: 'version' };
     else if (word.startsWith('-')) {
       return { kind: 'mistake', text: `${visible(word)}: unknown option; see tswgd --help` };
     } else if (name !== null) {
@@ -120,7 +77,7 @@ export async function main(argv: readonly string[], given: Environment): Promise
   const command = parseDaemonCommand(argv);
   switch (command.kind) {
     case 'help':
-      process.stdout.write(USAGE);
+      process.stdout.write((await import('./daemonhelp.ts')).formatDaemonHelp());
       return 0;
     case 'version':
       process.stdout.write(`tswgd ${VERSION}\n`);
@@ -143,10 +100,12 @@ export async function main(argv: readonly string[], given: Environment): Promise
 }
 
 async function runForeground(name: string, env: Environment): Promise<number> {
+  const { leaveRing } = await import('../daemon/ringless.ts');
   if (env[RESOLVER_FD_VARIABLE] !== undefined) {
     const { runResolver } = await import('../resolver/program.ts');
     return runResolver(name, env);
   }
+  leaveRing(env);
   nameProcess('tswgd', name);
   const reporter = takeReporter(env);
   // Node would open its debugger.

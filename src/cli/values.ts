@@ -25,6 +25,14 @@ export function isCreatableName(name: string): boolean {
   return isInterfaceName(name) && /[0-9]$/.test(name);
 }
 
+/**
+ * Whether a file /etc/hostname.NAME is an interface's: beside these files lie what editors and packages
+ * leave there, as wg0~, wg0.bak and wg0.dpkg-old.
+ */
+export function isStartedName(name: string): boolean {
+  return isCreatableName(name) && /^[\w-]+$/.test(name);
+}
+
 export function unknownWord(typed: string, candidates: readonly string[]): string {
   const meant = habit(typed);
   if (meant !== null) return `${visible(typed)}: ${meant}`;

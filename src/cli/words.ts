@@ -7,6 +7,7 @@
  */
 
 import { DEFAULT_MTU } from '../device/configuration.ts';
+import { DOCTOR_OPTIONS, EVENTS_OPTIONS, type Options } from './options.ts';
 
 /** Between a far end and a near one. */
 export const VIA = 'via';
@@ -21,6 +22,7 @@ export interface Row {
   readonly args: readonly string[];
   /** What may stand after them as words of its own, for the help. */
   readonly follows?: string;
+  readonly options?: Options;
   /** It stands alone: no other words beside it. */
   readonly isAlone?: true;
   /** `peer` words speak of the peer that the last wgpeer named. */
@@ -347,23 +349,25 @@ const ROWS = [
   {
     word: 'events',
     args: [],
-    follows: '[--follow] [--json] [--peer PEER] [--on KIND,...] [--exec COMMAND]',
+    follows: '[OPTION ...]',
+    options: EVENTS_OPTIONS,
     isAlone: true,
     place: 'view',
     summary: 'show what has happened; or follow it, or run a command for each event',
     detail:
-      'Without --follow: the last 1,000 events, and of each peer its last 16. --since SEQ begins after that event; 0 is all that is kept. --exec runs a command of the shell for each event that comes, with the event in its environment (TSWG_EVENT, TSWG_PEER, ...) and as JSON on its standard input; --timeout SECONDS ends one that hangs.',
+      'Without --follow: the last 1,000 events, and of each peer its last 16. The command of --exec is one of the shell. It has the event in its environment (TSWG_EVENT, TSWG_PEER, ...) and as JSON on its standard input.',
     example: 'tswg wg0 events --follow --on connected,disconnected',
   },
   {
     word: 'doctor',
     args: [],
     follows: '[OPTION ...]',
+    options: DOCTOR_OPTIONS,
     isAlone: true,
     place: 'view',
     summary: 'say what is wrong with the tunnel, how that is known, and what fixes it',
     detail:
-      'It asks the daemon, the kernel, the name service and the endpoints, and pings through the tunnel, but changes nothing. It exits with 0 when nothing is wrong, 1 when something is, 2 when it cannot look. --peer PEER: only this one, by its public key or wgdescr. --other FILE: compare with what `tswg wg0 --json` prints on the other end. --quick: send nothing and wait for nothing. --json: as JSON. --record FILE: write down what was seen, without secret keys. --evidence FILE: judge what was recorded.',
+      'It asks the daemon, the kernel, the name service and the endpoints, and pings through the tunnel, but changes nothing. It exits with 0 when nothing is wrong, 1 when something is, 2 when it cannot look.',
     example: 'tswg wg0 doctor --peer berlin',
   },
   {
@@ -378,6 +382,16 @@ const ROWS = [
 export type WordName = (typeof ROWS)[number]['word'];
 
 export const WORDS: readonly Word[] = ROWS;
+
+/** What the help and the manual say before the words. */
+export const USAGE = {
+  usage: '[INTERFACE] [WORD [ARGUMENT ...] ...]',
+  description: [
+    'tswg takes the words of OpenBSD ifconfig(8) for WireGuard interfaces on Linux.',
+    'Without a word it shows the interface, without an interface all of them. Several words may follow each other; they are all checked before anything is changed.',
+  ],
+  more: '`tswg help WORD` explains a word, `tswg help all` every one; `tswg --json` shows all interfaces as JSON, `tswg --version` prints the version.',
+} as const;
 
 /** Heading of each place in the help, in the order in which they are listed. */
 export const PLACES: Readonly<Record<Place, string>> = {

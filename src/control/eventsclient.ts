@@ -6,8 +6,7 @@
 
 import { connect, type Socket } from 'node:net';
 import { type SystemError, systemErrorOf } from '../sys/libc.ts';
-import { observingPlace } from './observingsocket.ts';
-import { socketPath } from './socketplace.ts';
+import { observingPlace, socketPath } from './place.ts';
 import { uapiPath } from './uapisocket.ts';
 
 /**

@@ -14,7 +14,8 @@ import { findGroup } from '../sys/groups.ts';
 import { close, SystemError } from '../sys/libc.ts';
 import { READING, type Request } from '../uapi/request.ts';
 import type { Feed } from './feed.ts';
-import { OBSERVING_GROUP, observingPlace, openObservingSocket } from './observingsocket.ts';
+import { OBSERVING_GROUP, openObservingSocket } from './observingsocket.ts';
+import { observingPlace } from './place.ts';
 import { findSocketFile, SocketFile } from './socketfile.ts';
 import { serve, type UapiServer } from './uapiserver.ts';
 

@@ -5,21 +5,16 @@
 
 import { chmodSync, lstatSync } from 'node:fs';
 import { makeDirectory } from '../sys/directory.ts';
-import { ERRNO, SystemError, systemErrorOf } from '../sys/libc.ts';
-import { openSocket, removeStale, type SocketPlace } from './socketplace.ts';
+import { ERRNO, errno, SystemError, setegid, systemErrorOf } from '../sys/libc.ts';
+import { observingPlace, type SocketPlace } from './place.ts';
+import { openSocket, removeStale } from './socketplace.ts';
 
-/** Beside the control sockets' folder, which others than tswg have their sockets in, too. */
-export const OBSERVING_DIRECTORY = '/run/tswg';
 /** Who is in it is the operator's affair; no daemon makes it. */
 export const OBSERVING_GROUP = '_tswg';
 
 const DIRECTORY_MODE = 0o755;
 /** The socket comes to be with mode 0660. */
 const GROUP_UMASK = 0o117;
-
-export function observingPlace(directory = OBSERVING_DIRECTORY): SocketPlace {
-  return { what: 'observing socket', directory, suffix: '.observe' };
-}
 
 /**
  * A listening observing socket, in place of one that nobody answers: of that group and mode 0660,
@@ -43,10 +38,11 @@ export function openObservingSocket(
 function bindFor(group: number, bind: () => number): number {
   const [umask, own] = [process.umask(GROUP_UMASK), process.getegid!()];
   try {
-    process.setegid!(group);
+    if (setegid(group) < 0) throw new SystemError('open the observing socket', 'setegid', errno());
     return bind();
   } finally {
-    process.setegid!(own);
+    // It was ours before, so that nothing can refuse it.
+    setegid(own);
     process.umask(umask);
   }
 }

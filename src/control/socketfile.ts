@@ -10,8 +10,7 @@
 import { type FSWatcher, fstatSync, statSync, unlinkSync, watch } from 'node:fs';
 import { close, open } from '../sys/libc.ts';
 import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from '../sys/linux.ts';
-import { type SocketPlace, socketNames, socketPath } from './socketplace.ts';
-import { controlPlace } from './uapisocket.ts';
+import { controlPlace, type SocketPlace, socketNames, socketPath } from './place.ts';
 
 /** How often the file is looked for, beside being told by the file system. */
 const LOOK_INTERVAL_MS = 2_000;

@@ -3,7 +3,7 @@
  * is served from one that was left behind. What is said over it is the server's and the client's.
  */
 
-import { chmodSync, linkSync, lstatSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, rmSync, unlinkSync } from 'node:fs';
 import { makeDirectory } from '../sys/directory.ts';
 import {
   bindSocket,
@@ -19,15 +19,7 @@ import {
 } from '../sys/libc.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from '../sys/linux.ts';
 import { putUnixAddress } from '../sys/unixaddress.ts';
-
-/** Where the sockets of one kind are, one for each interface. */
-export interface SocketPlace {
-  /** What they are called in messages, as `control socket`. */
-  readonly what: string;
-  readonly directory: string;
-  /** What follows the interface's name. */
-  readonly suffix: string;
-}
+import { type SocketPlace, socketPath } from './place.ts';
 
 const BACKLOG = 128;
 /** So that it never exists with a wider mode than 0600, not even for a moment. */
@@ -36,25 +28,6 @@ const PRIVATE_UMASK = 0o177;
 const { EADDRINUSE, EAGAIN, ECONNREFUSED, ENAMETOOLONG, ENOENT, EEXIST } = ERRNO;
 
 const address = new Scratch(128);
-
-export function socketPath({ directory, suffix }: SocketPlace, name: string): string {
-  return `${directory}/${name}${suffix}`;
-}
-
-/** The interfaces that have such a socket, served or left behind, sorted. */
-export function socketNames({ directory, suffix }: SocketPlace): string[] {
-  let files: string[];
-  try {
-    files = readdirSync(directory);
-  } catch {
-    // It comes with the first daemon.
-    return [];
-  }
-  return files
-    .filter((file) => file.endsWith(suffix))
-    .map((file) => file.slice(0, -suffix.length))
-    .sort();
-}
 
 /**
  * A listening socket of mode 0600, in place of one that nobody answers. The descriptor is the

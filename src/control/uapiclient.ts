@@ -5,9 +5,8 @@
 
 import { connect } from 'node:net';
 import { ERRNO, SystemError, systemErrorOf } from '../sys/libc.ts';
-import { observingPlace } from './observingsocket.ts';
-import { socketPath } from './socketplace.ts';
-import { UAPI_DIRECTORY, uapiPath } from './uapisocket.ts';
+import { observingPlace, socketPath, UAPI_DIRECTORY } from './place.ts';
+import { uapiPath } from './uapisocket.ts';
 
 /**
  * How long a daemon may be silent: one with many peers takes a while over a large `set`, and an

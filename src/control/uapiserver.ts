@@ -23,8 +23,9 @@ import { monotonicMs } from '../sys/clock.ts';
 import { type Operation, type Request, RequestReader } from '../uapi/request.ts';
 import { EACCES, refuseSet } from '../uapi/response.ts';
 import type { Feed } from './feed.ts';
+import { controlPlace, UAPI_DIRECTORY } from './place.ts';
 import { SocketFile, type SocketFileListener } from './socketfile.ts';
-import { controlPlace, openUapiSocket, UAPI_DIRECTORY } from './uapisocket.ts';
+import { openUapiSocket } from './uapisocket.ts';
 import { UnixListener } from './unixlistener.ts';
 
 export interface ClientOptions {

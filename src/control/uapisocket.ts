@@ -1,20 +1,7 @@
 /** The control socket's place in the file system, which is every user-space WireGuard's. */
 
-import {
-  isSocketServed,
-  openSocket,
-  removeStale,
-  type SocketPlace,
-  socketNames,
-  socketPath,
-} from './socketplace.ts';
-
-/** Where every user-space WireGuard has its control sockets. */
-export const UAPI_DIRECTORY = '/var/run/wireguard';
-
-export function controlPlace(directory = UAPI_DIRECTORY): SocketPlace {
-  return { what: 'control socket', directory, suffix: '.sock' };
-}
+import { controlPlace, socketNames, socketPath, UAPI_DIRECTORY } from './place.ts';
+import { isSocketServed, openSocket, removeStale } from './socketplace.ts';
 
 export function uapiPath(name: string, directory = UAPI_DIRECTORY): string {
   return socketPath(controlPlace(directory), name);

@@ -13,6 +13,7 @@ import {
   type SandboxPlan,
   type StepState,
 } from '../sandbox/sandbox.ts';
+import { describeShortfall } from '../sandbox/shortfall.ts';
 import type { DaemonOptions } from './options.ts';
 import type { Subsystem } from './subsystem.ts';
 import type { DaemonTrouble } from './troubles.ts';
@@ -34,6 +35,11 @@ export class Confinement implements Subsystem {
       this.#plan === undefined
         ? { steps: new Map([['', NOT_ASKED_FOR]]), gaps: [] }
         : enterSandbox(this.#plan, options);
+  }
+
+  /** What the operator is to hear of at the start: one line, or null. */
+  get shortfall(): string | null {
+    return describeShortfall(this.#sandbox.gaps, secretMemory().refusal);
   }
 
   /** How it stands with each step of the sandbox, by its name; that there is none, by the empty one. */

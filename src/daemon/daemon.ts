@@ -71,6 +71,9 @@ export class Daemon {
       onRefusal: (line) => log.debug(line),
       onOff: (line) => log.error(line),
     });
+    // A predecessor on this machine has told it.
+    const shortfall = this.#options.takeover === undefined ? confinement.shortfall : null;
+    if (shortfall !== null) log.error(shortfall);
   }
 
   /**

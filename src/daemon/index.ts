@@ -1,9 +1,10 @@
 /**
- * `tswg/daemon`: the daemon, for a program that runs one inside itself. Linux only: importing it loads
+ * `tswg/daemon`: the daemon, for a program that runs one inside itself. Linux only: running it loads
  * koffi, which makes the system calls.
  */
 
-import { runDaemon as run } from './life.ts';
+import { isMainThread } from 'node:worker_threads';
+import { platformMistake } from '../version.ts';
 import type { DaemonOptions } from './options.ts';
 
 export type { LogLevel, LogPriority } from '../log.ts';
@@ -18,8 +19,16 @@ export type { DaemonOptions } from './options.ts';
  * environment read unless `sandbox`, `signals` and `environment` ask for it.
  *
  * @throws Error with one line for the operator when it cannot begin: the name is taken, a right is
- * missing
+ * missing, this is not Linux, or not the main thread
  */
-export function runDaemon(options: DaemonOptions): Promise<number> {
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const mistake = platformMistake(process.platform);
+  if (mistake !== null) throw new Error(`tswg/daemon: ${mistake}`);
+  if (!isMainThread) {
+    throw new Error(
+      "tswg/daemon: expected the main thread of a process: a worker cannot set the umask, by which the control socket is nobody else's",
+    );
+  }
+  const { runDaemon: run } = await import('./life.ts');
   return run(options);
 }

@@ -7,7 +7,7 @@
  * from us.
  */
 
-import koffi from 'koffi';
+import { koffi } from '../sys/koffi.ts';
 import { close, errno, errnoName, putAddress, Scratch, setIntOption } from '../sys/libc.ts';
 import { SOL_SOCKET } from '../sys/linux.ts';
 import { invoke } from '../sys/syscalls.ts';

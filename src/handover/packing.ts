@@ -4,7 +4,7 @@
  * Joins the Device, the contents as bytes (contents.ts) and the sockets; the steps are handover.ts'.
  */
 
-import { OBSERVING_DIRECTORY } from '../control/observingsocket.ts';
+import { OBSERVING_DIRECTORY } from '../control/place.ts';
 import type { UapiServer } from '../control/uapiserver.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { wipeKeys } from '../device/configuration.ts';

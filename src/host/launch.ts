@@ -5,7 +5,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, realpathSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { visible } from '../quotation.ts';
@@ -37,26 +37,39 @@ const READY = 'ready';
 /** Opening a TUN and a socket takes a fraction of a second; a machine may be busy booting. */
 const START_TIMEOUT_MS = 20_000;
 
-/** The package's folder, seen from the sources and from dist. */
+/** Where this module is, from the package's folder: in the programs, the library, or the sources. */
+const PLACE = /\/(dist\/program|(dist\/library|dist\/src|src)\/host)$/;
+
+/** The package's folder. */
 export function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const levels = here.endsWith(join('dist', 'src', 'host')) ? '../../..' : '../..';
-  return join(here, levels);
+  return dirname(fileURLToPath(import.meta.url)).replace(PLACE, '');
 }
 
 /** The daemon's program. */
 export const DAEMON_PROGRAM = join(packageRoot(), 'bin', 'tswgd');
 
 /**
- * How the daemon of `name` is started in the foreground. By the path it was called by, if it was
- * called itself: that may be a link, which leads to another version tomorrow.
+ * How the daemon of `name` is started in the foreground. By the path it was called by, or the one
+ * beside the tswg that was called: that may be a link, which leads to another version tomorrow.
  */
 export function daemonCommand(name: string, calledBy = process.argv[1]): readonly string[] {
   return [process.execPath, ...process.execArgv, programOf(calledBy), name];
 }
 
 function programOf(calledBy: string | undefined): string {
-  return calledBy !== undefined && basename(calledBy) === 'tswgd' ? calledBy : DAEMON_PROGRAM;
+  if (calledBy === undefined) return DAEMON_PROGRAM;
+  if (basename(calledBy) === 'tswgd') return calledBy;
+  const beside = join(dirname(calledBy), 'tswgd');
+  return basename(calledBy) === 'tswg' && isOurs(beside) ? beside : DAEMON_PROGRAM;
+}
+
+/** Whether this path leads to our own daemon, and not to that of another installation. */
+function isOurs(path: string): boolean {
+  try {
+    return realpathSync(path) === realpathSync(DAEMON_PROGRAM);
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -117,8 +130,17 @@ export async function startDaemon(
 }
 
 async function ready(child: ReturnType<typeof spawn>, name: string): Promise<void> {
-  const report = child.stdio[3] as NodeJS.ReadableStream & { destroy(): void };
   const { promise, resolve, reject } = withResolvers();
+  child.on('error', (error: NodeJS.ErrnoException) =>
+    reject(
+      Object.assign(new Error(`${name}: tswgd cannot start: ${error.message}`), {
+        code: error.code,
+      }),
+    ),
+  );
+  // There are no pipes either.
+  if (child.pid === undefined) return promise;
+  const report = child.stdio[3] as NodeJS.ReadableStream & { destroy(): void };
   let text = '';
   let status = '';
   const timer = setTimeout(() => {
@@ -131,7 +153,6 @@ async function ready(child: ReturnType<typeof spawn>, name: string): Promise<voi
     if (text === `${READY}\n`) resolve();
   });
   report.on('error', reject);
-  child.on('error', (error) => reject(new Error(`${name}: tswgd cannot start: ${error.message}`)));
   child.on('exit', (code, signal) => {
     status = code === null ? ` by ${signal}` : `, exit code ${code}`;
   });
@@ -169,6 +190,16 @@ export function parseDescriptor(variable: string, text: string | undefined): num
   if (text === undefined || text === '') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new Error(`${variable}: ${visible(text)}: expected the number of an open file descriptor`);
+}
+
+/** The numbers of the descriptors that a daemon may be given by its environment. */
+export function inheritedDescriptors(env: Environment): number[] {
+  const variables = [
+    ...[READY_FD_VARIABLE, STARTER_FD_VARIABLE, CONTROL_FD_VARIABLE, OBSERVE_FD_VARIABLE],
+    ...[RESOLVER_FD_VARIABLE, 'WG_TUN_FD', 'WG_UAPI_FD'],
+  ];
+  const numbers = variables.map((variable) => env[variable] ?? '');
+  return numbers.filter((text) => /^\d{1,9}$/.test(text)).map(Number);
 }
 
 /** The child's side: how the program in the foreground answers the process that started it. */

@@ -12,7 +12,6 @@
 
 import { closeSync, openSync } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import type { NameAnswer } from '../device/ways.ts';
 import { sendDescriptors } from '../handover/channel.ts';
@@ -22,8 +21,10 @@ import {
   enterResolverSandbox,
   holdToLifeline,
 } from '../sandbox/resolversandbox.ts';
+import { refuseRings } from '../sandbox/ring.ts';
 import type { Environment } from '../sys/environment.ts';
 import { execute } from '../sys/execution.ts';
+import { koffiPath } from '../sys/koffi.ts';
 import { close, ERRNO, errno, fcntl, recv, Scratch, send, socketPair } from '../sys/libc.ts';
 import { F_SETFD, MSG_DONTWAIT } from '../sys/linux.ts';
 import { watch } from '../sys/poller.ts';
@@ -90,22 +91,17 @@ export async function runResolver(name: string, env: Environment): Promise<numbe
 
 /** The first half: files, for all threads of what it becomes. */
 function confineAndExecute(name: string, env: Environment, callFd: number): number {
-  const koffi = createRequire(import.meta.url).resolve('koffi');
   const program = process.argv[1] ?? '';
-  const { text } = confineResolverFiles([
-    ...[dirname(program), packageRoot(), dirname(koffi)],
-    // What koffi depends on may lie beside it.
-    ...(/^.*\/node_modules(?=\/)/.exec(koffi) ?? []),
-  ]);
+  const { text } = confineResolverFiles([dirname(program), packageRoot(), dirname(koffiPath())]);
   // Node has them all closed on exec.
   for (const fd of [...STANDARD_FDS, callFd]) fcntl(fd, F_SETFD, 0);
   const flags = process.execArgv.filter((flag) => !ENGINE_FLAGS.includes(flag));
+  // Which the engine could not do without then, while its own filter permits none.
+  refuseRings();
   execute([process.execPath, ...flags, ...ENGINE_FLAGS, program, name], {
     ...env,
     [CONFINED_VARIABLE]: text,
     UV_THREADPOOL_SIZE: `${THREADS}`,
-    // A ring's operations would pass no filter.
-    UV_USE_IO_URING: '0',
     // One heap of the C library's for each thread would stay as large as it once was.
     MALLOC_ARENA_MAX: '2',
   });

@@ -5,7 +5,7 @@
  * them. So those that are kept are the calling thread's alone.
  */
 
-import koffi from 'koffi';
+import { koffi } from '../sys/koffi.ts';
 import { errno, Scratch } from '../sys/libc.ts';
 import { invoke } from '../sys/syscalls.ts';
 

@@ -21,7 +21,7 @@
  * A step that the system refuses is no error: it is noted, and `gaps` says what does not hold.
  */
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { access, readFileSync } from 'node:fs';
 import { secretMemory } from '../crypto/openssl/secretmemory.ts';
 import type { Environment } from '../sys/environment.ts';
 import { errnoName } from '../sys/libc.ts';
@@ -30,6 +30,7 @@ import type { Capability, User } from './capabilities.ts';
 import type { SandboxGap } from './gap.ts';
 import { type Confinement, confine, MAKE_REG, REMOVE_FILE, WRITE_FILE } from './landlock.ts';
 import { permittedCalls } from './permittedcalls.ts';
+import { hasIoUring } from './ring.ts';
 import type { Rule } from './seccomp.ts';
 import {
   describeLandlock,
@@ -178,6 +179,9 @@ function prepare({ onRefusal }: SandboxOptions): void {
   void process.stdout;
   void process.stderr;
   new Date().getTimezoneOffset();
+  // The threads of Node's pool begin with the first thing that is asked of it. One that began later would
+  // have what capabilities this thread keeps.
+  access('/', () => {});
   const error = stopReadingTerminals();
   if (error !== 0) onRefusal(`Sandbox: the terminal can still be read (open: ${errnoName(error)})`);
   const refusal = nameAllSockets();
@@ -197,16 +201,4 @@ function confineToDirectories({ writableDirectories }: SandboxOptions): Confinem
 function permitted({ writableDirectories, connected }: SandboxOptions, hasRing: boolean): Rule[] {
   const directories = writableDirectories.map(({ fd }) => fd);
   return permittedCalls({ pid: process.pid, directories, connected, hasRing });
-}
-
-/** A ring's operations pass no filter, and an engine that has begun to use one cannot stop. */
-function hasIoUring(): boolean {
-  return readdirSync('/proc/self/fd').some((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).includes('io_uring');
-    } catch {
-      // The listing's own descriptor is gone by now.
-      return false;
-    }
-  });
 }

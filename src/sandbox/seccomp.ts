@@ -82,6 +82,21 @@ export function createFilter(rules: readonly Rule[]): Instruction[] | null {
   ];
 }
 
+/**
+ * A filter that refuses one call and permits all others, as a kernel does that has no such call; null
+ * where that is so. Another architecture's numbers are the whole filter's to refuse.
+ */
+export function createRefusal(call: CallName): Instruction[] | null {
+  const number = callNumber(call);
+  if (number === undefined) return null;
+  return [
+    step(LOAD, NUMBER_AT),
+    step(JUMP_IF_EQUAL, number, 0, 1),
+    step(RETURN, REFUSE | ERRNO.ENOSYS!),
+    step(RETURN, ALLOW),
+  ];
+}
+
 /** Enters and leaves with the call's number loaded. */
 function encodeRule({ call, when = [], errno: error }: Rule): Instruction[] {
   const number = callNumber(call);

@@ -15,7 +15,6 @@
  * (openat, renameat, unlinkat): what takes a daemon's right to paths away leaves it this.
  */
 
-import { createHash } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -51,6 +50,7 @@ import {
   unlinkat,
 } from '../sys/libc.ts';
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from '../sys/linux.ts';
+import { nodeCrypto } from '../sys/nodecrypto.ts';
 
 const STATE_DIRECTORY = '/var/lib/tswg';
 const STATE = 'state';
@@ -314,7 +314,7 @@ function openPrivateDirectory(directory: string, owners?: readonly (number | und
 }
 
 function headOf(text: string): string {
-  return `tswg-state ${VERSION} sha256=${createHash('sha256').update(text).digest('hex')}`;
+  return `tswg-state ${VERSION} sha256=${nodeCrypto().createHash('sha256').update(text).digest('hex')}`;
 }
 
 function judge(bytes: Buffer): { text: string } | { text?: never; why: string } {
@@ -325,7 +325,7 @@ function judge(bytes: Buffer): { text: string } | { text?: never; why: string } 
     return { why: `it is of version ${version}, and this tswgd reads version ${VERSION}` };
   }
   const body = bytes.subarray(end + 1);
-  if (createHash('sha256').update(body).digest('hex') !== checksum) {
+  if (nodeCrypto().createHash('sha256').update(body).digest('hex') !== checksum) {
     return { why: 'its checksum is wrong: it was cut off or changed' };
   }
   return { text: body.toString('utf8') };

@@ -4,10 +4,10 @@
  * timers and what is to be said of the state's saving; knows nothing of what is saved.
  */
 
-import { createHash } from 'node:crypto';
 import type { WritableDirectory } from '../sandbox/sandbox.ts';
 import { monotonicMs } from '../sys/clock.ts';
 import { SystemError } from '../sys/libc.ts';
+import { nodeCrypto } from '../sys/nodecrypto.ts';
 import { StateFile } from './statefile.ts';
 
 export interface StateKeeperOptions {
@@ -188,7 +188,7 @@ export class StateKeeper {
   async #saveNow(): Promise<void> {
     const begun = monotonicMs();
     const text = this.#options.render();
-    const digest = createHash('sha256').update(text).digest('hex');
+    const digest = nodeCrypto().createHash('sha256').update(text).digest('hex');
     const costMs = monotonicMs() - begun;
     this.#notBefore = monotonicMs() + Math.max(SOON_MS, costMs / SHARE_OF_TIME);
     if (digest === this.#savedDigest) return;

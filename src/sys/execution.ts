@@ -1,7 +1,7 @@
 /** execve(2): becoming another program, or the same one once more. */
 
-import koffi from 'koffi';
 import type { Environment } from './environment.ts';
+import { koffi } from './koffi.ts';
 import { errno } from './libc.ts';
 
 const execve: (path: string, args: (string | null)[], env: (string | null)[]) => number = koffi

@@ -7,8 +7,8 @@
  * runs. Addresses are those of `addressOf` and of a `Scratch`, which never move.
  */
 
-import koffi from 'koffi';
 import type { Arena } from '../arena.ts';
+import { koffi } from './koffi.ts';
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from './linux.ts';
 
 const library = koffi.load(null);
@@ -27,6 +27,8 @@ export const dup3 = bind('dup3', ['int', 'int', 'int']);
 export const fcntl = bind('fcntl', ['int', 'int', 'intptr_t']);
 export const setns = bind('setns', ['int', 'int']);
 export const unshare = bind('unshare', ['int']);
+/** Of every thread; Node's own is switched off where its libuv, as Debian's, might use io_uring. */
+export const setegid = bind('setegid', ['uint32_t']);
 export const eventfd = bind('eventfd', ['uint32_t', 'int']);
 export const timerfdCreate = bind('timerfd_create', ['int', 'int']);
 /** (descriptor, flags, new struct itimerspec *, old one or 0) */

@@ -4,8 +4,8 @@
  * export all of it; then it says which function is missing.
  */
 
-import koffi from 'koffi';
 import { monotonicMs } from './clock.ts';
+import { koffi } from './koffi.ts';
 import { Scratch } from './libc.ts';
 
 // uv_metrics_t

@@ -8,8 +8,8 @@
  * settled in them wait for the next ordinary callback. A callback that needs one calls `drainSoon`.
  */
 
-import koffi, { type node } from 'koffi';
 import { isFaulty } from './errorqueue.ts';
+import { koffi, type node } from './koffi.ts';
 import type { ChangingWatch, Interest, Watch } from './watch.ts';
 
 export type { Watch } from './watch.ts';

@@ -3,7 +3,7 @@
  * longer than the commands that ask.
  */
 
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { nodeCrypto } from './nodecrypto.ts';
 
 /** DER of a PKCS#8 X25519 private key up to its 32 bytes (RFC 8410 7). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
@@ -11,8 +11,8 @@ const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
 /** The X25519 public key of a 32-byte private key. */
 export function publicKeyOf(privateKey: Uint8Array): Uint8Array {
   const der = Buffer.concat([PKCS8_PREFIX, privateKey]);
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  const jwk = createPublicKey(key).export({ format: 'jwk' });
+  const key = nodeCrypto().createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const jwk = nodeCrypto().createPublicKey(key).export({ format: 'jwk' });
   der.fill(0);
   return new Uint8Array(Buffer.from(jwk.x ?? '', 'base64url'));
 }

@@ -3,7 +3,7 @@
  * that the C library has no function for. Only numbers and the one function that takes them.
  */
 
-import koffi from 'koffi';
+import { koffi } from './koffi.ts';
 
 const NONE = -1;
 
@@ -156,6 +156,7 @@ const NUMBERS = {
   landlock_create_ruleset: [444, 444],
   landlock_add_rule: [445, 445],
   landlock_restrict_self: [446, 446],
+  io_uring_setup: [425, 425],
   io_uring_enter: [426, 426],
 } as const satisfies Record<string, readonly [x64: number, generic: number]>;
 

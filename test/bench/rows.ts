@@ -80,7 +80,9 @@ export const ROWS: readonly Row[] = [
   cost('cpu-machine', 'CPU of the whole machine', 's/GB'),
   cost('rss', 'Peak RSS of a daemon', 'MB', value(130, 80)),
   cost('launch', 'Launch to first ping', 'ms'),
-  cost('show', 'An answer of tswg wg0 / node -e 0', '', value(4, 2)),
+  cost('launch-node', 'Launch to first ping / node -e 0', '', value(10, 3)),
+  cost('show', 'An answer of tswg wg0 / node -e 0', '', value(2.5, 1.6)),
+  cost('complete', 'A completion of tswg wg0 / node -e 0', '', value(2.5, 1.4)),
   {
     id: 'handshakes',
     title: 'Handshakes as responder',

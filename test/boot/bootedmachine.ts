@@ -1,22 +1,24 @@
 /**
- * A machine that boots: systemd as it is installed here, as PID 1 of a container (systemd-nspawn) on
- * a host of the lab, whose network it has. Its files are this machine's, with a layer over them that
- * is gone with the host; of services there are those of the distribution, and ours.
+ * A machine that boots: systemd as PID 1 of a container (systemd-nspawn) on a host of the lab, whose
+ * network it has. Its files are those of debianroot.ts, with a layer over them that is gone with the
+ * host; of services there are those of the distribution, and ours, by the Debian package.
  *
  * Owns the container's life and the commands inside; what is booted there is the scenarios'.
  */
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Child, type CommandOptions, type Result, waitFor } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { REPOSITORY } from '../lab/repository.ts';
 import { unmet } from '../lab/requirements.ts';
+import type { DebianRoot } from './debianroot.ts';
 
 const PLACE = '/run/boot';
 const ROOT = `${PLACE}/root`;
-const PACKAGE = '/usr/local/lib/tswg';
+/** systemd's own, for programs that are run from outside. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const INSTALL_TIMEOUT_MS = 120_000;
 const BOOT_TIMEOUT_MS = 90_000;
 
 /** Takes the services away that this machine has beyond the distribution's, and names us. */
@@ -24,7 +26,7 @@ const PREPARE = `
 mkdir -p ${PLACE}/layer ${ROOT}
 mount -t tmpfs tmpfs ${PLACE}/layer
 mkdir ${PLACE}/layer/upper ${PLACE}/layer/work
-mount -t overlay -o lowerdir=/,upperdir=${PLACE}/layer/upper,workdir=${PLACE}/layer/work overlay ${ROOT}
+mount -t overlay -o lowerdir=$1,upperdir=${PLACE}/layer/upper,workdir=${PLACE}/layer/work overlay ${ROOT}
 cd ${ROOT}
 rm -rf etc/systemd/system etc/init.d etc/rc?.d var/log/journal var/lib/tswg
 mkdir -p etc/systemd/system etc/systemd/system-generators etc/systemd/journald.conf.d
@@ -40,11 +42,20 @@ echo 'hosts: files dns' >etc/nsswitch.conf
 echo '127.0.0.1 localhost' >etc/hosts
 echo 0123456789abcdef0123456789abcdef >etc/machine-id
 echo bootbox >etc/hostname
-mkdir -p var/log/journal usr/local/bin .${PACKAGE}
+mkdir -p var/log/journal
 printf '[Journal]\\nStorage=persistent\\nRateLimitBurst=0\\n' >etc/systemd/journald.conf.d/all.conf
-ln -sf ${PACKAGE}/bin/tswg ${PACKAGE}/bin/tswgd usr/local/bin
 rm -rf /run/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+`;
+
+/** In files of a machine that is off: what dpkg runs sees no systemd. */
+const INSTALL = `
+mount -t proc proc ${ROOT}/proc
+cp "$1" ${ROOT}/root
+status=0
+chroot ${ROOT} dpkg --install $3 "/root/$2" || status=$?
+umount ${ROOT}/proc
+exit $status
 `;
 
 /** A control group of its own, so that nothing of it is left behind elsewhere. */
@@ -58,7 +69,7 @@ exec systemd-nspawn "$@"
 
 /** Why no machine can be booted here; null when one can. */
 export function unbootable(): string | null {
-  const reason = unmet('systemd-nspawn', 'systemctl', 'journalctl', 'dbus-daemon');
+  const reason = unmet('systemd-nspawn', 'systemctl', 'dpkg-deb', 'lintian');
   if (reason !== null) return reason;
   return process.geteuid?.() === 0 ? null : 'needs root';
 }
@@ -66,30 +77,56 @@ export function unbootable(): string | null {
 export class BootedMachine {
   readonly #host: Host;
   readonly #group: string;
+  readonly #root: DebianRoot;
   #container: Child | null = null;
   #leader = 0;
 
-  private constructor(host: Host, group: string) {
+  private constructor(host: Host, group: string, root: DebianRoot) {
     this.#host = host;
     this.#group = group;
+    this.#root = root;
   }
 
-  /** Installs the package and its units; the machine is not booted yet. */
-  static async install(host: Host, name: string): Promise<BootedMachine> {
-    const machine = new BootedMachine(host, `tswg-boot-${process.pid}-${name}`);
-    await host.run('sh', ['-euc', PREPARE]);
-    const wanted = ['bin', 'package.json', 'dist/src', 'dist/package.json', ...packages()];
-    const copy = `cd "$1"; shift; for one; do [ ! -e "$one" ] || echo "$one"; done |
-      tar -c -T - | tar -x -C ${ROOT}${PACKAGE}`;
-    await host.run('sh', ['-euc', copy, 'sh', REPOSITORY, ...wanted], { timeoutMs: 60_000 });
-    for (const unit of ['tswg@.service', 'tswg-config@.service']) {
-      const text = readFileSync(join(REPOSITORY, 'examples', unit), 'utf8');
-      await machine.writeFile(`/etc/systemd/system/${unit}`, text, '644');
-    }
-    const links = `cd ${ROOT}/etc/systemd/system; mkdir multi-user.target.wants
-      ln -s ../tswg@.service multi-user.target.wants/tswg@wg0.service`;
-    await host.run('sh', ['-euc', links]);
+  /** Lays out a machine with nothing of ours; it is not booted yet. */
+  static async prepare(host: Host, name: string, root: DebianRoot): Promise<BootedMachine> {
+    const group = `tswg-boot-${process.pid}-${name}`;
+    const machine = new BootedMachine(host, group, root);
+    removeGroupAtExit(group);
+    await host.run('sh', ['-euc', PREPARE, 'sh', root.folder]);
     return machine;
+  }
+
+  /** Installs a package while the machine is off, and enables the tunnel. Returns what dpkg said. */
+  async installOffline(deb: string): Promise<string> {
+    const force = this.#root.isPure ? '' : '--force-depends';
+    const words = ['sh', deb, basename(deb), force];
+    const said = await this.#host.run('sh', ['-euc', INSTALL, ...words], {
+      timeoutMs: INSTALL_TIMEOUT_MS,
+      env: { PATH, DEBIAN_FRONTEND: 'noninteractive' },
+    });
+    await this.#host.run('systemctl', [`--root=${ROOT}`, '--quiet', 'enable', 'tswg@wg0']);
+    return said;
+  }
+
+  /** Puts the programs, as they are packed for npm and for Debian, into /root/stage. */
+  async copyStage(): Promise<void> {
+    const architecture = (await this.#host.run('dpkg', ['--print-architecture'])).trim();
+    const stage = join(REPOSITORY, 'dist', 'package', 'stage', architecture);
+    await this.#host.run('cp', ['-r', stage, `${ROOT}/root/stage`]);
+  }
+
+  /** Installs or upgrades a package while the machine runs, as an operator does. */
+  async install(deb: string): Promise<Result> {
+    const path = `/root/${basename(deb)}`;
+    await this.#host.run('cp', [deb, `${ROOT}${path}`]);
+    return this.packageCommand('install', path);
+  }
+
+  /** `install`, `remove` or `purge`, and a name or a path. */
+  packageCommand(word: 'install' | 'remove' | 'purge', what: string): Promise<Result> {
+    const options = { timeoutMs: INSTALL_TIMEOUT_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } };
+    if (this.#root.isPure) return this.exec('apt-get', ['--yes', word, what], options);
+    return this.exec('dpkg', ['--force-depends', `--${word}`, what], options);
   }
 
   /** Before the machine is booted, or while it runs. */
@@ -147,7 +184,8 @@ export class BootedMachine {
   /** Runs a program inside, to its end. */
   exec(command: string, args: readonly string[] = [], options: CommandOptions = {}) {
     const inside = ['--target', `${this.#leader}`, '--all', '--', command, ...args];
-    return this.#host.exec('nsenter', inside, { timeoutMs: 60_000, ...options });
+    const env = { PATH, ...options.env };
+    return this.#host.exec('nsenter', inside, { timeoutMs: 60_000, ...options, env });
   }
 
   sh(script: string): Promise<Result> {
@@ -160,24 +198,33 @@ export class BootedMachine {
     return stdout;
   }
 
-  /** Ends what is left, when the host is about to end. */
-  async close(): Promise<void> {
-    this.#container?.kill();
-    await this.#host.sh(
-      `for try in 1 2 3 4 5 6 7 8 9; do
-        find /sys/fs/cgroup/${this.#group} -depth -type d -exec rmdir {} + 2>/dev/null && break
-        sleep 0.2
-      done`,
+  /** What `systemctl status` says of both units of wg0, without where their files are. */
+  async status(): Promise<string> {
+    const { stdout } = await this.sh(
+      'systemctl --no-pager --lines=3 --full status tswg@wg0.service tswg-config@wg0.service || :',
     );
+    return stdout.replaceAll(/^ *(Docs|Process):.*\n/gm, '');
+  }
+
+  /** What the journal has of our units since the boot. */
+  journal(): Promise<string> {
+    return this.run('journalctl --boot --no-pager --output=short-monotonic -u "tswg*"');
+  }
+
+  /** Ends what is left, when the host is about to end. */
+  close(): void {
+    this.#container?.kill();
   }
 }
 
-/** The packages that the programs need to run, seen from the repository. */
-function packages(): string[] {
-  const options = ['ls', '--omit=dev', '--all', '--parseable'];
-  const { stdout } = spawnSync('npm', options, { cwd: REPOSITORY, encoding: 'utf8' });
-  return stdout
-    .split('\n')
-    .map((path) => relative(REPOSITORY, path))
-    .filter((path) => path.startsWith('node_modules'));
+/** Also after an interruption, when the host has ended and nothing else can be waited for. */
+function removeGroupAtExit(group: string): void {
+  const script = `
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    for try in 1 2 3 4 5 6 7 8 9; do
+      [ -d "$1" ] || break
+      find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.2
+    done`;
+  const words = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh'];
+  process.once('exit', () => spawnSync('unshare', [...words, `/sys/fs/cgroup/${group}`]));
 }

@@ -15,12 +15,12 @@ const LOST = /no daemon serves it any longer: .*`tswg wg0 destroy` removes it/;
 
 export async function liveThroughADay(site: Site, checks: Checks): Promise<void> {
   const { machine, peer, lines } = site;
+  checks.begin('a clean boot');
   await machine.writeFile(FILE, `${lines}!echo run >>/run/commands\n`);
   let pings = new Pings(peer, BOX);
   await machine.boot();
   await waitFor(() => pings.answered > 20, 'pings', 60_000);
 
-  console.log('\na clean boot');
   const journal = await machine.run('journalctl --boot --no-pager --output=cat -u "tswg*"');
   checks.that(
     'the journal has nothing but systemd’s lines',
@@ -29,7 +29,7 @@ export async function liveThroughADay(site: Site, checks: Checks): Promise<void>
   );
   await expectNames(site, checks);
 
-  console.log('\nreload');
+  checks.begin('reload');
   checks.matches('commands ran once', await machine.run('wc -l </run/commands'), /^1$/m);
   await machine.run('systemctl reload tswg@wg0');
   checks.matches('they run again', await machine.run('wc -l </run/commands'), /^2$/m);
@@ -40,13 +40,14 @@ export async function liveThroughADay(site: Site, checks: Checks): Promise<void>
   await machine.writeFile(FILE, `${lines}!echo run >>/run/commands\n`);
   const { sent, lost } = await pings.stop();
   checks.that(`none of ${sent} pings was lost`, lost === 0, `${lost}`);
+  checks.note(`${lost} of ${sent} pings lost`);
 
   await kill(site, checks);
   await crashAgainAndAgain(site, checks);
   await loseTheDisk(site, checks);
   await stopAndStart(site, checks);
 
-  console.log('\na boot after another');
+  checks.begin('a boot after another');
   await machine.run('systemctl start tswg@wg0');
   await machine.powerOff();
   pings = new Pings(peer, BOX);
@@ -78,21 +79,21 @@ async function expectNames({ machine }: Site, checks: Checks): Promise<void> {
 }
 
 async function kill({ machine, peer }: Site, checks: Checks): Promise<void> {
-  console.log('\nkill -9');
+  checks.begin('kill -9');
   const pings = new Pings(peer, BOX);
   await waitFor(() => pings.answered > 20, 'pings', 20_000);
   const answered = pings.answered;
   await machine.run('kill -9 $(pidof tswgd)');
   await waitFor(() => pings.answered > answered + 20, 'pings after the restart', 60_000);
   const { sent, lost } = await pings.stop();
-  checks.show('pings of 100 ms', `${lost} of ${sent} were lost`);
+  checks.note(`${lost} of ${sent} pings of 100 ms lost`);
   const { stdout } = await machine.sh('systemctl is-active tswg@wg0');
   checks.matches('it runs again', stdout, /^(active|activating)$/m);
 }
 
 /** A daemon that cannot live is started more and more seldom. */
 async function crashAgainAndAgain({ machine }: Site, checks: Checks): Promise<void> {
-  console.log('\na daemon that ends again and again');
+  checks.begin('a daemon that ends again and again');
   const pauses: number[] = [];
   for (let crash = 1; crash <= 5; crash++) {
     const killed = Number(await machine.run('kill -9 $(pidof tswgd); cut -d" " -f1 /proc/uptime'));
@@ -110,13 +111,13 @@ async function crashAgainAndAgain({ machine }: Site, checks: Checks): Promise<vo
     );
     pauses.push(started - killed);
   }
-  checks.show('seconds until it was started', pauses.map((one) => one.toFixed(1)).join(' '));
+  checks.note(`started after ${pauses.map((one) => one.toFixed(1)).join(' ')} s`);
   checks.that('the last pauses are longer', pauses.at(-1)! > 3, pauses.join(' '));
 }
 
 /** The state's file system turns read-only, as a disk with errors does, and is repaired later. */
 async function loseTheDisk({ machine, peer }: Site, checks: Checks): Promise<void> {
-  console.log('\na read-only /var/lib/tswg');
+  checks.begin('a read-only /var/lib/tswg');
   await machine.run(`systemctl stop tswg@wg0
     mount -t tmpfs -o mode=700 tmpfs /var/lib/tswg
     systemctl start tswg@wg0`);
@@ -157,7 +158,7 @@ async function loseTheDisk({ machine, peer }: Site, checks: Checks): Promise<voi
 }
 
 async function stopAndStart({ machine, peer }: Site, checks: Checks): Promise<void> {
-  console.log('\nstop and start');
+  checks.begin('stop and start');
   await machine.run('systemctl stop tswg@wg0');
   const active = (await machine.sh('systemctl is-active tswg@wg0 tswg-config@wg0')).stdout;
   checks.matches('both units are inactive', active, /^inactive\ninactive$/m);
@@ -181,7 +182,7 @@ async function stopAndStart({ machine, peer }: Site, checks: Checks): Promise<vo
 
 /** As it is shipped, with the other site's key not known yet. */
 async function bootExample({ machine }: Site, checks: Checks): Promise<void> {
-  console.log('\nthe shipped hostname.wg0, on a machine without a key');
+  checks.begin('the shipped hostname.wg0, on a machine without a key');
   await machine.writeFile(FILE, readFileSync(join(REPOSITORY, 'examples', 'hostname.wg0'), 'utf8'));
   await machine.discard('/etc/wg');
   await machine.boot({ SYSTEMD_NSPAWN_API_VFS_WRITABLE: 'network' });

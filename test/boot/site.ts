@@ -7,8 +7,12 @@ import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { createKeyPair, formatEndpoint, TUNNEL_PORT, TunnelEnd } from '../lab/tunnel.ts';
 import { BootedMachine } from './bootedmachine.ts';
+import type { Checks } from './checks.ts';
+import type { DebianRoot } from './debianroot.ts';
+import type { Packages } from './packages.ts';
 
 export const FILE = '/etc/hostname.wg0';
+export const KEY_FILE = '/etc/wg/private.key';
 export const BOX = '10.99.0.1';
 const PEER = '10.99.0.2';
 const [BOX_WAN, PEER_WAN] = ['192.0.2.1', '192.0.2.2'];
@@ -29,11 +33,13 @@ export interface Site {
   /** The network of the machine, from outside of it. */
   readonly box: Host;
   readonly peer: Host;
-  /** The lines of the healthy tunnel. */
+  /** The lines of the healthy tunnel, and the private key in KEY_FILE. */
   readonly lines: string;
+  readonly privateKey: string;
+  readonly packages: Packages;
 }
 
-export async function buildSite(lab: Lab): Promise<Site> {
+export async function buildSite(lab: Lab, root: DebianRoot, packages: Packages): Promise<Site> {
   const [box, peer] = await lab.hosts('box', 'peer');
   await box.connect('wan', peer, 'wan');
   await box.configure('wan', `${BOX_WAN}/24`);
@@ -46,12 +52,30 @@ export async function buildSite(lab: Lab): Promise<Site> {
     endpoint: formatEndpoint(BOX_WAN, TUNNEL_PORT),
     allowedIps: [`${BOX}/32`],
   });
-  const machine = await BootedMachine.install(box, 'box');
-  await machine.writeFile('/etc/wg/private.key', `${keys.privateKey}\n`);
+  const machine = await BootedMachine.prepare(box, 'box', root);
+  await machine.writeFile(KEY_FILE, `${keys.privateKey}\n`);
   await machine.writeFile('/etc/resolv.conf', `nameserver ${PEER_WAN}\n`, '644');
   const lines = `inet ${BOX}/24
 wgkeyfile /etc/wg/private.key wgport ${TUNNEL_PORT}
 wgpeer ${end.keys.publicKey} wgendpoint ${PEER_WAN} ${TUNNEL_PORT} wgaip ${PEER}/32
 `;
-  return { machine, box, peer, lines };
+  return { machine, box, peer, lines, privateKey: keys.privateKey, packages };
+}
+
+/** Boots the machine, does something with it, and turns it off; of what fails, it shows how it stands. */
+export async function whileBooted(
+  { machine }: Site,
+  checks: Checks,
+  body: () => Promise<void>,
+): Promise<void> {
+  await machine.boot();
+  try {
+    await body();
+  } catch (error) {
+    checks.show('systemctl status', await machine.status());
+    checks.show('journal', await machine.journal());
+    throw error;
+  } finally {
+    await machine.powerOff();
+  }
 }

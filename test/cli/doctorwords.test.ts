@@ -53,15 +53,15 @@ describe('the words after doctor', () => {
 
   it('are offered by completion', () => {
     const facts = {
-      interfaces: ['wg0'],
-      peers: [{ key: PEER_KEY, description: 'berlin', allowedIps: [] }],
+      ...{ interfaces: () => ['wg0'], files: () => [], links: () => [] },
+      peers: () => [{ key: PEER_KEY, description: 'berlin', allowedIps: [] }],
     };
-    const texts = (...words: string[]) => complete(words, facts).map(({ text }) => text);
+    const texts = (...words: string[]) => complete(words, facts).words.map(({ text }) => text);
     expect(texts('wg0', 'doc')).toEqual(['doctor']);
     expect(texts('wg0', 'doctor', '--json', '--')).toEqual([
       ...['--peer', '--other', '--quick', '--record', '--evidence'],
     ]);
-    expect(texts('wg0', 'doctor', '--peer', '')).toEqual([PEER_KEY]);
+    expect(texts('wg0', 'doctor', '--peer', '')).toEqual(['berlin']);
     expect(texts('wg0', 'doctor', '--other', '')).toEqual([]);
   });
 });

@@ -70,13 +70,19 @@ describe('what may be asked', () => {
   });
 
   it('is completed', () => {
-    const peers = [{ key: KEY, description: 'laptop', allowedIps: [] }];
+    const facts = {
+      ...{ interfaces: () => ['wg0'], files: () => [], links: () => [] },
+      peers: () => [{ key: KEY, description: 'laptop', allowedIps: [] }],
+    };
     const suggest = (...words: string[]) =>
-      complete(['wg0', 'events', ...words], { interfaces: ['wg0'], peers }).map(({ text }) => text);
+      complete(['wg0', 'events', ...words], facts).words.map(({ text }) => text);
     expect(suggest('--f')).toEqual(['--follow']);
     expect(suggest('--follow', '--')).not.toContain('--follow');
     expect(suggest('--on', 'conn')).toEqual(['connected']);
-    expect(suggest('--peer', '')).toEqual([KEY]);
+    expect(suggest('--on', 'connected,disc')).toEqual(['connected,disconnected']);
+    expect(suggest('--on', 'connected,conn')).toEqual([]);
+    expect(suggest('--peer', '')).toEqual(['laptop']);
+    expect(suggest('--peer', KEY.slice(0, 4))).toEqual([KEY]);
     expect(suggest('--exec', '')).toEqual([]);
   });
 });

@@ -6,17 +6,25 @@ import {
   complete,
   joinShellWords,
 } from '../../src/cli/completion.ts';
-import { completionFacts } from '../../src/cli/gather.ts';
-import { formatHelp, formatTopic, printCompletionScript } from '../../src/cli/help.ts';
+import { formatDaemonHelp } from '../../src/cli/daemonhelp.ts';
+import { formatHelp, formatTopic } from '../../src/cli/help.ts';
 import { main } from '../../src/cli/main.ts';
-import { WORDS, wordNames } from '../../src/cli/words.ts';
+import { NETSTART_OPTIONS } from '../../src/cli/options.ts';
+import { SHELLS } from '../../src/cli/shells.ts';
+import { completionScript } from '../../src/cli/shellscripts.ts';
+import { findWord, WORDS, wordNames } from '../../src/cli/words.ts';
 import { VERSION } from '../../src/version.ts';
-import { FakeSystem } from './fakesystem.ts';
 
 const KEY = 'fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=';
+const OTHER = 'z2g9s2w5auNUH0/Ms3LgmuIzNaevoKWSHeM04pq4pBE=';
 const FACTS: CompletionFacts = {
-  interfaces: ['wg0', 'wg1'],
-  peers: [{ key: KEY, description: 'laptop', allowedIps: ['10.0.0.2/32'] }],
+  interfaces: () => ['wg0', 'wg1'],
+  files: () => ['wg1', 'wg7'],
+  links: () => ['lo', 'eth0', 'wg0'],
+  peers: () => [
+    { key: KEY, description: 'laptop', allowedIps: ['10.0.0.2/32'] },
+    { key: OTHER, description: 'site B', allowedIps: [] },
+  ],
 };
 
 afterEach(() => {
@@ -47,8 +55,7 @@ describe('help', () => {
   it('lists every word and every command', async () => {
     const text = await formatHelp();
     for (const row of WORDS) expect(text).toMatch(new RegExp(`^ {2}${row.word}( |$)`, 'm'));
-    for (const row of COMMANDS) expect(text).toContain(`tswg ${row.word}`);
-    for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
+    for (const row of COMMANDS) expect(text).toMatch(new RegExp(`^ {2}${row.word}( |$)`, 'm'));
     expect(text).toMatch(/[^\n]\n$/);
   });
 
@@ -57,6 +64,23 @@ describe('help', () => {
       const text = await formatTopic(name);
       expect(text).toMatch(new RegExp(`^usage: tswg .*${name}( |$)`, 'm'));
     }
+  });
+
+  it('keeps every text within 80 columns, and no line ends in a blank', async () => {
+    const topics = [...wordNames(), ...COMMANDS.map((row) => row.word), 'all', 'tswgd'];
+    const texts = await Promise.all([formatHelp(), ...topics.map(formatTopic)]);
+    const wide = texts
+      .flatMap((text) => text.split('\n'))
+      .filter((line) => line.length > 80 || line.endsWith(' '));
+    expect(wide).toEqual([]);
+  });
+
+  it('explains all words at once, and the daemon', async () => {
+    const all = await formatTopic('all');
+    for (const { word } of [...WORDS, ...COMMANDS]) {
+      expect(all).toMatch(new RegExp(`^usage: tswg .*${word}( |$)`, 'm'));
+    }
+    expect(await formatTopic('tswgd')).toBe(formatDaemonHelp());
   });
 
   it.each([...WORDS, ...COMMANDS])('explains $word without its neighbours', ({ summary }) => {
@@ -75,19 +99,25 @@ describe('help', () => {
         'Also spelled wgdescr.\n' +
         '\n' +
         'Example:\n' +
-        `  tswg wg0 wgpeer ${KEY} wgdescr "Anna's laptop"\n`,
+        `  tswg wg0 wgpeer ${KEY} \\\n    wgdescr "Anna's laptop"\n`,
     );
   });
 });
 
 describe('completion', () => {
   function texts(line: string, facts = FACTS): string[] {
-    return complete(line.split(' '), facts).map((one) => one.text);
+    return complete(line.split(' '), facts).words.map((one) => one.text);
   }
 
   it.each([
-    ['', ['wg0', 'wg1', ...COMMANDS.map((row) => row.word), '--json', '--help', '--version']],
-    ['wg', ['wg0', 'wg1']],
+    [
+      '',
+      [
+        ...['wg0', 'wg1', 'wg7', ...COMMANDS.map((row) => row.word)],
+        ...['--json', '--help', '--version'],
+      ],
+    ],
+    ['wg', ['wg0', 'wg1', 'wg7']],
     ['g', ['genkey', 'genpsk']],
     ['wg2 cr', ['create']],
     ['wg0 cr', []],
@@ -96,70 +126,90 @@ describe('completion', () => {
     ['wg0 -wgp', ['-wgpeer', '-wgpeerall']],
     [`wg0 wgpeer ${KEY} wgp`, ['wgport', 'wgpeer', 'wgpsk', 'wgpskfile', 'wgpka']],
     [`wg0 -wgpeer ${KEY} wgp`, ['wgport', 'wgpeer']],
-    ['wg0 wgpeer ', [KEY]],
+    ['wg0 wgpeer ', [KEY, OTHER]],
     ['wg0 -wgpeer fE/', [KEY]],
     ['wg0 -wgpeer x', []],
+    ['wg0 wgpeer LAPTOP', [KEY]],
+    ['wg0 wgpeer site', [OTHER]],
     [`wg0 wgpeer ${KEY} -wgaip `, ['10.0.0.2/32']],
     [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 `, []],
     [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 wge`, ['wgendpoint']],
     [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 v`, ['via']],
-    [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 via `, []],
+    [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 via `, ['lo', 'eth0']],
     [`wg0 wgpeer ${KEY} wgendpoint 1.2.3.4 5 via wgpka wge`, ['wgendpoint']],
     [`wg0 wgpeer ${KEY} wgpka 5 v`, []],
+    ['wg0 wgbind ', ['lo', 'eth0']],
     ['wg0 wgr', []],
     ['wg0 up st', []],
     ['wg0 upg', ['upgrade']],
     ['wg0 up upg', []],
     ['wg0 st', ['stats']],
     ['wg0 10.0.0.1/24 al', ['alias']],
+    ['wg0 doctor --peer ', ['laptop', 'site B']],
     ['help wgk', ['wgkey', 'wgkeyfile']],
+    ['help a', ['alias', 'all']],
+    ['help tsw', ['tswgd']],
     ['help wgkey ', []],
     ['completion ', ['bash', 'zsh', 'fish']],
     ['genkey ', []],
-    ['netstart ', ['-n', '--keep', 'wg0', 'wg1']],
+    ['netstart ', [...Object.keys(NETSTART_OPTIONS), 'wg1', 'wg7']],
+    ['netstart -n ', ['wg1', 'wg7']],
+    ['netstart wg1 ', ['wg7']],
     ['metrics ', ['--openmetrics', 'wg0', 'wg1']],
     ['metrics --openmetrics wg0 ', ['wg1']],
-    ['netstart -n ', ['wg0', 'wg1']],
   ])('tswg %s', (line, expected) => {
     expect(texts(line)).toEqual(expected);
   });
 
-  it('puts together what bash takes apart', () => {
-    const bash = ['tswg', 'wg0', 'wgpeer', KEY.slice(0, -1), '=', 'wgp'];
+  it.each([
+    'wg0 wgkeyfile ',
+    `wg0 wgpeer ${KEY} wgpskfile /etc/`,
+    ...['--other', '--record', '--evidence'].map((option) => `wg0 doctor ${option} `),
+    'wg0 events --exec ',
+  ])('tswg %s is followed by a file', (line) => {
+    expect(complete(line.split(' '), FACTS)).toEqual({ kind: 'files', words: [] });
+  });
+
+  it('has an option for every one that a word takes, and a file for every FILE', () => {
+    for (const { word, options = {} } of [...WORDS, ...COMMANDS]) {
+      const line = [...(findWord(word) === undefined ? [] : ['wg0']), word];
+      expect(texts([...line, ''].join(' '))).toEqual(expect.arrayContaining(Object.keys(options)));
+      for (const [option, { argument }] of Object.entries(options)) {
+        const { kind } = complete([...line, option, ''], FACTS);
+        if (argument === 'FILE') expect(kind, option).toBe('files');
+      }
+    }
+  });
+
+  it('puts together what bash takes apart, and takes quotes away', () => {
+    const bash = ['wg0', 'wgpeer', KEY.slice(0, -1), '=', 'wgp'];
     expect(joinShellWords(bash)).toEqual(['wg0', 'wgpeer', KEY, 'wgp']);
     expect(joinShellWords(['wg0', 'fd00', '::', '1/64', ''])).toEqual(['wg0', 'fd00::1/64', '']);
-    expect(joinShellWords(['/usr/bin/tswg', ''])).toEqual(['']);
+    expect(joinShellWords(['wg0', '"site B"', "'a", 'site\\ B'])).toEqual([
+      ...['wg0', 'site B', 'a', 'site B'],
+    ]);
+    expect(joinShellWords([''])).toEqual(['']);
   });
 
   it.each([
-    ['/bin/bash', ['tswg', 'wg0', 'st'], 'stats\n'],
-    ['/bin/zsh', ['tswg', 'wg0', '-wgpeer', ''], `${KEY}:laptop\n`],
-    ['/usr/bin/fish', ['completion', 'ba'], 'bash\n'],
-    ['/bin/bash', ['tswg', 'wg0', '--help', '-wgpeer', KEY, '-wgpeer', 'f'], `${KEY}\n`],
-  ])('answers %s', (shell, args, expected) => {
-    expect(answerShell(joinShellWords(args), FACTS, shell)).toBe(expected);
+    [
+      ['wg0', 'st'],
+      'words\tst\nstats\tshow the counters: packets, handshakes, and why packets were dropped\n',
+    ],
+    [['wg0', '-wgpeer', 'lap'], `names\tlap\n${KEY}\tlaptop\n`],
+    [['wg0', 'wgkeyfile', '"/etc/w'], 'files\t/etc/w\n'],
+    [['wg0', 'x\ny\tz'], 'names\tx?y?z\n'],
+  ])('answers %s', (args, expected) => {
+    expect(answerShell(args, FACTS)).toBe(expected);
   });
 
-  it('knows the peers of the interface that was named', async () => {
-    const system = new FakeSystem();
-    system.addDaemon('wg0');
-    expect(await completionFacts('wg0', system)).toEqual({ interfaces: ['wg0'], peers: [] });
-    system.request = async () => {
-      throw new Error('denied');
-    };
-    expect(await completionFacts('wg0', system)).toEqual({ interfaces: ['wg0'], peers: [] });
-    expect(await completionFacts(null, system)).toEqual({ interfaces: ['wg0'], peers: [] });
-  });
-
-  it.each([
-    ['bash', 'complete -o bashdefault'],
-    ['zsh', '#compdef tswg'],
-    ['fish', 'complete -f -c tswg'],
-  ])('has a script for %s', async (shell, line) => {
-    vi.stubEnv('SHELL', '/bin/sh');
-    const { out } = await printed(() => printCompletionScript(shell));
-    expect(out).toContain(line);
-    expect(out).toContain('tswg --get-yargs-completions');
+  it.each(SHELLS)('has a script for %s, which $SHELL chooses', async (shell) => {
+    const { out } = await printed(() => main(['completion', shell], {}));
+    expect(out).toContain(`# ${shell} completion for tswg(8)`);
+    expect(out).toContain('tswg --complete');
+    expect((await printed(() => main(['completion'], { SHELL: `/bin/${shell}` }))).out).toBe(out);
+    const { out: other } = await printed(() => main(['completion'], { SHELL: '/bin/ksh' }));
+    expect(other).toBe(completionScript('bash'));
   });
 });
 

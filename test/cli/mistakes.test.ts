@@ -382,14 +382,14 @@ const ROWS: Row[] = [
   [
     'B52',
     'netstart -n --keep',
-    '!netstart: -n, --keep: expected one of them, not both: -n changes nothing that could be kept',
+    '!netstart: -n, --keep: expected one of them: -n changes nothing, --keep stays, --install writes units',
   ],
   [
     'B52',
     'netstart wg0 --keep -n wg1',
-    '!netstart: -n, --keep: expected one of them, not both: -n changes nothing that could be kept',
+    '!netstart: -n, --keep: expected one of them: -n changes nothing, --keep stays, --install writes units',
   ],
-  ['B52', 'netstart -x wg0', '!netstart: -x: unknown option; expected -n or --keep'],
+  ['B52', 'netstart -x wg0', '!netstart: -x: unknown option; expected -n, --keep or --install'],
   // A link that is not ours.
   ...['inet 10.0.0.1/24', 'delete', 'mtu 1400', 'down', 'descr lan', 'inet6 fd00::1'].map(
     (words): Row => [

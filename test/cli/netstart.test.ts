@@ -104,11 +104,22 @@ describe('netstart', () => {
     expect(boot.system.log).toEqual(['start wg0', 'description Büro Köln']);
   });
 
-  it('says that there is nothing to do', async () => {
-    const boot = new FakeBoot();
-    expect(await boot.run()).toBe(0);
-    expect(boot.complaints).toEqual(['netstart: there is no file /etc/hostname.IFNAME']);
-  });
+  it.each(['', '-n', '--keep'])(
+    'fails without a file, and says where it looked: netstart %s',
+    async (words) => {
+      const boot = new FakeBoot();
+      expect(await boot.run(words)).toBe(1);
+      const looked =
+        'netstart: no interface has a file: looked for /etc/hostname.INTERFACE, such as /etc/hostname.wg0';
+      expect(boot.complaints).toEqual([looked]);
+      const other = new FakeBoot({ 'wg0.bak': 'up', 'wg0~': 'up' });
+      expect(await other.run(words)).toBe(1);
+      expect(other.complaints).toEqual([
+        `${looked}; skipped: /etc/hostname.wg0.bak, /etc/hostname.wg0~`,
+      ]);
+      expect(other.system.log).toEqual([]);
+    },
+  );
 
   it('does nothing of a file with a mistake in it, and goes on with the next', async () => {
     const boot = new FakeBoot({ wg0: 'up\n!true\nwgport x\nmtu 1\n', wg1: 'up' });
@@ -307,6 +318,8 @@ describe("netstart's command line", () => {
     ['office', { names: ['office'], mode: 'once' }],
     ['--keep', { names: [], mode: 'keep' }],
     ['--keep wg0', { names: ['wg0'], mode: 'keep' }],
+    ['--install', { names: [], mode: 'install' }],
+    ['wg0 --install wg1', { names: ['wg0', 'wg1'], mode: 'install' }],
   ])('netstart %s', (words, command) => {
     const argv = words.split(' ').filter((word) => word !== '');
     expect(parse(['netstart', ...argv])).toEqual({ kind: 'netstart', ...command });
@@ -315,6 +328,7 @@ describe("netstart's command line", () => {
   it.each([
     ['../passwd', '../passwd: expected the name of an interface'],
     ['-n --keep', '-n, --keep: expected one of them'],
+    ['--install -n wg0', '-n, --install: expected one of them'],
     ['-x', '-x: unknown option'],
   ])('netstart %s is a mistake', (words, word) => {
     expect(parse(['netstart', ...words.split(' ')])).toMatchObject({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { completionFacts, gather } from '../../src/cli/gather.ts';
+import { gather } from '../../src/cli/gather.ts';
 import { describeInterface } from '../../src/cli/json.ts';
 import { parseKey } from '../../src/cli/keys.ts';
 import { formatInterface } from '../../src/cli/show.ts';
@@ -512,6 +512,26 @@ describe('gathering', () => {
     expect((await gather(null, system)).notes).toEqual([]);
   });
 
+  it('tells whether a named interface was asked in vain', async () => {
+    const system = machine();
+    const isUnanswered = async (name: string) => (await gather(name, system)).isUnanswered;
+    for (const name of ['wg0', 'wg2', 'lo', 'wg']) expect(await isUnanswered(name)).toBe(false);
+    system.isRoot = false;
+    expect(await isUnanswered('wg0')).toBe(true);
+    for (const name of ['wg2', 'lo', 'wg']) expect(await isUnanswered(name)).toBe(false);
+  });
+
+  it('says where the daemon is of an interface that was renamed without its socket', async () => {
+    const system = machine();
+    system.linkList.find((link) => link.name === 'wg0')!.name = 'office';
+    expect((await gather('office', system)).notes).toEqual([
+      'office: it has no control socket, and there is no interface for that of wg0: if it was renamed, `ip link set office name wg0` takes that back',
+    ]);
+    for (const name of ['lo', 'wg1', null]) {
+      expect((await gather(name, system)).notes).toEqual([]);
+    }
+  });
+
   it('shows an observer all but the keys, and says that they are hidden', async () => {
     const system = machine();
     const state = { ...FRESH_STATE, privateKey: PRIVATE, peers: [FULL_PEER] };
@@ -532,14 +552,5 @@ describe('gathering', () => {
     delete expected.wireguard.peers[0].hasPresharedKey;
     expected.wireguard.keysAreHidden = true;
     expect(described).toEqual(expected);
-  });
-
-  it('offers an observer the peers for completion', async () => {
-    const system = machine();
-    system.daemons.get('wg0')!.state = { ...FRESH_STATE, peers: [FULL_PEER] };
-    system.isRoot = false;
-    expect((await completionFacts('wg0', system)).peers).toEqual([]);
-    system.observed.add('wg0');
-    expect((await completionFacts('wg0', system)).peers).toMatchObject([{ key: PEER_TEXT }]);
   });
 });

@@ -15,13 +15,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UAPI_DIRECTORY } from '../../src/control/place.ts';
 import { observe, request } from '../../src/control/uapiclient.ts';
 import {
   serveUapi,
   type UapiServer,
   type UapiServerOptions,
 } from '../../src/control/uapiserver.ts';
-import { openUapiSocket, UAPI_DIRECTORY, uapiPath } from '../../src/control/uapisocket.ts';
+import { openUapiSocket, uapiPath } from '../../src/control/uapisocket.ts';
 import { close, SystemError } from '../../src/sys/libc.ts';
 import { eventually, openDescriptors } from '../lab/namespace.ts';
 

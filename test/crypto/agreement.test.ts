@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Arena } from '../../src/arena.ts';
 import { agreesWithPortable } from '../../src/crypto/agreement.ts';
+import { NobleCipher } from '../../src/crypto/noble.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import type { CryptoSuite, Opener, Sealer } from '../../src/crypto/suite.ts';
 
@@ -41,6 +42,17 @@ function opening(suite: CryptoSuite, open: (opener: Opener) => Opener['open']) {
 describe('agreement with the portable suite', () => {
   it('accepts the portable suite itself', () => {
     expect(agreesWithPortable(createPortableSuite)).toBe(true);
+  });
+
+  it('accepts it on @noble, which shares nothing with WebAssembly', () => {
+    const create = (arena: Arena) => (key: Uint8Array) => new NobleCipher(arena, key);
+    expect(
+      agreesWithPortable((arena) => ({
+        ...createPortableSuite(arena),
+        createSealer: create(arena),
+        createOpener: create(arena),
+      })),
+    ).toBe(true);
   });
 
   const faults: [name: string, create: (arena: Arena) => CryptoSuite][] = [

@@ -58,6 +58,9 @@ describeOnBothPaths("the handbook's two sites", ['nft'], (env) => {
       await boot(siteB, 'site-b', 'site-a', keysB, keysA);
       const there = await ping(siteA.host, siteB.hostAddress, { count: 3 });
       expect(there.received, there.text).toBe(3);
+      // As after any change.
+      const again = await siteA.gateway.exec('sh', [script]);
+      expect(again).toEqual({ status: 0, stdout: '', stderr: '' });
     }));
 
   it('are shown by tswg as ifconfig shows them', () =>

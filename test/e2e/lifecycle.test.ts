@@ -226,6 +226,11 @@ describeInLab('the life of a daemon', ['wg'], () => {
         expect(daemon.stderr).toContain(`The starter, tswgd-starter in \`ps\`, ${lost}`);
         expect(await host.run('tswg', ['wg0'])).toContain(`\ttrouble: starter: ${lost}`);
         expect(await host.run('tswg', ['wg0', 'stats'])).toContain(`\ttrouble: starter: ${lost}`);
+        await host.ip('link set wg0 name office');
+        const renamed = await host.exec('tswg', ['office']);
+        expect(renamed.stderr).toMatch(/^tswg: office: .* `ip link set office name wg0` .*\n$/);
+        await host.ip('link set office name wg0');
+        expect(await host.run('tswg', ['wg0'])).toContain(`\ttrouble: starter: ${lost}`);
         await daemon.stop('SIGTERM');
         expect(daemon.stderr.match(/The starter/g)).toHaveLength(1);
       }),

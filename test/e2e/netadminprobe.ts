@@ -5,8 +5,8 @@
  * from TSWG_PROBE_STRANGER.
  */
 
-import koffi from 'koffi';
 import { MessageWriter, NLM_F_ACK, NLM_F_CREATE } from '../../src/netlink/netlinkrequest.ts';
+import { koffi } from '../../src/sys/koffi.ts';
 import { close, ERRNO, errno, Scratch, send, socket } from '../../src/sys/libc.ts';
 import { AF_NETLINK } from '../../src/sys/linux.ts';
 

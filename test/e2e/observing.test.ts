@@ -124,7 +124,7 @@ describeHere('a member of the group', ['wg', 'setpriv'], () => {
         as(MEMBER!, host, 'tswg', 'wg0', 'stats'),
         as(MEMBER!, host, 'tswg', 'metrics'),
         as(MEMBER!, host, 'tswg', 'wg0', 'events', '--json'),
-        as(MEMBER!, host, 'tswg', '--get-yargs-completions', 'tswg', 'wg0', 'wgpeer', ''),
+        as(MEMBER!, host, 'tswg', '--complete', 'wg0', 'wgpeer', ''),
       ]);
       const hex = (key: string) => Buffer.from(key, 'base64').toString('hex');
       for (const { stdout, stderr, status } of answers) {
@@ -207,6 +207,10 @@ describeHere('anybody else', ['wg', 'setpriv'], () => {
         'tswg: wg0: only root may query its daemon, or a member of the group _tswg that was there when the daemon started; try it with sudo\n',
       );
       expect(shown.stdout).not.toContain('wgp');
+      // A program is not to take the answer for that of an interface without a WireGuard.
+      const described = await as(STRANGER!, host, 'tswg', 'wg0', '--json');
+      expect(described).toMatchObject({ status: 1, stderr: shown.stderr });
+      expect(JSON.parse(described.stdout)).not.toHaveProperty('wireguard');
     }));
 
   it('is everybody but root where there is no such group, and stats says so', () =>

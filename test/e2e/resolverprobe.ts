@@ -9,8 +9,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { openSync, writeSync } from 'node:fs';
-import koffi from 'koffi';
 import { MessageWriter, NLM_F_ACK, NLM_F_CREATE } from '../../src/netlink/netlinkrequest.ts';
+import { koffi } from '../../src/sys/koffi.ts';
 import { close, ERRNO, errno, getIntOption, Scratch } from '../../src/sys/libc.ts';
 import {
   AF_INET,

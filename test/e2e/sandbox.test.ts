@@ -179,6 +179,30 @@ describeInLab('the sandbox of a running daemon', ['wg', 'setpriv'], () => {
       expect(new Set(await threads(host, pid, 'Seccomp'))).toEqual(new Set(['0']));
     }));
 
+  it('begins again, without the io_uring that its engine began with', () =>
+    withLab({}, async (lab) => {
+      const host = await lab.host('host');
+      const rings = (pid: number | string) =>
+        host
+          .sh(`ls -l /proc/${pid}/fd | grep -c io_uring || :`)
+          .then(({ stdout }) => stdout.trim());
+      // As libuv does by itself, where it is newer than Node's own.
+      const env = { UV_USE_IO_URING: '1' };
+      const own = `node -e 'console.log(process.pid); setTimeout(() => {}, 10_000)'`;
+      const engine = host.spawn('sh', ['-c', `exec ${own}`], { env });
+      const [pid] = await engine.waitForOutput(/^\d+/);
+      expect(await rings(pid), 'an engine of this kind').not.toBe('0');
+      engine.kill();
+
+      const started = await host.exec('tswgd', ['wg0'], { env });
+      expect(started).toEqual({ status: 0, stdout: '', stderr: '' });
+      expect((await stats(host))['sandbox seccomp']).toBe('all threads');
+      expect(await rings(await currentPid(host))).toBe('0');
+      expect(await host.run('tswg', ['wg0', 'upgrade'], { env })).toContain('now served by');
+      expect((await stats(host))['sandbox seccomp']).toBe('all threads');
+      expect(await rings(await currentPid(host))).toBe('0');
+    }));
+
   it('says what does not hold where the system refuses it, and runs', () =>
     withLab({}, async (lab) => {
       const host = await lab.host('host');
@@ -193,6 +217,12 @@ describeInLab('the sandbox of a running daemon', ['wg', 'setpriv'], () => {
         'sandbox seccomp': 'all threads',
       });
       expect(daemon.stderr).toMatch(/DEBUG: .*Sandbox: user: no \(setgroups: EPERM\)/);
+      const told = daemon.stderr.split('\n').filter((line) => line.startsWith('ERROR: '));
+      expect(told).toEqual([
+        expect.stringMatching(
+          /Sandbox: not all of it holds, .*: user: the daemon is still root \(setgroups: EPERM: not permitted here, .*\)$/,
+        ),
+      ]);
       expect(await daemon.stop('SIGTERM')).toBe(0);
     }));
 });

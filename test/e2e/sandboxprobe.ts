@@ -9,7 +9,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { fstatSync, openSync, promises, readFileSync, writeSync } from 'node:fs';
-import koffi from 'koffi';
+import { koffi } from '../../src/sys/koffi.ts';
 import { close, ERRNO, errno, getIntOption, Scratch } from '../../src/sys/libc.ts';
 import {
   AF_UNIX,

@@ -78,4 +78,6 @@ else {
   listen();
   process.on('SIGCONT', () => say(`network ${JSON.stringify(changeNetwork(process.env))}`));
 }
-process.exitCode = await main(process.argv.slice(2), process.env);
+void main(process.argv.slice(2), process.env).then((code) => {
+  process.exitCode = code;
+});

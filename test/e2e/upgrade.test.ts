@@ -7,6 +7,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -271,13 +272,16 @@ describe('the program on disk', () => {
   beforeAll(() => {
     mkdirSync(path.join(next, 'dist'), { recursive: true });
     mkdirSync(path.join(broken, 'bin'), { recursive: true });
-    for (const part of ['package.json', 'bin', 'dist/src']) {
+    for (const part of ['package.json', 'bin', 'dist/program']) {
       cpSync(path.join(REPOSITORY, part), path.join(next, part), { recursive: true });
     }
     symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(next, 'node_modules'));
-    const version = path.join(next, 'dist', 'src', 'version.js');
-    const text = readFileSync(version, 'utf8');
-    writeFileSync(version, text.replace(/(?<=VERSION = ')[^']+/, NEXT_VERSION));
+    const parts = path.join(next, 'dist', 'program');
+    for (const name of readdirSync(parts)) {
+      const part = path.join(parts, name);
+      const text = readFileSync(part, 'utf8');
+      writeFileSync(part, text.replace(/(?<=const VERSION = ")[^"]+/, NEXT_VERSION));
+    }
     writeFileSync(path.join(broken, 'package.json'), '{ "type": "module" }');
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -300,6 +304,15 @@ describe('the program on disk', () => {
         expect(await fact(host, 'version')).toBe(version);
         expect((await ping(host, RIGHT)).received).toBe(1);
         expect((await pair.left.peerDump()).latestHandshake).toBe(latestHandshake);
+      }));
+
+    it('takes over from a daemon that tswg has started, through the same link', () =>
+      withLab({}, async (lab) => {
+        install(REPOSITORY);
+        const host = await lab.host('host');
+        await host.run(path.join(current, 'bin', 'tswg'), ['wg0', 'create']);
+        install(next);
+        expect(await upgrade(host)).toContain(`now served by tswgd ${NEXT_VERSION} `);
       }));
   });
 

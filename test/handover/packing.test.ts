@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { observingPlace, openObservingSocket } from '../../src/control/observingsocket.ts';
+import { openObservingSocket } from '../../src/control/observingsocket.ts';
+import { observingPlace } from '../../src/control/place.ts';
 import { openUapiSocket } from '../../src/control/uapisocket.ts';
 import { NO_EVENTS } from '../../src/events/ring.ts';
 import { type Contents, encodeContents } from '../../src/handover/contents.ts';
@@ -24,8 +25,8 @@ import { putUnixAddress } from '../../src/sys/unixaddress.ts';
 
 /** In place of the folder that is root's, for every test of this file. */
 const observed = vi.hoisted(() => ({ folder: '' }));
-vi.mock('../../src/control/observingsocket.ts', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('../../src/control/observingsocket.ts')>()),
+vi.mock('../../src/control/place.ts', async (importOriginal) => ({
+  ...(await importOriginal<typeof import('../../src/control/place.ts')>()),
   get OBSERVING_DIRECTORY() {
     return observed.folder;
   },

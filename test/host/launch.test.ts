@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
@@ -147,6 +156,18 @@ describe("the daemon's command", () => {
     } finally {
       process.argv = argv;
     }
+  });
+
+  it('is the one beside the tswg that was called, if that leads to ours', () => {
+    const own = join(folder, 'own');
+    const other = join(folder, 'other');
+    for (const bin of [own, other]) mkdirSync(bin);
+    symlinkSync(DAEMON_PROGRAM, join(own, 'tswgd'));
+    writeFileSync(join(other, 'tswgd'), '');
+    const programOf = (calledBy: string) => daemonCommand('wg0', calledBy).at(-2);
+    expect(programOf(join(own, 'tswg'))).toBe(join(own, 'tswgd'));
+    expect(programOf(join(own, 'vitest'))).toBe(DAEMON_PROGRAM);
+    expect(programOf(join(other, 'tswg'))).toBe(DAEMON_PROGRAM);
   });
 
   it('is what runs now, as it was called', () => {

@@ -1,13 +1,14 @@
 /**
- * A tswgd with code of the tests inside (test/e2e/sandboxsubject.ts), in a folder of its own that
- * a daemon without rights can read: by that path it starts its successor, too.
+ * A tswgd with code of the tests inside (test/e2e/sandboxsubject.ts), bundled as the one that is shipped,
+ * in a folder of its own that a daemon without rights can read: by that path it starts its successor, too.
  */
 
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { compiledProgram } from './repository.ts';
+import { REPOSITORY } from './repository.ts';
 
 /** Installs it for the tests of a file, which may put their output beside it. */
 export function probedProgram(): { readonly folder: string; readonly program: string } {
@@ -16,8 +17,10 @@ export function probedProgram(): { readonly folder: string; readonly program: st
   beforeAll(() => {
     // Whoever the daemon becomes.
     chmodSync(folder, 0o755);
-    writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }');
-    writeFileSync(program, `import '${compiledProgram('test/e2e/sandboxsubject.ts')}';\n`);
+    const bundler = path.join(REPOSITORY, 'packaging', 'bundle.mjs');
+    execFileSync(process.execPath, [bundler, 'subject', 'test/e2e/sandboxsubject.ts', folder]);
+    writeFileSync(program, "require('./subject.cjs');\n");
+    symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(folder, 'node_modules'));
   });
   afterAll(() => rmSync(folder, { recursive: true }));
   return { folder, program };

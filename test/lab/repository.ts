@@ -21,8 +21,16 @@ export function programEnvironment(
     // An ordinary user's PATH lacks the sbin folders, where ip and nft are.
     // After the system's own: what test/setup has unpacked.
     PATH: [
-      ...[`${REPOSITORY}/bin`, systemPath, '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin'],
-      ...['/bin', `${REPOSITORY}/dist/debian/usr/bin`, `${REPOSITORY}/dist/debian/usr/sbin`],
+      ...[
+        `${REPOSITORY}/bin`,
+        systemPath,
+        '/usr/local/sbin',
+        '/usr/sbin',
+        '/sbin',
+        '/usr/bin',
+        '/bin',
+      ],
+      ...['usr/bin', 'usr/sbin', 'bin'].map((name) => `${REPOSITORY}/dist/debian/${name}`),
     ].join(':'),
     ...(TSWG_WARM === undefined ? {} : { TSWG_WARM }),
     ...changes,

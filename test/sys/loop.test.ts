@@ -15,8 +15,8 @@ import { RefusedSocket } from './refused.ts';
 const kernel = vi.hoisted(() => ({ waitsMs: [] as number[], waitedMs: 0 }));
 const node = vi.hoisted(() => ({ lacks: '' }));
 
-vi.mock('koffi', async (importOriginal) => {
-  const { default: koffi } = await importOriginal<typeof import('koffi')>();
+vi.mock('../../src/sys/koffi.ts', async (importOriginal) => {
+  const { koffi } = await importOriginal<typeof import('../../src/sys/koffi.ts')>();
   const load = (...words: Parameters<typeof koffi.load>) => {
     const library = koffi.load(...words);
     const func = (...signature: Parameters<typeof library.func>) => {
@@ -26,7 +26,7 @@ vi.mock('koffi', async (importOriginal) => {
     };
     return { func };
   };
-  return { default: { ...koffi, load } };
+  return { koffi: { ...koffi, load } };
 });
 
 vi.mock('../../src/sys/libc.ts', async (importOriginal) => {

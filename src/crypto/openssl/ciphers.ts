@@ -3,7 +3,7 @@
  * that were not erased yet. It calls nothing itself.
  */
 
-import koffi from 'koffi';
+import { koffi } from '../../sys/koffi.ts';
 import type { CryptoSuite } from '../suite.ts';
 
 export type Ciphers = Pick<CryptoSuite, 'createSealer' | 'createOpener'>;

@@ -4,7 +4,7 @@
  * the pieces are of ordinary memory; `secretMemory` says which.
  */
 
-import koffi from 'koffi';
+import { koffi } from '../../sys/koffi.ts';
 import { errno, errnoName, Scratch } from '../../sys/libc.ts';
 import { SECRET_BYTES, type SecretPlace, wipe } from '../bytes.ts';
 

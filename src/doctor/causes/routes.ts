@@ -9,7 +9,7 @@ import type { Evidence, OwnPeer, Route, RouteAnswer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { nameOf, peersOf } from '../peer.ts';
-import { addressOf, covers, familyOf, isHost, lengthOf, overlap } from '../prefix.ts';
+import { addressOf, covers, familyOf, isHost, isScoped, lengthOf, overlap } from '../prefix.ts';
 import { innerAddresses, routesInto } from '../tunnelroutes.ts';
 import { missingFamilies, outsiders } from './addresses.ts';
 
@@ -19,8 +19,6 @@ const MAIN_TABLE = 254;
  * meant to.
  */
 const SUMMARY_LENGTH = { 4: 16, 6: 48 } as const;
-/** Link-local addresses and groups: a program that sends there names the interface, as OSPF does. */
-const SCOPED: readonly string[] = ['fe80::/10', 'ff00::/8', '224.0.0.0/4'];
 
 export const ROUTES: readonly Cause[] = [
   { code: 'routeShadowed', weight: 'traffic', find: findShadowed, explains: ['nothingComesBack'] },
@@ -35,7 +33,7 @@ function findMissing(evidence: Evidence): Finding[] {
     const outside = outsiders(evidence, peer).map(({ prefix }) => prefix);
     const lost = peer.allowedIps.filter((prefix) => {
       if (ways.some((route) => overlap(route.prefix, prefix))) return false;
-      if (SCOPED.some((scope) => covers(scope, prefix))) return false;
+      if (isScoped(prefix)) return false;
       if (outside.includes(prefix) || missing.includes(familyOf(prefix))) return false;
       return !isUnusedDefault(evidence, prefix);
     });

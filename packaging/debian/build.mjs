@@ -229,6 +229,10 @@ function build(architecture, stage, folder) {
       SERVED: read(HERE, 'served.sh').trimEnd(),
     });
     setModes(tree);
+    // For keys: what lies in it is the operator's, and root's alone.
+    mkdirSync(join(tree, 'etc/tswg'), { recursive: true });
+    chmodSync(join(tree, 'etc'), FOLDER_MODE);
+    chmodSync(join(tree, 'etc/tswg'), 0o700);
     const path = join(folder, `tswg_${version}_${architecture}.deb`);
     pack(tree, path, date);
     return path;

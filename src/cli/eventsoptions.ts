@@ -23,14 +23,10 @@ export function parseEvents(name: string, words: readonly string[]): Command | M
     else if (at + 1 >= words.length)
       return mistake(`events: ${option}: expected ${row.argument} after it`);
     else said.set(option, words[++at]);
+    const wrong = option === '--on' ? wrongKind(words[at]) : null;
+    if (wrong !== null) return mistake(wrong);
   }
   const on = said.get('--on')?.split(',') ?? null;
-  const wrong = on?.find((kind) => !isEventKind(kind));
-  if (wrong !== undefined) {
-    const hint = nearest(wrong, Object.keys(EVENT_KINDS));
-    const kinds = hint === null ? 'the kind of an event, such as connected' : hint;
-    return mistake(`events: --on: ${visible(wrong)}: expected ${kinds}`);
-  }
   const since = numberOf(said.get('--since'), Number.MAX_SAFE_INTEGER);
   if (since === undefined) {
     return mistake(
@@ -61,6 +57,14 @@ export function parseEvents(name: string, words: readonly string[]): Command | M
     timeout: timeout ?? TIMEOUT_SECONDS,
   };
   return { kind: 'events', name, options };
+}
+
+function wrongKind(kinds: string): string | null {
+  const wrong = kinds.split(',').find((kind) => !isEventKind(kind));
+  if (wrong === undefined) return null;
+  const hint = nearest(wrong, Object.keys(EVENT_KINDS));
+  const expected = hint === null ? 'the kind of an event, such as connected' : hint;
+  return `events: --on: ${visible(wrong)}: expected ${expected}`;
 }
 
 function unknown(option: string): string {

@@ -94,7 +94,8 @@ function surplus(word: string, extra: string): Mistake {
 
 function parseHelp(rest: readonly string[]): Command | Mistake {
   if (rest.length === 0) return { kind: 'help', topic: null };
-  if (rest.length > 1) return surplus(`help ${visible(rest[0])}`, rest[1]);
+  // What follows may be a key, in a line that was only begun again with `help`.
+  if (rest.length > 1) return mistake('help: expected one word after it, as in `tswg help wgaip`');
   const topic = rest[0];
   if (topic === 'tswg') return { kind: 'help', topic: null };
   const others = [...COMMANDS.map((row) => row.word), 'all', 'tswgd'];

@@ -302,7 +302,7 @@ describe('mistakes', () => {
     ['wg0 frobnicate', 'frobnicate: unknown word; `tswg help` lists them all'],
     ['wg0 --jsno', '--jsno: unknown word; did you mean --json?'],
     ['help wgaipp', 'help: wgaipp: unknown word; did you mean wgaip?'],
-    ['help wgaip wgpsk', 'help wgaip: wgpsk: expected nothing after it'],
+    ['help wgaip wgpsk', 'help: expected one word after it, as in `tswg help wgaip`'],
     ['genkey wg0', 'genkey: wg0: expected nothing after it'],
     ['completion tcsh', 'completion: tcsh: expected bash, zsh or fish'],
     ['wgport 51820', 'wgport: expected an interface before it, as in `tswg wg0 wgport`'],

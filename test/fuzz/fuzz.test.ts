@@ -159,7 +159,8 @@ describe('a fault is found', () => {
       return 'fine';
     });
     expect((await run(leak)).failure!.what).toMatch(/^growth: \d+ KiB/);
-    expect(held.length).toBe(20_000);
+    // What was slow by chance is run again.
+    expect(held.length).toBeGreaterThanOrEqual(20_000);
   });
 
   it('when the totals do not agree', async () => {

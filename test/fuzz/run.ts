@@ -23,7 +23,7 @@ export interface Limits {
   readonly growthBytes: number;
 }
 
-const LIMITS: Limits = { slowMs: 20, slowRatio: 50, growthBytes: 4 << 20 };
+const LIMITS: Limits = { slowMs: 40, slowRatio: 50, growthBytes: 4 << 20 };
 
 export interface FuzzOptions {
   readonly seed: number;

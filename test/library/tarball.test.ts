@@ -24,6 +24,7 @@ const ALLOWED = [
   /^bin\/(tswg|tswgd|package\.json)$/,
   /^dist\/program\/([\w-]+\.cjs|licenses\.txt)$/,
   /^dist\/library\/[\w/]+(\.js|\.d\.ts)$/,
+  /^dist\/man\/[\w.]+\.[58]$/,
   /^docs\/[\w-]+\.(md|svg)$/,
   /^examples\/(?!.*\.m?[jt]s$)/,
 ];
@@ -94,6 +95,8 @@ it('has no module, declaration or part that nothing leads to, and all that somet
     for (const target of Object.values(targets)) follow(normalize(target));
   }
   for (const program of ['start', 'tswg', 'tswgd']) follow(`dist/program/${program}.cjs`);
+  const manual: string[] = JSON.parse(read('package.json')).man;
+  for (const page of manual) reached.add(normalize(page));
   const present = files.filter((path) => path.startsWith('dist/') && !path.endsWith('.txt'));
   expect([...reached].sort()).toEqual(present.sort());
 });

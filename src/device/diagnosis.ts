@@ -3,7 +3,7 @@
 import { formatKey } from '../keytext.ts';
 import { REKEY_TIMEOUT_MS } from '../noise/constants.ts';
 import { formatAddress, formatPrefix, isWithin } from '../packet/address.ts';
-import type { Core } from './core.ts';
+import { type Core, peerKey } from './core.ts';
 import { isNearFault } from './lead.ts';
 import { formatNear } from './near.ts';
 import { isOwn } from './ownaddresses.ts';
@@ -31,7 +31,9 @@ export function deviceTroubles(core: Core, now: number): DeviceTrouble[] {
     });
   }
   const { stranger } = core;
-  if (stranger !== null && now - stranger.at < STRANGER_SHOWN_MS) {
+  // At a boot peers are added one after the other, and each may have called before its turn.
+  const isUnknown = stranger !== null && !core.peers.has(peerKey(stranger.publicKey));
+  if (isUnknown && now - stranger.at < STRANGER_SHOWN_MS) {
     const { endpoint } = stranger;
     troubles.push({
       code: 'stranger',

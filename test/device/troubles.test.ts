@@ -56,6 +56,16 @@ describe('of the Device', () => {
     const [told] = troubles(b);
     expect(told).toMatchObject({ code: 'badMac1', messages: 1, address, port });
   });
+
+  it('a key that called before it became a peer is no stranger’s', () => {
+    const { a, b, world } = pair();
+    b.configure({ replacePeers: true });
+    a.send(A_TO_B());
+    world.run(SECOND);
+    expect(troubles(b)).toMatchObject([{ code: 'stranger', publicKey: keyOf(a) }]);
+    b.peer(a, ['10.0.0.0/24']);
+    expect(troubles(b)).toEqual([]);
+  });
 });
 
 describe('of a peer', () => {

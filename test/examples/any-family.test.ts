@@ -142,8 +142,6 @@ describeExample('any-family', ['nft', 'stdbuf'], (example) => {
       for (const inner of FAMILIES) await firstPing(client, SERVER[inner]);
       const { lost } = await train.stop();
       console.info(`any-family: IPv6 went silent: ${lost * 100} ms lost`);
-      expect(await siteA.run('tswg', ['wg0'])).toMatch(
-        /wgendpoint 203\.0\.113\.10 51820 \(in use\)/,
-      );
+      expect(await siteA.run('tswg', ['wg0'])).toMatch(/wgendpoint 203\.0\.113\.10 51820 \(in use/);
     }));
 });

@@ -133,7 +133,7 @@ describeOnBothPaths('a persistent daemon that is killed', ['wg'], (env) => {
       expect(await describeInterface(pair.left.host)).toBe(before);
       expect(await pair.left.host.run('wg', ['showconf', 'wg0'])).toBe(pair.configuration);
       // Once more, since the second life began otherwise than the first.
-      await waitFor(() => next.stderr.includes('Taken over: 1 peers'), 'the line in the log');
+      await waitFor(() => next.stderr.includes('Taken over: 1 peer had'), 'the line in the log');
       expect(next.stderr).not.toContain(pair.left.keys.privateKey);
       const again = await restart(pair, next, () => firstPing(pair.right.host, LEFT));
       console.info(`a second restart to first ping: ${(again.elapsedMs / 1000).toFixed(2)} s`);

@@ -199,7 +199,7 @@ describe('command lines', () => {
   });
 
   it('with a mistyped word name it, and the one that was meant', () => {
-    const names = wordNames().filter((name) => name.length > 4);
+    const names = wordNames().filter((name) => name.length > 4 && !name.startsWith('--'));
     fc.assert(
       fc.property(
         fc.array(settingWords),

@@ -129,6 +129,8 @@ export function habit(typed: string): string | null {
 const SHOWS = '`tswg` alone shows all interfaces, `tswg wg0` one of them';
 const SETS = 'expected the interface first, as in `tswg wg0 wgport 51820`';
 
+const REMOVES = '`tswg wg0 destroy` removes it';
+
 /** In the place of the interface's name. Few, since an interface may be called almost anything. */
 const FIRST_HABITS: Readonly<Record<string, string>> = {
   ...{ show: SHOWS, showconf: SHOWS, status: SHOWS, list: SHOWS, ls: SHOWS, dump: SHOWS },
@@ -141,6 +143,7 @@ const FIRST_HABITS: Readonly<Record<string, string>> = {
 const FOLLOWED_HABITS: Readonly<Record<string, string>> = {
   ...{ start: STARTS, restart: STARTS, reload: STARTS, quick: STARTS },
   stop: '`tswg wg0 down` stops it, `tswg wg0 destroy` removes it',
+  ...{ del: REMOVES, delete: REMOVES, remove: REMOVES, rm: REMOVES },
   strip: '`wg-quick strip wg0` prints a file for `wg setconf wg0`',
   save: HABITS.save,
   link: 'expected the interface first, as in `tswg wg0 up`',

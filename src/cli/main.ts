@@ -4,19 +4,23 @@
  */
 
 import { once } from 'node:events';
+import { getSystemErrorMap } from 'node:util';
 import { VERSION } from '../version.ts';
 import type { Command, DoctorRequest, EventsOptions } from './command.ts';
 import { isRefusal } from './refusal.ts';
 
 /** What the scripts of shellscripts.ts ask with, and then the words of the command line so far. */
 const COMPLETION_REQUEST = '--complete';
+/** As doctorwords.ts has it, which is not loaded for everything. */
+const CANNOT_LOOK = 2;
 
 /** Resolves to the exit code. Mistakes and refusals are one line on standard error. */
 export async function main(
   argv: readonly string[],
   env: Record<string, string | undefined>,
 ): Promise<number> {
-  endQuietlyOnClosedPipe();
+  // Of doctor, 1 would say that something is wrong with the tunnel.
+  endWhereNothingIsTaken(argv[1] === 'doctor' ? CANNOT_LOOK : 1);
   // The kernel shows the arguments in `ps` from the start; this takes them out as soon as we can.
   if (argv.includes('wgkey') || argv.includes('wgpsk')) process.title = 'tswg';
   try {
@@ -41,11 +45,15 @@ function warn(line: string): void {
   process.stderr.write(`tswg: warning: ${line}\n`);
 }
 
-/** `tswg | head` closes the pipe before all is written. */
-function endQuietlyOnClosedPipe(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
+/**
+ * `tswg | head` closes the pipe before all is written, which is its right. A file system that is full
+ * is no bug either, but what was asked for is not there.
+ */
+function endWhereNothingIsTaken(exitCode: number): void {
+  process.stdout.on('error', ({ code, errno = 0 }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') process.exit(0);
+    const [, reason = 'unknown error'] = getSystemErrorMap().get(errno) ?? [];
+    process.exit(fail(`standard output: ${reason} (${code})`, exitCode));
   });
 }
 

@@ -42,11 +42,11 @@ export function parse(argv: readonly string[]): Command | Mistake {
     const command = parseCommandWord(first, rest);
     if (command !== null) return command;
   }
+  const meant = firstHabit(first, rest);
+  if (meant !== null) return mistake(`${first}: ${meant}`);
   if (findWord(first) !== undefined) {
     return mistake(`${first}: expected an interface before it, as in \`tswg wg0 ${first}\``);
   }
-  const meant = firstHabit(first, rest);
-  if (meant !== null) return mistake(`${first}: ${meant}`);
   if (first.startsWith('-')) {
     return mistake(`${visible(first)}: unknown option; expected --json, --help, --version`);
   }
@@ -58,6 +58,7 @@ export function parse(argv: readonly string[]): Command | Mistake {
 
 /** genkey, help and the like; null when `first` is none of them. */
 function parseCommandWord(first: string, rest: readonly string[]): Command | Mistake | null {
+  if (asksForHelp(rest) && COMMANDS.some((row) => row.word === first)) return parseHelp([first]);
   switch (first) {
     case 'genkey':
     case 'pubkey':
@@ -83,6 +84,10 @@ function parseCommandWord(first: string, rest: readonly string[]): Command | Mis
   }
 }
 
+function asksForHelp(words: readonly string[]): boolean {
+  return words.includes('--help') || words.includes('-h');
+}
+
 function surplus(word: string, extra: string): Mistake {
   return mistake(`${word}: ${visible(extra)}: expected nothing after it`);
 }
@@ -91,6 +96,7 @@ function parseHelp(rest: readonly string[]): Command | Mistake {
   if (rest.length === 0) return { kind: 'help', topic: null };
   if (rest.length > 1) return surplus(`help ${visible(rest[0])}`, rest[1]);
   const topic = rest[0];
+  if (topic === 'tswg') return { kind: 'help', topic: null };
   const others = [...COMMANDS.map((row) => row.word), 'all', 'tswgd'];
   if (findWord(topic) !== undefined || others.includes(topic)) return { kind: 'help', topic };
   return mistake(`help: ${unknownWord(topic, [...wordNames(), ...others])}`);
@@ -142,12 +148,13 @@ function parseMetrics(rest: readonly string[]): Command | Mistake {
 /** `tswg NAME word ...`. */
 function parseInterface(name: string, words: readonly string[]): Command | Mistake {
   if (words.length === 0) return { kind: 'show', name, json: false };
-  if (words[0] === 'events') return parseEvents(name, words.slice(1));
   if (words[0] === 'help') return parseHelp(words.slice(1));
   if (words[0] === 'version' || COMMANDS.some((row) => row.word === words[0])) {
     return mistake(`${words[0]}: expected no interface before it, as in \`tswg ${words[0]}\``);
   }
-  if (words.includes('--help') || words.includes('-h')) return { kind: 'help', topic: null };
+  const hasOptions = words[0] === 'events' || words[0] === 'doctor';
+  if (asksForHelp(words)) return { kind: 'help', topic: hasOptions ? words[0] : null };
+  if (words[0] === 'events') return parseEvents(name, words.slice(1));
   if (words[0] === 'doctor') return parseDoctor(name, words.slice(1));
 
   const reading = new Reading(name, words);

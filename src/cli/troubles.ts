@@ -213,7 +213,7 @@ export const PEER_WORDS: Vocabulary<PeerTrouble> = {
     text: ({ host, error, isOnly }) =>
       isOnly
         ? `${host} has no address (${error}), so that nothing can be sent: it is looked up again`
-        : `${host} has no address (${error}): it is looked up again, and other ways are used`,
+        : `${host} has no address (${error}): it is looked up again; packets go to another address meanwhile`,
   },
   noEndpoint: {
     label: 'handshake',

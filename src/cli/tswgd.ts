@@ -39,6 +39,8 @@ export function parseDaemonCommand(argv: readonly string[]): DaemonCommand {
   let foreground = false;
   let persist = false;
   let name: string | null = null;
+  // As of tswg, which therefore could not configure interfaces of these names.
+  if (argv.length === 1 && (argv[0] === 'help' || argv[0] === 'version')) return { kind: argv[0] };
   for (const word of argv) {
     if (word === '-f' || word === '--foreground') foreground = true;
     else if (word === '--persist') persist = true;

@@ -361,10 +361,17 @@ export class PeerWays<User> {
       ...way,
       isInUse: index === this.used,
       addresses: endpoints.map(({ address }) => address),
-      error: isNearMissing ? 'ENODEV' : (name?.error ?? null),
+      error: isNearMissing ? 'ENODEV' : errorOf(name, endpoints),
       unanswered,
     }));
   }
+}
+
+/** A name may be known, and have no address of the family of the near end. */
+function errorOf(name: Name<unknown> | null, endpoints: readonly Endpoint[]): string | null {
+  if (name === null) return null;
+  const isOfOther = name.addresses.length > 0 && endpoints.length === 0;
+  return name.error ?? (isOfOther ? 'EAI_ADDRFAMILY' : null);
 }
 
 /** Whether two lists say the same. */

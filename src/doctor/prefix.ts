@@ -85,3 +85,11 @@ function isCoveredParsed(small: Prefix, larges: readonly Prefix[]): boolean {
   upper[small.length >> 3] |= 0x80 >> (small.length & 7);
   return [small.address, upper].every((address) => isCoveredParsed({ address, length }, within));
 }
+
+/** Link-local addresses and groups: a program that sends there names the interface, as OSPF does. */
+const SCOPED: readonly string[] = ['fe80::/10', 'ff00::/8', '224.0.0.0/4'];
+
+/** Whether no route is asked for the prefix, nor an address of the interface that goes with it. */
+export function isScoped(prefix: string): boolean {
+  return SCOPED.some((scope) => covers(scope, prefix));
+}

@@ -23,7 +23,16 @@ describe('tswg', () => {
     ['wg0 up -h', HELP],
     ['help all', { kind: 'help', topic: 'all' }],
     ['help tswgd', { kind: 'help', topic: 'tswgd' }],
+    ['help tswg', HELP],
     ['wg0 help wgaip', { kind: 'help', topic: 'wgaip' }],
+    ['genkey --help', { kind: 'help', topic: 'genkey' }],
+    ['netstart -h', { kind: 'help', topic: 'netstart' }],
+    ['netstart --install --help', { kind: 'help', topic: 'netstart' }],
+    ['metrics --help', { kind: 'help', topic: 'metrics' }],
+    ['completion --help', { kind: 'help', topic: 'completion' }],
+    ['wg0 events --help', { kind: 'help', topic: 'events' }],
+    ['wg0 events --follow -h', { kind: 'help', topic: 'events' }],
+    ['wg0 doctor --help', { kind: 'help', topic: 'doctor' }],
     ['genkey', { kind: 'genkey' }],
     ['pubkey', { kind: 'pubkey' }],
     ['genpsk', { kind: 'genpsk' }],
@@ -47,6 +56,11 @@ describe('tswg', () => {
     ],
     ['strip wg1', 'strip: `wg-quick strip wg1` prints a file for `wg setconf wg1`'],
     ['stop wg1', 'stop: `tswg wg1 down` stops it, `tswg wg1 destroy` removes it'],
+    ['del wg1', 'del: `tswg wg1 destroy` removes it'],
+    ['delete wg1', 'delete: `tswg wg1 destroy` removes it'],
+    ['delete', 'delete: expected an interface before it, as in `tswg wg0 delete`'],
+    ['remove wg1', 'remove: `tswg wg1 destroy` removes it'],
+    ['rm wg1', 'rm: `tswg wg1 destroy` removes it'],
     ['wg0 genkey', 'genkey: expected no interface before it, as in `tswg genkey`'],
     ['wg0 version', 'version: expected no interface before it, as in `tswg version`'],
     ['wg0 -v', '-v: expected no interface before it, as in `tswg -v`'],
@@ -86,4 +100,9 @@ describe('tswg', () => {
 
 it.each(['-v', '-V', '--version'])('tswgd %s tells the version', (option) => {
   expect(parseDaemonCommand([option])).toEqual({ kind: 'version' });
+});
+
+it('tswgd help and tswgd version make no interface of that name', () => {
+  expect(parseDaemonCommand(['help'])).toEqual({ kind: 'help' });
+  expect(parseDaemonCommand(['version'])).toEqual({ kind: 'version' });
 });

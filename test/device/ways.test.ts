@@ -368,15 +368,16 @@ describe('ways to one address over two lines here', () => {
     expect(b.delivered).toHaveLength(1);
   });
 
-  it('have no address of the other family', () => {
-    const sites = pair();
-    setWays(sites.a, sites.b, [
-      via('gw.example', { kind: 'address', address: parseAddress('192.0.2.1')! }),
-    ]);
-    sites.a.answer('gw.example', '2001:db8::2', '192.0.2.2');
-    expect(sites.a.device.state().peers[0].ways[0].addresses.map(formatAddress)).toEqual([
-      '192.0.2.2',
-    ]);
+  it('have no address of the other family, and say so when there is none else', () => {
+    const answered = (...addresses: string[]) => {
+      const near: Near = { kind: 'address', address: parseAddress('192.0.2.1')! };
+      const { a } = manyways([via('gw.example', near)]);
+      a.answer('gw.example', ...addresses);
+      const { error, addresses: known } = a.device.state().peers[0].ways[0];
+      return [error, ...known.map(formatAddress)];
+    };
+    expect(answered('2001:db8::2', '192.0.2.2')).toEqual([null, '192.0.2.2']);
+    expect(answered('2001:db8::2')).toEqual(['EAI_ADDRFAMILY']);
   });
 
   it('keep their near end although a source is to be forgotten', () => {

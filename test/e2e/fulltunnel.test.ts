@@ -174,7 +174,11 @@ describeInLab('a full tunnel by two words', ['wg', 'tswg', 'stdbuf'], () => {
         expect((await entered(host)) - before).toBeLessThan(FEW_PACKETS);
         expect(await host.run('tswg', ['wg0'])).toContain(LOOP);
         await addLine(route, outer, 'two', 100);
-        await firstPing(host, INTERNET[4]);
+        // Until the daemon has read of the line a ping ends with the error that says there is none.
+        await waitFor(
+          async () => (await ping(host, INTERNET[4], { deadlineMs: 200 })).received > 0,
+          'an answer over the line that is back',
+        );
         expect(await host.run('tswg', ['wg0'])).not.toContain(LOOP);
         await waitForLine(site, outer, 'two');
       }),

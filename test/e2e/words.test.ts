@@ -33,6 +33,17 @@ describeInLab('the words of tswg', ['wg'], () => {
     );
   });
 
+  it('say in a line that what they print is not taken, and doctor that it does not judge then', async () => {
+    await tswg('create');
+    const line = 'tswg: standard output: no space left on device (ENOSPC)\n';
+    for (const words of ['help', 'metrics', 'wg0', 'wg0 events --since 0', 'wg0 --json']) {
+      const said = await mistaken(`${words} >/dev/full`);
+      expect(said, words).toMatchObject({ status: 1, stderr: line });
+    }
+    const judged = await mistaken('wg0 doctor --quick >/dev/full');
+    expect(judged).toMatchObject({ status: 2, stderr: line });
+  });
+
   it('create fails for an interface that is there, and may be followed by other words', async () => {
     await tswg('create wgport 7111 mtu 1300');
     expect(await host.run('wg', ['show', 'wg0', 'listen-port'])).toBe('7111\n');

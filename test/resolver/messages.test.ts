@@ -80,6 +80,8 @@ describe('an answer', () => {
     ],
     ['more than a message takes', new Uint8Array(MESSAGE_BYTES_MAX + 1).fill(1)],
     ['another error than getaddrinfo’s', formatAnswer({ id: 7, host: HOST }, { error: 'rm -rf' })],
+    // Each has a counter of its own: a resolver in other hands could make up one after the other.
+    ['an error that there is not', formatAnswer({ id: 7, host: HOST }, { error: 'EAI_QXZ' })],
     ['bytes that are no text', altered(answerBytes(), (one) => one.fill(0xff, 8, 12))],
   ])('is none with %s', (_, bytes) => {
     expect(parseWord(bytes)).toBeNull();

@@ -14,6 +14,7 @@ import {
   familyOf,
   isCovered,
   isHost,
+  isScoped,
   lengthOf,
   overlap,
 } from '../prefix.ts';
@@ -51,7 +52,7 @@ export function missingFamilies(evidence: Evidence): readonly (4 | 6)[] {
   return FAMILIES.filter((family) => {
     const allowed = peersOf(evidence)
       .flatMap(({ allowedIps }) => allowedIps)
-      .filter((one) => familyOf(one) === family && lengthOf(one) > 0);
+      .filter((one) => familyOf(one) === family && lengthOf(one) > 0 && !isScoped(one));
     const isBare = !innerAddresses(evidence).some(isOf(family));
     return allowed.length > 0 && isBare && !ways.some(({ prefix }) => familyOf(prefix) === family);
   });

@@ -9,7 +9,7 @@ import type { Evidence, OwnPeer, Route, RouteAnswer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { nameOf, peersOf } from '../peer.ts';
-import { addressOf, covers, familyOf, isHost, lengthOf, overlap } from '../prefix.ts';
+import { addressOf, covers, familyOf, isHost, isScoped, lengthOf, overlap } from '../prefix.ts';
 import { innerAddresses, routesInto } from '../tunnelroutes.ts';
 import { missingFamilies, outsiders } from './addresses.ts';
 
@@ -19,8 +19,6 @@ const MAIN_TABLE = 254;
  * meant to.
  */
 const SUMMARY_LENGTH = { 4: 16, 6: 48 } as const;
-/** Link-local addresses and groups: a program that sends there names the interface, as OSPF does. */
-const SCOPED: readonly string[] = ['fe80::/10', 'ff00::/8', '224.0.0.0/4'];
 
 export const ROUTES: readonly Cause[] = [
   { code: 'routeShadowed', weight: 'traffic', find: findShadowed, explains: ['nothingComesBack'] },
@@ -35,7 +33,7 @@ function findMissing(evidence: Evidence): Finding[] {
     const outside = outsiders(evidence, peer).map(({ prefix }) => prefix);
     const lost = peer.allowedIps.filter((prefix) => {
       if (ways.some((route) => overlap(route.prefix, prefix))) return false;
-      if (SCOPED.some((scope) => covers(scope, prefix))) return false;
+      if (isScoped(prefix)) return false;
       if (outside.includes(prefix) || missing.includes(familyOf(prefix))) return false;
       return !isUnusedDefault(evidence, prefix);
     });
@@ -51,6 +49,15 @@ function isUnusedDefault(evidence: Evidence, prefix: string): boolean {
 
 function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string[]): Finding {
   const { name } = evidence.run;
+  const taken = lost.flatMap((prefix) => {
+    const route = networkOf(evidence, prefix);
+    return route === null ? [] : [{ prefix, route }];
+  });
+  const free = lost.filter((prefix) => taken.every((one) => one.prefix !== prefix));
+  const undecided = taken.map(
+    ({ prefix, route: { link } }) =>
+      `${link} and ${name} are both for ${prefix}: of two networks with the same numbers one has to be renumbered, of two tunnels to the same peer one is too many`,
+  );
   return {
     code: 'noRoute',
     peer: peer.publicKey,
@@ -61,8 +68,24 @@ function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string
         ? `of ${counted(routesInto(evidence).length, 'route')} over ${name} none is for ${prefix}`
         : saysWay(asked);
     }),
-    commands: lost.map((prefix) => `ip route replace ${prefix} dev ${name}`),
+    commands: free.map((prefix) => `ip route replace ${prefix} dev ${name}`),
+    ...(undecided.length === 0 ? {} : { undecided }),
   };
+}
+
+/** The network of another interface with just these numbers: to replace its route would cut it off. */
+function networkOf(evidence: Evidence, prefix: string): Route | null {
+  const all = known(evidence.table) ?? [];
+  const found = all.find(
+    ({ gateway, link, table, type, ...route }) =>
+      route.prefix === prefix &&
+      type === 'unicast' &&
+      table === MAIN_TABLE &&
+      gateway === null &&
+      link !== null &&
+      link !== evidence.run.name,
+  );
+  return found ?? null;
 }
 
 function answerFor(evidence: Evidence, peer: OwnPeer, prefix: string): RouteAnswer | null {

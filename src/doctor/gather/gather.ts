@@ -231,7 +231,7 @@ async function eventsOf(
   daemon: Looked<DaemonSample | Daemon>,
 ): Promise<Evidence['events']> {
   const sample = sampleOf(daemon);
-  if (sample === null) return cannotLook('the daemon does not answer');
+  if (sample === null) return cannotLook('nothing is known of the daemon');
   if (link?.kind === 'wireguard') return cannotLook(OF_KERNEL);
   if (sample.stats === null) return cannotLook('the daemon is not tswgd');
   return look(() => gatherEvents(name));

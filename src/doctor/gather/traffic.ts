@@ -60,7 +60,7 @@ export class Traffic {
     );
     this.#tap =
       plan.port === 0 || first === null
-        ? cannotLook(first === null ? 'the daemon does not answer' : 'there is no UDP port')
+        ? cannotLook(first === null ? 'nothing is known of the daemon' : 'there is no UDP port')
         : lookNow(() =>
             tapHandshakes(
               plan.port,

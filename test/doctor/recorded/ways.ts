@@ -363,6 +363,18 @@ export const WAYS: readonly Recorded[] = [
   ),
   recorded(
     'noRoute',
+    'which the network of another interface has: to replace it would cut that off',
+    healthy({
+      table: looked([INNER_ROUTE, { ...OUTER_ROUTE, prefix: '10.20.0.0/24', metric: 100 }]),
+      routes: looked([
+        INNER_ANSWER,
+        answer('10.20.0.0/24', '10.20.0.1', { ...OUTER_ROUTE, prefix: '10.20.0.0/24' }),
+      ]),
+    }),
+    /^(?![\s\S]*ip route replace)[\s\S]*eth0 and wg0 are both for 10\.20\.0\.0\/24: of two/,
+  ),
+  recorded(
+    'noRoute',
     'and no default route either',
     healthy({
       table: looked([INNER_ROUTE]),

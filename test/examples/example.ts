@@ -112,7 +112,7 @@ export class Example {
 
   /** What a boot does before any interface is up. */
   async beforeNetwork(host: Host): Promise<void> {
-    if (this.#has(host, 'nftables.conf')) await host.run('nft', ['-f', '/etc/nftables.conf']);
+    if (this.#has(host, 'nftables.conf')) await loadRules(host);
     if (!this.#has(host, UNITS)) return;
     for (const unit of readdirSync(join(this.#folder, host.name, UNITS))) {
       const text = this.text(host.name, `${UNITS}/${unit}`);
@@ -159,6 +159,17 @@ export class Example {
       .flatMap((text) => [...text.matchAll(/\/etc\/wg\/([\w-]+)\.(pub|psk)\b/g)]);
     return named.map(([path, owner, kind]) => [path, owner, kind] as const);
   }
+}
+
+/** As docs/handbook.md has it done at each change: the second time must leave what the first did. */
+async function loadRules(host: Host): Promise<void> {
+  const load = async (): Promise<string> => {
+    await mustSucceed(host, 'nft', ['-f', '/etc/nftables.conf']);
+    return host.run('nft', ['list', 'ruleset']);
+  };
+  const rules = await load();
+  if ((await load()) === rules) return;
+  throw new Error(`${host.name}: nftables.conf: other rules when it is carried out again`);
 }
 
 /** Rejects also when the program says anything on its standard error: an example has no warnings. */

@@ -207,11 +207,9 @@ describeExample('mesh', ['nft', 'wg', 'stdbuf'], (example) => {
       expect((await newKey(3, 'take')).status).toBe(0);
       const fresh = made.stdout.trim();
       const old = keys.get('site3')!.publicKey;
+      // No outage: it ends with the answers of all, so that none still has to find out.
       for (const n of others) {
-        await waitFor(
-          async () => (await prefixesOf(gateways[n], fresh))?.length === 2,
-          `the prefixes at the new key, on site ${n}`,
-        );
+        expect(await prefixesOf(gateways[n], fresh), `site ${n}`).toHaveLength(2);
         expect(await prefixesOf(gateways[n], old)).toEqual([]);
       }
       const before = trains.map((train) => train.received);

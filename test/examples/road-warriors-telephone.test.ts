@@ -46,6 +46,29 @@ describeExample('road-warriors', PROGRAMS, (example) => {
       }
       expect(await gateway.run('tswg', ['wg0'])).toContain('wgdescr: telephone\n');
     }));
+
+  it('is not added when it cannot be shown, and is when the key of a laptop is missing', () =>
+    withLab({}, async (lab) => {
+      const { gateway } = await buildNetwork(lab, example);
+      const stateOf = async (): Promise<readonly string[]> => [
+        await gateway.run('cat', ['/etc/hostname.wg0']),
+        await gateway.run('ls', ['/etc/wg']),
+        await gateway.run('wg', ['show', 'wg0', 'peers']),
+      ];
+      const before = await stateOf();
+      const withoutEncoder = await gateway.sh(`mkdir /run/bin
+        printf '#!/bin/sh\\nexit 3\\n' >/run/bin/npx
+        chmod +x /run/bin/npx
+        PATH=/run/bin:$PATH sh /etc/wg/telephone.sh`);
+      expect(withoutEncoder.status).toBe(3);
+      expect(await stateOf()).toEqual(before);
+
+      await gateway.run('rm', ['/etc/wg/laptop-split.pub']);
+      expect(await addTelephone(gateway)).toMatchObject({ status: 0, stderr: '' });
+      const added = (await gateway.run('cat', ['/etc/wg/telephone.pub'])).trim();
+      expect(await gateway.run('wg', ['show', 'wg0', 'peers'])).toContain(added);
+      expect(await gateway.run('tail', ['-n', '1', '/etc/hostname.wg0'])).toContain(added);
+    }));
 });
 
 /** Runs the script from the repository, where npx finds the encoder without a network. */

@@ -84,6 +84,23 @@ export async function expectAllReached({ sites, machines }: ThreeSites): Promise
   }
 }
 
+/**
+ * Every site watches both neighbours by BFD, which is what the files promise of a cut: without it the
+ * routing daemon notices, too, but by its own timers.
+ */
+async function expectWatched({ sites }: ThreeSites): Promise<void> {
+  for (const [i, site] of sites.entries()) {
+    const others = [1, 2, 3].filter((number) => number !== i + 1);
+    const isWatched = async () => {
+      const shown = await site.run('birdc', ['-s', '/run/bird.ctl', 'show', 'bfd', 'sessions']);
+      return others.every((to) =>
+        new RegExp(`\\swg${to}\\s+Up\\s.*\\s2\\.000\\s*$`, 'm').test(shown),
+      );
+    };
+    await waitFor(isWatched, `${site.name}: BFD with both neighbours`);
+  }
+}
+
 /** Doctor has nothing to say on any of the tunnels. */
 export async function expectHealthyTunnels({ sites }: ThreeSites): Promise<void> {
   for (const [i, site] of sites.entries()) {
@@ -100,6 +117,7 @@ export async function expectHealthyTunnels({ sites }: ThreeSites): Promise<void>
  */
 export async function expectMovesWhenCut(name: string, all: ThreeSites): Promise<void> {
   const { internet, sites, machines } = all;
+  await expectWatched(all);
   await startTally(internet.router, internet.interfaces, TUNNEL_PORTS);
   for (const family of [4, 6] as const) {
     const address = machineAddress(2, family);

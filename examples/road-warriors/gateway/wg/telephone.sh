@@ -13,12 +13,9 @@ if [ -e /etc/wg/telephone.pub ]; then
 	exit 1
 fi
 key=$(tswg genkey)
-echo "$key" | tswg pubkey >/etc/wg/telephone.pub
-cat >>/etc/hostname.wg0 <<END
-wgpeer $(cat /etc/wg/telephone.pub) wgdescr telephone wgaip 10.99.0.14/32 wgaip 2001:db8:99::14/128
-END
-tswg netstart wg0
+public=$(echo "$key" | tswg pubkey)
 
+# First: what cannot be shown is not added.
 npx --yes qrcode ${1:+--output "$1"} ${1:---small} <<END
 [Interface]
 PrivateKey = $key
@@ -31,3 +28,8 @@ Endpoint = 203.0.113.10:51820
 AllowedIPs = 0.0.0.0/0, ::/0
 PersistentKeepalive = 25
 END
+
+echo "$public" >/etc/wg/telephone.pub
+peer="wgpeer $public wgdescr telephone wgaip 10.99.0.14/32 wgaip 2001:db8:99::14/128"
+echo "$peer" >>/etc/hostname.wg0
+tswg wg0 $peer

@@ -13,7 +13,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: 'not permitted here, as in a container without this right',
   ENOSYS: 'this kernel has none',
   EINVAL: 'this kernel has none',
-  EOPNOTSUPP: 'switched off: the kernel’s lsm= leaves it out',
+  EOPNOTSUPP: 'switched off: lsm= of the kernel leaves it out',
 };
 
 /**

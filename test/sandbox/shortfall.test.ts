@@ -29,7 +29,7 @@ describe('what of the sandbox does not hold', () => {
       'Landlock that the kernel has, and its command line leaves out',
       [refused('landlock', 'landlock_create_ruleset', 'EOPNOTSUPP')],
       '',
-      'landlock (landlock_create_ruleset: EOPNOTSUPP: switched off: the kernel’s lsm= leaves it out)',
+      'landlock (landlock_create_ruleset: EOPNOTSUPP: switched off: lsm= of the kernel leaves it out)',
     ],
     [
       'several in a container, and what follows from one of them only once',

@@ -12,7 +12,7 @@ import { withTunnel } from './traffic.ts';
 /** Row -> what is asked of `tswg`. */
 const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
   show: [IFNAME],
-  complete: ['--get-yargs-completions', 'tswg', IFNAME, 'wgp'],
+  complete: ['--complete', IFNAME, 'wgp'],
 };
 const LAUNCH = 'launch-node';
 const TURNS = 9;

@@ -12,7 +12,7 @@ import type { Daemon } from './tunnel.ts';
 const PROBE = new URL('./heapprobe.js', import.meta.url).href;
 /** Before the first look: code is compiled, tables have their size. */
 const WARM_UP_SECONDS = 2;
-/** Even the pure-JavaScript fallback gets there in time. */
+/** Even the portable fallback gets there in time. */
 const TRANSFER_SECONDS_MAX = 300;
 const PROBE_TIMEOUT_MS = 5_000;
 const BYTES_PER_MB = 1e6;

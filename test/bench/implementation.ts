@@ -29,7 +29,7 @@ export const WIREGUARD_GO: Implementation = {
 };
 
 export const TSWG = tswg('tswg');
-/** The pure-JavaScript fallback: @noble in place of Node's OpenSSL. */
+/** The portable fallback: WebAssembly and @noble in place of Node's OpenSSL. */
 export const TSWG_PORTABLE = tswg('tswg, portable crypto', { TSWG_CRYPTO: 'portable' });
 /** One packet a system call. */
 export const TSWG_PLAIN = tswg('tswg, no offloads', { TSWG_NO_OFFLOAD: '1' });

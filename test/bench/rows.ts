@@ -105,7 +105,7 @@ export const ROWS: readonly Row[] = [
   ...PREFIX_COUNTS.map((count) =>
     cost(`lookup-${count}`, `One lookup among ${allowedIps(count)}`, 'ns'),
   ),
-  throughput('tcp-portable', 'TCP, 1 stream, pure-JavaScript crypto', { baseline: 'tcp' }),
+  throughput('tcp-portable', 'TCP, 1 stream, portable crypto', { baseline: 'tcp' }),
   throughput('tcp-plain', 'TCP, 1 stream, tswg without offloads', { baseline: 'tcp' }),
   cost('heap', 'Heap growth while moving 20 GB', 'MB', value(8, 0)),
   cost('heap-rss', 'RSS growth while moving 20 GB', 'MB'),

@@ -153,12 +153,8 @@ function setPersistentKeepalive(core: Core, now: number, peer: Peer, seconds: nu
 
 function addPeer(core: Core, publicKey: Uint8Array): Peer {
   const row = core.deadlines.addRow();
-  const peer = new Peer(
-    publicKey.slice(),
-    new Handshake(core.suite, core.identity, publicKey, core.takeSecret),
-    row,
-    Math.floor(core.wallClock()),
-  );
+  const handshake = new Handshake(core.suite, core.identity, publicKey, core.takeSecret);
+  const peer = new Peer(handshake.remoteStatic, handshake, row, Math.floor(core.wallClock()));
   core.rows[row] = peer;
   core.peers.set(peerKey(publicKey), peer);
   return peer;

@@ -49,23 +49,28 @@ export const DROP_REASON_NAMES = Object.keys(DROP_REASONS) as readonly DropReaso
 
 /** Counts of dropped packets by reason. All start at zero. */
 export class Drops {
-  readonly #counts: Record<DropReason, number> = Object.fromEntries(
-    DROP_REASON_NAMES.map((name) => [name, 0]),
-  ) as Record<DropReason, number>;
+  /** null before the first drop: most of many peers have none. */
+  #counts: Record<DropReason, number> | null = null;
 
   count(reason: DropReason, packets = 1): void {
+    this.#counts ??= noneOfAny();
     this.#counts[reason] += packets;
   }
 
   get(reason: DropReason): number {
-    return this.#counts[reason];
+    return this.#counts === null ? 0 : this.#counts[reason];
   }
 
   /** The reasons that occurred, in the order of DROP_REASONS. */
   entries(): [reason: DropReason, packets: number][] {
-    return DROP_REASON_NAMES.filter((name) => this.#counts[name] > 0).map((name) => [
+    return DROP_REASON_NAMES.filter((name) => this.get(name) > 0).map((name) => [
       name,
-      this.#counts[name],
+      this.get(name),
     ]);
   }
+}
+
+function noneOfAny(): Record<DropReason, number> {
+  const zeros = DROP_REASON_NAMES.map((name) => [name, 0]);
+  return Object.fromEntries(zeros) as Record<DropReason, number>;
 }

@@ -26,7 +26,6 @@ export class Peer {
   /** 32 bytes; the peer's name. */
   readonly publicKey: Uint8Array;
   readonly handshake: Handshake;
-  readonly cookieMaker: CookieMaker;
   /** Row of the Device's deadline table. */
   readonly row: number;
 
@@ -82,14 +81,20 @@ export class Peer {
   readonly condition: Condition;
   readonly monologue = new Monologue();
   #name: PeerName | null = null;
+  #cookieMaker: CookieMaker | null = null;
 
   /** `nowMs`: wall clock. */
   constructor(publicKey: Uint8Array, handshake: Handshake, row: number, nowMs: number) {
     this.publicKey = publicKey;
     this.handshake = handshake;
-    this.cookieMaker = new CookieMaker(publicKey);
     this.row = row;
     this.condition = new Condition(nowMs);
+  }
+
+  /** Made for the first message: most of many peers never speak. */
+  get cookieMaker(): CookieMaker {
+    this.#cookieMaker ??= new CookieMaker(this.publicKey);
+    return this.#cookieMaker;
   }
 
   /** Keeps the source of a packet that is not allowed it: `length` bytes at `offset`. */

@@ -92,24 +92,43 @@ type State =
     };
 
 const NONE: State = { kind: 'none', localIndex: 0 };
+/** Before the first. Never written to. */
+const NO_TIMESTAMP = new Uint8Array(TIMESTAMP_BYTES);
+
+/** The secrets of a handshake's whole life, in a place of their own. */
+class Kept {
+  readonly place: SecretPlace;
+  /** ss never changes while both keys stay, so it is reckoned once. */
+  readonly staticSecret: Uint8Array;
+  /** All zero for none. */
+  readonly presharedKey: Uint8Array;
+
+  constructor(place: SecretPlace) {
+    this.place = place;
+    this.staticSecret = place.bytes.subarray(0, KEY_BYTES);
+    this.presharedKey = place.bytes.subarray(KEY_BYTES, 2 * KEY_BYTES);
+  }
+}
 
 const LEAST_INITIATION_INTERVAL_MS = 1_000 / INITIATIONS_PER_SECOND;
 
 export class Handshake {
   readonly #suite: CryptoSuite;
-  readonly #remoteStatic: Uint8Array;
+  /** The peer's static public key, 32 bytes, borrowed. */
+  readonly remoteStatic: Uint8Array;
   #identity: Identity | null = null;
-  /** What is kept for life; null after `wipe`. */
-  #place: SecretPlace | null;
-  /** ss never changes while both keys stay, so it is reckoned once. */
-  readonly #staticSecret: Uint8Array;
-  readonly #presharedKey: Uint8Array;
+  readonly #takeSecret: SecretSource;
+  /** What is kept for life, once there is anything to keep: a peer that never speaks has nothing. */
+  #kept: Kept | null = null;
+  #isWiped = false;
+  /** Whether ss has been reckoned, which is when it is first needed; and what came of that. */
+  #isReckoned = false;
   #isUsable = false;
   #state: State = NONE;
   /** Greatest timestamp of an initiation consumed; no later one may be as old (whitepaper 5.1). */
-  readonly #latestTimestamp = new Uint8Array(TIMESTAMP_BYTES);
+  #latestTimestamp: Uint8Array = NO_TIMESTAMP;
   /** That of our last initiation: the next is later, whatever becomes of the wall clock. */
-  readonly #sentTimestamp = new Uint8Array(TIMESTAMP_BYTES);
+  #sentTimestamp: Uint8Array = NO_TIMESTAMP;
   #lastConsumedAt = Number.NEGATIVE_INFINITY;
 
   /** `remoteStatic`: 32 bytes, copied. `takeSecret`: for what is kept until `wipe`. */
@@ -120,38 +139,49 @@ export class Handshake {
     takeSecret: SecretSource = ordinarySecrets,
   ) {
     this.#suite = suite;
-    this.#remoteStatic = remoteStatic.slice();
-    this.#place = takeSecret();
-    this.#staticSecret = this.#place.bytes.subarray(0, KEY_BYTES);
-    this.#presharedKey = this.#place.bytes.subarray(KEY_BYTES, 2 * KEY_BYTES);
-    this.setIdentity(identity);
+    this.remoteStatic = remoteStatic.slice();
+    this.#takeSecret = takeSecret;
+    this.#identity = identity;
   }
 
   /** Call when our own key changed; a handshake under way was the old key's, and is given up. */
   setIdentity(identity: Identity | null): void {
-    if (this.#place === null) throw new Error('handshake: used after wipe');
+    if (this.#isWiped) throw new Error('handshake: used after wipe');
     this.clear();
     this.#identity = identity;
-    wipe(this.#staticSecret);
-    this.#isUsable =
-      identity !== null &&
-      this.#suite.sharedSecret(this.#staticSecret, identity.privateKey, this.#remoteStatic);
+    if (this.#kept !== null) wipe(this.#kept.staticSecret);
+    this.#isReckoned = false;
+  }
+
+  #keep(): Kept {
+    this.#kept ??= new Kept(this.#takeSecret());
+    return this.#kept;
   }
 
   /** 32 bytes, copied; all zero for none. It holds from the next response on, either way. */
   setPresharedKey(presharedKey: Uint8Array): void {
-    if (this.#place === null) throw new Error('handshake: used after wipe');
-    this.#presharedKey.set(presharedKey);
+    if (this.#isWiped) throw new Error('handshake: used after wipe');
+    if (this.#kept !== null || !isZero(presharedKey)) this.#keep().presharedKey.set(presharedKey);
   }
 
   /** A copy, 32 bytes, the caller's to wipe; null when there is none. */
   copyPresharedKey(): Uint8Array | null {
-    if (this.#place === null || isZero(this.#presharedKey)) return null;
-    return copySecret(this.#presharedKey);
+    if (this.#kept === null || isZero(this.#kept.presharedKey)) return null;
+    return copySecret(this.#kept.presharedKey);
   }
 
   /** False without a private key, or with a peer's key of small order: no handshake is possible. */
   get isUsable(): boolean {
+    if (this.#identity === null) return false;
+    if (!this.#isReckoned) {
+      const { staticSecret } = this.#keep();
+      this.#isUsable = this.#suite.sharedSecret(
+        staticSecret,
+        this.#identity.privateKey,
+        this.remoteStatic,
+      );
+      this.#isReckoned = true;
+    }
     return this.#isUsable;
   }
 
@@ -172,7 +202,7 @@ export class Handshake {
   /** Carries a timestamp over; an older one than we have is skipped. 12 bytes, copied. */
   set latestTimestamp(timestamp: Uint8Array) {
     if (compareTimestamps(timestamp, this.#latestTimestamp) > 0)
-      this.#latestTimestamp.set(timestamp);
+      this.#latestTimestamp = timestamp.slice();
   }
 
   /** A copy, 12 bytes, for whoever restarts us to carry over. All zero: none yet. */
@@ -182,7 +212,8 @@ export class Handshake {
 
   /** Carries a timestamp over; an older one than we have is skipped. 12 bytes, copied. */
   set sentTimestamp(timestamp: Uint8Array) {
-    if (compareTimestamps(timestamp, this.#sentTimestamp) > 0) this.#sentTimestamp.set(timestamp);
+    if (compareTimestamps(timestamp, this.#sentTimestamp) > 0)
+      this.#sentTimestamp = timestamp.slice();
   }
 
   /**
@@ -196,15 +227,15 @@ export class Handshake {
     wallClockMs: number,
     random: Random,
   ): boolean {
-    if (this.#identity === null || !this.#isUsable) return false;
-    const transcript = Transcript.begin(this.#remoteStatic);
+    if (this.#identity === null || !this.isUsable) return false;
+    const transcript = Transcript.begin(this.remoteStatic);
     const ephemeralPrivate = secretBytes(KEY_BYTES);
     random(ephemeralPrivate);
     // e
     const ephemeralPublic = this.#suite.publicKey(ephemeralPrivate);
     transcript.mixEphemeral(ephemeralPublic);
     // es
-    const isSound = agree(this.#suite, ephemeralPrivate, this.#remoteStatic, (es) =>
+    const isSound = agree(this.#suite, ephemeralPrivate, this.remoteStatic, (es) =>
       transcript.mixSecretAndKey(es),
     );
     if (!isSound) {
@@ -215,12 +246,12 @@ export class Handshake {
     // s
     transcript.seal(out, INITIATION_STATIC, this.#identity.publicKey);
     // ss
-    transcript.mixSecretAndKey(this.#staticSecret);
+    transcript.mixSecretAndKey(this.#keep().staticSecret);
     // {t}
     const timestamp = new Uint8Array(TIMESTAMP_BYTES);
     writeTimestamp(timestamp, wallClockMs);
     keepLaterThan(this.#sentTimestamp, timestamp);
-    this.#sentTimestamp.set(timestamp);
+    this.#sentTimestamp = timestamp;
     transcript.seal(out, INITIATION_TIMESTAMP, timestamp);
 
     writeUint32(out, 0, INITIATION);
@@ -236,21 +267,21 @@ export class Handshake {
    * given up, and createResponse is next.
    */
   consumeInitiation(opened: OpenedInitiation, now: number): InitiationVerdict {
-    if (!equalConstantTime(opened.remoteStatic, this.#remoteStatic))
+    if (!equalConstantTime(opened.remoteStatic, this.remoteStatic))
       throw new Error('handshake: initiation of another peer');
     const transcript = opened.transcript.copy();
     opened.wipe();
     // ss
-    if (this.#isUsable) transcript.mixSecretAndKey(this.#staticSecret);
+    if (this.isUsable) transcript.mixSecretAndKey(this.#keep().staticSecret);
     // {t}
-    const timestamp = this.#isUsable ? transcript.open(opened.encryptedTimestamp) : null;
+    const timestamp = this.isUsable ? transcript.open(opened.encryptedTimestamp) : null;
     const verdict = this.#judge(timestamp, now);
     if (timestamp === null || verdict !== 'ok') {
       transcript.wipe();
       return verdict;
     }
 
-    this.#latestTimestamp.set(timestamp);
+    this.#latestTimestamp = timestamp.slice();
     this.#lastConsumedAt = now;
     this.#become({
       kind: 'consumedInitiation',
@@ -282,14 +313,14 @@ export class Handshake {
         transcript.mixSecret(ee),
       ) &&
       // se
-      agree(this.#suite, ephemeralPrivate, this.#remoteStatic, (se) => transcript.mixSecret(se));
+      agree(this.#suite, ephemeralPrivate, this.remoteStatic, (se) => transcript.mixSecret(se));
     wipe(ephemeralPrivate);
     if (!isSound) {
       transcript.wipe();
       return false;
     }
     // psk
-    transcript.mixPresharedKey(this.#presharedKey);
+    transcript.mixPresharedKey(this.#keep().presharedKey);
     // {}
     transcript.seal(out, RESPONSE_NOTHING);
 
@@ -325,7 +356,7 @@ export class Handshake {
         transcript.mixSecret(se),
       );
     // psk
-    if (isSound) transcript.mixPresharedKey(this.#presharedKey);
+    if (isSound) transcript.mixPresharedKey(this.#keep().presharedKey);
     // {}
     if (!isSound || transcript.open(message.subarray(RESPONSE_NOTHING, RESPONSE_MAC1)) === null) {
       transcript.wipe();
@@ -362,8 +393,9 @@ export class Handshake {
   /** Call when the peer is removed: erases what `clear` keeps, too. Of no use afterwards. */
   wipe(): void {
     this.setIdentity(null);
-    this.#place?.release();
-    this.#place = null;
+    this.#kept?.place.release();
+    this.#kept = null;
+    this.#isWiped = true;
   }
 
   /** `timestamp`: null when it did not decrypt. */

@@ -101,7 +101,8 @@ beforeEach(() => {
 function createWatched(): { alice: Handshake; bob: Handshake } {
   const alice = createHandshake(ALICE, BOB.publicKey, PRESHARED_KEY, watched);
   const bob = createHandshake(BOB, ALICE.publicKey, PRESHARED_KEY, watched);
-  // What they keep for life, ss, is `wipe`'s and has a test of its own.
+  // What they keep for life, ss, is reckoned now; it is `wipe`'s and has a test of its own.
+  expect([alice.isUsable, bob.isUsable]).toEqual([true, true]);
   watch.seen.length = 0;
   return { alice, bob };
 }
@@ -252,6 +253,7 @@ it('wipe erases what lasts longer than a handshake', () => {
 
 it('a change of our key erases the secret shared under the old one', () => {
   const alice = new Handshake(watched, ALICE, BOB.publicKey);
+  expect(alice.isUsable).toBe(true);
   alice.setIdentity(null);
   expect(watch.seen.map(({ what }) => what)).toEqual(['shared secret']);
   expect(left()).toEqual([]);

@@ -375,6 +375,11 @@ class Client {
 
   /** Ends the connection once what was written is read, or after so many ms. */
   end(ms: number): void {
+    const feed = this.#feed;
+    // What is made while it is read is made now.
+    if (feed !== null && !feed.isEndless) {
+      for (let piece = feed.read(); piece; piece = feed.read()) this.#socket.write(piece);
+    }
     this.#socket.destroySoon();
     setTimeout(() => this.#socket.destroy(), ms).unref();
   }

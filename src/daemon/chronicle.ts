@@ -72,25 +72,40 @@ export class Chronicle implements Subsystem {
 
   /** The configuration was changed: which fields were said, never what they hold. */
   configured(by: ConfiguredBy, change: DeviceChange): void {
+    for (const _ of this.follow(by, change));
+  }
+
+  /** The same for many peers: what takes time may be left at each `yield`, and continued. */
+  *follow(by: ConfiguredBy, change: DeviceChange): Generator<void, void> {
     const { peers, ...ofInterface } = change;
     const fields = saidOf(ofInterface);
     if (fields.length === 0 && peers.length === 0) return;
     this.tell({ kind: 'configured', by, fields, peers: peers.length });
     // Either of the two may remove peers that are not named; with a key, the one whose key it is.
     const isAboutAll = change.replacePeers === true || change.privateKey !== undefined;
-    const gone = isAboutAll ? this.#gone() : this.#goneOf(peers);
-    const replaced = this.#replaced(change);
+    const gone = isAboutAll ? yield* this.#gone() : this.#goneOf(peers);
+    const replaced = yield* this.#replaced(change);
     const removals = gone.length + replaced.length;
     const isTold = by === 'set' && Math.max(peers.length, removals) <= PEERS_TOLD_MAX;
     for (const peer of replaced) if (isTold) this.#tellRemoved(peer);
-    for (const peer of gone) this.#removed(peer, isTold);
-    for (const one of peers) this.#configuredPeer(one, isTold);
+    for (const peer of gone) {
+      this.#removed(peer, isTold);
+      yield;
+    }
+    for (const one of peers) {
+      this.#configuredPeer(one, isTold);
+      yield;
+    }
     if (by === 'state') this.#lookAround();
   }
 
   /** Who was a peer when the configuration was last looked at, and is none any more. */
-  #gone(): string[] {
-    const present = new Set([...this.#path.device.peerNames()].map(({ publicKey }) => publicKey));
+  *#gone(): Generator<void, string[]> {
+    const present = new Set<string>();
+    for (const { publicKey } of [...this.#path.device.peerNames()]) {
+      present.add(publicKey);
+      yield;
+    }
     return [...this.#names.keys()].filter((peer) => !present.has(peer));
   }
 
@@ -107,17 +122,19 @@ export class Chronicle implements Subsystem {
    * Who was a peer, was removed, and is one again by the same change: its session has ended, as if
    * that had been two changes. Its history continues.
    */
-  #replaced({ replacePeers, peers }: DeviceChange): string[] {
+  *#replaced({ replacePeers, peers }: DeviceChange): Generator<void, string[]> {
     if (!replacePeers && !peers.some(({ remove }) => remove)) return [];
     const removed = new Set(
       peers.flatMap(({ publicKey, remove }) => (remove ? [formatKey(publicKey)] : [])),
     );
-    const again = peers.flatMap(({ publicKey, remove }) => {
+    const again = new Set<string>();
+    for (const { publicKey, remove } of peers) {
       const peer = formatKey(publicKey);
       const isAgain = !remove && this.#names.has(peer) && (replacePeers || removed.has(peer));
-      return isAgain && this.#path.device.peerName(publicKey) !== null ? [peer] : [];
-    });
-    return [...new Set(again)];
+      if (isAgain && this.#path.device.peerName(publicKey) !== null) again.add(peer);
+      yield;
+    }
+    return [...again];
   }
 
   #tellRemoved(peer: string): void {

@@ -5,18 +5,22 @@
 
 import { sameBytes } from '../bytes.ts';
 import type { Feed } from '../control/feed.ts';
+import { TextFeed } from '../control/textfeed.ts';
+import { wipe } from '../crypto/bytes.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import { wipeKeys } from '../device/configuration.ts';
+import { type DeviceChange, type PeerState, wipeKeys } from '../device/configuration.ts';
+import type { Draft } from '../device/draft.ts';
 import { measure } from '../device/metric.ts';
 import { type NearStanding, nearMistake } from '../device/nearmistake.ts';
 import type { Log } from '../log.ts';
 import { interfaceIndex, Netlink } from '../netlink/netlink.ts';
 import { SystemError } from '../sys/libc.ts';
-import { formatObservedState, formatState } from '../uapi/get.ts';
-import type { Request } from '../uapi/request.ts';
+import { Slices } from '../sys/slices.ts';
+import { tellObservedState, tellState } from '../uapi/get.ts';
+import { LongText, type Request } from '../uapi/request.ts';
 import { acceptSet, answer, EAGAIN, EINVAL, EIO, refuseGet, refuseSet } from '../uapi/response.ts';
-import { parseSet } from '../uapi/set.ts';
-import { formatStats, type Stats } from '../uapi/stats.ts';
+import { parseSet, readSet, type SetError } from '../uapi/set.ts';
+import { tellStats } from '../uapi/stats.ts';
 import { VERSION } from '../version.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { Ending } from './ending.ts';
@@ -41,12 +45,18 @@ export interface OperatorOptions {
 
 export class Operator {
   readonly #options: OperatorOptions;
+  /** Changes that take long, and those that came meanwhile. */
+  readonly #slices = new Slices();
 
   constructor(options: OperatorOptions) {
     this.#options = options;
   }
 
-  /** Answers a request; an upgrade's answer takes as long as that does. */
+  /**
+   * Answers a request. A long `set` is made aside in slices, and those that come meanwhile wait for
+   * it; whoever asks meanwhile is told of the configuration before. An answer about many peers is made
+   * while it is read. An upgrade's takes as long as that does.
+   */
   readonly answer = (request: Request): string | Promise<string> | Feed => {
     const { path, ending, upgrade, chronicle } = this.#options;
     // What was asked just before another process took over: it will know.
@@ -54,10 +64,9 @@ export class Operator {
     try {
       if (request.operation === 'upgrade') return upgrade.request();
       if (request.operation === 'events') return chronicle.read(request.lines, 'operator');
-      if (request.operation === 'set') return path.turn(() => this.#set(request.lines));
+      if (request.operation === 'set') return this.#setInOrder(request.lines);
       path.readClock();
-      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
-      return this.#get();
+      return new TextFeed(this.#tell(request.operation === 'stats' ? this.#stats() : this.#get()));
     } catch (error) {
       ending.surface(error);
       return refuseSet(EIO);
@@ -71,71 +80,177 @@ export class Operator {
     try {
       if (request.operation === 'events') return chronicle.read(request.lines, 'observer');
       path.readClock();
-      if (request.operation === 'stats') return answer(formatStats(this.#stats()));
-      const state = path.device.state();
-      // Before anything is made of it.
-      wipeKeys(state);
-      return answer(formatObservedState(state, path.device.publicKey(), VERSION));
+      const isStats = request.operation === 'stats';
+      return new TextFeed(this.#tell(isStats ? this.#stats() : this.#observedState()));
     } catch (error) {
       ending.surface(error);
       return refuseGet(EIO);
     }
   };
 
-  #get(): string {
-    const state = this.#options.path.device.state();
-    const text = formatState(state, VERSION);
-    wipeKeys(state);
-    return answer(text);
+  /** The daemon ends, or another process continues: a `set` that is not done changes nothing. */
+  stop(): void {
+    this.#slices.stop();
   }
 
-  /** Applies a `set` whole or not at all: what can fail, the sockets, comes first. */
-  #set(lines: readonly string[]): string {
-    const { path, underlay, log, chronicle, onChange } = this.#options;
-    const parsed = parseSet(lines, interfaceIndex);
-    if ('error' in parsed) {
-      log.error(`set refused: ${parsed.error.line}: expected ${parsed.error.expected}`);
-      return refuseSet(parsed.error.errno);
+  /** Every peer is told as it is when its piece is made. */
+  *#get(): Generator<string> {
+    const { device } = this.#options.path;
+    const own = device.ownState();
+    yield* tellState({ ...own, peers: wiped(device.peerStates(), own.privateKey) }, VERSION);
+  }
+
+  *#observedState(): Generator<string> {
+    const { device } = this.#options.path;
+    const own = device.ownState();
+    // Before anything is made of it.
+    if (own.privateKey !== null) wipe(own.privateKey);
+    const peers = keyless(device.peerStates());
+    yield* tellObservedState({ ...own, peers }, device.publicKey(), VERSION);
+  }
+
+  /** The whole answer. */
+  *#tell(body: Generator<string>): Generator<string> {
+    try {
+      yield* body;
+      yield answer('');
+    } catch (error) {
+      this.#options.ending.surface(error);
+      yield refuseGet(EIO);
     }
-    const mistake = nearMistake(parsed.ok, nearStanding(path));
+  }
+
+  #setInOrder(lines: readonly string[] | LongText): string | Promise<string> {
+    const { path } = this.#options;
+    const isLong = lines instanceof LongText;
+    if (!isLong && !this.#slices.isBusy) return path.turn(() => this.#set(lines));
+    const work = isLong ? this.#setLong(lines) : this.#setLater(lines);
+    // Stopped before anything was changed.
+    return this.#slices.run(work).then((text) => text ?? refuseSet(EAGAIN));
+  }
+
+  *#setLater(lines: readonly string[]): Generator<void, string> {
+    yield;
+    try {
+      return this.#options.path.turn(() => this.#set(lines));
+    } catch (error) {
+      this.#options.ending.surface(error);
+      return refuseSet(EIO);
+    }
+  }
+
+  #set(lines: readonly string[]): string {
+    const { path, chronicle } = this.#options;
+    const parsed = parseSet(lines, interfaceIndex);
+    if ('error' in parsed) return this.#refuse(parsed.error);
+    const refusal = this.#use(parsed.ok, () => path.device.configure(path.now, parsed.ok));
+    wipeKeys(parsed.ok);
+    if (refusal !== null) return refusal;
+    chronicle.configured('set', parsed.ok);
+    return acceptSet();
+  }
+
+  /** The same for a text that takes longer to read than packets should wait. */
+  *#setLong(lines: LongText): Generator<void, string> {
+    const { path, chronicle, ending } = this.#options;
+    const { device } = path;
+    const parts = readSet(lines, interfaceIndex);
+    let draft: Draft | undefined;
+    let isTaken = false;
+    try {
+      let part = parts.next();
+      for (; !part.done; part = parts.next()) {
+        if (part.value?.kind === 'device') draft = device.draft(part.value.change);
+        else if (part.value?.kind === 'peer') yield* draft!.add(part.value.change);
+        yield;
+      }
+      if (part.value !== null) return this.#refuse(part.value);
+      const done = draft!;
+      const { change } = done;
+      const refusal = path.turn(() =>
+        this.#use(change, () => {
+          device.swapIn(path.now, done);
+          isTaken = true;
+        }),
+      );
+      if (refusal !== null) return refusal;
+      void this.#slices.run(chronicle.follow('set', change)).catch(ending.surface);
+      return acceptSet();
+    } catch (error) {
+      ending.surface(error);
+      return refuseSet(EIO);
+    } finally {
+      if (!isTaken) draft?.discard();
+      if (draft !== undefined) wipeKeys(draft.change);
+    }
+  }
+
+  #refuse({ errno, line, expected }: SetError): string {
+    this.#options.log.error(`set refused: ${line}: expected ${expected}`);
+    return refuseSet(errno);
+  }
+
+  /**
+   * Applies a change whole or not at all: what can fail, the sockets, comes first. Returns the answer
+   * that refuses it, or null.
+   */
+  #use(change: DeviceChange, configure: () => void): string | null {
+    const { path, underlay, log, onChange } = this.#options;
+    const mistake = nearMistake(change, nearStanding(path));
     if (mistake !== null) {
-      wipeKeys(parsed.ok);
       log.error(`set refused: ${mistake}`);
       return refuseSet(EINVAL);
     }
     try {
-      underlay.apply(parsed.ok, path.now);
+      underlay.apply(change, path.now);
     } catch (error) {
-      wipeKeys(parsed.ok);
       if (!(error instanceof SystemError)) throw error;
       log.error(`set refused: ${error.message}`);
       return refuseSet(error.errno === 0 ? EIO : error.errno);
     }
-    path.device.configure(path.now, parsed.ok);
-    wipeKeys(parsed.ok);
+    configure();
     underlay.tellPort();
-    chronicle.configured('set', parsed.ok);
     onChange();
-    if (parsed.ok.debug !== undefined) log.isDebugging = parsed.ok.debug;
-    return acceptSet();
+    if (change.debug !== undefined) log.isDebugging = change.debug;
+    return null;
   }
 
-  #stats(): Stats {
+  *#stats(): Generator<string> {
     const { path, subject, troubles } = this.#options;
     const own = measure(DAEMON_METRICS, subject);
-    const stats = path.device.stats(path.now);
+    const stats = path.device.ownStats(path.now);
     const ofDaemon = troubles();
     // Without a socket the Device is down although the interface is up.
     const hasNoSocket = ofDaemon.some(({ code }) => code === 'noSocket' || code === 'bindGone');
     const ofDevice = stats.troubles.filter(
       ({ code }) => !(hasNoSocket && code === 'interfaceDown'),
     );
-    return {
+    yield* tellStats({
       facts: { ...own.facts, ...stats.facts },
       counters: { ...own.counters, ...stats.counters },
       troubles: [...ofDevice, ...ofDaemon],
-      peers: stats.peers,
-    };
+      peers: path.device.peerStats(() => path.readClock()),
+    });
+  }
+}
+
+/** The keys of each, and the private key before all, are wiped when the next one is asked for. */
+function* wiped(peers: Iterable<PeerState>, privateKey: Uint8Array | null): Generator<PeerState> {
+  if (privateKey !== null) wipe(privateKey);
+  for (const peer of peers) {
+    try {
+      yield peer;
+    } finally {
+      if (peer.presharedKey !== null) wipe(peer.presharedKey);
+    }
+  }
+}
+
+/** The keys of each are wiped before it is looked at. */
+function* keyless(peers: Iterable<PeerState>): Generator<PeerState> {
+  for (const peer of peers) {
+    if (peer.presharedKey !== null) wipe(peer.presharedKey);
+    yield peer;
   }
 }
 

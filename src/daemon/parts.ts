@@ -102,7 +102,8 @@ export function createParts(options: ProgramOptions) {
   // In the order in which they end. The path erases every key; the control socket's file is the
   // upgrade's starter's to remove, last of all: programs that wait for our end look for it.
   const subsystems = new Subsystems([
-    ...[signals, warmUp, loop, listening(log), confinement, chronicle, observing, control],
+    ...[signals, operator, warmUp, loop, listening(log), confinement, chronicle, observing],
+    control,
     ...(persistence === undefined ? [] : [persistence]),
     ...[names, underlay, { stop: () => gate.close() }, path, tunnel, upgrade, processStatus],
   ]);

@@ -60,6 +60,9 @@ export interface DeviceChange {
   readonly peers: readonly PeerChange[];
 }
 
+/** What a change says of the interface itself. */
+export type InterfaceChange = Omit<DeviceChange, 'peers'>;
+
 export interface PeerState {
   readonly publicKey: Uint8Array;
   /** null when there is none. */
@@ -87,6 +90,9 @@ export interface DeviceState {
   readonly peers: readonly PeerState[];
 }
 
+/** What a state says of the interface itself. */
+export type InterfaceState = Omit<DeviceState, 'peers'>;
+
 /** The names of a state's secret fields: its keys that may be missing. */
 export type Secret<State> = {
   [Field in keyof State]-?: null | Uint8Array extends State[Field] ? Field : never;
@@ -110,6 +116,9 @@ export interface DeviceStats extends Measured {
   /** In the order in which they were added. */
   readonly peers: readonly PeerStats[];
 }
+
+/** What there is to observe of the interface itself. */
+export type InterfaceStats = Omit<DeviceStats, 'peers'>;
 
 export interface PeerStats extends Measured {
   /** 32 bytes. */

@@ -1,20 +1,22 @@
 /**
  * How a DeviceChange takes effect. The change is checked before it comes here, so nothing in this
  * file can fail half-way: a `set` applies whole. The order is Linux netlink.c's: the peers swept
- * away, the key, then each peer.
+ * away, the key, then each peer. Allowed IPs and new peers are draft.ts', which may have been at it
+ * for some time; all else is done here, in one turn.
  */
 
-import { equalConstantTime, isZero, wipe } from '../crypto/bytes.ts';
+import { equalConstantTime, wipe } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
-import { Handshake } from '../noise/handshake.ts';
 import type { Identity } from '../noise/identity.ts';
-import type { DeviceChange, PeerChange } from './configuration.ts';
+import type { DeviceChange, InterfaceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
+import { Draft, type Step } from './draft.ts';
+import { clamp } from './key.ts';
 import * as liveness from './liveness.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import { endpointChanged, isPathClear } from './paths.ts';
-import { Peer } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { lookAgain, pathsChanged } from './reroute.ts';
 import { sendKeepalive, sendStaged } from './send.ts';
 import * as session from './session.ts';
@@ -27,7 +29,7 @@ type Effects<Change, Subject extends unknown[], Other extends keyof Change> = Re
 >;
 
 /** How each field of a change takes effect, in this order; what is not said stays. */
-const DEVICE_EFFECTS: Effects<DeviceChange, [DeviceChange], 'peers'> = {
+const DEVICE_EFFECTS: Effects<InterfaceChange, [InterfaceChange], never> = {
   replacePeers: (core, _now, { replacePeers }) => {
     if (replacePeers) for (const peer of [...core.peers.values()]) removePeer(core, peer);
   },
@@ -49,19 +51,32 @@ const DEVICE_EFFECTS: Effects<DeviceChange, [DeviceChange], 'peers'> = {
 };
 
 export function configure(core: Core, now: number, change: DeviceChange): void {
-  for (const takeEffect of Object.values(DEVICE_EFFECTS)) takeEffect(core, now, change);
+  const draft = new Draft(core, change, false);
+  for (const peer of change.peers) for (const _ of draft.add(peer));
+  swapIn(core, now, draft);
+}
+
+/** What the draft says is so from now on. */
+export function swapIn(core: Core, now: number, draft: Draft): void {
+  if (!draft.isCurrent) throw new Error('configure: the draft is of an earlier configuration');
+  core.revision++;
+  core.allowedIps = draft.allowedIps;
+  const { change } = draft;
+  for (const takeEffect of EFFECTS_ON_DEVICE) takeEffect(core, now, change);
   const { listenPort, fwmark, bind } = change;
   if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
-  for (const peerChange of change.peers) configurePeer(core, now, peerChange);
+  for (const step of draft.steps) take(core, now, step);
   assignOwnAddresses(core);
 }
+
+const EFFECTS_ON_DEVICE = Object.values(DEVICE_EFFECTS);
 
 function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   const old = core.identity;
   if (old !== null && equalConstantTime(old.privateKey, privateKey)) return;
   // The new one takes its place.
   wipe(core.privateKeyPlace.bytes);
-  core.identity = isZero(privateKey) ? null : createIdentity(core, privateKey);
+  core.identity = createIdentity(core, privateKey);
   core.cookieChecker.setPublicKey(core.identity?.publicKey ?? null);
   if (core.identity !== null) {
     // Nobody is a peer of themselves.
@@ -79,21 +94,21 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   }
 }
 
-/** Clamped as RFC 7748 5 says, so that `get` shows the key in the form in which it is used. */
-function createIdentity(core: Core, privateKey: Uint8Array): Identity {
-  const clamped = core.privateKeyPlace.bytes.subarray(0, KEY_BYTES);
-  clamped.set(privateKey);
-  clamped[0] &= 248;
-  clamped[31] = (clamped[31] & 127) | 64;
-  return { privateKey: clamped, publicKey: core.suite.publicKey(clamped) };
+function createIdentity(core: Core, privateKey: Uint8Array): Identity | null {
+  const clamped = clamp(privateKey);
+  if (clamped === null) return null;
+  const place = core.privateKeyPlace.bytes.subarray(0, KEY_BYTES);
+  place.set(clamped);
+  wipe(clamped);
+  return { privateKey: place, publicKey: core.suite.publicKey(place) };
 }
 
 /** Of a peer that is there and stays. */
 const PEER_EFFECTS: Effects<
   PeerChange,
   [peer: Peer, change: PeerChange],
-  // Those of a peer and its ways take effect together.
-  'publicKey' | 'remove' | 'updateOnly' | 'ways'
+  // Those of a peer and its ways take effect together; those of allowed IPs have.
+  'publicKey' | 'remove' | 'updateOnly' | 'ways' | 'allowedIps' | 'replaceAllowedIps'
 > = {
   presharedKey: (_core, _now, peer, { presharedKey }) => {
     if (presharedKey === undefined) return;
@@ -113,34 +128,21 @@ const PEER_EFFECTS: Effects<
   description: (_core, _now, peer, { description }) => {
     if (description !== undefined) peer.description = description;
   },
-  replaceAllowedIps: (core, _now, peer, { replaceAllowedIps }) => {
-    if (replaceAllowedIps) core.allowedIps.removeOwner(peer);
-  },
-  allowedIps: (core, _now, peer, { allowedIps }) => {
-    for (const { prefix, remove } of allowedIps) {
-      if (remove) core.allowedIps.remove(prefix, peer);
-      else core.allowedIps.insert(prefix, peer);
-    }
-  },
   persistentKeepalive: (core, now, peer, { persistentKeepalive }) => {
     if (persistentKeepalive !== undefined)
       setPersistentKeepalive(core, now, peer, persistentKeepalive);
   },
 };
 
-function configurePeer(core: Core, now: number, change: PeerChange): void {
-  if (core.identity !== null && equalConstantTime(core.identity.publicKey, change.publicKey))
-    return;
-  let peer = core.peers.get(peerKey(change.publicKey));
+const EFFECTS_ON_PEER = Object.values(PEER_EFFECTS);
+
+function take(core: Core, now: number, { peer, change, isNew }: Step): void {
   if (change.remove) {
-    if (peer !== undefined) removePeer(core, peer);
+    removePeer(core, peer);
     return;
   }
-  if (peer === undefined) {
-    if (change.updateOnly) return;
-    peer = addPeer(core, change.publicKey);
-  }
-  for (const takeEffect of Object.values(PEER_EFFECTS)) takeEffect(core, now, peer, change);
+  if (isNew) addPeer(core, peer);
+  for (const takeEffect of EFFECTS_ON_PEER) takeEffect(core, now, peer, change);
   if (core.isUp) sendStaged(core, now, peer);
 }
 
@@ -151,13 +153,11 @@ function setPersistentKeepalive(core: Core, now: number, peer: Peer, seconds: nu
   else if (wasOff && core.isUp) sendKeepalive(core, now, peer);
 }
 
-function addPeer(core: Core, publicKey: Uint8Array): Peer {
-  const row = core.deadlines.addRow();
-  const handshake = new Handshake(core.suite, core.identity, publicKey, core.takeSecret);
-  const peer = new Peer(handshake.remoteStatic, handshake, row, Math.floor(core.wallClock()));
-  core.rows[row] = peer;
-  core.peers.set(peerKey(publicKey), peer);
-  return peer;
+function addPeer(core: Core, peer: Peer): void {
+  // It may have changed since the peer was made.
+  peer.handshake.setIdentity(core.identity);
+  core.rows[peer.row] = peer;
+  core.peers.set(peerKey(peer.publicKey), peer);
 }
 
 function removePeer(core: Core, peer: Peer): void {

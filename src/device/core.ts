@@ -109,7 +109,10 @@ export class Core {
   /** The peers that have ways. */
   readonly wayHolders = new Set<Peer>();
 
-  readonly allowedIps = new AllowedIps<Peer>();
+  /** Replaced as a whole by a change that was made aside (draft.ts). */
+  allowedIps = new AllowedIps<Peer>();
+  /** Of the configuration: another one after every change. */
+  revision = 0;
   readonly deadlines = new DeadlineTable();
   readonly indices: IndexTable;
   /** By public key (see peerKey), in the order they were added. */

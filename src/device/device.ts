@@ -12,10 +12,21 @@
  *   nextTimeout       when to call handleTimeout next
  */
 
-import type { DeviceChange, DeviceState, DeviceStats, PeerMemory } from './configuration.ts';
-import { bringUp, configure, takeAllDown } from './configure.ts';
+import type {
+  DeviceChange,
+  DeviceState,
+  DeviceStats,
+  InterfaceChange,
+  InterfaceState,
+  InterfaceStats,
+  PeerMemory,
+  PeerState,
+  PeerStats,
+} from './configuration.ts';
+import { bringUp, configure, swapIn, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions, type Outcomes, peerKey } from './core.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
+import { Draft } from './draft.ts';
 import type { DropReason } from './drops.ts';
 import type { Endpoint } from './endpoint.ts';
 import { expire } from './expiries.ts';
@@ -28,7 +39,7 @@ import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import type { PeerName } from './peername.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
-import { state, stats } from './report.ts';
+import { ownState, ownStats, peerStates, peerStats, state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
 import type { NameAnswer, Near, Way } from './ways.ts';
@@ -130,6 +141,20 @@ export class Device {
   /** Applies a change whole; it cannot fail. Keys are copied. */
   configure(now: number, change: DeviceChange): void {
     configure(this.core, now, change);
+  }
+
+  /**
+   * Begins a change that takes long, to be made aside while packets move: give the draft the peers'
+   * parts one after the other, and then `swapIn`, or discard it. What is configured meanwhile makes it
+   * void.
+   */
+  draft(own: InterfaceChange): Draft {
+    return new Draft(this.core, own, true);
+  }
+
+  /** What the draft says is so from now on; as `configure`. @throws when it is void: our own bug */
+  swapIn(now: number, draft: Draft): void {
+    swapIn(this.core, now, draft);
   }
 
   /** The interface is up and the socket open. */
@@ -235,6 +260,19 @@ export class Device {
     return state(this.core);
   }
 
+  /** What `state` says of the interface itself. */
+  ownState(): InterfaceState {
+    return ownState(this.core);
+  }
+
+  /**
+   * What `state` says of the peers, each as it is when it is asked for, so that many can be told in
+   * pieces: one that is added meanwhile is not among them, one that is removed is left out.
+   */
+  peerStates(): Generator<PeerState> {
+    return peerStates(this.core);
+  }
+
   /** What a successor has to `recall`, beside the state that it is configured with. Copies. */
   memories(): PeerMemory[] {
     return memories(this.core);
@@ -287,6 +325,16 @@ export class Device {
   /** What there is to observe at this moment: metrics and troubles, of the Device and each peer. */
   stats(now: number): DeviceStats {
     return stats(this.core, now);
+  }
+
+  /** What `stats` says of the interface itself. */
+  ownStats(now: number): InterfaceStats {
+    return ownStats(this.core, now);
+  }
+
+  /** What `stats` says of the peers, as `peerStates` does. `now`: asked for each of them. */
+  peerStats(now: () => number): Generator<PeerStats> {
+    return peerStats(this.core, now);
   }
 
   /** Erases every key and peer. The Device is of no use afterwards. */

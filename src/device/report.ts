@@ -1,6 +1,13 @@
 /** What a Device says of itself: the state that `get` shows, and its metrics and troubles. */
 
-import type { DeviceState, DeviceStats, PeerState } from './configuration.ts';
+import type {
+  DeviceState,
+  DeviceStats,
+  InterfaceState,
+  InterfaceStats,
+  PeerState,
+  PeerStats,
+} from './configuration.ts';
 import type { Core } from './core.ts';
 import { deviceTroubles, peerTroubles } from './diagnosis.ts';
 import { measure } from './metric.ts';
@@ -9,14 +16,30 @@ import type { Peer } from './peer.ts';
 
 /** A copy; keys in it are the caller's to wipe. */
 export function state(core: Core): DeviceState {
+  return { ...ownState(core), peers: [...peerStates(core)] };
+}
+
+/** What `state` says of the interface itself. */
+export function ownState(core: Core): InterfaceState {
   return {
     privateKey: core.copyPrivateKey(),
     listenPort: core.listenPort,
     fwmark: core.fwmark,
     bind: core.bind,
     debug: core.isDebugging,
-    peers: [...core.peers.values()].map((peer) => peerState(core, peer)),
   };
+}
+
+/**
+ * What `state` says of the peers, each as it is when it is asked for: one that is added meanwhile is
+ * not among them, one that is removed is left out.
+ */
+export function* peerStates(core: Core): Generator<PeerState> {
+  for (const peer of present(core)) yield peerState(core, peer);
+}
+
+function* present(core: Core): Generator<Peer> {
+  for (const peer of [...core.peers.values()]) if (core.rows[peer.row] === peer) yield peer;
 }
 
 function peerState(core: Core, peer: Peer): PeerState {
@@ -36,13 +59,19 @@ function peerState(core: Core, peer: Peer): PeerState {
 
 /** `now`: monotonic ms. */
 export function stats(core: Core, now: number): DeviceStats {
-  return {
-    ...measure(DEVICE_METRICS, core),
-    troubles: deviceTroubles(core, now),
-    peers: [...core.peers.values()].map((peer) => ({
-      publicKey: peer.publicKey,
-      ...measure(PEER_METRICS, peer),
-      troubles: peerTroubles(core, now, peer),
-    })),
-  };
+  return { ...ownStats(core, now), peers: [...peerStats(core, () => now)] };
+}
+
+/** What `stats` says of the interface itself. */
+export function ownStats(core: Core, now: number): InterfaceStats {
+  return { ...measure(DEVICE_METRICS, core), troubles: deviceTroubles(core, now) };
+}
+
+/** What it says of the peers, as peerStates does. `now`: asked for each of them. */
+export function* peerStats(core: Core, now: () => number): Generator<PeerStats> {
+  for (const peer of present(core)) {
+    const { publicKey } = peer;
+    const troubles = peerTroubles(core, now(), peer);
+    yield { publicKey, ...measure(PEER_METRICS, peer), troubles };
+  }
 }

@@ -8,7 +8,7 @@
 
 import { isZero } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
-import type { DeviceState, PeerState, Secret } from '../device/configuration.ts';
+import type { DeviceState, InterfaceState, PeerState, Secret } from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
 import { formatNear, parseNear } from '../device/near.ts';
 import type { WayState } from '../device/ways.ts';
@@ -51,7 +51,7 @@ type Draft<T> = { -readonly [Field in keyof T]: T[Field] };
 type WayDraft = Draft<WayState> & { addresses: Uint8Array[] };
 type PeerDraft = Draft<Omit<PeerState, 'ways'>> & { allowedIps: Prefix[]; ways: WayDraft[] };
 type StateDraft = Draft<ReportedState> & { peers: PeerDraft[] };
-type Told = DeviceState & { readonly version: string; readonly publicKey: Uint8Array | null };
+type Told = InterfaceState & { readonly version: string; readonly publicKey: Uint8Array | null };
 
 type Read<T> = (draft: T, value: string, interfaceIndex?: InterfaceIndex) => void;
 
@@ -72,7 +72,7 @@ type Fields<Name extends keyof State, State, Source, T> = {
 
 /** In the order in which they are told. */
 const DEVICE_FIELDS: Fields<
-  Exclude<keyof ReportedState, 'errno' | 'handshakesAreAges'>,
+  Exclude<keyof ReportedState, 'errno' | 'handshakesAreAges' | 'peers'>,
   ReportedState,
   Told,
   StateDraft
@@ -159,14 +159,9 @@ const DEVICE_FIELDS: Fields<
       },
     },
   },
-  // Each begins with its public_key, which parseState reads.
-  peers: {
-    tell: ({ peers }) => peers.flatMap((peer) => linesOf(PEER_FIELDS, peer)),
-    tellObserver: ({ peers }) => peers.flatMap((peer) => observedLinesOf(PEER_FIELDS, peer)),
-    read: {},
-  },
 };
 
+/** Each peer begins with its public_key, which parseState reads. */
 const PEER_FIELDS: Fields<keyof PeerState, PeerState, PeerState, PeerDraft> = {
   publicKey: { tell: ({ publicKey }) => [`public_key=${formatKey(publicKey)}`], read: {} },
   presharedKey: {
@@ -289,18 +284,16 @@ function ofWay(read: (way: WayDraft, value: string) => void): Read<PeerDraft> {
   };
 }
 
-function linesOf<State, T>(
+function textOf<State, T>(
   fields: Readonly<Record<string, Field<State, T>>>,
   state: State,
-): string[] {
-  return Object.values(fields).flatMap(({ tell }) => tell(state));
-}
-
-function observedLinesOf<State, T>(
-  fields: Readonly<Record<string, Field<State, T>>>,
-  state: State,
-): string[] {
-  return Object.values(fields).flatMap(({ tell, tellObserver = tell }) => tellObserver(state));
+  isObserved: boolean,
+): string {
+  let text = '';
+  for (const { tell, tellObserver = tell } of Object.values(fields)) {
+    for (const line of isObserved ? tellObserver(state) : tell(state)) text += `${line}\n`;
+  }
+  return text;
 }
 
 const DEVICE_KEYS = readersOf(DEVICE_FIELDS);
@@ -312,21 +305,44 @@ function readersOf<State, T>(
   return new Map(Object.values(fields).flatMap(({ read }) => Object.entries(read)));
 }
 
+/** A state of which the peers may be told one after the other. */
+interface Tellable extends InterfaceState {
+  readonly peers: Iterable<PeerState>;
+}
+
 /** The body of the answer, for response.ts to end. `version`: of this program, one word. */
-export function formatState(state: DeviceState, version: string): string {
-  return `${linesOf(DEVICE_FIELDS, { ...state, version, publicKey: null }).join('\n')}\n`;
+export function formatState(state: Tellable, version: string): string {
+  return [...tellState(state, version)].join('');
 }
 
 /**
- * The same for an observer, who is told no key but public ones. `publicKey`: the interface's own, by
+ * The same in pieces, one of the interface itself and one of each peer.
+ */
+export function* tellState(state: Tellable, version: string): Generator<string> {
+  yield textOf(DEVICE_FIELDS, { ...state, version, publicKey: null }, false);
+  for (const peer of state.peers) yield textOf(PEER_FIELDS, peer, false);
+}
+
+/**
+ * What an observer is told, who is told no key but public ones. `publicKey`: the interface's own, by
  * which its other end knows it; null when there is none.
  */
 export function formatObservedState(
-  state: DeviceState,
+  state: Tellable,
   publicKey: Uint8Array | null,
   version: string,
 ): string {
-  return `${observedLinesOf(DEVICE_FIELDS, { ...state, version, publicKey }).join('\n')}\n`;
+  return [...tellObservedState(state, publicKey, version)].join('');
+}
+
+/** The same in pieces, as tellState. */
+export function* tellObservedState(
+  state: Tellable,
+  publicKey: Uint8Array | null,
+  version: string,
+): Generator<string> {
+  yield textOf(DEVICE_FIELDS, { ...state, version, publicKey }, true);
+  for (const peer of state.peers) yield textOf(PEER_FIELDS, peer, true);
 }
 
 /**

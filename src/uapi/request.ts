@@ -6,20 +6,44 @@
 
 export type Operation = 'get' | 'set' | 'stats' | 'events' | 'upgrade';
 
-export interface Request {
-  /**
-   * `invalid`: no request of ours, or one beyond the limits; `refused`: one that may not be made on
-   * this connection. Close it after either.
-   */
-  readonly operation: Operation | 'invalid' | 'refused';
-  /** The lines after the first, without their newlines. Only `set` and `events` have any. */
-  readonly lines: readonly string[];
+/** `lines`: those after the first, without their newlines; only `set` and `events` have any. */
+export type Request =
+  | { readonly operation: 'set'; readonly lines: readonly string[] | LongText }
+  | {
+      /**
+       * `invalid`: no request of ours, or one beyond the limits; `refused`: one that may not be made
+       * on this connection. Close it after either.
+       */
+      readonly operation: Exclude<Operation, 'set'> | 'invalid' | 'refused';
+      readonly lines: readonly string[];
+    };
+
+/** The lines of a long request, which can be read once: what was read is not kept. */
+export class LongText implements Iterable<string> {
+  readonly #pieces: string[];
+
+  /** @param pieces of whole lines, each with its newline; the reader's from here on */
+  constructor(pieces: string[]) {
+    this.#pieces = pieces.reverse();
+  }
+
+  *[Symbol.iterator](): Generator<string> {
+    for (let piece = this.#pieces.pop(); piece !== undefined; piece = this.#pieces.pop()) {
+      for (let start = 0; start < piece.length; ) {
+        const end = piece.indexOf('\n', start);
+        yield piece.slice(start, end);
+        start = end + 1;
+      }
+    }
+  }
 }
 
 /** Bytes of UTF-8 in one line, its newline apart. */
 export const REQUEST_LINE_BYTES_MAX = 4096;
 /** Characters in one request. 65,000 allowed IPs take about 2 Mi, 10,000 peers about 4 Mi. */
 export const REQUEST_CHARACTERS_MAX = 16 * 1024 * 1024;
+/** What has more is a long text: to read it takes longer than packets should wait. */
+const SHORT_CHARACTERS_MAX = 16 * 1024;
 /** An `events` has few lines, and short ones. */
 const EVENTS_CHARACTERS_MAX = 256;
 /** What even an empty line costs in memory, so that the limit bounds that too. */
@@ -109,10 +133,14 @@ export class RequestReader {
   /** The request whose last lines are these. */
   #complete(lastLines: string): Request {
     const operation = this.#operation!;
-    const body = this.#pieces.join('') + lastLines;
+    const pieces = this.#pieces;
+    if (lastLines !== '') pieces.push(lastLines);
+    const isLong = this.#characters > SHORT_CHARACTERS_MAX;
     this.#operation = null;
     this.#pieces = [];
     this.#characters = 0;
+    if (operation === 'set' && isLong) return { operation, lines: new LongText(pieces) };
+    const body = pieces.join('');
     return { operation, lines: body === '' ? [] : body.slice(0, -1).split('\n') };
   }
 

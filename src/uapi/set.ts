@@ -6,7 +6,12 @@
  * does, and whether it can be done, is the Device's to say.
  */
 
-import type { AllowedIpChange, DeviceChange, PeerChange } from '../device/configuration.ts';
+import type {
+  AllowedIpChange,
+  DeviceChange,
+  InterfaceChange,
+  PeerChange,
+} from '../device/configuration.ts';
 import { formatEndpoint } from '../device/endpoint.ts';
 import { formatNear, parseNear } from '../device/near.ts';
 import { WAYS_MAX } from '../device/ways.ts';
@@ -34,7 +39,7 @@ export type SetResult =
 const DESCRIPTION_BYTES_MAX = 255;
 
 type Draft<T> = { -readonly [Field in keyof T]: T[Field] };
-type DeviceDraft = Draft<DeviceChange> & { peers: PeerDraft[] };
+type DeviceDraft = Draft<InterfaceChange>;
 type PeerDraft = Draft<PeerChange> & { allowedIps: AllowedIpChange[] };
 
 type Value = string | number | boolean;
@@ -94,27 +99,26 @@ const HEX_KEY = '64 hexadecimal digits';
 const same = <T extends Value>(value: T): T => value;
 
 /** In the order in which they are written. */
-const DEVICE_FIELDS: Readonly<
-  Record<Exclude<keyof DeviceChange, 'peers'>, Field<DeviceChange, DeviceDraft>>
-> = {
-  privateKey: field('privateKey', 'private_key', HEX_KEY, parseKey, formatKey),
-  listenPort: field('listenPort', 'listen_port', 'a port, 0 to 65535', parsePort, same),
-  fwmark: field(
-    'fwmark',
-    'fwmark',
-    'a mark, 0 to 4294967295 or 0x0 to 0xffffffff',
-    parseMark,
-    same,
-  ),
-  bind: {
-    key: 'tswg_bind',
-    expected: 'an address of this machine, the name of an interface, or nothing',
-    apply: setBind,
-    values: ({ bind }) => (bind === undefined ? [] : [bind === null ? '' : formatNear(bind)]),
-  },
-  debug: field('debug', 'debug', 'true or false', parseBoolean, same),
-  replacePeers: flag('replacePeers', 'replace_peers'),
-};
+const DEVICE_FIELDS: Readonly<Record<keyof InterfaceChange, Field<InterfaceChange, DeviceDraft>>> =
+  {
+    privateKey: field('privateKey', 'private_key', HEX_KEY, parseKey, formatKey),
+    listenPort: field('listenPort', 'listen_port', 'a port, 0 to 65535', parsePort, same),
+    fwmark: field(
+      'fwmark',
+      'fwmark',
+      'a mark, 0 to 4294967295 or 0x0 to 0xffffffff',
+      parseMark,
+      same,
+    ),
+    bind: {
+      key: 'tswg_bind',
+      expected: 'an address of this machine, the name of an interface, or nothing',
+      apply: setBind,
+      values: ({ bind }) => (bind === undefined ? [] : [bind === null ? '' : formatNear(bind)]),
+    },
+    debug: field('debug', 'debug', 'true or false', parseBoolean, same),
+    replacePeers: flag('replacePeers', 'replace_peers'),
+  };
 
 const PEER_FIELDS: Readonly<
   Record<Exclude<keyof PeerChange, 'publicKey'>, Field<PeerChange, PeerDraft>>
@@ -177,29 +181,64 @@ const KEY_NAME = /key|psk|secret/i;
  * Checks and collects the lines after `set=1`. Every `public_key` begins a PeerChange, also one
  * seen before: changes are applied in order. `interfaceIndex` resolves the names of scopes.
  */
-export function parseSet(lines: readonly string[], interfaceIndex?: InterfaceIndex): SetResult {
-  const device: DeviceDraft = { peers: [] };
+export function parseSet(lines: Iterable<string>, interfaceIndex?: InterfaceIndex): SetResult {
+  let own: InterfaceChange = {};
+  const peers: PeerChange[] = [];
+  const parts = readSet(lines, interfaceIndex);
+  for (;;) {
+    const { done, value } = parts.next();
+    if (done) return value === null ? { ok: { ...own, peers } } : { error: value };
+    if (value === null) continue;
+    if (value.kind === 'device') own = value.change;
+    else peers.push(value.change);
+  }
+}
+
+/** A part of a change: first what it says of the interface, then each peer. */
+export type SetPart =
+  | { readonly kind: 'device'; readonly change: InterfaceChange }
+  | { readonly kind: 'peer'; readonly change: PeerChange };
+
+/** After so many lines of one part its reader may do something else. */
+const LINES_AT_ONCE = 64;
+
+/**
+ * As parseSet, part by part as their lines end, so that long ones can be read in slices; null where a
+ * part is not whole yet. Returns null, or the mistake because of which all parts are void.
+ */
+export function* readSet(
+  lines: Iterable<string>,
+  interfaceIndex?: InterfaceIndex,
+): Generator<SetPart | null, SetError | null> {
+  const device: DeviceDraft = {};
   let peer: PeerDraft | null = null;
+  let linesRead = 0;
   for (const line of lines) {
+    if (++linesRead % LINES_AT_ONCE === 0) yield null;
     const equals = line.indexOf('=');
-    if (equals < 0) return { error: { errno: EPROTO, line: quote(line), expected: 'KEY=VALUE' } };
+    if (equals < 0) return { errno: EPROTO, line: quote(line), expected: 'KEY=VALUE' };
     const name = line.slice(0, equals);
     const value = line.slice(equals + 1);
     if (name === 'public_key') {
       const publicKey = parseKey(value);
       if (publicKey === null) return invalid(name, value, HEX_KEY);
+      yield partOf(device, peer);
       peer = { publicKey, allowedIps: [] };
-      device.peers.push(peer);
       continue;
     }
-    const expected =
+    const expected: string | null =
       peer === null
         ? applyKey(DEVICE_KEYS, device, name, value, interfaceIndex)
         : applyKey(PEER_KEYS, peer, name, value, interfaceIndex);
     if (expected === UNKNOWN) return invalid(name, value, whatIsMissing(name));
     if (expected !== null) return invalid(name, value, expected);
   }
-  return { ok: device };
+  yield partOf(device, peer);
+  return null;
+}
+
+function partOf(device: InterfaceChange, peer: PeerChange | null): SetPart {
+  return peer === null ? { kind: 'device', change: device } : { kind: 'peer', change: peer };
 }
 
 const UNKNOWN = '';
@@ -223,8 +262,8 @@ function whatIsMissing(name: string): string {
   return 'a key of the configuration protocol';
 }
 
-function invalid(name: string, value: string, expected: string): SetResult {
-  return { error: { errno: EINVAL, line: quote(name, value), expected } };
+function invalid(name: string, value: string, expected: string): SetError {
+  return { errno: EINVAL, line: quote(name, value), expected };
 }
 
 /** A line that was not understood: nobody knows what its value was meant to be. */

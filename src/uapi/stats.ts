@@ -30,21 +30,24 @@ interface Part extends Measured {
 }
 
 export interface Stats extends Part {
-  readonly peers: readonly (Part & { readonly publicKey: Uint8Array })[];
+  readonly peers: Iterable<Part & { readonly publicKey: Uint8Array }>;
 }
 
 /** The body of the answer, for response.ts to end. Throws on a name that cannot be told: our bug. */
 export function formatStats(stats: Stats): string {
-  const lines: string[] = [];
-  formatPart(stats, lines);
-  for (const peer of stats.peers) {
-    lines.push(`${PEER_KEY}=${formatKey(peer.publicKey)}`);
-    formatPart(peer, lines);
-  }
-  return lines.map((line) => `${line}\n`).join('');
+  return [...tellStats(stats)].join('');
 }
 
-function formatPart(part: Part, lines: string[]): void {
+/** The same in pieces, one of the interface itself and one of each peer. */
+export function* tellStats(stats: Stats): Generator<string> {
+  yield formatPart(stats);
+  for (const peer of stats.peers) {
+    yield `${PEER_KEY}=${formatKey(peer.publicKey)}\n${formatPart(peer)}`;
+  }
+}
+
+function formatPart(part: Part): string {
+  const lines: string[] = [];
   for (const [name, text] of Object.entries(part.facts)) {
     if (!isName(name) || text.includes('\n')) throw new Error(`stats: fact ${name}`);
     lines.push(`${FACT_PREFIX}${name}=${text}`);
@@ -65,6 +68,7 @@ function formatPart(part: Part, lines: string[]): void {
     }
     lines.push(`${name}=${count}`);
   }
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 const RESERVED: readonly string[] = [PEER_KEY, TROUBLE_KEY, ERRNO_KEY];

@@ -40,7 +40,8 @@ async function serve(options: Partial<UapiServerOptions> = {}): Promise<UapiServ
   const server = await serveUapi({
     name: 'wg0',
     directory,
-    handle: ({ operation, lines }) => `operation=${operation}\nlines=${lines.length}\nerrno=0\n\n`,
+    handle: ({ operation, lines }) =>
+      `operation=${operation}\nlines=${[...lines].length}\nerrno=0\n\n`,
     onGone: () => {},
     ...options,
   });

@@ -124,7 +124,7 @@ describe('limits', () => {
     for (const expected of [16 * 256, 16 * 256]) {
       reader.push('set=1\n');
       for (let i = 0; i < 16; i++) expect(reader.push(chunk)).toEqual([]);
-      expect(reader.push('\n')[0].lines.length).toBe(expected);
+      expect([...reader.push('\n')[0].lines].length).toBe(expected);
     }
     reader.push('set=1\n');
     for (let i = 0; i < 16; i++) reader.push(chunk);

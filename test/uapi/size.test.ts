@@ -51,7 +51,7 @@ function receive(request: string): readonly string[] {
   for (let at = 0; at < bytes.length; at += 65_536) {
     for (const { operation, lines } of reader.push(bytes.subarray(at, at + 65_536))) {
       expect(operation).toBe('set');
-      return lines;
+      return [...lines];
     }
   }
   throw new Error('no request');

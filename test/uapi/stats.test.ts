@@ -24,7 +24,7 @@ function asRead(stats: Stats): ReportedStats {
     counters,
     troubles: troubles.map(({ code, ...values }) => ({ code, values })),
   });
-  const peers = stats.peers.map((peer) => ({ publicKey: peer.publicKey, ...part(peer) }));
+  const peers = [...stats.peers].map((peer) => ({ publicKey: peer.publicKey, ...part(peer) }));
   return { errno: 0, ...part(stats), peers };
 }
 

@@ -82,20 +82,21 @@ class Requests implements RunningTarget {
       const isReading = request.operation === 'get' || request.operation === 'stats';
       holds(isReading || i === observed.length - 1, 'a request after one that is refused');
       if (isReading) holdsEqual(request, requests[i], 'an observer is read as root is');
-      else holds(request.lines.length === 0, 'what may not be asked is read');
+      else holds([...request.lines].length === 0, 'what may not be asked is read');
     });
     const outcomes = requests.slice(0, ANSWERED_MAX).map((request) => this.#answer(request));
     return outcomes.length === 0 ? 'no request' : outcomes[outcomes.length - 1];
   }
 
-  #answer({ operation, lines }: Request): string {
-    if (operation === 'set') return this.#set(lines);
+  #answer(request: Request): string {
+    if (request.operation === 'set') return this.#set(request.lines);
+    const { operation, lines } = request;
     holds(lines.length === 0, 'lines of a request that has none');
     if (operation === 'get') this.#get();
     return operation;
   }
 
-  #set(lines: readonly string[]): string {
+  #set(lines: Iterable<string>): string {
     const { ok, error } = parseSet(lines, interfaceIndex);
     if (error !== undefined) {
       holds(error.expected !== '' && refuseSet(error.errno).startsWith('errno=-'), 'no reason');

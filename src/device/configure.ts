@@ -15,7 +15,7 @@ import { Draft, type Step } from './draft.ts';
 import { clamp } from './key.ts';
 import * as liveness from './liveness.ts';
 import { assignOwnAddresses } from './ownsources.ts';
-import { endpointChanged, isPathClear } from './paths.ts';
+import { isPathClear } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { lookAgain, pathsChanged } from './reroute.ts';
 import { sendKeepalive, sendStaged } from './send.ts';
@@ -31,7 +31,10 @@ type Effects<Change, Subject extends unknown[], Other extends keyof Change> = Re
 /** How each field of a change takes effect, in this order; what is not said stays. */
 const DEVICE_EFFECTS: Effects<InterfaceChange, [InterfaceChange], never> = {
   replacePeers: (core, _now, { replacePeers }) => {
-    if (replacePeers) for (const peer of [...core.peers.values()]) removePeer(core, peer);
+    if (!replacePeers) return;
+    const before = core.peers;
+    core.peers = new Map();
+    for (const peer of before.values()) departPeer(core, peer);
   },
   listenPort: (core, _now, { listenPort }) => {
     if (listenPort !== undefined) core.listenPort = listenPort;
@@ -63,9 +66,12 @@ export function swapIn(core: Core, now: number, draft: Draft): void {
   core.allowedIps = draft.allowedIps;
   const { change } = draft;
   for (const takeEffect of EFFECTS_ON_DEVICE) takeEffect(core, now, change);
+  // All those whom the steps will add.
+  if (change.replacePeers) core.peers = draft.newPeers;
   const { listenPort, fwmark, bind } = change;
   if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
   for (const step of draft.steps) take(core, now, step);
+  if (core.departed.length <= CLEARED_AWAY_TOGETHER) clearAway(core);
   assignOwnAddresses(core);
 }
 
@@ -81,7 +87,7 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   if (core.identity !== null) {
     // Nobody is a peer of themselves.
     const self = core.peers.get(peerKey(core.identity.publicKey));
-    if (self !== undefined) removePeer(core, self);
+    if (self !== undefined) removePeer(core, peerKey(self.publicKey), self);
   }
   for (const peer of core.peers.values()) {
     // What was agreed under the old key ends with it.
@@ -136,12 +142,12 @@ const PEER_EFFECTS: Effects<
 
 const EFFECTS_ON_PEER = Object.values(PEER_EFFECTS);
 
-function take(core: Core, now: number, { peer, change, isNew }: Step): void {
+function take(core: Core, now: number, { peer, key, change, isNew }: Step): void {
   if (change.remove) {
-    removePeer(core, peer);
+    removePeer(core, key, peer);
     return;
   }
-  if (isNew) addPeer(core, peer);
+  if (isNew) addPeer(core, key, peer);
   for (const takeEffect of EFFECTS_ON_PEER) takeEffect(core, now, peer, change);
   if (core.isUp) sendStaged(core, now, peer);
 }
@@ -153,24 +159,53 @@ function setPersistentKeepalive(core: Core, now: number, peer: Peer, seconds: nu
   else if (wasOff && core.isUp) sendKeepalive(core, now, peer);
 }
 
-function addPeer(core: Core, peer: Peer): void {
+function addPeer(core: Core, key: string, peer: Peer): void {
   // It may have changed since the peer was made.
   peer.handshake.setIdentity(core.identity);
   core.rows[peer.row] = peer;
-  core.peers.set(peerKey(peer.publicKey), peer);
+  core.peers.set(key, peer);
 }
 
-function removePeer(core: Core, peer: Peer): void {
-  takeDown(core, peer);
-  core.allowedIps.removeOwner(peer);
-  core.deadlines.removeRow(peer.row);
+function removePeer(core: Core, key: string, peer: Peer): void {
+  core.peers.delete(key);
+  departPeer(core, peer);
+}
+
+/**
+ * It is in no table of peers, nor in that of allowed IPs, any more. From now on nothing happens to it;
+ * what is left of it can wait (`clearAway`), since thousands may depart together.
+ */
+function departPeer(core: Core, peer: Peer): void {
+  if (!isQuiet(peer)) takeDown(core, peer);
+  core.deadlines.disarmAll(peer.row);
   core.rows[peer.row] = undefined;
-  core.peers.delete(peerKey(peer.publicKey));
   peer.endpoint = null;
-  forgetWays(core, peer);
-  whereabouts.forgetAll(core, peer);
-  endpointChanged(peer);
-  peer.handshake.wipe();
+  if (peer.ways !== null) forgetWays(core, peer);
+  core.departed.push(peer);
+}
+
+/** Some 0.1 ms. */
+const CLEARED_AWAY_TOGETHER = 100;
+
+/** Clears away what is left of peers that have departed, of some of them at a time. */
+export function clearAway(core: Core): void {
+  if (core.departed.length === 0) return;
+  for (const peer of core.departed.splice(-CLEARED_AWAY_TOGETHER)) {
+    whereabouts.forgetAll(core, peer);
+    core.deadlines.removeRow(peer.row);
+    peer.handshake.wipe();
+  }
+}
+
+/** Nothing is under way with it: most of many peers are so. */
+function isQuiet({ current, previous, next, handshakeIndex, staged, lastInitiationAt }: Peer) {
+  const hasSession = current !== null || previous !== null || next !== null;
+  return (
+    !hasSession &&
+    handshakeIndex === 0 &&
+    staged.length === 0 &&
+    lastInitiationAt === Number.NEGATIVE_INFINITY
+  );
 }
 
 /** Ends everything that is under way with a peer; its configuration stays. */

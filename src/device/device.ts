@@ -23,7 +23,7 @@ import type {
   PeerState,
   PeerStats,
 } from './configuration.ts';
-import { bringUp, configure, swapIn, takeAllDown } from './configure.ts';
+import { bringUp, clearAway, configure, swapIn, takeAllDown } from './configure.ts';
 import { Core, type DeviceOptions, type Outcomes, peerKey } from './core.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
 import { Draft } from './draft.ts';
@@ -89,6 +89,7 @@ export class Device {
     consumeHandshakes(this.core, now, HANDSHAKES_PER_TURN);
     expire(this.core, now);
     this.core.names.expire(now);
+    clearAway(this.core);
     this.core.observers.surface();
   }
 
@@ -133,8 +134,9 @@ export class Device {
    * Ask again after every input.
    */
   nextTimeout(): number {
-    const { handshakeQueue, observers, deadlines, names } = this.core;
-    if (handshakeQueue.length > 0 || observers.hasFailed) return Number.NEGATIVE_INFINITY;
+    const { handshakeQueue, observers, deadlines, names, departed } = this.core;
+    if (handshakeQueue.length > 0 || observers.hasFailed || departed.length > 0)
+      return Number.NEGATIVE_INFINITY;
     return Math.min(deadlines.next, names.next);
   }
 
@@ -341,6 +343,7 @@ export class Device {
   close(): void {
     takeAllDown(this.core);
     configure(this.core, 0, { replacePeers: true, privateKey: new Uint8Array(32), peers: [] });
+    while (this.core.departed.length > 0) clearAway(this.core);
     this.core.privateKeyPlace.release();
   }
 }

@@ -19,6 +19,8 @@ import { Peer } from './peer.ts';
 /** What is to be done with a peer, in the order of the change. */
 export interface Step {
   readonly peer: Peer;
+  /** Of the peer, as peerKey makes it. */
+  readonly key: string;
   /** Of the allowed IPs, which are done already, at most one is left, since they were spoken of. */
   readonly change: PeerChange;
   readonly isNew: boolean;
@@ -33,6 +35,8 @@ export class Draft {
   readonly #core: Core;
   readonly #own: InterfaceChange;
   readonly #changes: PeerChange[] = [];
+  /** If they replace all others: the peers as they will be, in the order in which they were added. */
+  readonly newPeers = new Map<string, Peer>();
   /** By key, those who were spoken of: who they will be, or null. */
   readonly #peers = new Map<string, Peer | null>();
   /** Our public key, as it will be; null without one. */
@@ -74,13 +78,13 @@ export class Draft {
     const key = peerKey(change.publicKey);
     const present = this.#find(key);
     if (change.remove) {
-      if (present !== null) this.steps.push({ peer: present, change: slim, isNew: false });
+      if (present !== null) this.steps.push({ peer: present, key, change: slim, isNew: false });
       if (present !== null) this.#remove(present, key);
       return;
     }
     if (present === null && change.updateOnly) return;
     const peer = present ?? this.#create(change.publicKey, key);
-    this.steps.push({ peer, change: slim, isNew: present === null });
+    this.steps.push({ peer, key, change: slim, isNew: present === null });
     if (change.replaceAllowedIps) this.allowedIps.removeOwner(peer);
     let count = 0;
     for (const { prefix, remove } of change.allowedIps) {
@@ -99,6 +103,7 @@ export class Draft {
   #remove(peer: Peer, key = peerKey(peer.publicKey)): void {
     this.allowedIps.removeOwner(peer);
     this.#peers.set(key, null);
+    this.newPeers.delete(key);
   }
 
   #create(publicKey: Uint8Array, key: string): Peer {
@@ -107,6 +112,7 @@ export class Draft {
     const row = deadlines.addRow();
     const peer = new Peer(handshake.remoteStatic, handshake, row, Math.floor(wallClock()));
     this.#peers.set(key, peer);
+    this.newPeers.set(key, peer);
     return peer;
   }
 

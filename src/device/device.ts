@@ -121,6 +121,7 @@ export class Device {
    * before forgets them. NO_DOORKEEPER to begin with.
    */
   setDoorkeeper(doorkeeper: Doorkeeper): void {
+    this.#clearAwayAll();
     employ(this.core, doorkeeper);
   }
 
@@ -343,7 +344,11 @@ export class Device {
   close(): void {
     takeAllDown(this.core);
     configure(this.core, 0, { replacePeers: true, privateKey: new Uint8Array(32), peers: [] });
-    while (this.core.departed.length > 0) clearAway(this.core);
+    this.#clearAwayAll();
     this.core.privateKeyPlace.release();
+  }
+
+  #clearAwayAll(): void {
+    while (this.core.departed.length > 0) clearAway(this.core);
   }
 }

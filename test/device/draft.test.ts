@@ -1,0 +1,306 @@
+/** Changes that are made aside in steps, and swapped in: as if they had been made at once. */
+
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { DeviceChange, PeerChange } from '../../src/device/configuration.ts';
+import type { Draft } from '../../src/device/draft.ts';
+import { Endpoint } from '../../src/device/endpoint.ts';
+import {
+  formatAddress,
+  formatPrefix,
+  parseAddress,
+  parsePrefix,
+} from '../../src/packet/address.ts';
+import { A_TO_B, B_TO_A, pair, type Site, World } from './world.ts';
+
+const KEYS = Array.from({ length: 4 }, (_, i) => new Uint8Array(32).fill(i + 1));
+const PREFIXES = ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.3/32', '::/0', 'fd00::/64'];
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+
+interface Known {
+  keepalive: number;
+  description: string;
+  psk: string;
+  endpoint: string;
+}
+
+/** What a configuration is, by the words of wg(8), as slow and plain as can be. */
+class Model {
+  peers = new Map<string, Known>();
+  /** The owner of each prefix. */
+  prefixes = new Map<string, string>();
+  readonly #self: string;
+
+  constructor(self: string) {
+    this.#self = self;
+  }
+
+  apply({ replacePeers, peers }: Partial<DeviceChange>): void {
+    if (replacePeers) for (const key of [...this.peers.keys()]) this.#remove(key);
+    for (const change of peers ?? []) this.#applyPeer(hex(change.publicKey), change);
+  }
+
+  #applyPeer(key: string, change: PeerChange): void {
+    if (key === this.#self) return;
+    if (change.remove) {
+      this.#remove(key);
+      return;
+    }
+    if (!this.peers.has(key)) {
+      if (change.updateOnly) return;
+      this.peers.set(key, { keepalive: 0, description: '', psk: '00'.repeat(32), endpoint: '' });
+    }
+    const peer = this.peers.get(key)!;
+    peer.keepalive = change.persistentKeepalive ?? peer.keepalive;
+    peer.description = change.description ?? peer.description;
+    if (change.presharedKey !== undefined) peer.psk = hex(change.presharedKey);
+    if (change.endpoint) peer.endpoint = formatAddress(change.endpoint.address);
+    if (change.replaceAllowedIps) this.#takeAll(key);
+    for (const { prefix, remove } of change.allowedIps) {
+      const text = formatPrefix(prefix);
+      if (!remove) this.prefixes.set(text, key);
+      else if (this.prefixes.get(text) === key) this.prefixes.delete(text);
+    }
+  }
+
+  #remove(key: string): void {
+    this.peers.delete(key);
+    this.#takeAll(key);
+  }
+
+  #takeAll(key: string): void {
+    for (const [prefix, owner] of this.prefixes) if (owner === key) this.prefixes.delete(prefix);
+  }
+
+  get state(): unknown {
+    return [...this.peers].map(([key, peer]) => ({
+      key,
+      ...peer,
+      prefixes: [...this.prefixes].flatMap(([text, owner]) => (owner === key ? [text] : [])).sort(),
+    }));
+  }
+}
+
+function stateOf({ device }: Site): unknown {
+  return device.state().peers.map((peer) => ({
+    key: hex(peer.publicKey),
+    keepalive: peer.persistentKeepalive,
+    description: peer.description,
+    psk: peer.presharedKey === null ? '00'.repeat(32) : hex(peer.presharedKey),
+    endpoint: peer.endpoint === null ? '' : formatAddress(peer.endpoint.address),
+    prefixes: peer.allowedIps.map(formatPrefix).sort(),
+  }));
+}
+
+/** Makes the change aside; `between` is called between its steps. */
+function draw(site: Site, change: Partial<DeviceChange>, between = (): void => {}): Draft {
+  const { peers = [], ...own } = change;
+  const draft = site.device.draft(own);
+  for (const peer of peers) {
+    for (const _ of draft.add(peer)) between();
+    between();
+  }
+  return draft;
+}
+
+function swapIn(site: Site, draft: Draft): void {
+  site.turn(() => site.device.swapIn(site.world.now, draft));
+}
+
+const allowedIpChange = fc.record({
+  prefix: fc.constantFrom(...PREFIXES).map((text) => parsePrefix(text)!),
+  remove: fc.boolean(),
+});
+
+/** `self`: a key that is our own. */
+const changeOf = (self: Uint8Array): fc.Arbitrary<Partial<DeviceChange>> =>
+  fc.record(
+    {
+      replacePeers: fc.boolean(),
+      peers: fc.array(
+        fc.record(
+          {
+            publicKey: fc.constantFrom(...KEYS, self),
+            remove: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.boolean()),
+            updateOnly: fc.boolean(),
+            presharedKey: fc.constantFrom(new Uint8Array(32), new Uint8Array(32).fill(7)),
+            endpoint: fc
+              .constantFrom('192.0.2.8', '2001:db8::8')
+              .map((text) => new Endpoint(parseAddress(text)!, 51820)),
+            persistentKeepalive: fc.constantFrom(0, 25),
+            replaceAllowedIps: fc.boolean(),
+            allowedIps: fc.array(allowedIpChange, { maxLength: 4 }),
+            description: fc.constantFrom('', 'laptop'),
+          },
+          { requiredKeys: ['publicKey', 'allowedIps'] },
+        ),
+        { maxLength: 6 },
+      ),
+    },
+    { requiredKeys: [] },
+  );
+
+describe('a change', () => {
+  it('made aside or at once is what its words say', () => {
+    const { publicKey } = new World().site('192.0.2.1');
+    fc.assert(
+      fc.property(fc.array(changeOf(publicKey), { maxLength: 4 }), (changes) => {
+        const [once, aside] = [new World(), new World()].map((world) => world.site('192.0.2.1'));
+        const model = new Model(hex(publicKey));
+        for (const change of changes) {
+          once.configure(change);
+          swapIn(aside, draw(aside, change));
+          model.apply(change);
+          expect(stateOf(once)).toEqual(model.state);
+          expect(stateOf(aside)).toEqual(model.state);
+          for (const text of PREFIXES) {
+            const { address } = parsePrefix(text)!;
+            const { allowedIps } = aside.device.core;
+            const found =
+              address.length === 4
+                ? allowedIps.lookup4(address, 0)
+                : allowedIps.lookup6(address, 0);
+            const { allowedIps: other } = once.device.core;
+            const same =
+              address.length === 4 ? other.lookup4(address, 0) : other.lookup6(address, 0);
+            expect(found?.name.publicKey).toBe(same?.name.publicKey);
+          }
+        }
+      }),
+    );
+  });
+
+  it('is seen by nobody before it is swapped in, nor after it was discarded', () => {
+    const { world, a, b } = pair();
+    a.send(A_TO_B());
+    world.run(10);
+    const before = [stateOf(a), a.device.nextTimeout(), a.device.core.indices.size];
+    const draft = draw(a, { replacePeers: true, peers: KEYS.map((key) => crowded(key)) }, () =>
+      expect(stateOf(a)).toEqual(before[0]),
+    );
+    draft.discard();
+    expect([stateOf(a), a.device.nextTimeout(), a.device.core.indices.size]).toEqual(before);
+    // Their rows are free for others.
+    const { rows } = a.device.core;
+    a.configure({ peers: KEYS.map((key) => crowded(key)) });
+    expect(rows.filter((peer) => peer !== undefined).length).toBe(rows.length);
+    expect(b.delivered.length).toBe(1);
+  });
+
+  it('lets packets, handshakes and roaming go on between its steps, and keeps what came of them', () => {
+    const { world, a, b } = pair();
+    a.send(A_TO_B());
+    world.run(10);
+    let sent = 1;
+    b.endpoint = b.another('203.0.113.2');
+    // 300 peers, and the one that is there is spoken of as well.
+    const crowd = Array.from({ length: 300 }, (_, i) => crowded(keyOf(i)));
+    const draft = draw(a, { peers: [...crowd, { publicKey: b.publicKey, allowedIps: [] }] }, () => {
+      b.send(B_TO_A());
+      world.run(10);
+      a.send(A_TO_B());
+      sent++;
+      world.run(1_000);
+    });
+    expect(world.now).toBeGreaterThan(300_000);
+    swapIn(a, draft);
+    b.send(B_TO_A());
+    world.run(10);
+    expect([b.delivered.length, a.delivered.length]).toEqual([sent, sent]);
+    const [known, ...others] = a.device.state().peers;
+    expect(formatAddress(known.endpoint!.address)).toBe('203.0.113.2');
+    expect(others.length).toBe(300);
+    // More than one session was made meanwhile.
+    expect(a.device.stats(world.now).peers[0].counters.handshakes_completed).toBeGreaterThan(1);
+  });
+
+  it('is void once the configuration is another one', () => {
+    const { a } = pair();
+    const draft = draw(a, { peers: [crowded(keyOf(1))] });
+    a.configure({ fwmark: 1 });
+    expect(() => swapIn(a, draft)).toThrow('an earlier configuration');
+  });
+
+  it('has new peers with the key that the interface has by then', () => {
+    const { world, a, b } = pair();
+    a.configure({ replacePeers: true });
+    const other = new Uint8Array(32).fill(0x42);
+    const endpoint = new Endpoint(b.endpoint.address, b.endpoint.port);
+    const allowedIps = [{ prefix: parsePrefix('10.20.0.0/24')!, remove: false }];
+    const peers = [{ publicKey: b.publicKey, endpoint, allowedIps }];
+    swapIn(a, draw(a, { privateKey: other, peers }));
+    b.configure({
+      replacePeers: true,
+      peers: [
+        {
+          publicKey: a.device.publicKey()!,
+          allowedIps: [{ prefix: parsePrefix('10.0.0.0/24')!, remove: false }],
+        },
+      ],
+    });
+    a.send(A_TO_B());
+    world.run(10);
+    expect(b.delivered.length).toBe(1);
+  });
+});
+
+it('of hundreds of peers that depart together nothing is left in the end, and nothing happens to them', () => {
+  const { world, a, b } = pair();
+  const secrets = countSecrets(a);
+  const crowd = Array.from({ length: 500 }, (_, i) =>
+    crowded(keyOf(i), { presharedKey: new Uint8Array(32).fill(9) }),
+  );
+  a.configure({ peers: crowd });
+  expect(secrets.taken).toBe(500);
+  a.send(A_TO_B());
+  world.run(10);
+  const placesBefore = a.door.places.length;
+  a.configure({ replacePeers: true });
+  expect(a.device.state().peers).toEqual([]);
+  expect(a.device.nextTimeout()).toBe(Number.NEGATIVE_INFINITY);
+  const wire = world.wire.length;
+  b.send(B_TO_A());
+  world.run(10_000);
+  expect(world.wire.slice(wire).filter(({ from }) => from === a)).toEqual([]);
+  expect(secrets.released).toBeGreaterThanOrEqual(500);
+  expect(placesBefore).toBeGreaterThan(0);
+  expect(a.door.places).toEqual([]);
+  // All rows are free again.
+  a.configure({ peers: crowd });
+  expect(a.device.core.rows.length).toBe(501);
+});
+
+/** A peer with more prefixes than one step has. */
+function crowded(publicKey: Uint8Array, change: Partial<PeerChange> = {}): PeerChange {
+  const allowedIps = Array.from({ length: 150 }, (_, i) => ({
+    prefix: { address: Uint8Array.of(10, publicKey[0], publicKey[1], i), length: 32 },
+    remove: false,
+  }));
+  const presharedKey = new Uint8Array(32).fill(3);
+  return { publicKey, presharedKey, allowedIps, ...change };
+}
+
+const keyOf = (i: number): Uint8Array =>
+  new Uint8Array(32)
+    .fill(100)
+    .with(0, i >> 8)
+    .with(1, i & 255);
+
+/** How many places for secrets the Device has taken and given back from now on. */
+function countSecrets({ device }: Site): { taken: number; released: number } {
+  const counts = { taken: 0, released: 0 };
+  const { core } = device;
+  const { takeSecret } = core;
+  Object.assign(core, {
+    takeSecret: () => {
+      counts.taken++;
+      const { bytes, release } = takeSecret();
+      const giveBack = (): void => {
+        counts.released++;
+        release();
+      };
+      return { bytes, release: giveBack };
+    },
+  });
+  return counts;
+}

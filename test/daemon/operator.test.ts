@@ -47,6 +47,7 @@ beforeEach(() => {
   } as unknown as OperatorOptions);
 });
 afterEach(() => {
+  operator.stop();
   expect(ending.bugs).toEqual([]);
   path.close();
 });
@@ -117,6 +118,7 @@ describe('a long change', () => {
     // The next is of the same configuration, and as good as ever.
     expect(await ask(long('replace_peers=true\n'))).toBe(ACCEPTED);
     expect(peersIn(get())).toBe(PEERS);
+    expect(path.device.core.rows.length).toBe(PEERS + 1);
   });
 
   it('holds up those that come after it, and no question', async () => {

@@ -167,25 +167,29 @@ describe('a change', () => {
           }
         }
       }),
+      { numRuns: 50 },
     );
   });
 
-  it('is seen by nobody before it is swapped in, nor after it was discarded', () => {
-    const { world, a, b } = pair();
-    a.send(A_TO_B());
-    world.run(10);
-    const before = [stateOf(a), a.device.nextTimeout(), a.device.core.indices.size];
-    const draft = draw(a, { replacePeers: true, peers: KEYS.map((key) => crowded(key)) }, () =>
-      expect(stateOf(a)).toEqual(before[0]),
-    );
-    draft.discard();
-    expect([stateOf(a), a.device.nextTimeout(), a.device.core.indices.size]).toEqual(before);
-    // Their rows are free for others.
-    const { rows } = a.device.core;
-    a.configure({ peers: KEYS.map((key) => crowded(key)) });
-    expect(rows.filter((peer) => peer !== undefined).length).toBe(rows.length);
-    expect(b.delivered.length).toBe(1);
-  });
+  it.each([true, false])(
+    'is seen by nobody before, nor when it was discarded; in place of others: %s',
+    (replacePeers) => {
+      const { world, a, b } = pair();
+      a.send(A_TO_B());
+      world.run(10);
+      const before = [stateOf(a), a.device.nextTimeout(), a.device.core.indices.size];
+      const allowedIps = [{ prefix: parsePrefix('10.20.0.0/24')!, remove: true }];
+      const peers = [{ publicKey: b.publicKey, allowedIps }, ...KEYS.map((key) => crowded(key))];
+      const draft = draw(a, { replacePeers, peers }, () => expect(stateOf(a)).toEqual(before[0]));
+      draft.discard();
+      expect([stateOf(a), a.device.nextTimeout(), a.device.core.indices.size]).toEqual(before);
+      // Their rows are free for others.
+      const { rows } = a.device.core;
+      a.configure({ peers: KEYS.map((key) => crowded(key)) });
+      expect(rows.filter((peer) => peer !== undefined).length).toBe(rows.length);
+      expect(b.delivered.length).toBe(1);
+    },
+  );
 
   it('lets packets, handshakes and roaming go on between its steps, and keeps what came of them', () => {
     const { world, a, b } = pair();

@@ -63,6 +63,7 @@ export class Drops {
 
   /** The reasons that occurred, in the order of DROP_REASONS. */
   entries(): [reason: DropReason, packets: number][] {
+    if (this.#counts === null) return [];
     return DROP_REASON_NAMES.filter((name) => this.get(name) > 0).map((name) => [
       name,
       this.get(name),

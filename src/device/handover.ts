@@ -149,9 +149,7 @@ function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
     staged: peer.staged.packets.map((packet) => packet.slice()),
     source: endpoint?.source?.slice() ?? null,
     sourceInterface: endpoint?.sourceInterface ?? 0,
-    deadlines: Object.fromEntries(
-      DEADLINE_NAMES.map((name) => [name, core.deadlines.time(peer.row, DEADLINE[name]) - now]),
-    ),
+    deadlines: handOverDeadlines(core, now, peer),
     // One that was given up is left lying.
     isCalling:
       peer.handshake.state === 'createdInitiation' &&
@@ -164,9 +162,18 @@ function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
     txBytes: peer.txBytes,
     rxBytes: peer.rxBytes,
     drops: countsOf(peer.drops),
-    counts: { ...peer.counts },
+    counts: Object.fromEntries(Object.entries(peer.counts).filter(([, count]) => count > 0)),
     condition: handOverCondition(now, peer),
   };
+}
+
+function handOverDeadlines(core: Core, now: number, { row }: Peer): PeerHandover['deadlines'] {
+  const inMs: Partial<Record<DeadlineName, number>> = {};
+  for (const name of DEADLINE_NAMES) {
+    const time = core.deadlines.time(row, DEADLINE[name]);
+    if (time !== Number.POSITIVE_INFINITY) inMs[name] = time - now;
+  }
+  return inMs;
 }
 
 function handOverCondition(now: number, { condition }: Peer): ConditionHandover {
@@ -194,8 +201,9 @@ function handOverSession(
   ];
 }
 
+/** Of the reasons that occurred. */
 function countsOf(drops: Drops): Counters {
-  return Object.fromEntries(DROP_REASON_NAMES.map((reason) => [reason, drops.get(reason)]));
+  return Object.fromEntries(drops.entries());
 }
 
 /**
@@ -313,7 +321,10 @@ function takeOverSession(core: Core, at: number, peer: Peer, handover: SessionHa
 }
 
 function addDrops(drops: Drops, counts: Counters): void {
-  for (const reason of DROP_REASON_NAMES) drops.count(reason, counts[reason] ?? 0);
+  for (const reason of DROP_REASON_NAMES) {
+    const packets = counts[reason] ?? 0;
+    if (packets > 0) drops.count(reason, packets);
+  }
 }
 
 /** Of the counts, those that we keep too: another version may have others. */

@@ -96,21 +96,37 @@ function secretsOf({ presharedKey, sessions }: PeerHandover): (Uint8Array | null
   return [presharedKey, ...sessions.flatMap(({ keys, seen }) => [keys, seen])];
 }
 
-/** As JSON has it: no bytes, and Infinity, which becomes null there, left out. */
+/**
+ * As JSON has it: no bytes. What has the value that a reader gives to what is missing is left out, for
+ * of thousands of peers most have little else.
+ */
 function describePeer(peer: PeerHandover): object {
-  const { publicKey, ways, presharedKey, sessions, staged, source, deadlines } = peer;
+  const { publicKey, ways, wayInUse, presharedKey, sessions, staged, source, ...rest } = peer;
   return {
-    ...peer,
     publicKey: formatKey(publicKey),
-    ways: ways.map(formatWay),
-    presharedKey: presharedKey !== null,
-    sessions: sessions.map(({ keys: _keys, seen: _seen, ...rest }) => rest),
-    staged: staged.map(formatHex),
-    source: source === null ? null : formatHex(source),
-    deadlines: Object.fromEntries(
-      Object.entries(deadlines).filter(([, ms]) => Number.isFinite(ms)),
-    ),
+    ...(ways.length === 0 ? {} : { ways: ways.map(formatWay) }),
+    ...(presharedKey === null ? {} : { presharedKey: true }),
+    ...(sessions.length === 0 ? {} : { sessions: sessions.map(describeSession) }),
+    ...(staged.length === 0 ? {} : { staged: staged.map(formatHex) }),
+    ...(source === null ? {} : { source: formatHex(source) }),
+    ...(wayInUse === NO_WAY ? {} : { wayInUse }),
+    ...told({ ...rest, condition: rest.condition && told(rest.condition) }),
   };
+}
+
+function describeSession({ keys: _keys, seen: _seen, ...rest }: SessionHandover): object {
+  return rest;
+}
+
+/** Those fields that say something; of the records in it, those that have any entry. */
+function told(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => isSaid(value)));
+}
+
+/** Infinity becomes null in JSON. */
+function isSaid(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
+  return value !== false && value !== 0 && value !== null && value !== Number.POSITIVE_INFINITY;
 }
 
 function describeName({ host, addresses, ageMs }: NameHandover): object {

@@ -6,9 +6,8 @@
 import { sameBytes } from '../bytes.ts';
 import type { Feed } from '../control/feed.ts';
 import { TextFeed } from '../control/textfeed.ts';
-import { wipe } from '../crypto/bytes.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import { type DeviceChange, type PeerState, wipeKeys } from '../device/configuration.ts';
+import { type DeviceChange, type PeerState, wiped, wipeKeys } from '../device/configuration.ts';
 import type { Draft } from '../device/draft.ts';
 import { measure } from '../device/metric.ts';
 import { type NearStanding, nearMistake } from '../device/nearmistake.ts';
@@ -97,14 +96,18 @@ export class Operator {
   *#get(): Generator<string> {
     const { device } = this.#options.path;
     const own = device.ownState();
-    yield* tellState({ ...own, peers: wiped(device.peerStates(), own.privateKey) }, VERSION);
+    try {
+      yield* tellState({ ...own, peers: wiped(device.peerStates()) }, VERSION);
+    } finally {
+      wipeKeys({ ...own, peers: [] });
+    }
   }
 
   *#observedState(): Generator<string> {
     const { device } = this.#options.path;
     const own = device.ownState();
     // Before anything is made of it.
-    if (own.privateKey !== null) wipe(own.privateKey);
+    wipeKeys({ ...own, peers: [] });
     const peers = keyless(device.peerStates());
     yield* tellObservedState({ ...own, peers }, device.publicKey(), VERSION);
   }
@@ -234,22 +237,10 @@ export class Operator {
   }
 }
 
-/** The keys of each, and the private key before all, are wiped when the next one is asked for. */
-function* wiped(peers: Iterable<PeerState>, privateKey: Uint8Array | null): Generator<PeerState> {
-  if (privateKey !== null) wipe(privateKey);
-  for (const peer of peers) {
-    try {
-      yield peer;
-    } finally {
-      if (peer.presharedKey !== null) wipe(peer.presharedKey);
-    }
-  }
-}
-
 /** The keys of each are wiped before it is looked at. */
 function* keyless(peers: Iterable<PeerState>): Generator<PeerState> {
   for (const peer of peers) {
-    if (peer.presharedKey !== null) wipe(peer.presharedKey);
+    wipeKeys({ peers: [peer] });
     yield peer;
   }
 }

@@ -87,12 +87,11 @@ export function createParts(options: ProgramOptions) {
   const startResolver = options.sandbox ? () => upgrade.startResolver() : undefined;
   const { reapResolver } = upgrade;
   const names = namesOf(path, { startResolver, reapResolver, onNote, onBug: ending.surface });
-  const startedAt = (): number => age.startedAt;
   const operator = new Operator({
     ...{ path, underlay, log, ending, upgrade, chronicle },
     subject: {
       ...{ path, loop, confinement, observing, names, persistence },
-      ...{ chronicle, processStatus, startedAt },
+      ...{ chronicle, processStatus, startedAt: () => age.startedAt },
     },
     troubles: () => subsystems.troubles(),
     onChange: () => subsystems.changed(),

@@ -87,7 +87,10 @@ export class AllowedIps<Owner> {
         ? this.#ipv4.ownersWithin(word(a, 0), 0, 0, 0, prefix.length)
         : this.#ipv6.ownersWithin(word(a, 0), word(a, 4), word(a, 8), word(a, 12), prefix.length);
     const owners = new Set<Owner>();
-    for (const number of numbers) owners.add(this.#owners[number]!);
+    for (const number of numbers) {
+      const owner = this.#owners[number];
+      if (owner !== null) owners.add(owner);
+    }
     return owners;
   }
 

@@ -139,3 +139,14 @@ export function wipeKeys({
     if (key) wipe(key);
   }
 }
+
+/** The keys of each peer are wiped when the next one is asked for. */
+export function* wiped(peers: Iterable<PeerState>): Generator<PeerState> {
+  for (const peer of peers) {
+    try {
+      yield peer;
+    } finally {
+      if (peer.presharedKey !== null) wipe(peer.presharedKey);
+    }
+  }
+}

@@ -70,6 +70,7 @@ export function swapIn(core: Core, now: number, draft: Draft): void {
   if (change.replacePeers) core.peers = draft.newPeers;
   const { listenPort, fwmark, bind } = change;
   if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
+  core.pace.begin(now);
   for (const step of draft.steps) take(core, now, step);
   if (core.departed.length <= CLEARED_AWAY_TOGETHER) clearAway(core);
   assignOwnAddresses(core);
@@ -156,7 +157,14 @@ function setPersistentKeepalive(core: Core, now: number, peer: Peer, seconds: nu
   const wasOff = peer.persistentKeepalive === 0;
   peer.persistentKeepalive = seconds;
   if (seconds === 0) core.deadlines.disarm(peer.row, DEADLINE.persistentKeepalive);
-  else if (wasOff && core.isUp) sendKeepalive(core, now, peer);
+  else if (wasOff && core.isUp) sendInTurn(core, now, peer);
+}
+
+/** Its keepalive begins a session: thousands at once would hold the packets up. */
+function sendInTurn(core: Core, now: number, peer: Peer): void {
+  const at = core.pace.next();
+  if (at <= now) sendKeepalive(core, now, peer);
+  else core.deadlines.arm(peer.row, DEADLINE.persistentKeepalive, at);
 }
 
 function addPeer(core: Core, key: string, peer: Peer): void {
@@ -220,15 +228,16 @@ function takeDown(core: Core, peer: Peer): void {
   peer.ways?.rest();
 }
 
-/** The interface came up: peers with a persistent keepalive call at once. */
+/** The interface came up: peers with a persistent keepalive call at once, or one after the other. */
 export function bringUp(core: Core, now: number): void {
   if (core.isUp) return;
   core.isUp = true;
   core.pathsVersion++;
   core.names.activate();
   for (const peer of core.wayHolders) lookAgain(core, now, peer);
+  core.pace.begin(now);
   for (const peer of core.peers.values())
-    if (peer.persistentKeepalive > 0) sendKeepalive(core, now, peer);
+    if (peer.persistentKeepalive > 0) sendInTurn(core, now, peer);
 }
 
 /** The interface went down: no session survives it. */

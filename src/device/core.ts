@@ -29,6 +29,7 @@ import type { Lead } from './lead.ts';
 import { Names } from './names.ts';
 import { Observers } from './observers.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
+import { Pace } from './pace.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
 import { RateLimiter } from './ratelimiter.ts';
 import type { NameService, Near } from './ways.ts';
@@ -119,6 +120,8 @@ export class Core {
   peers = new Map<string, Peer>();
   /** Peers no more, of which something is left to be cleared away (configure.ts). */
   readonly departed: Peer[] = [];
+  /** Of calls to many peers. */
+  readonly pace = new Pace();
   /** The peer of each row of the deadline table. */
   readonly rows: (Peer | undefined)[] = [];
 

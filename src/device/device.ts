@@ -278,7 +278,17 @@ export class Device {
 
   /** What a successor has to `recall`, beside the state that it is configured with. Copies. */
   memories(): PeerMemory[] {
+    return [...memories(this.core)];
+  }
+
+  /** The same one after the other, each as it is when it is asked for. */
+  peerMemories(): Generator<PeerMemory> {
     return memories(this.core);
+  }
+
+  /** Of the configuration: another number after every change. */
+  get revision(): number {
+    return this.core.revision;
   }
 
   /**

@@ -345,7 +345,7 @@ export function takeBack(core: Core, now: number): number {
   }
   // Where our clock is behind, the successor's calls carried on from our timestamps: ours have to be
   // later than those, or the peers would refuse them.
-  recall(core, memories(core));
+  recall(core, [...memories(core)]);
   return core.isUp ? resume(core, now) : 0;
 }
 

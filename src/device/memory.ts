@@ -4,7 +4,7 @@
  * session. The sessions themselves end with the process: their keys are never written down.
  */
 
-import { INITIATIONS_PER_SECOND, REJECT_AFTER_TIME_MS } from '../noise/constants.ts';
+import { REJECT_AFTER_TIME_MS } from '../noise/constants.ts';
 import { addSeconds, compareTimestamps, TIMESTAMP_BYTES, writeTimestamp } from '../noise/tai64n.ts';
 import type { PeerMemory } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
@@ -21,23 +21,15 @@ const FORGOTTEN_SECONDS = 120;
  */
 const SESSION_MEMORY_MS = 2 * REJECT_AFTER_TIME_MS;
 
-/** Initiations that leave together, so that ten thousand peers do not hold the packets up. */
-const RESUMED_TOGETHER = 50;
-const RESUME_INTERVAL_MS = 1_000 / INITIATIONS_PER_SECOND;
-
-/** One entry for every peer that there is something to know of. */
-export function memories(core: Core): PeerMemory[] {
-  return [...core.peers.values()]
-    .map((peer) => ({
-      publicKey: peer.publicKey,
-      lastHandshakeMs: peer.lastHandshakeMs,
-      sentTimestamp: peer.handshake.sentTimestamp,
-      receivedTimestamp: peer.handshake.latestTimestamp,
-    }))
-    .filter(
-      ({ sentTimestamp, receivedTimestamp }) =>
-        sentTimestamp.some((byte) => byte !== 0) || receivedTimestamp.some((byte) => byte !== 0),
+/** One entry for every peer that there is something to know of, as it is when it is asked for. */
+export function* memories(core: Core): Generator<PeerMemory> {
+  for (const { publicKey, lastHandshakeMs, handshake } of [...core.peers.values()]) {
+    const { sentTimestamp, latestTimestamp: receivedTimestamp } = handshake;
+    const isKnown = [sentTimestamp, receivedTimestamp].some((one) =>
+      one.some((byte) => byte !== 0),
     );
+    if (isKnown) yield { publicKey, lastHandshakeMs, sentTimestamp, receivedTimestamp };
+  }
 }
 
 /** Takes over what another Device knew at this very moment. */
@@ -79,12 +71,11 @@ export function recall(core: Core, remembered: readonly PeerMemory[]): boolean {
  */
 export function resume(core: Core, now: number): number {
   const held = [...core.peers.values()].filter((peer) => mayHoldSession(core, peer));
-  for (const [i, peer] of held.entries()) {
-    if (i < RESUMED_TOGETHER) sendInitiation(core, now, peer);
-    else {
-      const delay = Math.floor(i / RESUMED_TOGETHER) * RESUME_INTERVAL_MS;
-      core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, now + delay);
-    }
+  core.pace.begin(now);
+  for (const peer of held) {
+    const at = core.pace.next();
+    if (at <= now) sendInitiation(core, now, peer);
+    else core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, at);
   }
   return held.length;
 }

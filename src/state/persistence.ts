@@ -10,15 +10,16 @@
  */
 
 import { counted } from '../counted.ts';
-import { type DeviceChange, wipeKeys } from '../device/configuration.ts';
+import { type DeviceChange, wiped, wipeKeys } from '../device/configuration.ts';
 import type { Device } from '../device/device.ts';
 import type { DeviceEvent } from '../device/events.ts';
 import type { EventBody } from '../events/record.ts';
 import type { Log } from '../log.ts';
 import type { WritableDirectory } from '../sandbox/sandbox.ts';
 import { SystemError } from '../sys/libc.ts';
+import { Slices } from '../sys/slices.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
-import { formatSavedState, parseSavedState, type SavedState } from './savedstate.ts';
+import { parseSavedState, type SavedState, tellSavedState } from './savedstate.ts';
 import { StateKeeper, type StateTrouble } from './statekeeper.ts';
 
 export interface PersistenceOptions {
@@ -37,6 +38,7 @@ export interface PersistenceOptions {
 export class Persistence {
   readonly #options: PersistenceOptions;
   readonly #keeper: StateKeeper;
+  readonly #slices = new Slices();
   /** Before that there is nothing to be saved. */
   #isRestored = false;
 
@@ -178,11 +180,30 @@ export class Persistence {
     }
   }
 
-  readonly #render = (): string => {
-    const { device } = this.#options;
-    const state = device.state();
-    const text = formatSavedState(state, device.memories(), device.nameMemories());
-    wipeKeys(state);
-    return text;
+  /** In slices; again when the configuration has changed meanwhile, so that it is always one. */
+  readonly #render = async (): Promise<string> => {
+    for (;;) {
+      const text = await this.#slices.run(this.#tell());
+      if (text !== null) return text;
+    }
   };
+
+  *#tell(): Generator<void, string | null> {
+    const { device } = this.#options;
+    const { revision } = device;
+    const own = device.ownState();
+    const peers = wiped(device.peerStates());
+    const memories = device.peerMemories();
+    try {
+      let text = '';
+      for (const piece of tellSavedState({ ...own, peers }, memories, device.nameMemories())) {
+        if (device.revision !== revision) return null;
+        text += piece;
+        yield;
+      }
+      return text;
+    } finally {
+      wipeKeys({ ...own, peers: [] });
+    }
+  }
 }

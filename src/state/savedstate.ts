@@ -13,6 +13,8 @@ import { KEY_BYTES } from '../crypto/suite.ts';
 import type {
   DeviceChange,
   DeviceState,
+  InterfaceChange,
+  InterfaceState,
   PeerChange,
   PeerMemory,
   PeerState,
@@ -24,7 +26,7 @@ import { formatAddress, parseAddress } from '../packet/address.ts';
 import { isHostName } from '../packet/hostname.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
-import { parseSet, writeSet } from '../uapi/set.ts';
+import { parseSet, tellSet } from '../uapi/set.ts';
 
 export interface SavedState {
   readonly change: DeviceChange;
@@ -43,8 +45,22 @@ export function formatSavedState(
   memories: readonly PeerMemory[],
   names: readonly NameMemory[] = [],
 ): string {
-  const lines = [...memories.map(formatMemory), ...names.map(formatName)];
-  return writeSet(changeTo(state)) + lines.join('');
+  return [...tellSavedState(state, memories, names)].join('');
+}
+
+/** The same in pieces: peers and memories may be told one after the other. */
+export function* tellSavedState(
+  { peers, ...own }: InterfaceState & { readonly peers: Iterable<PeerState> },
+  memories: Iterable<PeerMemory>,
+  names: Iterable<NameMemory>,
+): Generator<string> {
+  yield* tellSet(interfaceChangeTo(own), changesTo(peers));
+  for (const memory of memories) yield formatMemory(memory);
+  for (const name of names) yield formatName(name);
+}
+
+function* changesTo(peers: Iterable<PeerState>): Generator<PeerChange> {
+  for (const peer of peers) yield peerChangeTo(peer);
 }
 
 const NO_DEVICE_SECRETS = { privateKey: null } satisfies Record<Secret<DeviceState>, null>;
@@ -62,19 +78,17 @@ export function formatKeylessState(state: DeviceState, memories: readonly PeerMe
 /** What of a change each field of a state asks for, so that none is forgotten. */
 type Parts<State, Change> = Readonly<Record<keyof State, Partial<Change>>>;
 
-/** The change that makes an empty Device like this one. */
-function changeTo(state: DeviceState): DeviceChange {
+/** The change that makes an empty Device like this one, but for its peers. */
+function interfaceChangeTo(state: InterfaceState): InterfaceChange {
   const { privateKey, listenPort, fwmark, bind, debug } = state;
-  const peers = state.peers.map(peerChangeTo);
-  const parts: Parts<DeviceState, DeviceChange> = {
+  const parts: Parts<InterfaceState, InterfaceChange> = {
     privateKey: privateKey === null ? {} : { privateKey },
     listenPort: { listenPort },
     fwmark: { fwmark },
     bind: bind === null ? {} : { bind },
     debug: debug ? { debug } : {},
-    peers: { peers },
   };
-  return Object.assign({ peers }, ...Object.values(parts));
+  return Object.assign({}, ...Object.values(parts));
 }
 
 function peerChangeTo(peer: PeerState): PeerChange {

@@ -14,8 +14,8 @@ export interface StateKeeperOptions {
   /** The interface's name. */
   readonly name: string;
   readonly directory: string;
-  /** The state of this moment. */
-  readonly render: () => string;
+  /** The state of this moment, which may take a while. */
+  readonly render: () => Promise<string>;
   /** Gets one line for the log when saving begins to fail, or works again. */
   readonly onNote: (note: string) => void;
 }
@@ -187,7 +187,7 @@ export class StateKeeper {
 
   async #saveNow(): Promise<void> {
     const begun = monotonicMs();
-    const text = this.#options.render();
+    const text = await this.#options.render();
     const digest = nodeCrypto().createHash('sha256').update(text).digest('hex');
     const costMs = monotonicMs() - begun;
     this.#notBefore = monotonicMs() + Math.max(SOON_MS, costMs / SHARE_OF_TIME);

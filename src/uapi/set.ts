@@ -346,22 +346,26 @@ function formatDescription(text: string): string {
  * The whole request for a change, the inverse of parseSet. `tswg_bind`, `debug`, `description`, ways
  * and an endpoint to forget are ours alone: other implementations refuse them.
  */
-export function writeSet(change: DeviceChange): string {
-  const lines = ['set=1'];
-  addLines(lines, DEVICE_FIELDS, change);
-  for (const peer of change.peers) {
-    lines.push(`public_key=${formatKey(peer.publicKey)}`);
-    addLines(lines, PEER_FIELDS, peer);
-  }
-  return `${lines.join('\n')}\n\n`;
+export function writeSet({ peers, ...own }: DeviceChange): string {
+  return [...tellSet(own, peers)].join('');
 }
 
-function addLines<Change, T>(
-  lines: string[],
+/** The same in pieces, one of the interface itself and one of each peer. */
+export function* tellSet(own: InterfaceChange, peers: Iterable<PeerChange>): Generator<string> {
+  yield `set=1\n${linesOf(DEVICE_FIELDS, own)}`;
+  for (const peer of peers) {
+    yield `public_key=${formatKey(peer.publicKey)}\n${linesOf(PEER_FIELDS, peer)}`;
+  }
+  yield '\n';
+}
+
+function linesOf<Change, T>(
   fields: Readonly<Record<string, Field<Change, T>>>,
   change: Change,
-): void {
+): string {
+  let lines = '';
   for (const { key, values } of Object.values(fields)) {
-    for (const value of values(change)) lines.push(`${key}=${value}`);
+    for (const value of values(change)) lines += `${key}=${value}\n`;
   }
+  return lines;
 }

@@ -274,6 +274,31 @@ it('of hundreds of peers that depart together nothing is left in the end, and no
   expect(a.device.core.rows.length).toBe(501);
 });
 
+it.each(['the interface comes up', 'the operator says so'])(
+  'hundreds of peers with a keepalive are called one after the other when %s',
+  (when) => {
+    const world = new World();
+    const a = world.site('192.0.2.1');
+    const endpoint = new Endpoint(parseAddress('203.0.113.1')!, 51820);
+    const peers = Array.from({ length: 120 }, (_, i) => {
+      const publicKey = keyOf(i);
+      return { publicKey, endpoint, persistentKeepalive: 25, allowedIps: [] };
+    });
+    if (when === 'the operator says so') a.configure({ peers });
+    else {
+      a.device.down();
+      a.configure({ peers });
+      a.turn(() => a.device.up(world.now));
+    }
+    const counts = [world.wire.length];
+    for (let i = 0; i < 3; i++) {
+      world.run(20);
+      counts.push(world.wire.length);
+    }
+    expect(counts).toEqual([50, 100, 120, 120]);
+  },
+);
+
 /** A peer with more prefixes than one step has. */
 function crowded(publicKey: Uint8Array, change: Partial<PeerChange> = {}): PeerChange {
   const allowedIps = Array.from({ length: 150 }, (_, i) => ({

@@ -226,7 +226,7 @@ describe('the keeper of the state', () => {
     keeper = new StateKeeper({
       name: 'wg0',
       directory: states,
-      render: () => {
+      render: async () => {
         rendered++;
         return state;
       },

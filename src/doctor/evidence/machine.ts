@@ -158,7 +158,10 @@ export interface Load {
   /** Of all processors together over the run, 0 to 1; `stolen` is what a hypervisor gave to others. */
   readonly busy: number;
   readonly stolen: number;
-  /** Of one processor, what the daemon used over the run, 0 to 1 (a thread each); null if unknown. */
+  /**
+   * Of one processor, what the daemon used over the run, 0 to 1 (a thread each); null if unknown, or
+   * if the run was too short to tell.
+   */
   readonly daemon: number | null;
   /** CPU pressure of the last 10 s in percent (/proc/pressure/cpu, some); null if unknown. */
   readonly pressure: number | null;

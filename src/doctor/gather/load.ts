@@ -4,6 +4,9 @@ import { cpus } from 'node:os';
 import type { Load } from '../evidence.ts';
 import { readText, textOf } from './procfile.ts';
 
+/** With fewer, 0.4 s, a tick more or less is more than can be said of a share. */
+const TICKS_MIN = 40;
+
 /** In clock ticks of the kernel (USER_HZ, 100 a second on every machine that Node runs on). */
 export interface LoadSample {
   readonly total: number;
@@ -43,8 +46,11 @@ export function describeLoad(before: LoadSample, after: LoadSample): Load {
   const processors = cpus().length;
   const total = Math.max(1, after.total - before.total);
   const share = (ticks: number): number => Math.round((ticks / total) * 1_000) / 1_000;
+  const isLong = total >= TICKS_MIN * processors;
   const daemon =
-    before.daemon === null || after.daemon === null ? null : after.daemon - before.daemon;
+    before.daemon === null || after.daemon === null || !isLong
+      ? null
+      : after.daemon - before.daemon;
   return {
     processors,
     average: Number((textOf('/proc/loadavg') ?? '0').split(' ', 1)[0]),

@@ -2,6 +2,7 @@
 
 import type { Case } from './case.ts';
 import { ALLOWED_IPS } from './injections/allowedips.ts';
+import { COMBINATIONS } from './injections/combinations.ts';
 import { ENDPOINTS, WAYS_OUT } from './injections/endpoints.ts';
 import { KEYS, PRESHARED_KEYS } from './injections/keys.ts';
 import { MAPPINGS } from './injections/mappings.ts';
@@ -16,5 +17,6 @@ export const CASES: readonly Case[] = [
   ...[...OUR_END, ...KEYS, ...PRESHARED_KEYS, ...REFUSALS, ...FILTERS, ...ENDPOINTS, ...WAYS_OUT],
   ...MAPPINGS,
   ...[...ALLOWED_IPS, ...WAYS, ...PASSING, ...WORKING],
+  ...COMBINATIONS,
   ...VARIANTS,
 ];

@@ -13,6 +13,7 @@ import { DOCS, type Places, placesOf, replaceTable } from '../lab/publication.ts
 import { unmet } from '../lab/requirements.ts';
 import { answers } from './answers.ts';
 import { drawChart } from './chart.ts';
+import { distances } from './distance.ts';
 import { handshakes } from './handshakes.ts';
 import { heap } from './heap.ts';
 import { observed, TSWG } from './implementation.ts';
@@ -29,7 +30,18 @@ import { formatPageTable, formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  ...[streams, ...variants, paths, datagrams, latency, answers, handshakes, peers, crowd],
+  ...[
+    streams,
+    ...variants,
+    paths,
+    ...distances,
+    datagrams,
+    latency,
+    answers,
+    handshakes,
+    peers,
+    crowd,
+  ],
   ...[prefixes, lookups, heap],
 ];
 /** Those in which a watched tswg is compared with one that is not. */

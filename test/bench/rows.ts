@@ -54,6 +54,12 @@ export const ROWS: readonly Row[] = [
   throughput('tcp-outer-v6', 'TCP, tunnel itself over IPv6'),
   throughput('tcp-1280', 'TCP, MTU 1280'),
   throughput('tcp-8920', 'TCP, MTU 8920'),
+  throughput('delay', 'TCP, round trip of 20 ms'),
+  throughput('delay-reverse', 'TCP, round trip of 20 ms, reverse'),
+  throughput('delay-bare', 'The same without a tunnel'),
+  throughput('loss', 'TCP (BBR), 20 ms, 0.1 % lost'),
+  throughput('loss-reverse', 'TCP (BBR), 20 ms, 0.1 % lost, reverse'),
+  throughput('loss-bare', 'The same without a tunnel'),
   {
     id: 'udp-64',
     title: 'UDP 64 B delivered',

@@ -23,7 +23,7 @@ const RIGHT_OUTER6 = '2001:db8::2';
 export const TUNNEL_PORT = 51820;
 export const DEFAULT_MTU = 1420;
 
-const CABLE = 'cable';
+export const CABLE = 'cable';
 const CABLE_MTU = 1500;
 const JUMBO_MTU = 9000;
 /** Outside IPv6 header, UDP header, data header and authenticator. */

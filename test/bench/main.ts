@@ -11,6 +11,7 @@ import yargs from 'yargs';
 import { runCommand } from '../lab/openlabs.ts';
 import { DOCS, type Places, placesOf, replaceTable } from '../lab/publication.ts';
 import { unmet } from '../lab/requirements.ts';
+import { alone } from './alone.ts';
 import { answers } from './answers.ts';
 import { drawChart } from './chart.ts';
 import { distances } from './distance.ts';
@@ -35,6 +36,7 @@ const SCENARIOS: readonly Scenario[] = [
     ...variants,
     paths,
     ...distances,
+    alone,
     datagrams,
     latency,
     answers,

@@ -60,6 +60,9 @@ export const ROWS: readonly Row[] = [
   throughput('loss', 'TCP (BBR), 20 ms, 0.1 % lost'),
   throughput('loss-reverse', 'TCP (BBR), 20 ms, 0.1 % lost, reverse'),
   throughput('loss-bare', 'The same without a tunnel'),
+  throughput('alone', 'One end alone, TCP, 1 flow'),
+  throughput('alone-4', 'One end alone, TCP, 4 flows'),
+  cost('alone-cpu', 'One end alone, its CPU', 's/GB'),
   {
     id: 'udp-64',
     title: 'UDP 64 B delivered',

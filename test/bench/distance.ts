@@ -61,7 +61,7 @@ async function measureWay(context: Context, tunnel: Tunnel, way: Way): Promise<v
 async function lengthen(host: Host, { lostPerMillion }: Way): Promise<void> {
   await host.sysctl('net.ipv4.tcp_rmem', TCP_BUFFERS);
   await host.sysctl('net.ipv4.tcp_wmem', TCP_BUFFERS);
-  const program = compiledProgram('test/bench/delayline.ts');
+  const program = compiledProgram('test/lab/delayline.ts');
   const words = [program, QUEUE, `${DELAY_MS}`, `${lostPerMillion}`, `${SEED}`];
   await host.spawn(process.execPath, words).waitForOutput(/holding/);
   const rule = `-t mangle -A PREROUTING -i ${CABLE} -j NFQUEUE --queue-num ${QUEUE}`;

@@ -25,7 +25,7 @@ import { describeMachine, formatMachine, type Machine } from './machine.ts';
 import { OBSERVERS, type Observer, Observers } from './observers.ts';
 import { profile } from './profile.ts';
 import { formatJson, formatRecord } from './record.ts';
-import { HEAP_BYTES, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
+import { HEAP_BYTES, listRows, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
 import { OBSERVED, Samples } from './samples.ts';
 import { crowd, lookups, peers, prefixes } from './scale.ts';
 import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
@@ -63,6 +63,7 @@ const NAME_WIDTH = 56;
 
 interface Options {
   readonly settings: Settings;
+  readonly list: boolean;
   readonly profile: boolean;
   /** From one peer to how many; null in the usual run. */
   readonly growth: number | null;
@@ -85,6 +86,7 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       default: [],
       describe: 'only these; * for anything',
     })
+    .option('list', { type: 'boolean', default: false, describe: 'the rows, and nothing else' })
     .option('rounds', { type: 'number', describe: 'samples of each row', defaultDescription: '3' })
     .option('seconds', { type: 'number', describe: 'of each measurement', defaultDescription: '2' })
     .option('profile', { type: 'boolean', default: false, describe: "where tswg's time goes" })
@@ -114,6 +116,7 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       prefixCounts: PREFIX_COUNTS.filter((number) => number <= largest),
       heapBytes: quick ? QUICK.heapBytes : HEAP_BYTES,
     },
+    list: parsed.list,
     profile: parsed.profile,
     growth: parsed.growth ? largest : null,
     observers,
@@ -218,6 +221,10 @@ async function publishGrowth(
 
 async function main(words: readonly string[]): Promise<number> {
   const options = await parseOptions(words);
+  if (options.list) {
+    console.log(listRows());
+    return 0;
+  }
   const reason = unmet('unshare', 'nsenter', 'ip', 'iptables', 'wg', 'ping', 'iperf3');
   if (reason !== null) throw new Error(reason);
   const machine = await describeMachine();

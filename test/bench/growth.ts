@@ -7,7 +7,7 @@
 import { formatMarkdown } from '../lab/publication.ts';
 import { type CrowdCost, measureCrowd } from './crowd.ts';
 import { type Implementation, TSWG, WIREGUARD_GO } from './implementation.ts';
-import { gigabitsPerSecond, runLoad } from './iperf.ts';
+import { type Delivery, gigabitsPerSecond, runLoad } from './iperf.ts';
 import { idlePeers } from './scale.ts';
 import { median } from './statistics.ts';
 import { formatValue } from './table.ts';
@@ -65,7 +65,10 @@ export async function measureGrowth(
   return points;
 }
 
-/** In one tunnel: each count adds to the peers of the last. */
+/**
+ * In one tunnel: each count adds to the peers of the last. The first load warms both daemons up and is
+ * not counted.
+ */
 async function measureRates(
   implementation: Implementation,
   counts: readonly number[],
@@ -74,14 +77,15 @@ async function measureRates(
 ): Promise<void> {
   const tunnel = await Tunnel.open(implementation);
   try {
+    const [left, right] = tunnel.daemons.map(({ host }) => host);
+    const load = (): Promise<Delivery> => runLoad(left, right, { address: RIGHT.inner4, seconds });
+    await load();
     let present = 1;
     for (const count of counts) {
       await tunnel.addConfiguration(idlePeers(present, count));
       present = count;
-      const [left, right] = tunnel.daemons.map(({ host }) => host);
-      const delivery = await runLoad(left, right, { address: RIGHT.inner4, seconds });
       const key = `${implementation.side} ${count}`;
-      rates.set(key, [...(rates.get(key) ?? []), gigabitsPerSecond(delivery)]);
+      rates.set(key, [...(rates.get(key) ?? []), gigabitsPerSecond(await load())]);
     }
   } finally {
     await tunnel.close();

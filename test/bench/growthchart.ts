@@ -9,7 +9,7 @@ import { formatMachine, type Machine } from './machine.ts';
 
 const WIDTH = 1_040;
 const LEFT = 80;
-const RIGHT = 40;
+const RIGHT = 48;
 const BOTTOM = 56;
 /** The panels, from the top; each has its own scale. */
 const PANELS = [

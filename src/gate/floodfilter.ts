@@ -42,6 +42,8 @@ const DROPPED_BEHIND_FIRST_AT = 192;
 /** How far each table's hash is shifted: by what remains of 32 bits. */
 const INDICES_SHIFT_AT = 200;
 const PLACES_SHIFT_AT = 204;
+/** Where the draw's random numbers have come to: in the line of memory that a drop writes anyway. */
+const DRAWN_AT = 184;
 const INDICES_AT = 4_096;
 /**
  * Receiver indices and places are counted by their hashes, in tables that nothing can overflow:
@@ -59,8 +61,8 @@ export const BOARD_BYTES = PLACES_AT + (1 << PLACE_BITS_MAX);
 const COUNT_MAX = 255;
 
 const ADDRESS_WORDS = 4;
-/** The address, and the port. */
-const KEYS = ADDRESS_WORDS + 1;
+/** For each word of the address, for the port, and one that is added to all. */
+const KEYS = ADDRESS_WORDS + 2;
 
 /** One of the tables: how often each hash, of 32 bits, was counted. */
 class Tally {
@@ -115,12 +117,13 @@ export class FloodBoard {
   readonly #places: Tally;
   /** 64-bit words, of which the halves are read: a row's sums stay below 2^53. */
   readonly #words: Uint32Array;
-  readonly #keys: Int32Array;
+  readonly #keys: BigUint64Array;
   readonly #place = new DataView(new ArrayBuffer(4 * ADDRESS_WORDS));
+  readonly #drawn: Uint8Array;
   readonly #placeBytes = new Uint8Array(this.#place.buffer);
 
   /** @param keys of the places' hash, secret and random; see `createFloodFilter` */
-  constructor(memory: ArrayBuffer, keys: Int32Array) {
+  constructor(memory: ArrayBuffer, keys: BigUint64Array) {
     const shift = (at: number): Uint32Array => new Uint32Array(memory, at, 1);
     const indices = new Uint8Array(memory, INDICES_AT, 1 << INDEX_BITS_MAX);
     const places = new Uint8Array(memory, PLACES_AT, 1 << PLACE_BITS_MAX);
@@ -132,6 +135,7 @@ export class FloodBoard {
     );
     this.#places = new Tally(places, shift(PLACES_SHIFT_AT), PLACE_BITS_MAX, PLACES_TAKEN_FOR_OURS);
     this.#words = new Uint32Array(memory, 0, INDICES_AT / 4);
+    this.#drawn = new Uint8Array(memory, DRAWN_AT, 8);
     this.#keys = keys;
   }
 
@@ -164,6 +168,11 @@ export class FloodBoard {
     return this.#words[at] + this.#words[at + 1] * 2 ** 32;
   }
 
+  /** Continues the draw from elsewhere, so that nobody can work out from what passed what will. */
+  stir(random: (out: Uint8Array) => void): void {
+    random(this.#drawn);
+  }
+
   countIndex(index: number, change: 1 | -1): void {
     // Indices are random as they are, and little-endian on the wire.
     this.#place.setUint32(0, index, true);
@@ -178,23 +187,27 @@ export class FloodBoard {
   #hash({ address, port }: Endpoint): number {
     this.#placeBytes.set(address);
     const last = address.length / 4;
-    let hash = 0;
-    for (let i = 0; i <= last; i++) {
-      const word = i === last ? port : this.#place.getInt32(4 * i);
-      hash = Math.imul(hash ^ word, this.#keys[i]);
-      hash ^= hash >>> HASH_SHIFT;
+    let sum = this.#keys[last + 1];
+    for (let i = 0; i < last; i++) {
+      sum += this.#keys[i] * BigInt(this.#place.getUint32(4 * i));
     }
-    return hash >>> 0;
+    sum += this.#keys[last] * BigInt(port);
+    return Number(BigInt.asUintN(64, sum) >> BigInt(HASH_SHIFT));
   }
 }
 
-const HASH_SHIFT = 15;
+/**
+ * The hash is the upper half of a sum of products modulo 2^64: whichever two places somebody chooses
+ * who does not know the keys, theirs is the same with a chance of 2^-32 (Lemire and Kaser, Strongly
+ * universal string hashing is fast, 2014).
+ */
+const HASH_SHIFT = 32;
 
-/** Fills the keys of the places' hash: odd, so that no factor loses bits. */
-export function createHashKeys(random: (out: Uint8Array) => void): Int32Array {
-  const keys = new Int32Array(KEYS);
+/** Fills the keys of the places' hash. */
+export function createHashKeys(random: (out: Uint8Array) => void): BigUint64Array {
+  const keys = new BigUint64Array(KEYS);
   random(new Uint8Array(keys.buffer));
-  return keys.map((key) => key | 1);
+  return keys;
 }
 
 // struct __sk_buff
@@ -206,10 +219,6 @@ const UDP_HEADER_BYTES = 8;
 /** Offsets from here on count from the header of IP (SKF_NET_OFF of linux/filter.h). */
 const FROM_NETWORK_HEADER = -0x100000;
 const SOURCE = { 4: { at: 12, words: 1 }, 6: { at: 8, words: 4 } } as const;
-/** The helper that is called (linux/bpf.h). */
-const RANDOM_32 = 7;
-/** On the stack. */
-const HASH = -4;
 // Messages.
 const LEAST_BYTES = 32;
 const RECEIVER = 4;
@@ -217,18 +226,22 @@ const RESPONSE_RECEIVER = 8;
 const MAC2 = 132;
 /** The first word of a message: its type, and reserved bytes that are 0. */
 const HEAD = { initiation: 0x01000000, response: 0x02000000, cookie: 0x03000000, data: 0x04000000 };
+/** Steele and Vigna, Computationally easy, spectrally good multipliers, 2021. */
+const FACTOR = 0xd1342543de82ef95n;
+const DRAWN_SHIFT = 32;
+/** Any odd number. */
+const INCREMENT = 1;
 /** UDP_MAX_SEGMENTS before Linux 6.9. */
 const RUN_MAX = 64;
 
 /** The program for sockets of one family; `board` is the map's descriptor. */
-export function createFloodFilter(family: 4 | 6, board: number, keys: Int32Array): bigint[] {
+export function createFloodFilter(family: 4 | 6, board: number, keys: BigUint64Array): bigint[] {
   return assemble((code) => {
     code.move('r6', 'r1');
-    code.loadMapAddress('r9', board);
     measure(code);
-    readMessage(code);
-    readPlace(code, family, keys);
-    draw(code);
+    readMessage(code, board);
+    readPlace(code, family, board, keys);
+    draw(code, board);
   });
 }
 
@@ -249,12 +262,12 @@ function measure(code: Assembly): void {
 }
 
 /** Continues to `place` with r7 = 1 for an initiation, and 0 for what names an index of ours. */
-function readMessage(code: Assembly): void {
+function readMessage(code: Assembly, board: number): void {
   // Nothing is read beyond the end later on: each type has its length.
   code.jumpIf('r7', '<', LEAST_BYTES, 'malformed');
   code.loadPacket32(UDP_HEADER_BYTES);
-  code.jumpIf('r0', '==', HEAD.data, 'data');
   code.jumpIf('r0', '==', HEAD.initiation, 'initiation');
+  code.jumpIf('r0', '==', HEAD.data, 'data');
   code.jumpIf('r0', '==', HEAD.response, 'response');
   code.jumpIf('r0', '!=', HEAD.cookie, 'malformed');
   code.jumpIf('r7', '!=', COOKIE_REPLY_BYTES, 'malformed');
@@ -265,7 +278,7 @@ function readMessage(code: Assembly): void {
   code.jumpIf('r7', '!=', RESPONSE_BYTES, 'malformed');
   code.loadPacket32(UDP_HEADER_BYTES + RESPONSE_RECEIVER);
   code.label('index');
-  loadCount(code, INDICES_SHIFT_AT, INDICES_AT, INDEX_BITS_MAX);
+  loadCount(code, board, INDICES_SHIFT_AT, INDICES_AT, INDEX_BITS_MAX);
   code.jumpIf('r0', '==', 0, 'unexpected');
   code.move('r7', 0);
   code.jump('place');
@@ -274,11 +287,10 @@ function readMessage(code: Assembly): void {
   code.move('r7', 1);
 }
 
-function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
-  const { at, words } = SOURCE[family];
+function readPlace(code: Assembly, family: 4 | 6, board: number, keys: BigUint64Array): void {
   code.label('place');
-  hashPlace(code, at, words, keys);
-  loadCount(code, PLACES_SHIFT_AT, PLACES_AT, PLACE_BITS_MAX);
+  hashPlace(code, family, keys);
+  loadCount(code, board, PLACES_SHIFT_AT, PLACES_AT, PLACE_BITS_MAX);
   code.jumpIf('r7', '!=', 0, 'call');
   code.jumpIf('r0', '==', 0, 'moved');
   code.jump('session');
@@ -293,21 +305,21 @@ function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
 }
 
 /** Counts the datagrams, and lets them pass if the random number is below what the board says. */
-function draw(code: Assembly): void {
+function draw(code: Assembly, board: number): void {
   for (const [name, column] of Object.entries(TRAFFIC)) {
     code.label(name);
     code.move('r6', 8 * column);
     code.jump('draw');
   }
   code.label('draw');
+  code.loadMapAddress('r9', board);
   code.add('r6', 'r9');
   code.load64('r7', 'r6', SHARES_AT);
   // Of most of a flood nothing passes at all, and of a session all.
   code.jumpIf('r7', '==', 0, 'drop');
   code.load32('r1', 'r6', SHARES_AT + 4);
   code.jumpIf('r1', '!=', 0, 'pass');
-  code.call(RANDOM_32);
-  code.move32('r0', 'r0');
+  drawNumber(code);
   code.jumpIf('r0', '>=', 'r7', 'drop');
   code.label('pass');
   code.atomicAdd64('r6', PASSED_AT, 'r8');
@@ -323,31 +335,50 @@ function draw(code: Assembly): void {
   code.exit();
 }
 
+/**
+ * r0 becomes a random number of 32 bits: the upper half of a linear congruential generator's 64. The
+ * kernel's own generator would be a third of what the filter costs, and is predictable as well; this
+ * one starts from elsewhere with each `stir`. Processors that draw at the same time may draw the
+ * same.
+ */
+function drawNumber(code: Assembly): void {
+  code.load64('r0', 'r9', DRAWN_AT);
+  code.loadConstant64('r1', FACTOR);
+  code.multiply('r0', 'r1');
+  code.add('r0', INCREMENT);
+  code.store64('r9', DRAWN_AT, 'r0');
+  code.shiftRight('r0', DRAWN_SHIFT);
+}
+
 /** r0 becomes the hash of where the datagram is from. */
-function hashPlace(code: Assembly, at: number, words: number, keys: Int32Array): void {
+function hashPlace(code: Assembly, family: 4 | 6, keys: BigUint64Array): void {
+  const { at, words } = SOURCE[family];
+  code.loadConstant64('r9', keys[words + 1]);
   for (let i = 0; i <= words; i++) {
-    // Nothing but the stack outlasts the next look at the packet.
-    if (i > 0) code.store32('r10', HASH, 'r0');
     if (i < words) code.loadPacket32(FROM_NETWORK_HEADER + at + 4 * i);
     else code.loadPacket16(0);
-    if (i > 0) {
-      code.load32('r1', 'r10', HASH);
-      code.xor32('r0', 'r1');
-    }
-    code.multiply32('r0', keys[i]);
-    code.move32('r1', 'r0');
-    code.shiftRight32('r1', HASH_SHIFT);
-    code.xor32('r0', 'r1');
+    code.loadConstant64('r1', keys[i]);
+    code.multiply('r0', 'r1');
+    code.add('r9', 'r0');
   }
+  code.move('r0', 'r9');
+  code.shiftRight('r0', HASH_SHIFT);
 }
 
 /** r0, a hash, becomes its count in the table. */
-function loadCount(code: Assembly, shiftAt: number, table: number, bitsMax: number): void {
-  code.load32('r1', 'r9', shiftAt);
-  code.shiftRight32('r0', 'r1');
+function loadCount(
+  code: Assembly,
+  board: number,
+  shiftAt: number,
+  table: number,
+  bitsMax: number,
+): void {
+  code.loadMapAddress('r2', board);
+  code.load32('r1', 'r2', shiftAt);
+  code.shiftRight('r0', 'r1');
   // It is smaller already, but the kernel has no proof of that.
   code.and('r0', (1 << bitsMax) - 1);
-  code.add('r0', 'r9');
+  code.add('r0', 'r2');
   // The table's place does not fit into the load's own offset.
   code.add('r0', table);
   code.load8('r0', 'r0', 0);

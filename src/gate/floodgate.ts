@@ -14,7 +14,7 @@
 import type { Guard, GuardState } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
-import { monotonicMs } from '../sys/clock.ts';
+import { monotonicMs, random } from '../sys/clock.ts';
 import { getsockopt, Scratch } from '../sys/libc.ts';
 import { SOL_SOCKET } from '../sys/linux.ts';
 import { Backlog } from './backlog.ts';
@@ -338,6 +338,7 @@ export class Floodgate implements Guard {
     this.#leastShare = Math.min(1, this.#budget / rate);
     this.#leastCallShare = this.#leastShare;
     for (const one of LIMITED) board.setShare(one, this.#leastShare);
+    board.stir(random);
     this.#calmSince = now;
     this.#attach();
     // What is turned away does not wake us.
@@ -389,6 +390,7 @@ export class Floodgate implements Guard {
     const atOnce = shareOut(Math.max(this.#budget, BURST_SHARE * this.#capacity), peaks);
     const shares = lasting.map((share, i) => Math.min(share, atOnce[i]));
     for (const [i, share] of shares.entries()) board.setShare(LIMITED[i], share);
+    board.stir(random);
     this.#leastShare = Math.min(...shares);
     this.#leastCallShare = Math.min(...shares.filter((_, i) => LIMITED[i] !== TRAFFIC.moved));
     this.#attach();

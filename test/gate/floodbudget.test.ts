@@ -27,6 +27,7 @@ class Board extends FloodBoard {
   readonly shares = new Float64Array(CLASSES);
   readonly came = new Float64Array(CLASSES);
   buffers = 0;
+  stirs = 0;
 
   constructor() {
     super(
@@ -41,6 +42,10 @@ class Board extends FloodBoard {
 
   override arrived(traffic: number): number {
     return this.came[traffic];
+  }
+
+  override stir(): void {
+    this.stirs++;
   }
 
   override get droppedBuffers(): number {
@@ -126,6 +131,16 @@ describe('the gate is shut', () => {
 });
 
 describe('what strangers get', () => {
+  it('is drawn from elsewhere before anything is, and in every period', () => {
+    expect(board.stirs).toBe(0);
+    period({ strangers: 100_000, strangersMs: 80 });
+    expect(board.stirs).toBe(1);
+    for (let i = 2; i < 5; i++) {
+      period();
+      expect(board.stirs).toBe(i);
+    }
+  });
+
   it('is less when they take more than they may have, in steps, and never nothing', () => {
     shut();
     let before = strangersShare();

@@ -200,6 +200,43 @@ describe.skipIf(!isPossible)('the filter before a socket (needs root and bpf(2))
     expect(board.dropped(TRAFFIC.moved)).toBe(0);
   });
 
+  it('draws one by one, and from elsewhere after each stir', () => {
+    board.setShare(TRAFFIC.strangersCall, 0.5);
+    const drawn = (start: number): string => {
+      board.stir((out) => out.fill(start));
+      let passes = '';
+      for (let i = 0; i < 128; i++) {
+        send('127.0.0.2', initiation(), 1);
+        passes += receive();
+      }
+      return passes;
+    };
+    const one = drawn(0x5a);
+    expect(drawn(0x5a)).toBe(one);
+    const other = drawn(0xc3);
+    expect(other).not.toBe(one);
+    for (const passes of [one, other]) {
+      const changes = [...passes].filter((each, i) => each !== passes[i - 1]);
+      // 64, give or take six deviations.
+      expect(changes.length).toBeGreaterThan(30);
+      expect(changes.length).toBeLessThan(98);
+      expect(passes).not.toMatch(/0{24}|1{24}/);
+    }
+  });
+
+  it('a small share passes as seldom as it says, however often the draw is stirred', () => {
+    board.setShare(TRAFFIC.strangersCall, 1 / 32);
+    let count = 0;
+    for (let i = 0; i < 6_400; i++) {
+      if (i % 64 === 0) board.stir(random);
+      send('127.0.0.2', initiation(), 1);
+      count += receive();
+    }
+    // 200, give or take seven deviations.
+    expect(count).toBeGreaterThan(100);
+    expect(count).toBeLessThan(300);
+  });
+
   it('finds each of thousands of indices and places, and few others', () => {
     const index = (i: number): number => Math.imul(i + 1, 0x9e37_79b1) >>> 0;
     const place = (i: number): Endpoint => new Endpoint(parseAddress('127.0.0.2')!, 20_000 + i);

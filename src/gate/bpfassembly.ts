@@ -20,6 +20,7 @@ const ADD = 0x07;
 const AND = 0x57;
 const MULTIPLY = 0x27;
 const SHIFT_RIGHT = 0x77;
+const SWAP = 0xdc;
 const LOAD_CONSTANT_64 = 0x18;
 /** The constant is the descriptor of a map, and means the address of its only value. */
 const PSEUDO_MAP_VALUE = 2;
@@ -71,6 +72,11 @@ export class Assembly {
 
   shiftRight(to: Register, bits: Register | number): void {
     this.#compute(SHIFT_RIGHT, to, bits);
+  }
+
+  /** From network order to the machine's, which is little-endian. */
+  swap32(what: Register): void {
+    this.#add(SWAP, what, 'r0', 0, 32);
   }
 
   load8(to: Register, from: Register, offset: number): void {

@@ -12,7 +12,7 @@ import {
   createHashKeys,
   FloodBoard,
   TRAFFIC,
-} from '../../src/gate/floodfilter.ts';
+} from '../../src/gate/floodboard.ts';
 import { Floodgate } from '../../src/gate/floodgate.ts';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
@@ -28,6 +28,7 @@ class Board extends FloodBoard {
   readonly came = new Float64Array(CLASSES);
   buffers = 0;
   stirs = 0;
+  windows: [number, number][] = [];
 
   constructor() {
     super(
@@ -42,6 +43,10 @@ class Board extends FloodBoard {
 
   override arrived(traffic: number): number {
     return this.came[traffic];
+  }
+
+  override setWindow(index: number, greatest: number): void {
+    this.windows.push([index, greatest]);
   }
 
   override stir(): void {
@@ -64,7 +69,8 @@ beforeEach(() => {
     drops[reason] = (drops[reason] ?? 0) + count;
   };
   const machinery = { board, filters: { 4: 0, 6: 0 }, close: () => {} };
-  gate = new Floodgate({ onDrop, onNote: () => {} }, machinery, '');
+  const eachWindow = (tell: (index: number, greatest: number) => void): void => tell(7, 70_000);
+  gate = new Floodgate({ onDrop, onNote: () => {}, eachWindow }, machinery, '');
   return () => gate.close();
 });
 
@@ -127,6 +133,17 @@ describe('the gate is shut', () => {
     gate.turned(1_000, 0, 0, clock.now);
     expect(gate.isShut).toBe(true);
     expect(strangersShare()).toBeLessThan(0.1);
+  });
+});
+
+describe('where the windows of sessions are', () => {
+  it('is told while it is shut, at once and then each second', () => {
+    period({ sessionsMs: 50 });
+    expect(board.windows).toEqual([]);
+    shut();
+    expect(board.windows).toEqual([[7, 70_000]]);
+    for (let i = 0; i < 30; i++) period({ came: FLOOD });
+    expect(board.windows).toHaveLength(4);
   });
 });
 

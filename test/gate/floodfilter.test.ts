@@ -7,13 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { attachFilter, loadFilter, openBoard } from '../../src/gate/bpf.ts';
-import {
-  BOARD_BYTES,
-  createFloodFilter,
-  createHashKeys,
-  FloodBoard,
-  TRAFFIC,
-} from '../../src/gate/floodfilter.ts';
+import { BOARD_BYTES, createHashKeys, FloodBoard, TRAFFIC } from '../../src/gate/floodboard.ts';
+import { createFloodFilter } from '../../src/gate/floodfilter.ts';
+import { ReplayWindow } from '../../src/noise/replay.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { random } from '../../src/sys/clock.ts';
 import { close } from '../../src/sys/libc.ts';
@@ -173,6 +169,73 @@ describe.skipIf(!isPossible)('the filter before a socket (needs root and bpf(2))
       expect(board.dropped(TRAFFIC.unexpected) - dropped).toBe(40);
       expect(board.droppedBuffers - buffers).toBe(1);
       expect(receive()).toBe(0);
+    });
+  });
+
+  describe('data that a session’s window has left behind', () => {
+    const FROM = '127.0.0.2';
+    const GREATEST = 100_000;
+    /** Of the same window: what it is kept by is in the other half of an index. */
+    const SHARER = OURS ^ 1;
+    const dataWith = (counter: number): Uint8Array => {
+      const bytes = data(OURS);
+      new DataView(bytes.buffer).setBigUint64(8, BigInt(counter), true);
+      return bytes;
+    };
+    beforeEach(() => {
+      board.countIndex(OURS, 1);
+      board.countPlace(at(FROM), 1);
+    });
+
+    it('is refused as if nobody awaited it, wherever it is from', () => {
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.setWindow(OURS, GREATEST);
+      for (const from of [FROM, '127.0.0.3'])
+        expect(counted(from, dataWith(0))).toEqual({ unexpected: 1 });
+    });
+
+    it('is never what the session would take', () => {
+      let refused = 0;
+      for (const greatest of [-1, 0, 8_191, 8_448, 99_999, GREATEST, 2 ** 32 + 5, 2 ** 41]) {
+        const window = new ReplayWindow();
+        if (greatest >= 0) window.accept(greatest);
+        board.setWindow(OURS, greatest);
+        const near = Array.from({ length: 60 }, (_, i) => greatest - 8_192 + 17 * (i - 30));
+        const far = Array.from({ length: 52 }, (_, i) => 2 ** i - 1);
+        const unlike = [2 ** 40, 2 ** 40 + 1, 2 ** 48, 2 ** 52, greatest - 8_191, greatest + 1];
+        for (const counter of [...near, ...far, ...unlike].filter((each) => each >= 0)) {
+          if (counted(FROM, dataWith(counter)).unexpected !== 1) continue;
+          expect(window.isNew(counter), `${counter} after ${greatest}`).toBe(false);
+          refused++;
+        }
+      }
+      expect(refused).toBeGreaterThan(100);
+    });
+
+    it('passes in a run, which may hold more than a replay, and is no answer', () => {
+      board.setWindow(OURS, GREATEST);
+      expect(counted(FROM, dataWith(0), 40)).toEqual({ session: 40 });
+      expect(counted(FROM, named(2, 92, OURS, 8))).toEqual({ session: 1 });
+      expect(counted(FROM, named(3, 64, OURS))).toEqual({ session: 1 });
+    });
+
+    it('passes while another index shares the window, and until it is told of again', () => {
+      board.setWindow(OURS, GREATEST);
+      board.countIndex(SHARER, 1);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.setWindow(OURS, GREATEST);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.countIndex(SHARER, -1);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.setWindow(OURS, GREATEST);
+      expect(counted(FROM, dataWith(0))).toEqual({ unexpected: 1 });
+    });
+
+    it('passes once the index is another session’s', () => {
+      board.setWindow(OURS, GREATEST);
+      board.countIndex(OURS, -1);
+      board.countIndex(OURS, 1);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
     });
   });
 

@@ -35,10 +35,10 @@ const MS_PER_S = 1_000;
 const LEAST_SHARE = 0.02;
 /**
  * Of so many a second it would let in one of twenty. Of more it would be lost to the sessions, and
- * no help to who waits: then it is this part.
+ * no help to who waits: then it is this part, or the least budget.
  */
 const LOST_PER_S = 50_000;
-const LOST_SHARE = 0.004;
+const LOST_SHARE = 0.001;
 /** What they may have beside it while the sessions need nothing. */
 const SPARE_SHARE = 0.6;
 /** Sessions that take this part leave none: the ends of their streams need the machine as well. */

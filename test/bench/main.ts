@@ -12,6 +12,7 @@ import { runCommand } from '../lab/openlabs.ts';
 import { DOCS, type Places, placesOf, replaceTable } from '../lab/publication.ts';
 import { unmet } from '../lab/requirements.ts';
 import { answers } from './answers.ts';
+import { callers } from './callers.ts';
 import { drawChart } from './chart.ts';
 import { handshakes } from './handshakes.ts';
 import { heap } from './heap.ts';
@@ -29,8 +30,8 @@ import { formatPageTable, formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  ...[streams, ...variants, paths, datagrams, latency, answers, handshakes, peers, crowd],
-  ...[prefixes, lookups, heap],
+  ...[streams, ...variants, paths, datagrams, latency, answers, handshakes, callers, peers],
+  ...[crowd, prefixes, lookups, heap],
 ];
 /** Those in which a watched tswg is compared with one that is not. */
 const OBSERVED_SCENARIOS = [streams, paths];

@@ -19,6 +19,15 @@ import { parseDump } from './wgdump.ts';
 /** A healthy one answers within a turn of its loop. */
 const TIMEOUT_MS = 3_000;
 
+/** What asking one says that is there and does not serve. */
+const SILENCES: Readonly<Record<string, string>> = {
+  ETIMEDOUT: `no answer within ${TIMEOUT_MS / 1_000} seconds`,
+  EAGAIN: 'it accepts no connection any more: as many as may wait for that are waiting',
+  EPROTO: 'it closed the connection without an answer',
+  ECONNRESET: 'it closed the connection without an answer',
+  EPIPE: 'it closed the connection without an answer',
+};
+
 /** A sample, or why there is none. @throws {SystemError} of a refusal that says nothing of the daemon */
 export async function sampleDaemon(
   name: string,
@@ -33,9 +42,9 @@ export async function sampleDaemon(
   try {
     return await ask(name);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ETIMEDOUT' || code === 'EPROTO') return { kind: 'silent', why: message };
-    throw error;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!Object.hasOwn(SILENCES, code)) throw error;
+    return { kind: 'silent', why: SILENCES[code] };
   }
 }
 

@@ -132,7 +132,7 @@ function findSilent(evidence: Evidence): Finding[] {
       code: 'daemonSilent',
       peer: null,
       sentence: `the daemon of ${name} does not answer: ${nameProcess(serving)} ${saysWhatItDoes(serving)}`,
-      proof: [asked, ...saysState(serving), ...saysDescriptors(serving)],
+      proof: [asked, ...saysState(serving), ...(isFull(serving) ? saysDescriptors(serving) : [])],
       commands: wakingCommands(evidence, serving),
     },
   ];
@@ -153,12 +153,16 @@ function saysState(serving: ServingProcess): string[] {
   return [`process ${pid} is in state ${printable(state)} of proc(5)${loss}`];
 }
 
-/** Where it can open no more. */
 function saysDescriptors({ pid, descriptors }: ServingProcess): string[] {
-  if (descriptors === null) return [];
+  if (descriptors === null || descriptors.max === null) return [];
   const { open, max } = descriptors;
-  if (max === null || open < max) return [];
-  return [`process ${pid} has ${open} files open, and may have ${max}`];
+  return [`process ${pid} has ${counted(open, 'file')} open, and may have ${max}`];
+}
+
+/** It can open no more, not even a connection to it. */
+function isFull({ descriptors }: ServingProcess): boolean {
+  if (descriptors === null || descriptors.max === null) return false;
+  return descriptors.open >= descriptors.max;
 }
 
 /** One that hangs takes no signal but KILL; what it was told, it takes along. */

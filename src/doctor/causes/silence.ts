@@ -109,11 +109,16 @@ function findUnconfirmed(evidence: Evidence): Finding[] {
         ],
         undecided: [
           `the preshared keys differ, or only one end has one: \`tswg ${name} --json\` there, given to doctor here with --other, tells`,
-          `our answers do not arrive: as soon as we call it, too, as by a ping to an address of its, doctor can tell here`,
+          `our answers do not arrive: as soon as we call it, too, doctor can tell here, ${howToCall(evidence)}`,
         ],
       },
     ];
   });
+}
+
+function howToCall({ pings }: Evidence): string {
+  const byHand = 'a ping to one of its inner addresses makes us call';
+  return pings.ok ? byHand : `which it does by itself without --quick; ${byHand}`;
 }
 
 /** The keys match at both ends, and still no call arrives there. */

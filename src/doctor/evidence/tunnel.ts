@@ -88,8 +88,8 @@ export type Daemon =
 export interface AnsweringDaemon extends Tunnel {
   readonly kind: 'answers';
   /**
-   * Of the private key: `clamped` as every one that genkey makes; `unclamped`: 31 of 32 public keys,
-   * typed for a private one, are; `hidden`: we may not know whether there is one.
+   * Of the private key: `clamped` as every one that genkey makes, as far as is known; `unclamped`: 31
+   * of 32 public keys, given for a private one, are; `hidden`: we may not know whether there is one.
    */
   readonly key: 'none' | 'clamped' | 'unclamped' | 'hidden';
   readonly gained: Gained;

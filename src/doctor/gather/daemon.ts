@@ -62,7 +62,6 @@ async function ask(name: string): Promise<DaemonSample> {
   const state = parseState(await observe(name, 'get=1\n\n', undefined, undefined, TIMEOUT_MS));
   const { privateKey, ...told } = state;
   const publicKey = privateKey === null ? (state.publicKey ?? null) : publicKeyOf(privateKey);
-  const key = keyOf(state);
   privateKey?.fill(0);
   // Only of whether there is one.
   for (const peer of state.peers) peer.presharedKey?.fill(0);
@@ -70,24 +69,23 @@ async function ask(name: string): Promise<DaemonSample> {
     state.version === undefined
       ? null
       : await observe(name, 'stats=1\n\n', undefined, undefined, TIMEOUT_MS);
+  const stats = text === null ? null : parseStats(text);
   return {
     state: told,
     publicKey: publicKey === null ? null : formatKey(publicKey),
-    key,
-    stats: text === null ? null : parseStats(text),
+    key: keyOf(state, publicKey, stats),
+    stats,
   };
 }
 
-function keyOf(state: ReportedState): AnsweringDaemon['key'] {
-  const { privateKey } = state;
-  if (privateKey === null) {
-    // Who tells a public key has a private one.
-    if (state.publicKey !== undefined) return 'clamped';
-    return state.keysAreHidden ? 'hidden' : 'none';
-  }
-  // RFC 7748 5.
-  const isClamped = (privateKey[0] & 7) === 0 && (privateKey[31] & 0xc0) === 0x40;
-  return isClamped ? 'clamped' : 'unclamped';
+/** Every daemon tells its private key clamped: only tswgd says how it was given. */
+function keyOf(
+  { keysAreHidden }: ReportedState,
+  publicKey: Uint8Array | null,
+  stats: ReportedStats | null,
+): AnsweringDaemon['key'] {
+  if (publicKey === null) return keysAreHidden ? 'hidden' : 'none';
+  return stats?.facts.private_key === 'unclamped' ? 'unclamped' : 'clamped';
 }
 
 export function isSample(daemon: DaemonSample | Daemon): daemon is DaemonSample {

@@ -72,7 +72,7 @@ function findManagers(evidence: Evidence): Finding[] {
     {
       code: 'twoManagers',
       peer: null,
-      sentence: `wg-quick and tswg both manage ${name}: the one that comes last replaces what the other has set`,
+      sentence: `wg-quick and tswg are both to make ${name} at a boot: one of them does, the other changes it or fails, and wg-quick takes it away when it stops`,
       proof: [saysManager(quick), saysManager(ours)],
       commands: [`systemctl disable wg-quick@${name}`],
     },

@@ -1,7 +1,6 @@
 /** A daemon that runs and does not serve: it hangs, it has no socket, it is not alone. */
 
 import { waitFor } from '../../lab/command.ts';
-import type { Host } from '../../lab/host.ts';
 import type { Case } from '../case.ts';
 import { daemonPid, IFNAME, PORT, type Site, type Sites, tswg } from '../sites.ts';
 
@@ -14,16 +13,37 @@ const FILES_MAX = 120;
 /** Below it, ports take a right. */
 const PRIVILEGED_PORT = 443;
 
-/** Asks as many connections of a daemon as its second argument says, and says so; asks nothing over them. */
-const HOLD = `
+/** Callers that never hang up: as many connections as its second argument says, which may wait for ever. */
+const CALL = `
 const [, path, count] = process.argv;
-let waiting = Number(count);
-for (let n = waiting; n > 0; n--) {
-  const socket = require('net').connect(path, () => --waiting || console.log('held'));
-  socket.on('error', () => {});
-}
-setTimeout(() => console.log('asked'), 500);
+for (let n = Number(count); n > 0; n--) require('net').connect(path).on('error', () => {});
+setTimeout(() => console.log('called'), 500);
 setTimeout(() => process.exit(), 120_000);
+`;
+/**
+ * The same until the process has but one descriptor left below its limit. Some hang up at the end of
+ * its input.
+ */
+const FILL = `
+const [, path, pid, max] = process.argv;
+const { connect } = require('net');
+const { readdirSync } = require('fs');
+const used = () => readdirSync('/proc/' + pid + '/fd').filter((fd) => Number(fd) < max).length;
+const sockets = [];
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const fill = async () => {
+  for (let before = used(); before < max - 1; before = used()) {
+    sockets.push(connect(path).on('error', () => {}));
+    for (let n = 0; n < 100 && used() <= before; n++) await wait(10);
+  }
+  console.log('full');
+};
+process.stdin.on('end', () => {
+  for (const socket of sockets.splice(0, 5)) socket.destroy();
+  console.log('released');
+}).resume();
+setTimeout(() => process.exit(), 120_000);
+fill();
 `;
 
 export const DAEMONS: readonly Case[] = [
@@ -51,7 +71,8 @@ export const DAEMONS: readonly Case[] = [
     code: 'daemonSilent',
     inject: async ({ a }) => {
       await stop(a);
-      await hold(a.host, CALLERS, /asked/);
+      const words = ['-e', CALL, CONTROL_SOCKET, `${CALLERS}`];
+      await a.host.spawn('node', words).waitForOutput(/called/);
     },
     talkMs: SHORT_MS,
     says: /accepts no connection any more[\s\S]*^kill -CONT \d+$/m,
@@ -59,9 +80,7 @@ export const DAEMONS: readonly Case[] = [
   {
     id: 'noSocket/descriptors',
     code: 'noSocket',
-    inject: async (sites) => {
-      await fillDescriptors(sites);
-    },
+    inject: fillDescriptors,
     talkMs: SHORT_MS,
     says: /EMFILE[\s\S]*has 1\d\d files open, and may have 120[\s\S]*prlimit --pid \d+ [\s\S]*^tswg wg0 wgport 51820$/m,
   },
@@ -97,26 +116,24 @@ async function stop(site: Site): Promise<void> {
   await waitFor(isStopped, 'the daemon to be stopped');
 }
 
-/** Connections to the daemon's control socket, until the host ends. */
-async function hold(host: Host, count: number, until: RegExp): Promise<void> {
-  await host.spawn('node', ['-e', HOLD, CONTROL_SOCKET, `${count}`]).waitForOutput(until);
-}
-
 /** Programs that ask the daemon and never hang up leave it no descriptors; then the link comes up. */
-async function fillDescriptors(sites: Sites): Promise<void> {
+async function fillDescriptors(sites: Sites): Promise<undefined> {
   const { a } = sites;
+  const { host } = a;
   await tswg(a, 'destroy');
-  await a.host.run('sh', [
-    '-euc',
-    `ulimit -n ${FILES_MAX}; tswg ${IFNAME} create ${sites.words(a)}`,
-  ]);
+  const create = `ulimit -n ${FILES_MAX}; tswg ${IFNAME} create ${sites.words(a)}`;
+  await host.run('sh', ['-euc', create]);
   const pid = await daemonPid(a);
   await tswg(a, 'down');
-  const open = (await a.host.run('ls', [`/proc/${pid}/fd`])).trim().split('\n').map(Number);
-  // Of two UDP sockets one has room; so has, afterwards, one connection of doctor's.
-  const free = FILES_MAX - open.filter((fd) => fd < FILES_MAX).length;
-  await hold(a.host, free, /held/);
-  await a.host.ip(`link set ${IFNAME} up`);
+  const filling = host.spawn('node', ['-e', FILL, CONTROL_SOCKET, `${pid}`, `${FILES_MAX}`]);
+  await filling.waitForOutput(/full/);
+  // Of two UDP sockets one has room; so has who asks.
+  await host.ip(`link set ${IFNAME} up`);
+  const isRefused = async () => /trouble: socket/.test((await host.exec('tswg', [IFNAME])).stdout);
+  await waitFor(isRefused, 'a daemon without sockets');
+  // It does not try again by itself, and doctor asks more than once.
+  filling.closeInput();
+  await filling.waitForOutput(/released/);
 }
 
 /** It may use the port when it is told, and not when its interface comes up again. */

@@ -156,7 +156,7 @@ function saysState(serving: ServingProcess): string[] {
 function saysDescriptors({ pid, descriptors }: ServingProcess): string[] {
   if (descriptors === null || descriptors.max === null) return [];
   const { open, max } = descriptors;
-  return [`process ${pid} has ${counted(open, 'file')} open, and may have ${max}`];
+  return [`process ${pid} has ${open} of at most ${counted(max, 'file')} open now`];
 }
 
 /** It can open no more, not even a connection to it. */
@@ -292,7 +292,7 @@ function refusalOf(evidence: Evidence, { why, call, error }: SocketTrouble): Rea
   const serving = servingHere(evidence);
   if (error === FILES_OF_PROCESS) {
     return {
-      sentence: 'the daemon has as many files open as it may have',
+      sentence: 'the daemon had as many files open as it may have',
       proof: serving === null ? [] : saysDescriptors(serving),
       commands:
         serving === null
@@ -301,7 +301,7 @@ function refusalOf(evidence: Evidence, { why, call, error }: SocketTrouble): Rea
     };
   }
   if (error === FILES_OF_SYSTEM) {
-    const sentence = 'this machine has as many files open as it may have';
+    const sentence = 'this machine had as many files open as it may have';
     return { sentence, proof: [], commands: ['sysctl -w fs.file-max=1000000'] };
   }
   const port = wantedPort(evidence);

@@ -82,7 +82,7 @@ export const DAEMONS: readonly Case[] = [
     code: 'noSocket',
     inject: fillDescriptors,
     talkMs: SHORT_MS,
-    says: /EMFILE[\s\S]*has 1\d\d files open, and may have 120[\s\S]*prlimit --pid \d+ [\s\S]*^tswg wg0 wgport 51820$/m,
+    says: /EMFILE[\s\S]*has 1\d\d of at most 120 files open[\s\S]*prlimit --pid \d+ [\s\S]*^tswg wg0 wgport 51820$/m,
   },
   {
     id: 'noSocket/privileged port',

@@ -179,7 +179,7 @@ const ESSENTIALS: readonly Recorded[] = [
     'daemonSilent',
     'without a descriptor to answer by',
     silentWith({ descriptors: { open: 64, max: 64, interfaces: ['wg0'] } }),
-    /process 400 has 64 files open, and may have 64/,
+    /process 400 has 64 of at most 64 files open/,
   ),
   recorded(
     'daemonSilent',
@@ -191,7 +191,7 @@ const ESSENTIALS: readonly Recorded[] = [
     'noSocket',
     'by the limit of the process',
     noSocket('socket', 'EMFILE', { open: 64, max: 64, interfaces: ['wg0'] }),
-    /64 files open[\s\S]*^prlimit --pid 400 .*\ntswg wg0 wgport 51820$/m,
+    /64 of at most 64 files open[\s\S]*^prlimit --pid 400 .*\ntswg wg0 wgport 51820$/m,
   ),
   recorded('noSocket', 'by the limit of the machine', noSocket('socket', 'ENFILE'), /fs\.file-max/),
   recorded('noSocket', 'for another reason', noSocket('socket', 'ENOMEM'), /in plain words/),

@@ -189,6 +189,11 @@ const UNMET: readonly Recorded[] = (
       filter([FORWARD], rule('iifname "wg0" tcp dport 25 counter drop', 'drop', 0)),
       [],
     ],
+    [
+      'a rule with a condition that counts nothing',
+      filter([FORWARD], rule('iifname "wg0" tcp dport 25 drop', 'drop', null)),
+      [],
+    ],
     ['a rule of the other family', filter([{ ...FORWARD, family: 'ip6' }], DROP_ALL), []],
   ] as const
 ).map(([variant, firewall, others]) => ({

@@ -44,9 +44,9 @@ function findForward(evidence: Evidence): Finding[] {
   const unmet = findUnmet(evidence, firewall, chains);
   if (unmet.length > 0) return unmet;
   const off = unforwarded(evidence);
-  // What is not forwarded meets no filter.
+  // What is not forwarded meets no filter; and nothing is known to be where that cannot be looked at.
   const [flow] = unansweredForOthers(evidence).filter(
-    ({ destination }) => !off.includes(familyOf(destination)),
+    ({ destination }) => evidence.sysctls.ok && !off.includes(familyOf(destination)),
   );
   if (flow === undefined) return [];
   const family = SANE_FAMILIES[familyOf(flow.destination)];

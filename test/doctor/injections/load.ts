@@ -1,7 +1,6 @@
 /** Load and capacity. Every load ends by itself. */
 
 import { randomFillSync } from 'node:crypto';
-import { cpus } from 'node:os';
 import { Arena } from '../../../src/arena.ts';
 import { createPortableSuite } from '../../../src/crypto/portable.ts';
 import { CookieMaker } from '../../../src/noise/cookie.ts';
@@ -27,7 +26,11 @@ const FLOODED_PER_S = 1_500;
 const GREEDY_PER_S = 2_000;
 /** Longer than the socket's buffer lasts, and shorter than doctor waits for an answer. */
 const STOPPED_S = 0.8;
-const RUNNING_S = 0.8;
+/** Shorter than doctor takes, who sees one stop at least from its beginning to its end. */
+const RUNNING_S = 0.3;
+/** More than one thread can carry. */
+const SMALL_PER_S = 2_000_000;
+const SMALL_BYTES = 32;
 const ARENA_BYTES = 1 << 20;
 /** Twice what one peer may. */
 const RESTLESS_PER_S = 100;
@@ -90,6 +93,16 @@ async function sendStream({ a, b }: Sites): Promise<void> {
   const listener = b.host.spawn('timeout', [`${FLOOD_S}`, 'iperf3', '-s', '-1', '--forceflush']);
   await listener.waitForOutput(/Server listening/);
   a.host.spawn('timeout', [`${FLOOD_S}`, 'iperf3', '-c', b.inner[4], '-t', `${FLOOD_S}`]);
+}
+
+/** The daemon has to share one processor with three programs that never sleep. */
+async function crowdProcessor(side: Site): Promise<void> {
+  const pid = await daemonPid(side);
+  await side.host.run('taskset', ['-acp', '0', `${pid}`]);
+  for (let n = 0; n < 3; n++) {
+    const loop = ['taskset', '-c', '0', 'sh', '-c', 'while :; do :; done'];
+    side.host.spawn('timeout', [`${FLOOD_S}`, ...loop]);
+  }
 }
 
 /** Datagrams from B to A, at a rate that A can take well. */
@@ -158,9 +171,20 @@ export const LOADS: readonly Case[] = [
     code: 'processorSaturated',
     inject: async (sites) => {
       await sendStream(sites);
-      for (let n = 0; n < 2 * cpus().length; n++) {
-        sites.a.host.spawn('timeout', [`${FLOOD_S}`, 'sh', '-c', 'while :; do :; done']);
-      }
+      await crowdProcessor(sites.a);
+      return undefined;
+    },
+    talkMs: TALK_MS,
+    says: /gets too little of the processors[\s\S]*it was ready to be and had no processor[\s\S]*renice/,
+  },
+  {
+    id: 'processorSaturated/small packets',
+    code: 'processorSaturated',
+    inject: async ({ a, b }) => {
+      await firstPing(a.host, b.inner[4]);
+      const program = compiledProgram('test/flood/talker.ts');
+      const words = [`${FLOOD_S}`, `${SMALL_PER_S}`, `${SMALL_BYTES}`, b.inner[4]];
+      a.host.spawn(process.execPath, [program, ...words]);
       return undefined;
     },
     talkMs: TALK_MS,

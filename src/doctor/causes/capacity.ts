@@ -5,19 +5,26 @@ import type { Cause } from '../cause.ts';
 import type { Evidence, Load } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
-import { daemonOf } from '../peer.ts';
+import { daemonOf, peersOf } from '../peer.ts';
 
 /** A burst may lose a few; a part of all is a queue that is too short, or a reader too slow. */
 const LOST_MIN = 10;
 const LOST_SHARE_MIN = 0.001;
 /** Of one processor: the daemon carries packets on one. */
 const SATURATED = 0.85;
-/** Of the time that it is ready to run: so much of it, and it is others who keep it from running. */
-const STARVED = 0.2;
+/**
+ * Of the time: for so much of it the daemon was ready to run and others ran. Less is as bad where
+ * packets are lost meanwhile.
+ */
+const STARVED = 0.5;
+const STARVED_LOSING = 0.25;
+/** Less is held up by nothing that matters: a daemon that has just begun waits on a busy machine, too. */
+const TRAFFIC_PER_S = 500;
 /** Nine times the processor of whoever has the nice value of all (sched(7)). */
 const PREFERRED = -10;
 /** Three times the kernel's own for a TUN device. */
 const QUEUE_PACKETS = 1_500;
+const MS_PER_S = 1_000;
 const PERCENT = 100;
 
 export const CAPACITY: readonly Cause[] = [
@@ -34,28 +41,40 @@ export const CAPACITY: readonly Cause[] = [
 function findProcessor(evidence: Evidence): Finding[] {
   const load = known(evidence.load);
   if (load === null) return [];
-  const wanted = (load.ran ?? 0) + (load.waited ?? 0);
-  if (Math.max(load.daemon ?? 0, wanted) < SATURATED) return [];
+  const { ran, waited, daemon, processors, busy, stolen } = load;
   const { lost, sentence } = losses(evidence);
-  const isStarved = wanted >= SATURATED && (load.waited ?? 0) >= STARVED;
+  const isBusy = Math.max(daemon ?? 0, ran ?? 0) >= SATURATED;
+  const isStarved =
+    !isBusy &&
+    (waited ?? 0) >= (lost.length === 0 ? STARVED : STARVED_LOSING) &&
+    packetsPerSecond(evidence) >= TRAFFIC_PER_S;
+  if (!isBusy && !isStarved) return [];
   return [
     {
       code: 'processorSaturated',
       peer: null,
-      sentence: isStarved
-        ? `the daemon gets too little of the processors, which others use: ${sentence}`
-        : `the daemon uses a whole processor: ${sentence}`,
+      sentence: isBusy
+        ? `the daemon uses a whole processor: ${sentence}`
+        : `other programs keep the daemon from the processors: ${sentence}`,
       proof: [
-        isStarved
-          ? `over the run it was at work for ${percent(load.ran ?? 0)} of the time, and for ${percent(load.waited ?? 0)} it was ready to be and had no processor`
-          : `over the run it used ${percent(load.daemon ?? 0)} of a processor`,
-        `this machine has ${counted(load.processors, 'processor')}, which ${load.processors === 1 ? 'was' : 'were'} busy to ${percent(load.busy)}`,
+        isBusy
+          ? `over the run it used ${percent(Math.max(daemon ?? 0, ran ?? 0))} of one processor`
+          : `over the run it worked for ${percent(ran ?? 0)} of the time, and for ${percent(waited ?? 0)} it was ready to and had no processor`,
+        `this machine has ${counted(processors, 'processor')}, busy to ${percent(busy)}`,
         ...lost,
-        ...(load.stolen < 0.05 ? [] : [`the hypervisor gave ${percent(load.stolen)} to others`]),
+        ...(stolen < 0.05 ? [] : [`the hypervisor gave ${percent(stolen)} to others`]),
       ],
-      commands: isStarved ? preferCommands(load) : [],
+      commands: isBusy ? [] : preferCommands(load),
     },
   ];
+}
+
+function packetsPerSecond(evidence: Evidence): number {
+  const packets = peersOf(evidence).reduce(
+    (sum, { gained }) => sum + (gained.packets_sent ?? 0) + (gained.packets_received ?? 0),
+    0,
+  );
+  return (packets * MS_PER_S) / Math.max(1, evidence.run.tookMs);
 }
 
 /** The daemon before all others; what it takes from them is what it carries. */
@@ -150,7 +169,7 @@ function saysBuffers(evidence: Evidence): readonly string[] {
 function saysIdle({ ran, waited }: Load): readonly string[] {
   if (ran === null || waited === null) return [];
   return [
-    `over the run the daemon was at work for ${percent(ran)} of the time, and for ${percent(waited)} it waited for a processor`,
+    `over the run the daemon worked for ${percent(ran)} of the time, and for ${percent(waited)} it waited for a processor`,
   ];
 }
 

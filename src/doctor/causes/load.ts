@@ -48,7 +48,7 @@ function findPeer(evidence: Evidence): Finding[] {
         sentence: `${nameOf(peer)} is reachable but under load: ${isFirst ? 'it wants a cookie with a handshake, and has answered none so far' : 'it answers with cookies, and has no time for our handshakes'}`,
         proof: [
           `${counted(cookies, 'cookie')} of it since the last handshake, ${peer.counters.cookies_received ?? cookies} in all, and no answer`,
-          'only who has the private key of that peer can send one: the way there and back and the keys are right',
+          'a cookie is made for a message of ours and with that public key: our calls arrive there, and its answers here',
         ],
         commands: [
           ...(isFirst
@@ -58,7 +58,7 @@ function findPeer(evidence: Evidence): Finding[] {
         ],
         undecided: [
           'it is flooded with handshakes, or its processor is busy with something else',
-          'others at the address that we have there, as behind the same NAT, use up what one address may',
+          'others have the address that we have there, as those of the same NAT have, and use up what one address may',
         ],
       },
     ];
@@ -139,7 +139,7 @@ function findGreedy(evidence: Evidence): Finding[] {
         ...(caller === null
           ? []
           : [
-              `over the run, ${caller.packets} initiations came from ${caller.address} ${saysPorts(caller.ports)}, over ${caller.link}: ${PACKETS_PER_SECOND} a second are allowed`,
+              `over the run, ${counted(caller.packets, 'initiation')} came from ${caller.address} ${saysPorts(caller.ports)}, over ${caller.link}: ${PACKETS_PER_SECOND} a second are allowed`,
             ]),
         'each has a cookie of ours: the address is true, and nobody has forged it',
       ],
@@ -216,18 +216,27 @@ function findRestless(peer: OwnPeer): Finding[] {
 function barCommands(evidence: Evidence): readonly string[] {
   const daemon = daemonOf(evidence);
   const peers = daemon?.peers ?? [];
-  const places = peers.map(({ ways, endpoint }) => (ways.length === 0 ? null : endpoint?.address));
-  const known = places.filter((one) => one !== null && one !== undefined);
+  const known = peers.map((peer) => fixedAddress(evidence, peer)).filter((one) => one !== null);
   if (daemon === null || known.length === 0 || known.length < peers.length) return [];
   const families = [4, 6] as const;
   const sets = families.map((family) => known.filter((one) => familyOf(one) === family));
-  const others = sets.map((set, at) => {
+  const matches = sets.map((set, at) => {
     const word = at === 0 ? 'ip' : 'ip6';
     const others = set.length === 0 ? '' : ` ${word} saddr != '{ ${set.join(', ')} }'`;
     const family = at === 0 ? 'ipv4' : 'ipv6';
     return `meta nfproto ${family} udp dport ${daemon.listenPort}${others}`;
   });
-  return dropCommands(evidence, others);
+  return dropCommands(evidence, matches);
+}
+
+/** Where the operator wants the peer to be, and it is; null for one that may be anywhere. */
+function fixedAddress({ files }: Evidence, peer: OwnPeer): string | null {
+  const { ways, endpoint, publicKey } = peer;
+  if (endpoint === null) return null;
+  // The daemon tells no way where a single one is a plain address, as it may be one that was learnt.
+  const wished = known(files)?.hostname?.peers.find((one) => one.publicKey === publicKey);
+  const isWished = wished?.ways.some(({ host }) => host === endpoint.address) === true;
+  return ways.length > 0 || isWished ? endpoint.address : null;
 }
 
 /** In a table of its own, which one command takes away again. @param matches in words of nft */

@@ -330,6 +330,18 @@ export const WORKING: readonly Recorded[] = [
     ),
   ),
   well(
+    'a peer that answered the call after the one to which it sent a cookie',
+    healthyWith({}, { lastHandshakeMs: NOW_MS - 400 }, { events: cookieAt(NOW_MS + 100) }),
+  ),
+  well(
+    'a peer that was under load a while ago, and is not called any more',
+    healthyWith(
+      {},
+      { lastHandshakeMs: 0, gained: {}, troubles: [] },
+      { ...NO_PINGS, events: cookieAt(NOW_MS - 60_000) },
+    ),
+  ),
+  well(
     'a machine whose processors others use, while the daemon has little to carry',
     healthyWith({}, {}, { load: busy({ busy: 1, daemon: 0.26, ran: 0.18, waited: 0.57 }) }),
   ),

@@ -58,6 +58,7 @@ function findPeer(evidence: Evidence): Finding[] {
         ],
         undecided: [
           'it is flooded with handshakes, or its processor is busy with something else',
+          'a NAT on the way gives our datagrams another port at each try: a cookie holds for one address and port',
           'others have the address that we have there, as those of the same NAT have, and use up what one address may',
         ],
       },

@@ -19,16 +19,10 @@ it('there are thirty healthy variants, and more', () => {
   expect(CASES.filter(({ code }) => code === null).length).toBeGreaterThanOrEqual(30);
 });
 
-/** What no network of namespaces brings about, or nothing has yet: known by its records alone. */
-const RECORDED_ONLY: readonly string[] = [
-  ...['keyNotPrivate', 'noSocket', 'daemonSilent', 'answersUnconfirmed', 'twoDaemons'],
-  'twoManagers',
-];
-
-it('every cause is injected, but for those that are known by their records alone', () => {
+it('every cause is injected', () => {
   const injected = new Set(CASES.map(({ code }) => code));
   const missing = CAUSES.map(({ code }) => code).filter((code) => !injected.has(code));
-  expect(missing.filter((code) => !RECORDED_ONLY.includes(code))).toEqual([]);
+  expect(missing).toEqual([]);
 });
 
 it('docs/causes.md has a row for every cause, and for none that there is not', () => {

@@ -1,8 +1,8 @@
-/** Clocks, and who else is at the interface. */
+/** Clocks. */
 
 import { sleep, waitFor } from '../../lab/command.ts';
 import type { Case } from '../case.ts';
-import { IFNAME, type Site, type Sites, tswg } from '../sites.ts';
+import { type Site, type Sites, tswg } from '../sites.ts';
 import { clockAhead, keepPinging, otherEnd, restartDaemon } from './means.ts';
 
 const YEAR_MS = 365 * 24 * 3_600_000;
@@ -48,26 +48,4 @@ export const WORKING: readonly Case[] = [
     talkMs: TALK_MS,
     says: /refused \d+ initiations? of ours/,
   },
-  {
-    id: 'managerTook/NetworkManager',
-    code: 'managerTook',
-    inject: ({ a }) => leaveState(a, '/run/NetworkManager/devices', 'managed=true'),
-    talkMs: TALK_MS,
-    says: /nmcli device set wg0 managed no/,
-  },
-  {
-    id: 'managerTook/systemd-networkd',
-    code: 'managerTook',
-    inject: ({ a }) => leaveState(a, '/run/systemd/netif/links', 'ADMIN_STATE=configured'),
-    talkMs: TALK_MS,
-    says: /Unmanaged=yes/,
-  },
 ];
-
-/** What a manager that has taken the interface says of it, by its number. */
-async function leaveState({ host }: Site, folder: string, line: string): Promise<undefined> {
-  const index = (await host.run('cat', [`/sys/class/net/${IFNAME}/ifindex`])).trim();
-  await host.run('mkdir', ['-p', folder]);
-  await host.writeFile(`${folder}/${index}`, `${line}\n`, '644');
-  return undefined;
-}

@@ -106,6 +106,7 @@ function createIdentity(core: Core, privateKey: Uint8Array): Identity | null {
   if (clamped === null) return null;
   const place = core.privateKeyPlace.bytes.subarray(0, KEY_BYTES);
   place.set(clamped);
+  core.wasKeyClamped = equalConstantTime(clamped, privateKey);
   wipe(clamped);
   return { privateKey: place, publicKey: core.suite.publicKey(place) };
 }

@@ -44,12 +44,15 @@ export function unansweredBy(evidence: Evidence, peer: OwnPeer): Unanswered | nu
 
 /** It calls, we answer, and no data follows under the session that we offer. */
 export function unconfirmedBy(peer: OwnPeer): Unanswered | null {
+  // Who begins faster than anybody needs to does not wait for an answer.
+  if ((peer.gained.drop_initiationFlood ?? 0) > 0) return null;
   const told = peer.troubles.find(({ code }) => code === 'unconfirmed');
   if (told === undefined) return null;
   const count = Number(told.values.responses ?? 0);
+  const since = peer.lastHandshakeMs === 0 ? 'so far' : 'since the last session';
   return {
     initiations: count,
-    proof: `it called ${counted(count, 'time')} since the last session, each time we answered, and no data followed`,
+    proof: `it called ${counted(count, 'time')} ${since}, each time we answered, and no data followed`,
   };
 }
 

@@ -10,6 +10,8 @@ export interface Case {
   readonly id: string;
   /** Of the finding that has to come first; null for a healthy tunnel: none may come. */
   readonly code: string | null;
+  /** Codes of what else was injected: they have to follow it, in this order. */
+  readonly also?: readonly string[];
   /** Codes that are true as well, and may stand after it. */
   readonly beside?: readonly string[];
   /** Where doctor is asked. */
@@ -28,4 +30,6 @@ export interface Case {
   readonly talkMs?: number;
   /** More that the finding has to say: a pattern of all its texts together. */
   readonly says?: RegExp;
+  /** Its commands are run as they stand, and doctor is asked again: it may not say the same then. */
+  readonly isCured?: true;
 }

@@ -109,11 +109,17 @@ function findUnconfirmed(evidence: Evidence): Finding[] {
         ],
         undecided: [
           `the preshared keys differ, or only one end has one: \`tswg ${name} --json\` there, given to doctor here with --other, tells`,
-          `our answers do not arrive: as soon as we call it, too, as by a ping to an address of its, doctor can tell here`,
+          `our answers do not arrive: doctor can tell here ${whenWeCall(evidence)}`,
         ],
       },
     ];
   });
+}
+
+function whenWeCall({ pings }: Evidence): string {
+  return pings.ok
+    ? 'as soon as we call it, too, as after a ping to one of its inner addresses'
+    : 'without --quick, since its pings make us call it, too';
 }
 
 /** The keys match at both ends, and still no call arrives there. */
@@ -160,6 +166,7 @@ function findSilence(evidence: Evidence): Finding[] {
     if (calls === null || peer.endpoint === null) return [];
     const arrivals = arrivalsLost(evidence, peer);
     if (arrivals !== null) return [lostHere(evidence, peer, arrivals, calls.proof)];
+    if (isCrossed(evidence, peer)) return [];
     const { name } = evidence.run;
     const { port } = peer.endpoint;
     const wasThere = peer.lastHandshakeMs > 0;
@@ -194,6 +201,17 @@ function findSilence(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/**
+ * It answers, and too late: both ends called at once, and each gave up its own call for the other's. The
+ * next ones are apart (whitepaper 6.1).
+ */
+function isCrossed(evidence: Evidence, peer: OwnPeer): boolean {
+  const isAnswering = wireOf(evidence, peer, 'in').some(
+    ({ message, hasOurMac1 }) => message === 'response' && hasOurMac1 === true,
+  );
+  return isAnswering || (peer.gained.initiations_received ?? 0) > 0;
 }
 
 /** No filter here is seen that could have dropped it: firewall.ts would have found that one. */

@@ -120,13 +120,19 @@ function describeSession({ keys: _keys, seen: _seen, ...rest }: SessionHandover)
 
 /** Those fields that say something; of the records in it, those that have any entry. */
 function told(fields: object): object {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => isSaid(value)));
+  return Object.fromEntries(
+    Object.entries(fields).filter(([name, value]) => isSaid(value, NEVER_FIELDS.has(name))),
+  );
 }
 
-/** Infinity becomes null in JSON. */
-function isSaid(value: unknown): boolean {
+/** Of these numbers infinity is what is missing, of others 0. */
+const NEVER_FIELDS = new Set(['initiationAgeMs', 'handshakeRoundTripMs', 'lostInMs']);
+
+/** @param canBeNever what is missing of it is infinite, which JSON knows nothing of */
+function isSaid(value: unknown, canBeNever: boolean): boolean {
+  if (typeof value === 'number') return value !== (canBeNever ? Number.POSITIVE_INFINITY : 0);
   if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
-  return value !== false && value !== 0 && value !== null && value !== Number.POSITIVE_INFINITY;
+  return value !== false && value !== null;
 }
 
 function describeName({ host, addresses, ageMs }: NameHandover): object {

@@ -59,6 +59,9 @@ export function configure(core: Core, now: number, change: DeviceChange): void {
   swapIn(core, now, draft);
 }
 
+/** Each asks the kernel for a route. */
+const LOOKS_TOGETHER = 50;
+
 /** What the draft says is so from now on. */
 export function swapIn(core: Core, now: number, draft: Draft): void {
   if (!draft.isCurrent) throw new Error('configure: the draft is of an earlier configuration');
@@ -71,6 +74,7 @@ export function swapIn(core: Core, now: number, draft: Draft): void {
   const { listenPort, fwmark, bind } = change;
   if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
   core.pace.begin(now);
+  core.looks = 0;
   for (const step of draft.steps) take(core, now, step);
   if (core.departed.length <= CLEARED_AWAY_TOGETHER) clearAway(core);
   assignOwnAddresses(core);
@@ -130,8 +134,8 @@ const PEER_EFFECTS: Effects<
       setWays(core, now, peer, [], null);
       settleAt(core, peer, endpoint ?? null);
     } else return;
-    // Who set it wrong shall see it, whether anything is sent or not.
-    if (core.isUp) isPathClear(core, now, peer);
+    // Who set it wrong shall see it, whether anything is sent or not; of very many the first.
+    if (core.isUp && core.looks++ < LOOKS_TOGETHER) isPathClear(core, now, peer);
   },
   description: (_core, _now, peer, { description }) => {
     if (description !== undefined) peer.description = description;

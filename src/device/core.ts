@@ -120,6 +120,8 @@ export class Core {
   peers = new Map<string, Peer>();
   /** Peers no more, of which something is left to be cleared away (configure.ts). */
   readonly departed: Peer[] = [];
+  /** Peers whose paths were looked at in the course of the present change. */
+  looks = 0;
   /** Of calls to many peers. */
   readonly pace = new Pace();
   /** The peer of each row of the deadline table. */

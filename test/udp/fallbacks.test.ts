@@ -8,6 +8,7 @@ import { Arena, HEADROOM_BYTES } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { openTun } from '../../src/tun/tun.ts';
 import { openUdp, type Udp } from '../../src/udp/udp.ts';
+import { datagramByDatagram } from '../datapath/onebyone.ts';
 import { describeInNamespace, enterNamespace, ip, openDescriptors } from '../lab/namespace.ts';
 
 type Call = (...args: number[]) => number;
@@ -101,10 +102,10 @@ function receiveAll(udp: Udp): number[] {
   const received: number[] = [];
   for (const socket of udp.sockets) {
     socket.receive(
-      (offset, length) => {
+      datagramByDatagram((offset, length) => {
         expect(length).toBe(100);
         received.push(arena.bytes[offset]);
-      },
+      }),
       1000,
       0,
     );

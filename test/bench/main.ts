@@ -13,6 +13,7 @@ import { DOCS, type Places, placesOf, replaceTable } from '../lab/publication.ts
 import { unmet } from '../lab/requirements.ts';
 import { alone } from './alone.ts';
 import { answers } from './answers.ts';
+import { callers } from './callers.ts';
 import { drawChart } from './chart.ts';
 import { distances } from './distance.ts';
 import { formatGrowth, measureGrowth } from './growth.ts';
@@ -33,20 +34,8 @@ import { formatPageTable, formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  ...[
-    streams,
-    ...variants,
-    paths,
-    ...distances,
-    alone,
-    datagrams,
-    latency,
-    answers,
-    handshakes,
-    peers,
-    crowd,
-  ],
-  ...[prefixes, lookups, heap],
+  ...[streams, ...variants, paths, ...distances, alone, datagrams, latency, answers],
+  ...[handshakes, callers, peers, crowd, prefixes, lookups, heap],
 ];
 /** Those in which a watched tswg is compared with one that is not. */
 const OBSERVED_SCENARIOS = [streams, paths];

@@ -3,7 +3,7 @@
  * work has promised. Pure data; how a row is measured is its scenario's business.
  */
 
-export type Unit = 'Gbit/s' | 'packets/s' | 'ms' | 's/GB' | 'MB' | 'handshakes/s' | 'ns' | '';
+export type Unit = 'Gbit/s' | 'packets/s' | 'ms' | 's/GB' | 'MB' | 'handshakes/s' | 'ns' | '%' | '';
 
 export interface Target {
   /** Whether the promise is about the ratio to wireguard-go, or about tswg's value by itself. */
@@ -97,6 +97,13 @@ export const ROWS: readonly Row[] = [
     title: 'Handshakes as responder',
     unit: 'handshakes/s',
     better: 'more',
+  },
+  {
+    id: 'callers',
+    title: 'Peers up of 10,000 that call in a minute',
+    unit: '%',
+    better: 'more',
+    target: value(100, 100),
   },
   ...PEER_COUNTS.map((count) =>
     throughput(`peers-${count}`, `TCP, 1 active peer among ${grouped(count)}`),

@@ -39,6 +39,8 @@ const FILE_BYTES_MAX = 16 * 1024 * 1024;
 const COLUMNS = 80;
 const RECORD_MODE = 0o600;
 const WRONG = 1;
+/** As long as doctor waits for a daemon. */
+const ANSWER_MS = 3_000;
 
 /** Resolves to the exit code: 0 healthy, 1 something is wrong, 2 it cannot look. @throws Refusal */
 export async function doctor(
@@ -95,17 +97,17 @@ async function evidenceFor(
 /** A public key as it is, or the key of the peer with that description. @throws Refusal */
 async function peerOf({ name, peer }: DoctorRequest, system: System): Promise<string | null> {
   if (peer === null) return null;
-  let peers: { publicKey: string; description: string }[] = [];
+  let text: string;
   try {
-    const state = parseState(await system.observe(name, 'get=1\n\n'));
-    peers = state.peers.map(({ publicKey, description }) => ({
-      publicKey: formatKey(publicKey),
-      description,
-    }));
+    text = await system.observe(name, 'get=1\n\n', ANSWER_MS);
   } catch {
-    // Of a daemon that does not answer, doctor itself tells why.
-    if (parseKey(peer) !== null) return peer;
+    // Doctor itself tells why; whose description it is, nobody knows then.
+    return parseKey(peer) === null ? null : peer;
   }
+  const peers = parseState(text).peers.map(({ publicKey, description }) => ({
+    publicKey: formatKey(publicKey),
+    description,
+  }));
   return choosePeer(peer, peers);
 }
 

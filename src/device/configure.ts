@@ -85,6 +85,7 @@ function createIdentity(core: Core, privateKey: Uint8Array): Identity {
   clamped.set(privateKey);
   clamped[0] &= 248;
   clamped[31] = (clamped[31] & 127) | 64;
+  core.wasKeyClamped = equalConstantTime(clamped, privateKey);
   return { privateKey: clamped, publicKey: core.suite.publicKey(clamped) };
 }
 

@@ -129,6 +129,8 @@ export class Core {
   readonly takeSecret: SecretSource;
   readonly privateKeyPlace: SecretPlace;
   identity: Identity | null = null;
+  /** Whether the private key came in the form in which genkey makes them (RFC 7748 5). */
+  wasKeyClamped = true;
   isUp = false;
   isDebugging = false;
   mtu = DEFAULT_MTU;

@@ -41,6 +41,11 @@ const CONDITIONS: readonly PeerCondition[] = ['connected', 'idle', 'lost'];
 /** In the order in which they are shown. */
 export const DEVICE_METRICS: readonly Metric<Core>[] = [
   info('crypto', 'the implementation that seals and opens packets', (core) => core.suite.name),
+  info(
+    'private_key',
+    'how the private key was given: `clamped`, as genkey makes it, or `unclamped`, as most public keys are',
+    (core) => (core.identity === null ? null : core.wasKeyClamped ? 'clamped' : 'unclamped'),
+  ),
   gauge('peers', 'peers', 'peers that are configured', (core) => core.peers.size),
   gauge(
     'allowed_ips',

@@ -47,9 +47,10 @@ export function unconfirmedBy(peer: OwnPeer): Unanswered | null {
   const told = peer.troubles.find(({ code }) => code === 'unconfirmed');
   if (told === undefined) return null;
   const count = Number(told.values.responses ?? 0);
+  const since = peer.lastHandshakeMs === 0 ? 'so far' : 'since the last session';
   return {
     initiations: count,
-    proof: `it called ${counted(count, 'time')} since the last session, each time we answered, and no data followed`,
+    proof: `it called ${counted(count, 'time')} ${since}, each time we answered, and no data followed`,
   };
 }
 

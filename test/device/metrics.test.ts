@@ -69,6 +69,21 @@ describe('what a Device tells', () => {
     );
   });
 
+  it('is how the private key was given, which is told clamped in any case', () => {
+    const { world, a, b } = pair();
+    const given = () => a.device.stats(world.now).facts.private_key;
+    const unclamped = new Uint8Array(32).fill(0xff);
+    a.configure({ privateKey: unclamped });
+    expect(given()).toBe('unclamped');
+    // As `get` tells it, and a state or a successor has it.
+    a.configure({ privateKey: a.device.core.copyPrivateKey()! });
+    expect(given()).toBe('unclamped');
+    a.configure({ privateKey: b.device.core.copyPrivateKey()! });
+    expect(given()).toBe('clamped');
+    a.configure({ privateKey: new Uint8Array(32) });
+    expect(given()).toBeUndefined();
+  });
+
   it('is what happened', () => {
     const { world, a, b } = pair();
     a.peer(b, [], { description: 'site B' });

@@ -28,4 +28,6 @@ export interface Case {
   readonly talkMs?: number;
   /** More that the finding has to say: a pattern of all its texts together. */
   readonly says?: RegExp;
+  /** Its commands are run as they stand, and doctor is asked again: it may not say the same then. */
+  readonly isCured?: true;
 }

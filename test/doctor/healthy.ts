@@ -10,6 +10,7 @@ import {
   looked,
   type OwnPeer,
   type Route,
+  type ServingProcess,
 } from '../../src/doctor/evidence.ts';
 
 /** 32 bytes whose last bit is clear, as of every public key; ours and the peer's. */
@@ -133,6 +134,15 @@ export function healthyWith(
   return healthy({ daemon: looked(changed), ...changes });
 }
 
+export const SERVING: ServingProcess = {
+  pid: 400,
+  program: 'tswgd',
+  arguments: ['wg0'],
+  namespace: 'net:[4026531840]',
+  state: 'S',
+  descriptors: { open: 50, max: 1_024, interfaces: ['wg0'] },
+};
+
 const HEALTHY: Evidence = {
   run: {
     name: 'wg0',
@@ -146,9 +156,7 @@ const HEALTHY: Evidence = {
   link: looked(INNER),
   daemon: looked(DAEMON),
   events: looked([]),
-  processes: looked([
-    { pid: 400, program: 'tswgd', arguments: ['wg0'], namespace: 'net:[4026531840]' },
-  ]),
+  processes: looked([SERVING]),
   files: looked({ hostname: null, managers: [] }),
   links: looked([LOOPBACK, OUTER, INNER]),
   routes: looked([

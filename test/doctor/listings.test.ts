@@ -13,7 +13,12 @@ import {
 } from '../../src/doctor/gather/load.ts';
 import { namingLine } from '../../src/doctor/gather/managers.ts';
 import { parseNftables } from '../../src/doctor/gather/nftables.ts';
-import { parseCommandLine, servedBy } from '../../src/doctor/gather/processes.ts';
+import {
+  isAbout,
+  parseCommandLine,
+  parseTunName,
+  programOf,
+} from '../../src/doctor/gather/processes.ts';
 
 const NFT_JSON = JSON.stringify({
   nftables: [
@@ -269,12 +274,25 @@ describe('/proc', () => {
       ['up', '/etc/wireguard/wg0.conf'],
     ],
   ])('knows the program of %j', (text, program, args) => {
-    expect(servedBy(parseCommandLine(text), 'wg0')).toEqual({ program, arguments: args });
+    const found = programOf(parseCommandLine(text));
+    expect(found).toEqual({ program, arguments: args });
+    expect(isAbout(found!, 'wg0')).toBe(true);
   });
 
-  it.each(['tswgd wg1', 'vi\0/etc/wireguard/wg0.conf', 'grep\0wg0', '', '\0\0', 'tswgd'])(
-    'knows none of %j',
-    (text) => expect(servedBy(parseCommandLine(text), 'wg0')).toBeNull(),
+  it.each(['vi\0/etc/wireguard/wg0.conf', 'grep\0wg0', '', '\0\0'])('knows none of %j', (text) =>
+    expect(programOf(parseCommandLine(text))).toBeNull(),
+  );
+
+  it.each(['tswgd wg1', 'tswgd'])('%j was started for another interface', (text) =>
+    expect(isAbout(programOf(parseCommandLine(text))!, 'wg0')).toBe(false),
+  );
+
+  it.each([
+    ['pos:\t0\nflags:\t02104002\nmnt_id:\t31\nino:\t5\niff:\twg0\n', 'wg0'],
+    ['pos:\t0\nflags:\t02104002\nmnt_id:\t31\nino:\t5\niff:\t\n', null],
+    ['', null],
+  ])('knows which interface the TUN descriptor is of: %j', (text, name) =>
+    expect(parseTunName(text)).toBe(name),
   );
 });
 
@@ -295,6 +313,6 @@ describe('a file of networkd', () => {
 });
 
 it('a program that runs a daemon, as sudo does, is no daemon itself', () => {
-  expect(servedBy(['sudo', 'tswgd', '-f', 'wg0'], 'wg0')).toBeNull();
-  expect(servedBy(['/usr/bin/node', '/usr/bin/tswgd', '-f', 'wg0'], 'wg0')).not.toBeNull();
+  expect(programOf(['sudo', 'tswgd', '-f', 'wg0'])).toBeNull();
+  expect(programOf(['/usr/bin/node', '/usr/bin/tswgd', '-f', 'wg0'])).not.toBeNull();
 });

@@ -13,7 +13,7 @@ import { formatFindings, formatMatrix, formatOutcome } from './matrix.ts';
 import { parseOptions } from './options.ts';
 import { type Outcome, tryCase } from './trial.ts';
 
-const PROGRAMS = ['unshare', 'nsenter', 'ip', 'ping', 'nft', 'wg'];
+const PROGRAMS = ['unshare', 'nsenter', 'ip', 'ping', 'nft', 'wg', 'wg-quick', 'setpriv'];
 
 async function main(words: readonly string[]): Promise<number> {
   const { cases, jobs, list, verbose, record } = await parseOptions(words);

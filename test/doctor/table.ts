@@ -2,8 +2,10 @@
 
 import type { Case } from './case.ts';
 import { ALLOWED_IPS } from './injections/allowedips.ts';
+import { DAEMONS } from './injections/daemons.ts';
 import { ENDPOINTS, WAYS_OUT } from './injections/endpoints.ts';
 import { KEYS, PRESHARED_KEYS } from './injections/keys.ts';
+import { MANAGERS } from './injections/managers.ts';
 import { MAPPINGS } from './injections/mappings.ts';
 import { FILTERS, REFUSALS } from './injections/network.ts';
 import { OUR_END } from './injections/ourend.ts';
@@ -13,8 +15,17 @@ import { WORKING } from './injections/working.ts';
 import { VARIANTS } from './variants.ts';
 
 export const CASES: readonly Case[] = [
-  ...[...OUR_END, ...KEYS, ...PRESHARED_KEYS, ...REFUSALS, ...FILTERS, ...ENDPOINTS, ...WAYS_OUT],
+  ...[
+    ...OUR_END,
+    ...DAEMONS,
+    ...KEYS,
+    ...PRESHARED_KEYS,
+    ...REFUSALS,
+    ...FILTERS,
+    ...ENDPOINTS,
+    ...WAYS_OUT,
+  ],
   ...MAPPINGS,
-  ...[...ALLOWED_IPS, ...WAYS, ...PASSING, ...WORKING],
+  ...[...ALLOWED_IPS, ...WAYS, ...PASSING, ...WORKING, ...MANAGERS],
   ...VARIANTS,
 ];

@@ -1,6 +1,7 @@
 /** One case in a lab of its own: builds the tunnel, breaks it, lets it be used, and asks doctor. */
 
 import { type Child, sleep } from '../lab/command.ts';
+import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { Case } from './case.ts';
 import { IFNAME, Sites, tswg } from './sites.ts';
@@ -37,19 +38,28 @@ export async function tryCase(lab: Lab, one: Case, record: string | null): Promi
   const other = one.asksOther ? ['--other', await describeOther(sites, one.side ?? 'a')] : [];
   const recording = record === null ? [] : ['--record', record];
   const asked = performance.now();
-  const said = await host.exec('tswg', [
-    IFNAME,
-    'doctor',
-    '--json',
-    ...recording,
-    ...other,
-    ...words,
-  ]);
+  const answer = await askDoctor(host, [...recording, ...other, ...words]);
   const doctorSeconds = (performance.now() - asked) / MS_PER_S;
-  const answer = readAnswer(said.stdout, said.stderr, said.status);
-  const fault = judge(one, answer);
+  const fault = judge(one, answer) ?? (one.isCured ? await cure(host, answer, words) : null);
   await Promise.all(trains.map((train) => train.stop('SIGINT')));
   return { one, answer, fault, seconds: (performance.now() - begun) / MS_PER_S, doctorSeconds };
+}
+
+async function askDoctor(host: Host, words: readonly string[]): Promise<Answer> {
+  const said = await host.exec('tswg', [IFNAME, 'doctor', '--json', ...words]);
+  return readAnswer(said.stdout, said.stderr, said.status);
+}
+
+/** Does what doctor said. Resolves to what is wrong with that; null when it helped. */
+async function cure(host: Host, answer: Answer, words: readonly string[]): Promise<string | null> {
+  const [{ code, commands }] = answer.findings;
+  const done = await host.sh(commands.join('\n'));
+  if (done.status !== 0)
+    return `${code}: its commands fail:\n${commands.join('\n')}\n${done.stderr}`;
+  const { findings, failure } = await askDoctor(host, words);
+  if (failure !== '') return failure;
+  const isLeft = findings.some((finding) => finding.code === code);
+  return isLeft ? `${code} is still there after\n${commands.join('\n')}` : null;
 }
 
 /** The file with what the other end says of itself, on the host of this one. */

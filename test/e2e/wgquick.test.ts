@@ -1,35 +1,13 @@
 import { expect, it } from 'vitest';
 import { waitFor } from '../lab/command.ts';
-import type { Host } from '../lab/host.ts';
 import { NameServer, useNameServers } from '../lab/nameserver.ts';
 import { firstPing } from '../lab/probes.ts';
 import { describeOnBothPaths, withLab } from '../lab/suite.ts';
 import { createKeyPair, INNER, OUR_DAEMON, parseDump, TunnelEnd } from '../lab/tunnel.ts';
+import { withoutKernelWireguard } from '../lab/wgquick.ts';
 
 const [LEFT, RIGHT] = INNER[4];
 const SERVER = '192.0.2.2';
-
-/**
- * Where the kernel has WireGuard of its own, wg-quick would take that: there the host loses it, by
- * an `ip` that does not know the type, as on a kernel without the module.
- */
-async function withoutKernelWireguard(host: Host): Promise<void> {
-  const probe = await host.exec('ip', ['link', 'add', 'wgprobe', 'type', 'wireguard']);
-  if (probe.status !== 0) return;
-  await host.ip('link delete wgprobe');
-  const wrapper = `#!/bin/sh
-case "$*" in *"type wireguard"*) echo "Error: Unknown device type." >&2; exit 2 ;; esac
-exec /run/lab/ip "$@"
-`;
-  await host.writeFile('/run/lab/ip-wrapper', wrapper, '755');
-  await host.run('sh', [
-    '-euc',
-    `real=$(readlink -f "$(command -v ip)")
-    cp "$real" /run/lab/ip
-    mount --bind /run/lab/ip-wrapper "$real"
-    mount -t tmpfs tmpfs /sys/module`,
-  ]);
-}
 
 describeOnBothPaths('wg-quick', ['wg', 'wg-quick', 'nft', 'sysctl'], (env) => {
   const quick = { env: { WG_QUICK_USERSPACE_IMPLEMENTATION: OUR_DAEMON } };

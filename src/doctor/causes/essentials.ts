@@ -7,6 +7,7 @@ import type { Evidence, ServingProcess, UdpSocket } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
 import { daemonOf, peersOf } from '../peer.ts';
+import { isStopped, isTraced, nameProcess, servingHere } from '../serving.ts';
 
 const KEY_FILE = '/etc/wg/private.key';
 const PORT_MAX = 65_535;
@@ -113,19 +114,64 @@ function findSilent(evidence: Evidence): Finding[] {
   const daemon = known(evidence.daemon);
   if (daemon?.kind !== 'silent') return [];
   const { name } = evidence.run;
-  const [serving] = (known(evidence.processes) ?? []).filter((one) => one.arguments.includes(name));
+  const serving = servingHere(evidence);
+  const asked = `its control socket was asked: ${printable(daemon.why)}`;
+  if (serving === null) {
+    return [
+      {
+        code: 'daemonSilent',
+        peer: null,
+        sentence: `the daemon of ${name} does not answer`,
+        proof: [asked, 'no process that serves the interface is seen here'],
+        commands: [`ss -xlp # the process that has ${name}.sock is the daemon`],
+      },
+    ];
+  }
   return [
     {
       code: 'daemonSilent',
       peer: null,
-      sentence: `the daemon of ${name} does not answer: ${printable(daemon.why)}`,
-      proof: [
-        `its control socket was asked: ${printable(daemon.why)}`,
-        ...(serving === undefined ? [] : [`${serving.program} runs as process ${serving.pid}`]),
-      ],
-      commands: startCommands(evidence, false),
+      sentence: `the daemon of ${name} does not answer: ${nameProcess(serving)} ${saysWhatItDoes(serving)}`,
+      proof: [asked, ...saysState(serving), ...(isFull(serving) ? saysDescriptors(serving) : [])],
+      commands: wakingCommands(evidence, serving),
     },
   ];
+}
+
+function saysWhatItDoes(serving: ServingProcess): string {
+  if (isStopped(serving)) return 'is stopped, and does nothing until it is continued';
+  return isTraced(serving) ? 'is held by a debugger' : 'runs and says nothing';
+}
+
+function saysState(serving: ServingProcess): string[] {
+  const { pid, state } = serving;
+  if (state === '') return [];
+  const loss =
+    isStopped(serving) || isTraced(serving)
+      ? ': what goes into the interface waits or is lost'
+      : '';
+  return [`process ${pid} is in state ${printable(state)} of proc(5)${loss}`];
+}
+
+function saysDescriptors({ pid, descriptors }: ServingProcess): string[] {
+  if (descriptors === null || descriptors.max === null) return [];
+  const { open, max } = descriptors;
+  return [`process ${pid} has ${open} of at most ${counted(max, 'file')} open now`];
+}
+
+/** It can open no more, not even a connection to it. */
+function isFull({ descriptors }: ServingProcess): boolean {
+  if (descriptors === null || descriptors.max === null) return false;
+  return descriptors.open >= descriptors.max;
+}
+
+/** One that hangs takes no signal but KILL; what it was told, it takes along. */
+function wakingCommands(evidence: Evidence, serving: ServingProcess): string[] {
+  const { pid } = serving;
+  if (isStopped(serving)) return [`kill -CONT ${pid}`];
+  if (isTraced(serving)) return [`grep TracerPid /proc/${pid}/status # who has to let it go`];
+  const isPersistent = known(evidence.link)?.isPersistent === true;
+  return [`kill -KILL ${pid}`, ...startCommands(evidence, isPersistent)];
 }
 
 function findNoKey(evidence: Evidence): Finding[] {
@@ -215,15 +261,68 @@ function findNoSocket(evidence: Evidence): Finding[] {
   const trouble = socketTrouble(evidence);
   if (trouble === null || trouble.error === TAKEN) return [];
   const { name } = evidence.run;
+  const reason = refusalOf(evidence, trouble);
   return [
     {
       code: 'noSocket',
       peer: null,
-      sentence: `${name} has no UDP socket: ${trouble.why}`,
-      proof: [`${trouble.call} said ${trouble.error}`],
-      commands: [`tswg ${name} down`, `tswg ${name} up`],
+      sentence: `${name} has no UDP socket, and nothing goes in or out: ${reason.sentence}`,
+      proof: [`${trouble.call} said ${trouble.error}: ${trouble.why}`, ...reason.proof],
+      commands: [...reason.commands, ...openAgain(evidence)],
     },
   ];
+}
+
+interface Reason {
+  readonly sentence: string;
+  readonly proof: readonly string[];
+  /** What has to be done before the sockets can be opened. */
+  readonly commands: readonly string[];
+}
+
+const FILES_OF_PROCESS = 'EMFILE';
+const FILES_OF_SYSTEM = 'ENFILE';
+const REFUSED = ['EACCES', 'EPERM'];
+const FILES_WANTED = 65_536;
+/** Below /proc/sys/net. */
+const FIRST_FREE_PORT = 'ipv4/ip_unprivileged_port_start';
+
+/** Why the kernel gives none, and what changes that. */
+function refusalOf(evidence: Evidence, { why, call, error }: SocketTrouble): Reason {
+  const serving = servingHere(evidence);
+  if (error === FILES_OF_PROCESS) {
+    return {
+      sentence: 'the daemon had as many files open as it may have',
+      proof: serving === null ? [] : saysDescriptors(serving),
+      commands:
+        serving === null
+          ? []
+          : [`prlimit --pid ${serving.pid} --nofile=${FILES_WANTED}:${FILES_WANTED}`],
+    };
+  }
+  if (error === FILES_OF_SYSTEM) {
+    const sentence = 'this machine had as many files open as it may have';
+    return { sentence, proof: [], commands: ['sysctl -w fs.file-max=1000000'] };
+  }
+  const port = wantedPort(evidence);
+  const first = Number(known(evidence.sysctls)?.[FIRST_FREE_PORT] ?? 0);
+  if (call === 'bind' && REFUSED.includes(error) && port > 0 && port < first) {
+    return {
+      sentence: `the daemon has no right to port ${port}`,
+      proof: [
+        `ports below ${first} take CAP_NET_BIND_SERVICE (net.ipv4.ip_unprivileged_port_start is ${first})`,
+      ],
+      commands: [`sysctl -w net.ipv4.ip_unprivileged_port_start=${port}`],
+    };
+  }
+  return { sentence: why, proof: [], commands: [] };
+}
+
+/** The port once more, by which the daemon tries again; to take the interface down costs its routes. */
+function openAgain(evidence: Evidence): string[] {
+  const { name } = evidence.run;
+  const port = wantedPort(evidence);
+  return port === 0 ? [`tswg ${name} down`, `tswg ${name} up`] : [`tswg ${name} wgport ${port}`];
 }
 
 function findDown(evidence: Evidence): Finding[] {

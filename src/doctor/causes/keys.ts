@@ -25,7 +25,12 @@ export const KEYS: readonly Cause[] = [
     find: findOurself,
     explains: ['noPeer'],
   },
-  { code: 'keyNotPrivate', weight: 'handshake', find: findNotPrivate },
+  {
+    code: 'keyNotPrivate',
+    weight: 'handshake',
+    find: findNotPrivate,
+    explains: ['wrongKeyOfOurs', ...CONSEQUENCES],
+  },
   {
     code: 'wrongKeyOfPeer',
     weight: 'handshake',
@@ -61,9 +66,10 @@ function findSameKey(evidence: Evidence): Finding[] {
   ];
 }
 
-function newKeyCommands(name: string): string[] {
+/** @param unless what makes a new key unnecessary */
+function newKeyCommands(name: string, unless = ''): string[] {
   return [
-    `(umask 077; tswg genkey >/etc/wg/${name}.key)`,
+    `(umask 077; tswg genkey >/etc/wg/${name}.key)${unless}`,
     `tswg ${name} wgkeyfile /etc/wg/${name}.key`,
     `tswg ${name} # its wgpubkey is what the other end needs as wgpeer`,
   ];
@@ -116,7 +122,10 @@ function findNotPrivate(evidence: Evidence): Finding[] {
         'bits are set in it that no private key of genkey has, as they are in 31 of 32 public keys',
         `with it our public key is ${daemon.publicKey}, and no peer has ever answered to that`,
       ],
-      commands: newKeyCommands(name),
+      commands: newKeyCommands(
+        name,
+        ' # unless the right private key is still in a file: then only wgkeyfile with that file',
+      ),
       undecided: [
         'it is 32 random bytes that another program made, which would work: compare our public key with the wgpeer that the other end has of us',
       ],

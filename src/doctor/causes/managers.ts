@@ -5,6 +5,7 @@ import type { Cause } from '../cause.ts';
 import type { Evidence, Manager, ServingProcess } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
+import { daemonsHere, isStopped, nameProcess } from '../serving.ts';
 
 export const MANAGERS: readonly Cause[] = [
   { code: 'twoDaemons', weight: 'some', find: findDaemons },
@@ -13,29 +14,42 @@ export const MANAGERS: readonly Cause[] = [
 ];
 
 function findDaemons(evidence: Evidence): Finding[] {
-  const { name, namespace } = evidence.run;
-  const here = (known(evidence.processes) ?? []).filter(
-    (one) => one.program !== 'wg-quick' && (one.namespace ?? namespace) === namespace,
-  );
-  if (here.length < 2) return [];
+  const { name } = evidence.run;
+  const here = daemonsHere(evidence);
+  // A TUN device is one process's: a second that has one of this name has it in another network.
+  const idle = here.filter(({ descriptors }) => descriptors?.interfaces.length === 0);
+  const isSeen = here.every(({ descriptors }) => descriptors !== null);
+  if (here.length < 2 || (isSeen && idle.length === 0)) return [];
   const others = here.filter(({ program }) => program !== 'tswgd');
-  const leaving = others.length > 0 ? others : here.slice(1);
+  const foreign = others.length > 0 ? others : here.slice(1);
+  const leaving = idle.length > 0 ? idle : foreign;
   return [
     {
       code: 'twoDaemons',
       peer: null,
-      sentence: `${here.length} daemons serve ${name}, and only one of them has its packets: ${here.map(nameProcess).join(' and ')}`,
+      sentence: `${here.length} daemons run for ${name}, and only one of them has its packets: ${here.map(nameProcess).join(' and ')}`,
       proof: here.map(
         (one) =>
-          `process ${one.pid} is \`${printable([one.program, ...one.arguments].join(' '))}\``,
+          `process ${one.pid} is \`${printable([one.program, ...one.arguments].join(' '))}\`${saysHeld(one, name)}`,
       ),
-      commands: leaving.map(({ pid }) => `kill ${pid}`),
+      // One that is stopped takes no other signal.
+      commands: leaving.map((one) => `kill ${isStopped(one) ? '-KILL ' : ''}${one.pid}`),
+      ...(isSeen
+        ? {}
+        : {
+            undecided: [
+              'one of them serves an interface that has been renamed or moved since: as root, doctor sees what each has open',
+            ],
+          }),
     },
   ];
 }
 
-function nameProcess({ program, pid }: ServingProcess): string {
-  return `${printable(program)} (process ${pid})`;
+function saysHeld({ descriptors }: ServingProcess, name: string): string {
+  if (descriptors === null) return '';
+  return descriptors.interfaces.length === 0
+    ? ', and has no interface'
+    : `, and has ${printable(name)} open`;
 }
 
 function activeManagers(evidence: Evidence): readonly Manager[] {
@@ -58,7 +72,7 @@ function findManagers(evidence: Evidence): Finding[] {
     {
       code: 'twoManagers',
       peer: null,
-      sentence: `wg-quick and tswg both manage ${name}: the one that comes last replaces what the other has set`,
+      sentence: `wg-quick and tswg are both to make ${name} at a boot: one of them does, the other changes it or fails, and wg-quick takes it away when it stops`,
       proof: [saysManager(quick), saysManager(ours)],
       commands: [`systemctl disable wg-quick@${name}`],
     },

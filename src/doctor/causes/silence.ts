@@ -109,11 +109,17 @@ function findUnconfirmed(evidence: Evidence): Finding[] {
         ],
         undecided: [
           `the preshared keys differ, or only one end has one: \`tswg ${name} --json\` there, given to doctor here with --other, tells`,
-          `our answers do not arrive: as soon as we call it, too, as by a ping to an address of its, doctor can tell here`,
+          `our answers do not arrive: doctor can tell here ${whenWeCall(evidence)}`,
         ],
       },
     ];
   });
+}
+
+function whenWeCall({ pings }: Evidence): string {
+  return pings.ok
+    ? 'as soon as we call it, too, as after a ping to one of its inner addresses'
+    : 'without --quick, since its pings make us call it, too';
 }
 
 /** The keys match at both ends, and still no call arrives there. */

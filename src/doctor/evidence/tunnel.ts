@@ -88,8 +88,8 @@ export type Daemon =
 export interface AnsweringDaemon extends Tunnel {
   readonly kind: 'answers';
   /**
-   * Of the private key: `clamped` as every one that genkey makes; `unclamped`: 31 of 32 public keys,
-   * typed for a private one, are; `hidden`: we may not know whether there is one.
+   * Of the private key: `clamped` as every one that genkey makes, as far as is known; `unclamped`: 31
+   * of 32 public keys, given for a private one, are; `hidden`: we may not know whether there is one.
    */
   readonly key: 'none' | 'clamped' | 'unclamped' | 'hidden';
   readonly gained: Gained;
@@ -121,6 +121,19 @@ export interface ServingProcess {
   readonly arguments: readonly string[];
   /** As `net:[4026531840]`; null when it may not be read. */
   readonly namespace: string | null;
+  /** The letter of proc_pid_stat(5), such as `T` for one that a signal stopped; '' if unknown. */
+  readonly state: string;
+  /** null when they may not be looked at. */
+  readonly descriptors: Descriptors | null;
+}
+
+/** What a process has open. */
+export interface Descriptors {
+  readonly open: number;
+  /** The soft limit; null if unknown. */
+  readonly max: number | null;
+  /** TUN devices, by their present names, in whatever network namespace they are. */
+  readonly interfaces: readonly string[];
 }
 
 /** The other end's `tswg IF --json`. */

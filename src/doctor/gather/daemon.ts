@@ -19,6 +19,15 @@ import { parseDump } from './wgdump.ts';
 /** A healthy one answers within a turn of its loop. */
 const TIMEOUT_MS = 3_000;
 
+/** What asking one says that is there and does not serve. */
+const SILENCES: Readonly<Record<string, string>> = {
+  ETIMEDOUT: `no answer within ${TIMEOUT_MS / 1_000} seconds`,
+  EAGAIN: 'it accepts no connection any more: as many as may wait for that are waiting',
+  EPROTO: 'it closed the connection without an answer',
+  ECONNRESET: 'it closed the connection without an answer',
+  EPIPE: 'it closed the connection without an answer',
+};
+
 /** A sample, or why there is none. @throws {SystemError} of a refusal that says nothing of the daemon */
 export async function sampleDaemon(
   name: string,
@@ -33,9 +42,9 @@ export async function sampleDaemon(
   try {
     return await ask(name);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ETIMEDOUT' || code === 'EPROTO') return { kind: 'silent', why: message };
-    throw error;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!Object.hasOwn(SILENCES, code)) throw error;
+    return { kind: 'silent', why: SILENCES[code] };
   }
 }
 
@@ -53,7 +62,6 @@ async function ask(name: string): Promise<DaemonSample> {
   const state = parseState(await observe(name, 'get=1\n\n', undefined, undefined, TIMEOUT_MS));
   const { privateKey, ...told } = state;
   const publicKey = privateKey === null ? (state.publicKey ?? null) : publicKeyOf(privateKey);
-  const key = keyOf(state);
   privateKey?.fill(0);
   // Only of whether there is one.
   for (const peer of state.peers) peer.presharedKey?.fill(0);
@@ -61,24 +69,23 @@ async function ask(name: string): Promise<DaemonSample> {
     state.version === undefined
       ? null
       : await observe(name, 'stats=1\n\n', undefined, undefined, TIMEOUT_MS);
+  const stats = text === null ? null : parseStats(text);
   return {
     state: told,
     publicKey: publicKey === null ? null : formatKey(publicKey),
-    key,
-    stats: text === null ? null : parseStats(text),
+    key: keyOf(state, publicKey, stats),
+    stats,
   };
 }
 
-function keyOf(state: ReportedState): AnsweringDaemon['key'] {
-  const { privateKey } = state;
-  if (privateKey === null) {
-    // Who tells a public key has a private one.
-    if (state.publicKey !== undefined) return 'clamped';
-    return state.keysAreHidden ? 'hidden' : 'none';
-  }
-  // RFC 7748 5.
-  const isClamped = (privateKey[0] & 7) === 0 && (privateKey[31] & 0xc0) === 0x40;
-  return isClamped ? 'clamped' : 'unclamped';
+/** Every daemon tells its private key clamped: only tswgd says how it was given. */
+function keyOf(
+  { keysAreHidden }: ReportedState,
+  publicKey: Uint8Array | null,
+  stats: ReportedStats | null,
+): AnsweringDaemon['key'] {
+  if (publicKey === null) return keysAreHidden ? 'hidden' : 'none';
+  return stats?.facts.private_key === 'unclamped' ? 'unclamped' : 'clamped';
 }
 
 export function isSample(daemon: DaemonSample | Daemon): daemon is DaemonSample {

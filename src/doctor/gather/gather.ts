@@ -117,14 +117,18 @@ async function gatherDuring(
   traffic: Traffic,
 ): Promise<Evidence> {
   const { links, link, plan, processes } = beginning;
-  const pid = daemonNumber(known(processes) ?? []);
+  const pid = daemonNumber(known(processes) ?? [], options.name);
   const before = countAll(netlink, plan, pid);
   const [names, conntrack] = await Promise.all([
     look(() => gatherNames(plan.names)),
     lookWithin(CONNTRACK_MS, 'listing connections', () =>
       gatherConnections(plan.port, plan.endpointAddresses, innerAddresses(link)),
     ),
-    traffic.run(async () => sampleOf(await look(() => ask(options, link)))),
+    traffic.run(async () => {
+      // One that has not answered is given the same time once more, at the end.
+      if (sampleOf(beginning.daemon) === null) return null;
+      return sampleOf(await look(() => ask(options, link)));
+    }),
   ]);
   const [lastDaemon, firewallAfter] = await Promise.all([
     look(() => ask(options, link)),
@@ -158,12 +162,13 @@ async function gatherDuring(
 }
 
 /** The daemon's, among programs that serve an interface of this name in some network namespace. */
-function daemonNumber(processes: readonly ServingProcess[]): number | null {
+function daemonNumber(processes: readonly ServingProcess[], name: string): number | null {
   const here = ownNamespace();
-  const found = processes.find(
+  const daemons = processes.filter(
     ({ program, namespace }) => program !== 'wg-quick' && namespace === here,
   );
-  return found?.pid ?? null;
+  const holder = daemons.find(({ descriptors }) => descriptors?.interfaces.includes(name));
+  return (holder ?? daemons[0])?.pid ?? null;
 }
 
 function ownNamespace(): string {

@@ -8,6 +8,7 @@ const GENERAL: readonly string[] = [
   ...['ipv4/ip_forward', 'ipv6/conf/all/forwarding', 'ipv6/conf/all/disable_ipv6'],
   ...['ipv4/conf/all/rp_filter', 'ipv4/conf/all/src_valid_mark', 'ipv4/conf/all/accept_local'],
   ...['ipv4/conf/all/send_redirects', 'ipv4/ip_no_pmtu_disc', 'ipv4/tcp_mtu_probing'],
+  'ipv4/ip_unprivileged_port_start',
   ...['core/rmem_max', 'core/rmem_default', 'core/wmem_max', 'core/netdev_max_backlog'],
   ...['netfilter/nf_conntrack_count', 'netfilter/nf_conntrack_max', 'netfilter/nf_conntrack_acct'],
   ...['netfilter/nf_conntrack_udp_timeout', 'netfilter/nf_conntrack_udp_timeout_stream'],

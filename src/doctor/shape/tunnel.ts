@@ -3,6 +3,7 @@
 import type {
   AnsweringDaemon,
   Daemon,
+  Descriptors,
   EndpointWay,
   Files,
   Manager,
@@ -21,6 +22,7 @@ import {
   number,
   object,
   oneOf,
+  orElse,
   orNull,
   record,
   text,
@@ -109,11 +111,18 @@ export const ringEvent = object<RingEvent>({
   values: record(scalar),
 });
 
+const descriptors = object<Descriptors>({
+  open: number,
+  max: orNull(number),
+  interfaces: list(text),
+});
 export const process = object<ServingProcess>({
   pid: number,
   program: text,
   arguments: list(text),
   namespace: orNull(text),
+  state: orElse(text, ''),
+  descriptors: orElse(orNull(descriptors), null),
 });
 
 const way = { host: text, port: number };

@@ -1,5 +1,6 @@
 /** Keys of the two ends that do not belong together. */
 
+import { isClamped } from '../../../src/cli/curve.ts';
 import { createKeyPair, createPresharedKey } from '../../lab/tunnel.ts';
 import type { Case } from '../case.ts';
 import {
@@ -33,7 +34,29 @@ async function copyKeyFile(from: Site, to: Site): Promise<undefined> {
 
 const copyToB = ({ a, b }: Sites) => copyKeyFile(a, b);
 
+/** The public key is put in the place of the private one. tswg warns of that, wg does not. */
+async function confuseKeys({ a }: Sites): Promise<undefined> {
+  // One public key in 32 has the form of a private one by chance.
+  let { publicKey } = a.keys;
+  while (isClamped(Buffer.from(publicKey, 'base64'))) ({ publicKey } = createKeyPair());
+  await a.host.writeFile('/etc/wg/private.key', `${publicKey}\n`);
+  await a.host.run('wg', ['set', IFNAME, 'private-key', '/etc/wg/private.key']);
+}
+
 export const KEYS: readonly Case[] = [
+  {
+    id: 'keyNotPrivate/calls',
+    code: 'keyNotPrivate',
+    inject: confuseKeys,
+    says: /looks like a public key[\s\S]*no peer has ever answered/,
+  },
+  {
+    id: 'keyNotPrivate/is called',
+    code: 'keyNotPrivate',
+    inject: confuseKeys,
+    talks: ['a', 'b'],
+    says: /looks like a public key/,
+  },
   {
     id: 'wrongKeyOfOurs/calls',
     code: 'wrongKeyOfOurs',

@@ -1,8 +1,9 @@
 /** What the network between, or the other end, does to datagrams: says why, or drops them silently. */
 
 import { firstPing } from '../../lab/probes.ts';
+import { createPresharedKey } from '../../lab/tunnel.ts';
 import type { Case } from '../case.ts';
-import { PORT, type Sites, tswg } from '../sites.ts';
+import { givePresharedKey, IFNAME, PORT, type Sites, tswg } from '../sites.ts';
 
 /** Of nobody, in the network of B's router. */
 const NOBODY = '203.0.113.77';
@@ -17,6 +18,11 @@ function callAt(address: string, port = PORT) {
 
 /** Shorter than a session misses its peer. */
 const SESSION_TALK_MS = 2_000;
+
+/** Several calls of the peer, since answers may be lost or late. */
+const UNCONFIRMED_MS = 17_000;
+const NOT_CONFIRMED =
+  /they do not arrive there, or the preshared keys differ[\s\S]*each time we answered[\s\S]*--other/;
 
 /** A chain with one rule. */
 function filter(hook: 'input' | 'forward' | 'output', rule: string): string {
@@ -182,10 +188,46 @@ export const FILTERS: readonly Case[] = [
     code: 'answersLost',
     inject: dropAnswers,
     talks: ['a', 'b'],
-    // Several answers may be lost or late.
-    talkMs: 17_000,
+    talkMs: UNCONFIRMED_MS,
     side: 'b',
     says: /does not arrive there/,
+  },
+  {
+    id: 'answersUnconfirmed/lost',
+    code: 'answersUnconfirmed',
+    inject: async (sites) => {
+      await dropAnswers(sites);
+      return ['--quick'];
+    },
+    talkMs: UNCONFIRMED_MS,
+    side: 'b',
+    says: NOT_CONFIRMED,
+  },
+  {
+    id: 'answersUnconfirmed/preshared keys',
+    code: 'answersUnconfirmed',
+    inject: async ({ a, b }) => {
+      await givePresharedKey(b, a, createPresharedKey());
+      return ['--quick'];
+    },
+    talkMs: UNCONFIRMED_MS,
+    side: 'b',
+    says: NOT_CONFIRMED,
+  },
+  {
+    id: 'answersUnconfirmed/nobody to ping',
+    code: 'answersUnconfirmed',
+    inject: async (sites) => {
+      const { a, b } = sites;
+      const endpoint = `wgendpoint ${a.wan[4]} ${PORT}`;
+      await tswg(b, `-wgpeer ${a.keys.publicKey}`);
+      await tswg(b, `wgpeer ${a.keys.publicKey} ${endpoint} wgaip ${a.lan[4]}.0/24`);
+      await b.host.ip(`route add ${a.lan[4]}.0/24 dev ${IFNAME}`);
+      return dropAnswers(sites);
+    },
+    talkMs: UNCONFIRMED_MS,
+    side: 'b',
+    says: NOT_CONFIRMED,
   },
 ];
 

@@ -105,29 +105,7 @@ export const WORKING: readonly Case[] = [
     talkMs: TALK_MS,
     says: /the queue of wg0 dropped \d+ packets?[\s\S]*txqueuelen/,
   },
-  {
-    id: 'managerTook/NetworkManager',
-    code: 'managerTook',
-    inject: ({ a }) => leaveState(a, '/run/NetworkManager/devices', 'managed=true'),
-    talkMs: TALK_MS,
-    says: /nmcli device set wg0 managed no/,
-  },
-  {
-    id: 'managerTook/systemd-networkd',
-    code: 'managerTook',
-    inject: ({ a }) => leaveState(a, '/run/systemd/netif/links', 'ADMIN_STATE=configured'),
-    talkMs: TALK_MS,
-    says: /Unmanaged=yes/,
-  },
 ];
-
-/** What a manager that has taken the interface says of it, by its number. */
-async function leaveState({ host }: Site, folder: string, line: string): Promise<undefined> {
-  const index = (await host.run('cat', [`/sys/class/net/${IFNAME}/ifindex`])).trim();
-  await host.run('mkdir', ['-p', folder]);
-  await host.writeFile(`${folder}/${index}`, `${line}\n`, '644');
-  return undefined;
-}
 
 const BURSTS = `
 const socket = require('dgram').createSocket('udp4');

@@ -10,6 +10,7 @@ import {
   type RingEvent,
   type Route,
   type RouteAnswer,
+  type ServingProcess,
   type Trouble,
   type Wishes,
 } from '../../../src/doctor/evidence.ts';
@@ -23,6 +24,7 @@ import {
   OUTER_ROUTE,
   PEER,
   PEER_KEY,
+  SERVING,
 } from '../healthy.ts';
 import { type Recorded, recorded, well } from './record.ts';
 
@@ -120,6 +122,19 @@ const NO_LINK: Partial<Evidence> = {
   table: looked([]),
 };
 
+const SILENT = { daemon: looked({ kind: 'silent' as const, why: 'no answer within 3 seconds' }) };
+
+function silentWith(serving: Partial<ServingProcess>): Evidence {
+  return healthy({ ...SILENT, processes: looked([{ ...SERVING, ...serving }]) });
+}
+
+function noSocket(call: string, error: string, descriptors = SERVING.descriptors): Evidence {
+  const values = { why: 'in plain words', call, error };
+  return healthyWith({ troubles: [{ code: 'noSocket', values }] }, {}, {
+    processes: looked([{ ...SERVING, descriptors }]),
+  });
+}
+
 const ESSENTIALS: readonly Recorded[] = [
   recorded(
     'noInterface',
@@ -127,7 +142,7 @@ const ESSENTIALS: readonly Recorded[] = [
     healthy({
       ...NO_LINK,
       processes: looked([
-        { pid: 400, program: 'tswgd', arguments: ['tswgd', 'wg0'], namespace: 'net:[4026532001]' },
+        { ...SERVING, namespace: 'net:[4026532001]' },
       ]),
     }),
     /tswgd \(process 400\)[\s\S]*nsenter --net=\/proc\/400\/ns\/net tswg wg0 doctor/,
@@ -155,19 +170,31 @@ const ESSENTIALS: readonly Recorded[] = [
   recorded(
     'daemonSilent',
     '',
-    healthy({ daemon: looked({ kind: 'silent', why: 'nothing came within 2 seconds' }) }),
-    /nothing came within 2 seconds[\s\S]*tswgd runs as process 400/,
+    silentWith({}),
+    /tswgd \(process 400\) runs and says nothing[\s\S]*no answer within 3 s[\s\S]*kill -KILL 400\ntswg wg0 create$/,
+  ),
+  recorded('daemonSilent', 'stopped', silentWith({ state: 'T' }), /is stopped[\s\S]*^kill -CONT 400$/m),
+  recorded('daemonSilent', 'traced', silentWith({ state: 't' }), /held by a debugger[\s\S]*TracerPid/),
+  recorded(
+    'daemonSilent',
+    'without a descriptor to answer by',
+    silentWith({ descriptors: { open: 64, max: 64, interfaces: ['wg0'] } }),
+    /process 400 has 64 of at most 64 files open/,
+  ),
+  recorded(
+    'daemonSilent',
+    'of somebody who is not seen',
+    healthy({ ...SILENT, processes: looked([]) }),
+    /no process[\s\S]*ss -xlp/,
   ),
   recorded(
     'noSocket',
-    '',
-    healthyWith({
-      troubles: [
-        { code: 'noSocket', values: { why: 'too many open files', call: 'socket', error: 'EMFILE' } },
-      ],
-    }),
-    /too many open files/,
+    'by the limit of the process',
+    noSocket('socket', 'EMFILE', { open: 64, max: 64, interfaces: ['wg0'] }),
+    /64 of at most 64 files open[\s\S]*^prlimit --pid 400 .*\ntswg wg0 wgport 51820$/m,
   ),
+  recorded('noSocket', 'by the limit of the machine', noSocket('socket', 'ENFILE'), /fs\.file-max/),
+  recorded('noSocket', 'for another reason', noSocket('socket', 'ENOMEM'), /in plain words/),
   recorded(
     'interfaceDown',
     'without its address',

@@ -33,6 +33,9 @@ const MADE: readonly string[] = [
   ...['tooBigFiltered', 'mssTooLarge', 'timestampsRefused', 'clockSetBack'],
   ...['nothingListens/session', 'prohibited/session'],
   ...['queueOverflow', 'managerTook/NetworkManager'],
+  ...['daemonSilent/stopped', 'noSocket/descriptors', 'noSocket/privileged port'],
+  ...['keyNotPrivate/is called', 'answersUnconfirmed/nobody to ping'],
+  ...['twoDaemons/interface lost', 'twoManagers'],
   ...['healthy/plain', 'healthy/a hub', 'healthy/full tunnel with a mark', 'healthy/behind NAT'],
   ...['healthy/IPv6 only', 'healthy/two LANs'],
 ];

@@ -1,7 +1,7 @@
 /** Records of causes 14 to 17: clocks, load, capacity, and who else is at the interface. */
 
 import { type Evidence, looked, type Manager, type OwnPeer } from '../../../src/doctor/evidence.ts';
-import { healthy, healthyWith, NOW_MS, PEER } from '../healthy.ts';
+import { healthy, healthyWith, NOW_MS, PEER, SERVING } from '../healthy.ts';
 import { type Recorded, recorded, well } from './record.ts';
 import { OTHER } from './ways.ts';
 
@@ -28,12 +28,20 @@ function served(...programs: readonly string[]): Evidence {
   return healthy({
     processes: looked(
       programs.map((program, at) => ({
+        ...SERVING,
         pid: 400 + at,
         program,
-        arguments: ['wg0'],
-        namespace: 'net:[4026531840]',
+        descriptors: null,
       })),
     ),
+  });
+}
+
+/** A second daemon of wg0, with these interfaces. */
+function holding(interfaces: readonly string[], state = 'S'): Evidence {
+  const descriptors = { open: 50, max: 1_024, interfaces };
+  return healthy({
+    processes: looked([{ ...SERVING, pid: 900, state, descriptors }, SERVING]),
   });
 }
 
@@ -182,7 +190,13 @@ export const WORKING: readonly Recorded[] = [
     /ip link set wg0 txqueuelen/,
   ),
   recorded('twoDaemons', 'another program', served('tswgd', 'wireguard-go'), /kill 401$/m),
-  recorded('twoDaemons', 'twice the same', served('tswgd', 'tswgd'), /kill 401$/m),
+  recorded('twoDaemons', 'twice the same', served('tswgd', 'tswgd'), /kill 401\n?[\s\S]*renamed or moved/),
+  recorded(
+    'twoDaemons',
+    'whose interface was deleted while it was stopped',
+    holding([], 'T'),
+    /process 900 is `tswgd wg0`, and has no interface[\s\S]*^kill -KILL 900$/m,
+  ),
   recorded('twoManagers', '', managed(TSWG, WG_QUICK), /systemctl disable wg-quick@wg0/),
   recorded('managerTook', 'NetworkManager', managed(NETWORK_MANAGER), /nmcli device set wg0/),
   recorded('managerTook', 'systemd-networkd', managed(TSWG, NETWORKD), /Unmanaged=yes/),
@@ -217,10 +231,16 @@ export const WORKING: readonly Recorded[] = [
     'a daemon of the same name in another namespace',
     healthy({
       processes: looked([
-        { pid: 400, program: 'tswgd', arguments: ['wg0'], namespace: 'net:[4026531840]' },
-        { pid: 900, program: 'tswgd', arguments: ['wg0'], namespace: 'net:[4026532000]' },
+        SERVING,
+        { ...SERVING, pid: 900, namespace: 'net:[4026532000]' },
       ]),
     }),
+  ),
+  ...['home', 'wg0'].map((interfaceName) =>
+    well(
+      `a daemon that was started for wg0 and serves ${interfaceName}, elsewhere or by that name`,
+      holding([interfaceName]),
+    ),
   ),
   well('a unit of ours', managed(TSWG)),
   well('a file of wg-quick that nothing starts', managed(TSWG, { ...WG_QUICK, isActive: false })),

@@ -8,6 +8,7 @@ import { IFNAME, PORT, type Sites, tswg } from '../sites.ts';
 import { well } from './well.ts';
 
 const LANS = { plan: { lans: true } } as const;
+const KEY_FILE = '/etc/wg/private.key';
 const MANY = 200;
 /** So many peers fit into one command line. */
 const AT_ONCE = 50;
@@ -114,6 +115,23 @@ export const CONFIGURED: readonly Case[] = [
       ...'wg1 create wgkeyfile /etc/wg/private.key wgport 51821 inet 10.98.0.1/24'.split(' '),
       ...`wgpeer ${createKeyPair().publicKey} wgaip 10.98.0.2/32`.split(' '),
     ]);
+    await use({ a, b } as Sites);
+  }),
+  well('another tunnel that had its name before', async (sites) => {
+    const { a } = sites;
+    await tswg(a, 'destroy');
+    await tswg(a, 'create');
+    await a.host.ip(`link set ${IFNAME} name old0`);
+    await tswg(a, `create ${sites.words(a)}`);
+    await use(sites);
+  }),
+  well('a private key of 32 random bytes', async (sites) => {
+    const { a, b } = sites;
+    // Of the same public key: the bits that clamping sets are not those of genkey.
+    const key = Buffer.from(a.keys.privateKey, 'base64');
+    key[0] |= 1;
+    await a.host.writeFile(KEY_FILE, `${key.toString('base64')}\n`);
+    await a.host.run('wg', ['set', IFNAME, 'private-key', KEY_FILE]);
     await use({ a, b } as Sites);
   }),
 ];

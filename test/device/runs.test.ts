@@ -67,7 +67,7 @@ interface Outbound {
   readonly ageMs: number;
   /** That of the layout: another one only while it changes. */
   readonly mtu: number;
-  readonly to: 'peer' | 'nobody' | 'waiting';
+  readonly to: 'peer' | 'nobody' | 'waiting' | 'behind';
 }
 
 const outbound: fc.Arbitrary<Outbound> = fc
@@ -79,7 +79,7 @@ const outbound: fc.Arbitrary<Outbound> = fc
     ecn: fc.integer({ min: 0, max: 3 }),
     ageMs: fc.constantFrom(...AGES_MS),
     mtu: fc.constantFrom(MTU, MTU, MTU, 1_280, 0),
-    to: fc.constantFrom<Outbound['to']>('peer', 'peer', 'peer', 'nobody', 'waiting'),
+    to: fc.constantFrom<Outbound['to']>('peer', 'peer', 'peer', 'nobody', 'waiting', 'behind'),
   })
   .map(({ shorter, ...rest }) => ({ ...rest, lastLength: Math.max(44, rest.length - shorter) }));
 
@@ -89,6 +89,8 @@ function send(plan: Outbound, isRun: boolean) {
   world.run(ageMs);
   // As after a start: they wait for a session.
   if (to === 'waiting') a.record(b).current = null;
+  // And as after one that could not be sent: no packet overtakes it.
+  if (to === 'behind') a.record(b).staged.push(A_TO_B());
   const [source, target] = isV6
     ? ['fd00::5', to === 'nobody' ? 'fd77::1' : 'fd20::5']
     : ['10.0.0.5', to === 'nobody' ? '172.16.0.1' : '10.20.0.5'];

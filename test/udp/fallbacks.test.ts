@@ -314,9 +314,11 @@ describeInNamespace('fallbacks', () => {
       a.transmitRun(offset + 800, 100, to, 0, 2, 100);
       // Larger ones do not join smaller ones.
       a.transmitRun(offset + 1_000, 200, to, 0, 5, 200);
+      // Of smaller ones the first ends the send.
+      a.transmitRun(offset + 100, 90, to, 0, 3, 90);
       a.flush();
       arena.reset();
-      expect(sends).toEqual([3]);
+      expect(sends).toEqual([4]);
       const received: string[] = [];
       for (const socket of b.sockets) {
         const take = datagramByDatagram((at, length) =>
@@ -331,6 +333,8 @@ describeInNamespace('fallbacks', () => {
         '8: 100',
         '9: 100',
         ...[10, 12, 14, 16, 18].map((i) => `${i}: 200`),
+        '1: 90',
+        ...['0: 90', '0: 90'],
       ]);
     });
   });

@@ -44,6 +44,8 @@ export function unansweredBy(evidence: Evidence, peer: OwnPeer): Unanswered | nu
 
 /** It calls, we answer, and no data follows under the session that we offer. */
 export function unconfirmedBy(peer: OwnPeer): Unanswered | null {
+  // Who begins faster than anybody needs to does not wait for an answer.
+  if ((peer.gained.drop_initiationFlood ?? 0) > 0) return null;
   const told = peer.troubles.find(({ code }) => code === 'unconfirmed');
   if (told === undefined) return null;
   const count = Number(told.values.responses ?? 0);

@@ -19,6 +19,12 @@ it('there are thirty healthy variants, and more', () => {
   expect(CASES.filter(({ code }) => code === null).length).toBeGreaterThanOrEqual(30);
 });
 
+it('every cause is injected', () => {
+  const injected = new Set(CASES.map(({ code }) => code));
+  const missing = CAUSES.map(({ code }) => code).filter((code) => !injected.has(code));
+  expect(missing).toEqual([]);
+});
+
 it('docs/causes.md has a row for every cause, and for none that there is not', () => {
   const text = readFileSync(join(REPOSITORY, 'docs/causes.md'), 'utf8');
   const told = Array.from(text.matchAll(/^\| `(\w+)` \|/gm), ([, code]) => code);

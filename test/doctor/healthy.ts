@@ -232,6 +232,10 @@ const HEALTHY: Evidence = {
     busy: 0.05,
     stolen: 0,
     daemon: 0.01,
+    pid: 400,
+    ran: 0.01,
+    waited: 0.002,
+    hasAutogroups: true,
     pressure: 0,
   }),
   clock: looked({

@@ -9,6 +9,7 @@ import {
   describeLoad,
   parseCpuLine,
   parsePressure,
+  parseThreadTimes,
   ticksOf,
 } from '../../src/doctor/gather/load.ts';
 import { namingLine } from '../../src/doctor/gather/managers.ts';
@@ -247,14 +248,19 @@ describe('/proc', () => {
 
   it('tells how busy the machine was, and the daemon', () => {
     const sample = (total: number, idle: number, daemon: number) => ({
-      ...{ total, idle, daemon, stolen: 0 },
+      ...{ total, idle, daemon, stolen: 0, at: 10 * total, pid: 7 },
+      thread: { ranMs: 8 * daemon, waitedMs: 12 * daemon },
     });
-    const { busy, processors, daemon } = describeLoad(
-      sample(1_000, 500, 10),
-      sample(1_200, 550, 60),
-    );
+    const before = sample(1_000, 500, 10);
+    const after = sample(1_200, 550, 60);
+    const { busy, processors, daemon, ran, waited } = describeLoad(before, after);
     expect(busy).toBe(0.75);
     expect(daemon).toBe(0.25 * processors);
+    expect({ ran, waited }).toEqual({ ran: 0.2, waited: 0.3 });
+    const gone = { ...after, thread: null };
+    expect(describeLoad(before, gone)).toMatchObject({ ran: null, waited: null });
+    expect(parseThreadTimes('5000000 2500000 17\n')).toEqual({ ranMs: 5, waitedMs: 2.5 });
+    expect(parseThreadTimes('')).toBeNull();
     expect(parseCpuLine('cpu  10 0 5 80 3 0 1 0 0 0\ncpu0 1 2 3 4')).toEqual([
       ...[10, 0, 5, 80, 3, 0, 1, 0, 0, 0],
     ]);

@@ -5,6 +5,7 @@ import { ALLOWED_IPS } from './injections/allowedips.ts';
 import { DAEMONS } from './injections/daemons.ts';
 import { ENDPOINTS, WAYS_OUT } from './injections/endpoints.ts';
 import { KEYS, PRESHARED_KEYS } from './injections/keys.ts';
+import { LOADS } from './injections/load.ts';
 import { MANAGERS } from './injections/managers.ts';
 import { MAPPINGS } from './injections/mappings.ts';
 import { FILTERS, REFUSALS } from './injections/network.ts';
@@ -26,6 +27,6 @@ export const CASES: readonly Case[] = [
     ...WAYS_OUT,
   ],
   ...MAPPINGS,
-  ...[...ALLOWED_IPS, ...WAYS, ...PASSING, ...WORKING, ...MANAGERS],
+  ...[...ALLOWED_IPS, ...WAYS, ...PASSING, ...WORKING, ...LOADS, ...MANAGERS],
   ...VARIANTS,
 ];

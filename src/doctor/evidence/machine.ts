@@ -160,6 +160,16 @@ export interface Load {
   readonly stolen: number;
   /** Of one processor, what the daemon used over the run, 0 to 1 (a thread each); null if unknown. */
   readonly daemon: number | null;
+  /** The daemon's; null if unknown. */
+  readonly pid: number | null;
+  /**
+   * Of the run, for how much of it the thread that carries packets ran, and for how much it was ready
+   * to run and had no processor, 0 to 1; null if unknown.
+   */
+  readonly ran: number | null;
+  readonly waited: number | null;
+  /** The kernel shares processors among sessions first (sched(7)), so that nice alone is of no help. */
+  readonly hasAutogroups: boolean;
   /** CPU pressure of the last 10 s in percent (/proc/pressure/cpu, some); null if unknown. */
   readonly pressure: number | null;
 }

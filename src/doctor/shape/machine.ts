@@ -16,7 +16,18 @@ import type {
   Way,
 } from '../evidence.ts';
 import { address, family, key, prefix } from './basics.ts';
-import { type Check, list, literal, number, object, oneOf, orNull, text, truth } from './shape.ts';
+import {
+  type Check,
+  list,
+  literal,
+  number,
+  object,
+  oneOf,
+  orElse,
+  orNull,
+  text,
+  truth,
+} from './shape.ts';
 
 export const link = object<Link>({
   index: number,
@@ -148,6 +159,10 @@ export const load = object<Load>({
   busy: number,
   stolen: number,
   daemon: orNull(number),
+  pid: orElse(orNull(number), null),
+  ran: orElse(orNull(number), null),
+  waited: orElse(orNull(number), null),
+  hasAutogroups: orElse(truth, false),
   pressure: orNull(number),
 });
 export const clock = object<Clock>({

@@ -32,6 +32,8 @@ const MADE: readonly string[] = [
   ...['masquerade/all links', 'mtuBlackHole', 'fragmentsDropped', 'mtuTooLarge/router'],
   ...['tooBigFiltered', 'mssTooLarge', 'timestampsRefused', 'clockSetBack'],
   ...['nothingListens/session', 'prohibited/session'],
+  ...['peerUnderLoad/again', 'peerUnderLoad/first call', 'rateLimited/address'],
+  ...['rateLimited/peer', 'processorSaturated/starved', 'receiveOverflow'],
   ...['queueOverflow', 'managerTook/NetworkManager'],
   ...['daemonSilent/stopped', 'noSocket/descriptors', 'noSocket/privileged port'],
   ...['keyNotPrivate/is called', 'answersUnconfirmed/nobody to ping'],

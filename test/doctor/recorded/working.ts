@@ -1,7 +1,7 @@
 /** Records of causes 14 to 17: clocks, load, capacity, and who else is at the interface. */
 
-import { type Evidence, looked, type Manager, type OwnPeer } from '../../../src/doctor/evidence.ts';
-import { healthy, healthyWith, NOW_MS, PEER, SERVING } from '../healthy.ts';
+import { type Evidence, looked, type Manager, type OwnPeer, type WireFlow, type Wishes } from '../../../src/doctor/evidence.ts';
+import { healthy, healthyWith, NOW_MS, PEER, PEER_KEY, SERVING } from '../healthy.ts';
 import { type Recorded, recorded, well } from './record.ts';
 import { OTHER } from './ways.ts';
 
@@ -12,11 +12,24 @@ const SILENCE: Partial<OwnPeer> = {
 const NO_PINGS = { pings: looked([]) };
 const BASE = healthy();
 const LOAD = BASE.load.ok ? BASE.load.value : null;
+const SOCKET = BASE.sockets.ok ? BASE.sockets.value[0] : null;
 
-const busy = (changes: Record<string, number>) => looked({ ...LOAD!, ...changes });
+const busy = (changes: Record<string, number | boolean>) => looked({ ...LOAD!, ...changes });
 
 const event = (kind: string, values: Record<string, number>) =>
   looked([{ seq: 1, timeMs: NOW_MS - 9_000, kind, peer: null, values }]);
+
+const cookieAt = (timeMs: number) =>
+  looked([{ seq: 1, timeMs, kind: 'cookieReceived', peer: PEER_KEY, values: {} }]);
+
+const calls = (source: string, sourcePort: number, packets: number): WireFlow => ({
+  direction: 'in',
+  link: 'eth0',
+  ...{ source, sourcePort, destination: '198.51.100.10', destinationPort: 51_820 },
+  ...{ message: 'initiation', packets, hasOurMac1: true },
+});
+/** A few of a flood from everywhere. */
+const STRAYS = [calls('192.0.2.90', 1_000, 1), calls('192.0.2.91', 1_000, 2)];
 
 const stale = { code: 'staleTimestamps', values: { initiations: 3 } };
 const OTHER_REFUSES = looked({
@@ -74,6 +87,18 @@ const NETWORKD: Manager = {
   line: 'ADMIN_STATE=configured',
 };
 
+const wishesFor = (host: string): Wishes => ({
+  ...{ path: '/etc/hostname.wg0', mistakes: [], listenPort: null, fwmark: null, mtu: null },
+  ...{ isUp: true, addresses: [], commands: [] },
+  peers: [
+    {
+      publicKey: PEER_KEY,
+      ways: [{ host, port: 51_820 }],
+      ...{ persistentKeepalive: null, hasPresharedKey: false, allowedIps: [] },
+    },
+  ],
+});
+
 const WAY = {
   host: '198.51.100.20',
   port: 51_820,
@@ -126,6 +151,20 @@ export const WORKING: readonly Recorded[] = [
     /4 cookies of it/,
   ),
   recorded(
+    'peerUnderLoad',
+    'of which the first call has just had a cookie',
+    healthyWith(
+      {},
+      {
+        lastHandshakeMs: 0,
+        counters: { cookies_received: 1 },
+        gained: { initiations_sent: 1, cookies_received: 1 },
+      },
+      { ...NO_PINGS, events: cookieAt(NOW_MS - 900) },
+    ),
+    /1 cookie of it[\s\S]*sleep 10; tswg wg0 doctor/,
+  ),
+  recorded(
     'gateShut',
     '',
     healthyWith({
@@ -146,6 +185,26 @@ export const WORKING: readonly Recorded[] = [
     /ip saddr != '\{ 198\.51\.100\.20 \}' drop/,
   ),
   recorded(
+    'gateShut',
+    'while the hostname file says where every peer is',
+    healthyWith(
+      { facts: { gate: "shut (4 % of strangers' calls pass)" } },
+      { ways: [] },
+      { files: looked({ hostname: wishesFor('198.51.100.20'), managers: [] }) },
+    ),
+    /ip saddr != '\{ 198\.51\.100\.20 \}' drop/,
+  ),
+  recorded(
+    'gateShut',
+    'while a peer has moved from where the hostname file has it',
+    healthyWith(
+      { facts: { gate: "shut (4 % of strangers' calls pass)" } },
+      { ways: [] },
+      { files: looked({ hostname: wishesFor('198.51.100.21'), managers: [] }) },
+    ),
+    /^(?![\s\S]*nft add)/,
+  ),
+  recorded(
     'underLoad',
     '',
     healthyWith({
@@ -157,27 +216,90 @@ export const WORKING: readonly Recorded[] = [
   recorded('rateLimited', '', healthyWith({ gained: { drop_rateLimited: 30 } }), /30 handshakes/),
   recorded(
     'rateLimited',
+    'by an address that is seen, and makes the load',
+    healthyWith(
+      {
+        troubles: [{ code: 'underLoad', values: {} }],
+        gained: { drop_rateLimited: 900, drop_cookieRequired: 3 },
+      },
+      {},
+      { wire: looked([...STRAYS, calls('192.0.2.7', 40_000, 900)]) },
+    ),
+    /^192\.0\.2\.7 sends more[\s\S]*900 initiations came from 192\.0\.2\.7 port 40000, over eth0[\s\S]*ip saddr 192\.0\.2\.7 udp dport 51820 drop$/m,
+  ),
+  recorded(
+    'rateLimited',
+    'by an address that the peer is at as well',
+    healthyWith(
+      { gained: { drop_rateLimited: 900 } },
+      {},
+      { wire: looked([calls('198.51.100.20', 40_000, 900)]) },
+    ),
+    /ip saddr 198\.51\.100\.20 udp sport 40000 udp dport 51820 drop$/m,
+  ),
+  recorded(
+    'rateLimited',
+    'by nobody who is seen',
+    healthyWith({ gained: { drop_rateLimited: 900 } }, {}, { wire: looked(STRAYS) }),
+    /^one address sends more[\s\S]*tcpdump -ni any udp port 51820/m,
+  ),
+  recorded(
+    'rateLimited',
     'of one peer',
     healthyWith(
       {},
       {
         counters: { ...PEER.counters, drop_initiationFlood: 90 },
-        gained: { drop_initiationFlood: 40 },
+        gained: { drop_initiationFlood: 40, initiations_received: 30 },
+        troubles: [{ code: 'unconfirmed', values: { responses: 30 } }],
       },
     ),
-    /40 initiations of it were dropped over the run, 90 in all/,
+    /40 initiations of it were dropped over the run, 90 in all \(initiationFlood\), and 30 were answered/,
   ),
   recorded(
     'processorSaturated',
     '',
     healthyWith({ gained: { drop_receiveOverflow: 500 } }, {}, { load: busy({ daemon: 0.99 }) }),
-    /99 % of one of 2 processors[\s\S]*dropped 500 packets/,
+    /99 % of one processor[\s\S]*2 processors[\s\S]*dropped 500 packets/,
+  ),
+  recorded(
+    'processorSaturated',
+    'others use it',
+    healthyWith(
+      {},
+      { gained: { packets_sent: 80_000, packets_received: 600 } },
+      { load: busy({ busy: 1, daemon: 0.22, ran: 0.19, waited: 0.62 }) },
+    ),
+    /19 % of the time, and for 62 %[\s\S]*renice -n -10 -p 400[\s\S]*autogroup/,
+  ),
+  recorded(
+    'processorSaturated',
+    'others use some of it, and packets are lost',
+    healthyWith(
+      { gained: { drop_receiveOverflow: 500 } },
+      { gained: { packets_received: 8_000 } },
+      { load: busy({ busy: 1, ran: 0.4, waited: 0.3, hasAutogroups: false }) },
+    ),
+    /packets wait for it and are lost[\s\S]*for 30 % it was ready[\s\S]*lasts$/,
   ),
   recorded(
     'receiveOverflow',
     '',
     healthyWith({ gained: { drop_receiveOverflow: 500 } }),
     /dropped 500 packets over the run, beside 6 that passed/,
+  ),
+  recorded(
+    'receiveOverflow',
+    'of the IPv4 socket, beside those of others',
+    healthyWith(
+      { gained: { drop_receiveOverflow: 500 } },
+      {},
+      {
+        kernel: looked({ counters: {}, gained: { 'Udp.RcvbufErrors': 5_700 } }),
+        sockets: looked([{ ...SOCKET!, drops: 2_000, gainedDrops: 500 }]),
+      },
+    ),
+    /holds 4194304 bytes, dropped 500, and 2000 in all\n.*worked for 1 % of the time/,
   ),
   recorded(
     'queueOverflow',
@@ -219,6 +341,30 @@ export const WORKING: readonly Recorded[] = [
       { gained: { drop_receiveOverflow: 9 } },
       { gained: { packets_received: 90_000 } },
       { load: busy({ daemon: 0.7, busy: 1 }) },
+    ),
+  ),
+  well(
+    'a peer that answered the call after the one to which it sent a cookie',
+    healthyWith({}, { lastHandshakeMs: NOW_MS - 400 }, { events: cookieAt(NOW_MS + 100) }),
+  ),
+  well(
+    'a peer that was under load a while ago, and is not called any more',
+    healthyWith(
+      {},
+      { lastHandshakeMs: 0, gained: {}, troubles: [] },
+      { ...NO_PINGS, events: cookieAt(NOW_MS - 60_000) },
+    ),
+  ),
+  well(
+    'a machine whose processors others use, while the daemon has little to carry',
+    healthyWith({}, {}, { load: busy({ busy: 1, daemon: 0.26, ran: 0.18, waited: 0.57 }) }),
+  ),
+  well(
+    'a busy tunnel on a busy machine that loses nothing',
+    healthyWith(
+      {},
+      { gained: { packets_sent: 80_000 } },
+      { load: busy({ busy: 1, daemon: 0.6, ran: 0.6, waited: 0.35 }) },
     ),
   ),
   well(

@@ -11,6 +11,7 @@ import asc from 'assemblyscript/asc';
 const FOLDERS = [
   ['packet/kernels', 'KERNELS_BASE64'],
   ['crypto/simd', 'CIPHER_BASE64'],
+  ['crypto/symmetric', 'SYMMETRIC_BASE64'],
 ];
 
 for (const [folder, name] of FOLDERS) {
@@ -34,7 +35,7 @@ async function compile(folder) {
       ...['--outFile', 'module.wasm'],
       ...['--runtime', 'stub'],
       ...['--optimizeLevel', '3', '--shrinkLevel', '0', '--converge', '--noAssert'],
-      // The arena is their memory. They have no static data, hence claim no address of it.
+      // Their memory is given to them. They have no static data, hence claim no address of it.
       ...['--importMemory', '--noExportMemory', '--use', 'abort='],
       ...['--enable', 'simd'],
     ],

@@ -7,6 +7,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { formatGrowth, type GrowthPoint } from './bench/growth.ts';
 import { formatMachine, type Machine } from './bench/machine.ts';
 import type { Outcome } from './bench/samples.ts';
 import { formatPageTable } from './bench/table.ts';
@@ -183,6 +184,16 @@ describe('a table that a program writes', () => {
       return { row, baseline: wireguardGo, subject: tswg, ratio, verdict, samples: 0 };
     });
     expect(replaceTable(page, formatPageTable(outcomes))).toBe(page);
+    expect(page.replaceAll('\n', ' ')).toContain(formatMachine(machine));
+  });
+
+  it('in docs/growth.md is that of the record', () => {
+    const page = read('docs/growth.md');
+    const { machine, points } = JSON.parse(read('test/bench/results/growth.json')) as {
+      machine: Machine;
+      points: GrowthPoint[];
+    };
+    expect(replaceTable(page, formatGrowth(points))).toBe(page);
     expect(page.replaceAll('\n', ' ')).toContain(formatMachine(machine));
   });
 

@@ -47,8 +47,12 @@ const MAY_IMPORT: Record<string, { values: string[]; types?: string[] }> = {
     types: ['datapath/interface.ts'],
   },
   gate: {
-    // What a message looks like from outside, for the filter before a socket.
-    values: ['sys', 'noise/messages.ts', 'device/endpoint.ts', 'device/drops.ts'],
+    // What a message looks like from outside, for the filter before a socket, and which counters a
+    // session has done with.
+    values: [
+      ...['sys', 'noise/messages.ts', 'noise/replay.ts'],
+      ...['device/endpoint.ts', 'device/drops.ts'],
+    ],
     types: ['device', 'datapath/guard.ts'],
   },
   udp: {

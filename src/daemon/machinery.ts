@@ -40,7 +40,9 @@ export function createMachinery(options: MachineryOptions) {
     path.device.countDrop(reason, packets);
   const suite = chooseSuite(arena, cryptoPreference(environment.TSWG_CRYPTO), onNote);
   const kernels = createKernels(arena);
-  const gate = openFloodgate({ onDrop, onNote });
+  const eachWindow = (tell: (index: number, greatest: number) => void): void =>
+    path.device.eachWindow(tell);
+  const gate = openFloodgate({ onDrop, onNote, eachWindow });
   const path = new Datapath({ arena, suite, nameService, interfaceIndex, warm, onHold });
   path.device.observe(log.event);
   // What an observer has settled, somebody may wait for.

@@ -223,5 +223,6 @@ export class Core {
 
 /** A public key as a key of a Map: one character a byte. */
 export function peerKey(publicKey: Uint8Array): string {
-  return String.fromCharCode(...publicKey);
+  // A spread takes four times as long: it asks the array for an iterator.
+  return String.fromCharCode.apply(null, publicKey as unknown as number[]);
 }

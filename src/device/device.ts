@@ -148,6 +148,15 @@ export class Device {
     employ(this.core, doorkeeper);
   }
 
+  /** Tells of each session that may be received on: its index, and the greatest counter taken. */
+  eachWindow(tell: (index: number, greatest: number) => void): void {
+    for (const peer of this.core.peers.values()) {
+      for (const keypair of [peer.previous, peer.current, peer.next]) {
+        if (keypair !== null) tell(keypair.localIndex, keypair.replay.greatest);
+      }
+    }
+  }
+
   /** Call while datagrams are held back before they get here: cookies are asked for. */
   press(now: number): void {
     this.core.handshakeQueue.press(now);

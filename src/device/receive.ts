@@ -27,6 +27,7 @@ import { openInitiation } from '../noise/openedinitiation.ts';
 import {
   decapsulateEcn,
   ECN_DROP,
+  ECN_NOT_ECT,
   IPV4_ADDRESS_BYTES,
   IPV4_SOURCE_OFFSET,
   IPV6_ADDRESS_BYTES,
@@ -211,12 +212,16 @@ export function handOut(
   trafficClass: number,
 ): void {
   const bytes = core.arena.bytes;
-  const ecn = decapsulateEcn(trafficClass & 3, readEcn(bytes, offset));
-  if (ecn === ECN_DROP) {
-    core.drop('ecnViolation', peer, endpoint);
-    return;
+  const outer = trafficClass & 3;
+  // What was not marked on the way stays as it is (RFC 6040 4.2).
+  if (outer !== ECN_NOT_ECT) {
+    const ecn = decapsulateEcn(outer, readEcn(bytes, offset));
+    if (ecn === ECN_DROP) {
+      core.drop('ecnViolation', peer, endpoint);
+      return;
+    }
+    writeEcn(bytes, offset, ecn);
   }
-  writeEcn(bytes, offset, ecn);
   core.outlet.deliver(offset, ipLength(bytes, offset));
 }
 

@@ -18,16 +18,16 @@ const MOVE = 0xb7;
 const MOVE_32 = 0xb4;
 const ADD = 0x07;
 const AND = 0x57;
-const XOR_32 = 0xa4;
-const MULTIPLY_32 = 0x24;
-const SHIFT_RIGHT_32 = 0x74;
+const MULTIPLY = 0x27;
+const SHIFT_RIGHT = 0x77;
+const SWAP = 0xdc;
 const LOAD_CONSTANT_64 = 0x18;
 /** The constant is the descriptor of a map, and means the address of its only value. */
 const PSEUDO_MAP_VALUE = 2;
 const LOAD_8 = 0x71;
 const LOAD_32 = 0x61;
 const LOAD_64 = 0x79;
-const STORE_32 = 0x63;
+const STORE_64 = 0x7b;
 const PACKET_32 = 0x20;
 const PACKET_16 = 0x28;
 const ATOMIC_64 = 0xdb;
@@ -66,16 +66,17 @@ export class Assembly {
     this.#compute(AND, to, what);
   }
 
-  xor32(to: Register, what: Register | number): void {
-    this.#compute(XOR_32, to, what);
+  multiply(to: Register, what: Register): void {
+    this.#compute(MULTIPLY, to, what);
   }
 
-  multiply32(to: Register, what: number): void {
-    this.#compute(MULTIPLY_32, to, what);
+  shiftRight(to: Register, bits: Register | number): void {
+    this.#compute(SHIFT_RIGHT, to, bits);
   }
 
-  shiftRight32(to: Register, bits: Register | number): void {
-    this.#compute(SHIFT_RIGHT_32, to, bits);
+  /** From network order to the machine's, which is little-endian. */
+  swap32(what: Register): void {
+    this.#add(SWAP, what, 'r0', 0, 32);
   }
 
   load8(to: Register, from: Register, offset: number): void {
@@ -90,8 +91,8 @@ export class Assembly {
     this.#add(LOAD_64, to, from, offset);
   }
 
-  store32(to: Register, offset: number, what: Register): void {
-    this.#add(STORE_32, to, what, offset);
+  store64(to: Register, offset: number, what: Register): void {
+    this.#add(STORE_64, to, what, offset);
   }
 
   /**
@@ -113,6 +114,12 @@ export class Assembly {
 
   loadMapAddress(to: Register, map: number): void {
     this.#code.push(instruction(LOAD_CONSTANT_64, number(to), PSEUDO_MAP_VALUE, 0, map), 0n);
+  }
+
+  loadConstant64(to: Register, value: bigint): void {
+    const low = Number(BigInt.asIntN(32, value));
+    const high = BigInt.asUintN(64, value) >> 32n;
+    this.#code.push(instruction(LOAD_CONSTANT_64, number(to), 0, 0, low), high << 32n);
   }
 
   jump(to: string): void {

@@ -1,201 +1,33 @@
 /**
  * What the kernel looks at before it puts a datagram into our socket, while the gate is shut: a
- * program of its own instructions and the memory that it shares with us. It sorts datagrams into
- * classes by what they claim to be, counts each class, and lets of each as large a share pass, drawn
- * at random, as `floodgate.ts` has set.
+ * program of its own instructions. It sorts datagrams into classes by what they claim to be, counts
+ * each class, and lets of each as large a share pass, drawn at random, as `floodgate.ts` has set on
+ * the board (floodboard.ts) that it shares with us.
  *
  * A claim is cheap to forge, and no datagram is let in for it: what it gets is a place in the
  * lottery of its own class, which a flood in another class does not touch.
  */
 
-import type { Endpoint } from '../device/endpoint.ts';
 import { COOKIE_REPLY_BYTES, INITIATION_BYTES, RESPONSE_BYTES } from '../noise/messages.ts';
 import { type Assembly, assemble } from './bpfassembly.ts';
-
-/** The classes, in the order of the board's columns. */
-export const TRAFFIC = {
-  /** No WireGuard message: type, length or reserved bytes. */
-  malformed: 0,
-  /** For a session or handshake that we do not have: data of a dead session, mostly. */
-  unexpected: 1,
-  /** For one that we have, from where a peer is known. */
-  session: 2,
-  /** For one that we have, from elsewhere: a peer that has moved, or a replay. */
-  moved: 3,
-  /** An initiation from where a peer is known. */
-  peersCall: 4,
-  /** An initiation from elsewhere, without a cookie; and with something in its place. */
-  strangersCall: 5,
-  secondCall: 6,
-} as const;
-export const CLASSES = Object.keys(TRAFFIC).length;
-
-/** The random number that is drawn is below this. */
-const EVERY = 2 ** 32;
-
-// The board, in bytes. A class has a word of 64 bits in each of three rows.
-const SHARES_AT = 0;
-const PASSED_AT = 64;
-const DROPPED_AT = 128;
-/** What a run of datagrams that was dropped has beside the first: it is one to the kernel's count. */
-const DROPPED_BEHIND_FIRST_AT = 192;
-/** How far each table's hash is shifted: by what remains of 32 bits. */
-const INDICES_SHIFT_AT = 200;
-const PLACES_SHIFT_AT = 204;
-const INDICES_AT = 4_096;
-/**
- * Receiver indices and places are counted by their hashes, in tables that nothing can overflow:
- * what is not ours is now and then taken for it, which gives it a place in another lottery.
- * Tables grow with what is in them, since those that fit into the processor's cache cost a tenth.
- */
-const INDEX_BITS_MAX = 19;
-const PLACE_BITS_MAX = 20;
-const BITS_MIN = 11;
-/** One in so many of what is not ours is taken for it, as long as the table can grow. */
-const PLACES_TAKEN_FOR_OURS = 512;
-const INDICES_TAKEN_FOR_OURS = 8_192;
-const PLACES_AT = INDICES_AT + (1 << INDEX_BITS_MAX);
-export const BOARD_BYTES = PLACES_AT + (1 << PLACE_BITS_MAX);
-const COUNT_MAX = 255;
-
-const ADDRESS_WORDS = 4;
-/** The address, and the port. */
-const KEYS = ADDRESS_WORDS + 1;
-
-/** One of the tables: how often each hash, of 32 bits, was counted. */
-class Tally {
-  readonly #counts: Uint8Array;
-  readonly #shift: Uint32Array;
-  readonly #bitsMax: number;
-  readonly #takenForOurs: number;
-  readonly #hashes = new Map<number, number>();
-
-  /** @param shift a word of the board, for the filter */
-  constructor(counts: Uint8Array, shift: Uint32Array, bitsMax: number, takenForOurs: number) {
-    this.#counts = counts;
-    this.#shift = shift;
-    this.#bitsMax = bitsMax;
-    this.#takenForOurs = takenForOurs;
-    shift[0] = 32 - BITS_MIN;
-  }
-
-  change(hash: number, by: 1 | -1): void {
-    const count = (this.#hashes.get(hash) ?? 0) + by;
-    if (count < 0) throw new Error('flood board: forgets what it does not know');
-    if (count === 0) this.#hashes.delete(hash);
-    else this.#hashes.set(hash, count);
-    if (!this.#grow()) this.#write(hash, by);
-  }
-
-  /** A count that has come to its most stays there until the table grows: it lets in too much. */
-  #write(hash: number, by: 1 | -1): void {
-    const at = hash >>> this.#shift[0];
-    const count = this.#counts[at];
-    if (count < COUNT_MAX) this.#counts[at] = count + by;
-  }
-
-  /** The kernel may read a table that is half written: for a moment, and only in a flood. */
-  #grow(): boolean {
-    const before = 32 - this.#shift[0];
-    let bits = before;
-    while (bits < this.#bitsMax && this.#hashes.size * this.#takenForOurs > 1 << bits) bits++;
-    if (bits === before) return false;
-    this.#shift[0] = 32 - bits;
-    this.#counts.fill(0, 0, 1 << bits);
-    for (const [hash, count] of this.#hashes) {
-      for (let i = 0; i < count; i++) this.#write(hash, 1);
-    }
-    return true;
-  }
-}
-
-/** Our side of the board. */
-export class FloodBoard {
-  readonly #indices: Tally;
-  readonly #places: Tally;
-  /** 64-bit words, of which the halves are read: a row's sums stay below 2^53. */
-  readonly #words: Uint32Array;
-  readonly #keys: Int32Array;
-  readonly #place = new DataView(new ArrayBuffer(4 * ADDRESS_WORDS));
-  readonly #placeBytes = new Uint8Array(this.#place.buffer);
-
-  /** @param keys of the places' hash, secret and random; see `createFloodFilter` */
-  constructor(memory: ArrayBuffer, keys: Int32Array) {
-    const shift = (at: number): Uint32Array => new Uint32Array(memory, at, 1);
-    const indices = new Uint8Array(memory, INDICES_AT, 1 << INDEX_BITS_MAX);
-    const places = new Uint8Array(memory, PLACES_AT, 1 << PLACE_BITS_MAX);
-    this.#indices = new Tally(
-      indices,
-      shift(INDICES_SHIFT_AT),
-      INDEX_BITS_MAX,
-      INDICES_TAKEN_FOR_OURS,
-    );
-    this.#places = new Tally(places, shift(PLACES_SHIFT_AT), PLACE_BITS_MAX, PLACES_TAKEN_FOR_OURS);
-    this.#words = new Uint32Array(memory, 0, INDICES_AT / 4);
-    this.#keys = keys;
-  }
-
-  /** Lets `share` of a class pass, from 0 to 1. */
-  setShare(traffic: number, share: number): void {
-    const bound = Math.min(EVERY, Math.floor(share * EVERY));
-    const at = SHARES_AT / 4 + 2 * traffic;
-    this.#words[at] = bound;
-    this.#words[at + 1] = bound === EVERY ? 1 : 0;
-  }
-
-  /** Datagrams of a class that have come since the board was made, in all and of those refused. */
-  arrived(traffic: number): number {
-    return this.#sum(PASSED_AT, traffic) + this.dropped(traffic);
-  }
-
-  dropped(traffic: number): number {
-    return this.#sum(DROPPED_AT, traffic);
-  }
-
-  /** All that were refused, each run of datagrams being one. */
-  get droppedBuffers(): number {
-    let datagrams = 0;
-    for (let one = 0; one < CLASSES; one++) datagrams += this.dropped(one);
-    return datagrams - this.#sum(DROPPED_BEHIND_FIRST_AT, 0);
-  }
-
-  #sum(row: number, traffic: number): number {
-    const at = row / 4 + 2 * traffic;
-    return this.#words[at] + this.#words[at + 1] * 2 ** 32;
-  }
-
-  countIndex(index: number, change: 1 | -1): void {
-    // Indices are random as they are, and little-endian on the wire.
-    this.#place.setUint32(0, index, true);
-    this.#indices.change(this.#place.getUint32(0), change);
-  }
-
-  countPlace(endpoint: Endpoint, change: 1 | -1): void {
-    this.#places.change(this.#hash(endpoint), change);
-  }
-
-  /** As the filter does it. */
-  #hash({ address, port }: Endpoint): number {
-    this.#placeBytes.set(address);
-    const last = address.length / 4;
-    let hash = 0;
-    for (let i = 0; i <= last; i++) {
-      const word = i === last ? port : this.#place.getInt32(4 * i);
-      hash = Math.imul(hash ^ word, this.#keys[i]);
-      hash ^= hash >>> HASH_SHIFT;
-    }
-    return hash >>> 0;
-  }
-}
-
-const HASH_SHIFT = 15;
-
-/** Fills the keys of the places' hash: odd, so that no factor loses bits. */
-export function createHashKeys(random: (out: Uint8Array) => void): Int32Array {
-  const keys = new Int32Array(KEYS);
-  random(new Uint8Array(keys.buffer));
-  return keys.map((key) => key | 1);
-}
+import {
+  DRAWN_AT,
+  DROPPED_AT,
+  DROPPED_BEHIND_FIRST_AT,
+  HASH_SHIFT,
+  INDEX_BITS_MAX,
+  INDICES_AT,
+  INDICES_SHIFT_AT,
+  PASSED_AT,
+  PLACE_BITS_MAX,
+  PLACES_AT,
+  PLACES_SHIFT_AT,
+  SHARES_AT,
+  TRAFFIC,
+  WINDOW_SHIFT,
+  WINDOWS,
+  WINDOWS_AT,
+} from './floodboard.ts';
 
 // struct __sk_buff
 const SKB_LENGTH = 0;
@@ -206,29 +38,30 @@ const UDP_HEADER_BYTES = 8;
 /** Offsets from here on count from the header of IP (SKF_NET_OFF of linux/filter.h). */
 const FROM_NETWORK_HEADER = -0x100000;
 const SOURCE = { 4: { at: 12, words: 1 }, 6: { at: 8, words: 4 } } as const;
-/** The helper that is called (linux/bpf.h). */
-const RANDOM_32 = 7;
-/** On the stack. */
-const HASH = -4;
 // Messages.
 const LEAST_BYTES = 32;
 const RECEIVER = 4;
 const RESPONSE_RECEIVER = 8;
+const COUNTER = 8;
 const MAC2 = 132;
 /** The first word of a message: its type, and reserved bytes that are 0. */
 const HEAD = { initiation: 0x01000000, response: 0x02000000, cookie: 0x03000000, data: 0x04000000 };
+/** Steele and Vigna, Computationally easy, spectrally good multipliers, 2021. */
+const FACTOR = 0xd1342543de82ef95n;
+const DRAWN_SHIFT = 32;
+/** Any odd number. */
+const INCREMENT = 1;
 /** UDP_MAX_SEGMENTS before Linux 6.9. */
 const RUN_MAX = 64;
 
 /** The program for sockets of one family; `board` is the map's descriptor. */
-export function createFloodFilter(family: 4 | 6, board: number, keys: Int32Array): bigint[] {
+export function createFloodFilter(family: 4 | 6, board: number, keys: BigUint64Array): bigint[] {
   return assemble((code) => {
     code.move('r6', 'r1');
-    code.loadMapAddress('r9', board);
     measure(code);
-    readMessage(code);
-    readPlace(code, family, keys);
-    draw(code);
+    readMessage(code, board);
+    readPlace(code, family, board, keys);
+    draw(code, board);
   });
 }
 
@@ -248,38 +81,68 @@ function measure(code: Assembly): void {
   code.label('isMeasured');
 }
 
-/** Continues to `place` with r7 = 1 for an initiation, and 0 for what names an index of ours. */
-function readMessage(code: Assembly): void {
+/** What r7 is once the length is of no use any more. */
+const NAMING = 0;
+const CALLING = 1;
+const CARRYING = 2;
+
+/** Continues to `place` with r7 = CALLING for an initiation; others name an index of ours. */
+function readMessage(code: Assembly, board: number): void {
   // Nothing is read beyond the end later on: each type has its length.
   code.jumpIf('r7', '<', LEAST_BYTES, 'malformed');
   code.loadPacket32(UDP_HEADER_BYTES);
-  code.jumpIf('r0', '==', HEAD.data, 'data');
   code.jumpIf('r0', '==', HEAD.initiation, 'initiation');
+  code.jumpIf('r0', '==', HEAD.data, 'data');
   code.jumpIf('r0', '==', HEAD.response, 'response');
   code.jumpIf('r0', '!=', HEAD.cookie, 'malformed');
   code.jumpIf('r7', '!=', COOKIE_REPLY_BYTES, 'malformed');
-  code.label('data');
   code.loadPacket32(UDP_HEADER_BYTES + RECEIVER);
+  code.move('r7', NAMING);
   code.jump('index');
   code.label('response');
   code.jumpIf('r7', '!=', RESPONSE_BYTES, 'malformed');
   code.loadPacket32(UDP_HEADER_BYTES + RESPONSE_RECEIVER);
+  code.move('r7', NAMING);
+  code.jump('index');
+  code.label('data');
+  code.loadPacket32(UDP_HEADER_BYTES + RECEIVER);
+  code.move('r7', CARRYING);
   code.label('index');
-  loadCount(code, INDICES_SHIFT_AT, INDICES_AT, INDEX_BITS_MAX);
+  code.move('r9', 'r0');
+  loadCount(code, board, INDICES_SHIFT_AT, INDICES_AT, INDEX_BITS_MAX);
   code.jumpIf('r0', '==', 0, 'unexpected');
-  code.move('r7', 0);
+  code.jumpIf('r7', '!=', CARRYING, 'place');
+  // Of a run only the first counter can be seen: another's replay may have been merged with data.
+  code.jumpIf('r8', '!=', 1, 'place');
+  readCounter(code, board);
   code.jump('place');
   code.label('initiation');
   code.jumpIf('r7', '!=', INITIATION_BYTES, 'malformed');
-  code.move('r7', 1);
+  code.move('r7', CALLING);
 }
 
-function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
-  const { at, words } = SOURCE[family];
+/** Continues to `unexpected` if the counter is older than the window of the index hashed in r9. */
+function readCounter(code: Assembly, board: number): void {
+  code.loadMapAddress('r1', board);
+  code.and('r9', (WINDOWS - 1) << WINDOW_SHIFT);
+  code.add('r9', 'r1');
+  code.add('r9', WINDOWS_AT);
+  code.load32('r9', 'r9', 0);
+  code.jumpIf('r9', '==', 0, 'place');
+  // It is little-endian: without its last byte it is in units of WINDOW_UNIT, up to 2^40.
+  code.loadPacket32(UDP_HEADER_BYTES + COUNTER + 1);
+  code.swap32('r0');
+  code.jumpIf('r0', '>=', 'r9', 'place');
+  code.loadPacket32(UDP_HEADER_BYTES + COUNTER + 4);
+  code.and('r0', 0x00ff_ffff);
+  code.jumpIf('r0', '==', 0, 'unexpected');
+}
+
+function readPlace(code: Assembly, family: 4 | 6, board: number, keys: BigUint64Array): void {
   code.label('place');
-  hashPlace(code, at, words, keys);
-  loadCount(code, PLACES_SHIFT_AT, PLACES_AT, PLACE_BITS_MAX);
-  code.jumpIf('r7', '!=', 0, 'call');
+  hashPlace(code, family, keys);
+  loadCount(code, board, PLACES_SHIFT_AT, PLACES_AT, PLACE_BITS_MAX);
+  code.jumpIf('r7', '==', CALLING, 'call');
   code.jumpIf('r0', '==', 0, 'moved');
   code.jump('session');
   code.label('call');
@@ -293,21 +156,21 @@ function readPlace(code: Assembly, family: 4 | 6, keys: Int32Array): void {
 }
 
 /** Counts the datagrams, and lets them pass if the random number is below what the board says. */
-function draw(code: Assembly): void {
+function draw(code: Assembly, board: number): void {
   for (const [name, column] of Object.entries(TRAFFIC)) {
     code.label(name);
     code.move('r6', 8 * column);
     code.jump('draw');
   }
   code.label('draw');
+  code.loadMapAddress('r9', board);
   code.add('r6', 'r9');
   code.load64('r7', 'r6', SHARES_AT);
   // Of most of a flood nothing passes at all, and of a session all.
   code.jumpIf('r7', '==', 0, 'drop');
   code.load32('r1', 'r6', SHARES_AT + 4);
   code.jumpIf('r1', '!=', 0, 'pass');
-  code.call(RANDOM_32);
-  code.move32('r0', 'r0');
+  drawNumber(code);
   code.jumpIf('r0', '>=', 'r7', 'drop');
   code.label('pass');
   code.atomicAdd64('r6', PASSED_AT, 'r8');
@@ -323,31 +186,50 @@ function draw(code: Assembly): void {
   code.exit();
 }
 
+/**
+ * r0 becomes a random number of 32 bits: the upper half of a linear congruential generator's 64. The
+ * kernel's own generator would be a third of what the filter costs, and is predictable as well; this
+ * one starts from elsewhere with each `stir`. Processors that draw at the same time may draw the
+ * same.
+ */
+function drawNumber(code: Assembly): void {
+  code.load64('r0', 'r9', DRAWN_AT);
+  code.loadConstant64('r1', FACTOR);
+  code.multiply('r0', 'r1');
+  code.add('r0', INCREMENT);
+  code.store64('r9', DRAWN_AT, 'r0');
+  code.shiftRight('r0', DRAWN_SHIFT);
+}
+
 /** r0 becomes the hash of where the datagram is from. */
-function hashPlace(code: Assembly, at: number, words: number, keys: Int32Array): void {
+function hashPlace(code: Assembly, family: 4 | 6, keys: BigUint64Array): void {
+  const { at, words } = SOURCE[family];
+  code.loadConstant64('r9', keys[words + 1]);
   for (let i = 0; i <= words; i++) {
-    // Nothing but the stack outlasts the next look at the packet.
-    if (i > 0) code.store32('r10', HASH, 'r0');
     if (i < words) code.loadPacket32(FROM_NETWORK_HEADER + at + 4 * i);
     else code.loadPacket16(0);
-    if (i > 0) {
-      code.load32('r1', 'r10', HASH);
-      code.xor32('r0', 'r1');
-    }
-    code.multiply32('r0', keys[i]);
-    code.move32('r1', 'r0');
-    code.shiftRight32('r1', HASH_SHIFT);
-    code.xor32('r0', 'r1');
+    code.loadConstant64('r1', keys[i]);
+    code.multiply('r0', 'r1');
+    code.add('r9', 'r0');
   }
+  code.move('r0', 'r9');
+  code.shiftRight('r0', HASH_SHIFT);
 }
 
 /** r0, a hash, becomes its count in the table. */
-function loadCount(code: Assembly, shiftAt: number, table: number, bitsMax: number): void {
-  code.load32('r1', 'r9', shiftAt);
-  code.shiftRight32('r0', 'r1');
+function loadCount(
+  code: Assembly,
+  board: number,
+  shiftAt: number,
+  table: number,
+  bitsMax: number,
+): void {
+  code.loadMapAddress('r2', board);
+  code.load32('r1', 'r2', shiftAt);
+  code.shiftRight('r0', 'r1');
   // It is smaller already, but the kernel has no proof of that.
   code.and('r0', (1 << bitsMax) - 1);
-  code.add('r0', 'r9');
+  code.add('r0', 'r2');
   // The table's place does not fit into the load's own offset.
   code.add('r0', table);
   code.load8('r0', 'r0', 0);

@@ -14,12 +14,12 @@
 import type { Guard, GuardState } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
-import { monotonicMs } from '../sys/clock.ts';
+import { monotonicMs, random } from '../sys/clock.ts';
 import { getsockopt, Scratch } from '../sys/libc.ts';
 import { SOL_SOCKET } from '../sys/linux.ts';
 import { Backlog } from './backlog.ts';
 import { attachFilter, detachFilter } from './bpf.ts';
-import { CLASSES, TRAFFIC } from './floodfilter.ts';
+import { CLASSES, TRAFFIC } from './floodboard.ts';
 import { type Machinery, openMachinery } from './machinery.ts';
 import { Recent } from './recent.ts';
 import { shareOut } from './shareout.ts';
@@ -35,10 +35,10 @@ const MS_PER_S = 1_000;
 const LEAST_SHARE = 0.02;
 /**
  * Of so many a second it would let in one of twenty. Of more it would be lost to the sessions, and
- * no help to who waits: then it is this part.
+ * no help to who waits: then it is this part, or the least budget.
  */
 const LOST_PER_S = 50_000;
-const LOST_SHARE = 0.004;
+const LOST_SHARE = 0.001;
 /** What they may have beside it while the sessions need nothing. */
 const SPARE_SHARE = 0.6;
 /** Sessions that take this part leave none: the ends of their streams need the machine as well. */
@@ -52,6 +52,7 @@ const SUDDEN_PER_S = 20_000;
 /** It opens when what comes would take less than this part of what strangers may have, so long. */
 const CALM_SHARE = 0.8;
 const OPEN_AFTER_MS = 2_000;
+const WINDOWS_EVERY_MS = 1_000;
 /** What counts for long is how it was in so many periods, a second. */
 const REMEMBERED_PERIODS = 10;
 /** What turning away one of those costs that the filter does not let through at all, ms. */
@@ -89,6 +90,8 @@ export interface FloodgateOptions {
   readonly onDrop: (reason: DropReason, datagrams: number) => void;
   /** Gets a line for the log when the gate is shut or opened. */
   readonly onNote: (note: string) => void;
+  /** Tells of each session's index and the greatest counter that it has taken. */
+  readonly eachWindow?: (tell: (index: number, greatest: number) => void) => void;
 }
 
 interface Guarded {
@@ -130,6 +133,8 @@ export class Floodgate implements Guard {
   #isTimingTurns = false;
   #hasSaidImpossible = false;
   #calmSince = Number.NEGATIVE_INFINITY;
+  /** When the board was last told what counters sessions have come to. */
+  #windowsAt = Number.NEGATIVE_INFINITY;
   /** Of each class what had come, and been dropped, when it was last judged. */
   readonly #arrived = new Float64Array(CLASSES);
   /** What the filter had dropped then. */
@@ -268,6 +273,7 @@ export class Floodgate implements Guard {
       else if (isDear) this.#capacity *= Math.max(DEEPEST_CUT, this.#allowed / share);
       else if (rate > USED_PART * this.#budget) this.#capacity *= GROWTH;
       this.#allow(allowed);
+      this.#publishWindows(now);
       const burden = this.#ration(perSecond);
       const isLittle = this.#excess.mean + burden < (CALM_SHARE - 1) * allowed;
       const isCalm = !isFull && isLittle && this.#leastShare === 1;
@@ -338,6 +344,7 @@ export class Floodgate implements Guard {
     this.#leastShare = Math.min(1, this.#budget / rate);
     this.#leastCallShare = this.#leastShare;
     for (const one of LIMITED) board.setShare(one, this.#leastShare);
+    board.stir(random);
     this.#calmSince = now;
     this.#attach();
     // What is turned away does not wake us.
@@ -351,6 +358,14 @@ export class Floodgate implements Guard {
     // What was tried stays so large that it can grow again.
     this.#capacity = Math.max(LEAST_BUDGET_PER_S, this.#capacity);
     this.#budget = Math.max(LEAST_BUDGET_PER_S, share * this.#capacity);
+  }
+
+  /** There may be ten thousand. What it is told late is let in as before. */
+  #publishWindows(now: number): void {
+    if (now - this.#windowsAt < WINDOWS_EVERY_MS) return;
+    this.#windowsAt = now;
+    const { board } = this.#machinery!;
+    this.#options.eachWindow?.((index, greatest) => board.setWindow(index, greatest));
   }
 
   /** A successor that failed has taken it away; so it is put there again. */
@@ -389,6 +404,7 @@ export class Floodgate implements Guard {
     const atOnce = shareOut(Math.max(this.#budget, BURST_SHARE * this.#capacity), peaks);
     const shares = lasting.map((share, i) => Math.min(share, atOnce[i]));
     for (const [i, share] of shares.entries()) board.setShare(LIMITED[i], share);
+    board.stir(random);
     this.#leastShare = Math.min(...shares);
     this.#leastCallShare = Math.min(...shares.filter((_, i) => LIMITED[i] !== TRAFFIC.moved));
     this.#attach();

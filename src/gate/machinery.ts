@@ -3,7 +3,8 @@
 import { random } from '../sys/clock.ts';
 import { close } from '../sys/libc.ts';
 import { type BpfRefusal, loadFilter, openBoard } from './bpf.ts';
-import { BOARD_BYTES, createFloodFilter, createHashKeys, FloodBoard } from './floodfilter.ts';
+import { BOARD_BYTES, createHashKeys, FloodBoard } from './floodboard.ts';
+import { createFloodFilter } from './floodfilter.ts';
 
 export interface Machinery {
   /** Of no use after `close`, which takes its memory away: nobody may look at it then. */

@@ -37,6 +37,7 @@ export const RULE_BYTES = 12;
 
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
+export const IFLA_TXQLEN = 13;
 const IFLA_LINKINFO = 18;
 const IFLA_STATS64 = 23;
 export const IFLA_IFALIAS = 20;

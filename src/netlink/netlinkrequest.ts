@@ -16,6 +16,7 @@ import {
   IFLA_IFNAME,
   IFLA_MTU,
   IFLA_TARGET_NETNSID,
+  IFLA_TXQLEN,
   LINK_BYTES,
   NAMESPACE_BYTES,
   NETCONFA_IFINDEX,
@@ -148,6 +149,8 @@ export interface LinkChange {
   readonly mtu?: number;
   /** Whether the kernel reports the multicast groups that are joined on it. */
   readonly isMulticast?: boolean;
+  /** Packets (super-packets, too) that may wait for who reads a TUN device. */
+  readonly queueLength?: number;
   /** Empty removes it. */
   readonly alias?: string;
 }
@@ -206,6 +209,7 @@ export function writeSetLink(index: number, change: LinkChange): MessageWriter {
     (change.isMulticast === undefined ? 0 : IFF_MULTICAST);
   const writer = new MessageWriter(RTM_NEWLINK, NLM_F_ACK).fixed(linkBody(index, flags, mask));
   if (change.mtu !== undefined) writer.number(IFLA_MTU, change.mtu);
+  if (change.queueLength !== undefined) writer.number(IFLA_TXQLEN, change.queueLength);
   // Without the zero byte: an empty attribute takes the alias away.
   if (change.alias !== undefined) writer.attribute(IFLA_IFALIAS, encoder.encode(change.alias));
   return writer;

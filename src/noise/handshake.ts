@@ -38,7 +38,6 @@ import {
   INITIATION_TIMESTAMP,
   RESPONSE,
   RESPONSE_EPHEMERAL,
-  RESPONSE_MAC1,
   RESPONSE_NOTHING,
   RESPONSE_RECEIVER,
   RESPONSE_SENDER,
@@ -90,6 +89,9 @@ type State =
       readonly isInitiator: boolean;
       readonly transcript: Transcript;
     };
+
+/** A responder's ephemeral key, which is of one call of createResponse; zero at any other time. */
+const answering = secretBytes(KEY_BYTES);
 
 const NONE: State = { kind: 'none', localIndex: 0 };
 
@@ -204,10 +206,7 @@ export class Handshake {
     const ephemeralPublic = this.#suite.publicKey(ephemeralPrivate);
     transcript.mixEphemeral(ephemeralPublic);
     // es
-    const isSound = agree(this.#suite, ephemeralPrivate, this.#remoteStatic, (es) =>
-      transcript.mixSecretAndKey(es),
-    );
-    if (!isSound) {
+    if (!agree(this.#suite, ephemeralPrivate, this.#remoteStatic, transcript, true)) {
       wipe(ephemeralPrivate);
       transcript.wipe();
       return false;
@@ -243,7 +242,9 @@ export class Handshake {
     // ss
     if (this.#isUsable) transcript.mixSecretAndKey(this.#staticSecret);
     // {t}
-    const timestamp = this.#isUsable ? transcript.open(opened.encryptedTimestamp) : null;
+    const timestamp = this.#isUsable
+      ? transcript.open(opened.encryptedTimestamp, 0, TIMESTAMP_BYTES)
+      : null;
     const verdict = this.#judge(timestamp, now);
     if (timestamp === null || verdict !== 'ok') {
       transcript.wipe();
@@ -271,18 +272,16 @@ export class Handshake {
     const state = this.#state;
     if (state.kind !== 'consumedInitiation') return false;
     const transcript = state.transcript.copy();
-    const ephemeralPrivate = secretBytes(KEY_BYTES);
+    const ephemeralPrivate = answering;
     random(ephemeralPrivate);
     // e
     const ephemeralPublic = this.#suite.publicKey(ephemeralPrivate);
     transcript.mixEphemeral(ephemeralPublic);
     const isSound =
       // ee
-      agree(this.#suite, ephemeralPrivate, state.remoteEphemeral, (ee) =>
-        transcript.mixSecret(ee),
-      ) &&
+      agree(this.#suite, ephemeralPrivate, state.remoteEphemeral, transcript, false) &&
       // se
-      agree(this.#suite, ephemeralPrivate, this.#remoteStatic, (se) => transcript.mixSecret(se));
+      agree(this.#suite, ephemeralPrivate, this.#remoteStatic, transcript, false);
     wipe(ephemeralPrivate);
     if (!isSound) {
       transcript.wipe();
@@ -317,17 +316,13 @@ export class Handshake {
     transcript.mixEphemeral(remoteEphemeral);
     const isSound =
       // ee
-      agree(this.#suite, state.ephemeralPrivate, remoteEphemeral, (ee) =>
-        transcript.mixSecret(ee),
-      ) &&
+      agree(this.#suite, state.ephemeralPrivate, remoteEphemeral, transcript, false) &&
       // se
-      agree(this.#suite, this.#identity.privateKey, remoteEphemeral, (se) =>
-        transcript.mixSecret(se),
-      );
+      agree(this.#suite, this.#identity.privateKey, remoteEphemeral, transcript, false);
     // psk
     if (isSound) transcript.mixPresharedKey(this.#presharedKey);
     // {}
-    if (!isSound || transcript.open(message.subarray(RESPONSE_NOTHING, RESPONSE_MAC1)) === null) {
+    if (!isSound || transcript.open(message, RESPONSE_NOTHING, 0) === null) {
       transcript.wipe();
       return 'bad';
     }

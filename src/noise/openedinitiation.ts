@@ -3,7 +3,7 @@
  * no peer whose Handshake could continue with it.
  */
 
-import type { CryptoSuite } from '../crypto/suite.ts';
+import { type CryptoSuite, KEY_BYTES } from '../crypto/suite.ts';
 import type { Identity } from './identity.ts';
 import {
   INITIATION_EPHEMERAL,
@@ -55,9 +55,9 @@ export function openInitiation(
   // e
   transcript.mixEphemeral(remoteEphemeral);
   // es
-  if (agree(suite, identity.privateKey, remoteEphemeral, (es) => transcript.mixSecretAndKey(es))) {
+  if (agree(suite, identity.privateKey, remoteEphemeral, transcript, true)) {
     // s
-    const remoteStatic = transcript.open(message.subarray(INITIATION_STATIC, INITIATION_TIMESTAMP));
+    const remoteStatic = transcript.open(message, INITIATION_STATIC, KEY_BYTES);
     if (remoteStatic !== null) return new OpenedInitiation(message, remoteStatic, transcript);
   }
   transcript.wipe();

@@ -14,6 +14,7 @@ describe('iperf3', () => {
     [{ streams: 4 }, '-J -c 10.99.0.2 -t 2 -P 4'],
     [{ both: true }, '-J -c 10.99.0.2 -t 2 --bidir'],
     [{ datagramBytes: 64 }, '-J -c 10.99.0.2 -t 2 -u -b 0 -l 64'],
+    [{ congestion: 'bbr', omittedSeconds: 1 }, '-J -c 10.99.0.2 -t 2 -C bbr -O 1'],
     [{ bytes: 20e9 }, '-J -c 10.99.0.2 -n 20000000000'],
   ])('is asked for %j with %s', (more, expected) => {
     expect(loadArguments({ ...LOAD, ...more }).join(' ')).toBe(expected);

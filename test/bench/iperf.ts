@@ -15,6 +15,10 @@ export interface Load {
   readonly both?: boolean;
   /** Unpaced UDP datagrams with so many bytes of payload, in place of TCP. */
   readonly datagramBytes?: number;
+  /** TCP's congestion control; that of the machine if not given. */
+  readonly congestion?: string;
+  /** Not counted, at the beginning, and beside `seconds`. */
+  readonly omittedSeconds?: number;
   /** How much to move, in place of `seconds`, which is then the longest it may take. */
   readonly bytes?: number;
 }
@@ -46,7 +50,7 @@ export async function runLoad(client: Host, server: Host, load: Load): Promise<D
   try {
     await listener.waitForOutput(/Server listening/, SERVER_START_MS);
     const result = await client.exec('iperf3', loadArguments(load), {
-      timeoutMs: load.seconds * MS_PER_S + GRACE_MS,
+      timeoutMs: (load.seconds + (load.omittedSeconds ?? 0)) * MS_PER_S + GRACE_MS,
     });
     return parseDelivery(result.stdout);
   } finally {
@@ -61,6 +65,8 @@ export function loadArguments(load: Load): string[] {
   if (load.streams !== undefined) args.push('-P', `${load.streams}`);
   if (load.reverse) args.push('-R');
   if (load.both) args.push('--bidir');
+  if (load.congestion !== undefined) args.push('-C', load.congestion);
+  if (load.omittedSeconds !== undefined) args.push('-O', `${load.omittedSeconds}`);
   // -b 0: as fast as the sender can.
   if (load.datagramBytes !== undefined) args.push('-u', '-b', '0', '-l', `${load.datagramBytes}`);
   return args;

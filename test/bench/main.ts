@@ -11,8 +11,13 @@ import yargs from 'yargs';
 import { runCommand } from '../lab/openlabs.ts';
 import { DOCS, type Places, placesOf, replaceTable } from '../lab/publication.ts';
 import { unmet } from '../lab/requirements.ts';
+import { alone } from './alone.ts';
 import { answers } from './answers.ts';
+import { callers } from './callers.ts';
 import { drawChart } from './chart.ts';
+import { distances } from './distance.ts';
+import { formatGrowth, measureGrowth } from './growth.ts';
+import { drawGrowth } from './growthchart.ts';
 import { handshakes } from './handshakes.ts';
 import { heap } from './heap.ts';
 import { observed, TSWG } from './implementation.ts';
@@ -20,8 +25,8 @@ import { latency } from './latency.ts';
 import { describeMachine, formatMachine, type Machine } from './machine.ts';
 import { OBSERVERS, type Observer, Observers } from './observers.ts';
 import { profile } from './profile.ts';
-import { formatRecord } from './record.ts';
-import { HEAP_BYTES, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
+import { formatJson, formatRecord } from './record.ts';
+import { HEAP_BYTES, listRows, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
 import { OBSERVED, Samples } from './samples.ts';
 import { crowd, lookups, peers, prefixes } from './scale.ts';
 import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
@@ -29,13 +34,14 @@ import { formatPageTable, formatTable } from './table.ts';
 import { datagrams, paths, streams, variants } from './traffic.ts';
 
 const SCENARIOS: readonly Scenario[] = [
-  ...[streams, ...variants, paths, datagrams, latency, answers, handshakes, peers, crowd],
-  ...[prefixes, lookups, heap],
+  ...[streams, ...variants, paths, ...distances, alone, datagrams, latency, answers],
+  ...[handshakes, callers, peers, crowd, prefixes, lookups, heap],
 ];
 /** Those in which a watched tswg is compared with one that is not. */
 const OBSERVED_SCENARIOS = [streams, paths];
 /** The page that shows the chart and the table of a whole run. */
 const PAGE = path.join(DOCS, 'benchmarks.md');
+const GROWTH_PAGE = path.join(DOCS, 'growth.md');
 /** `--quick` asks whether it runs, not how fast. */
 const QUICK = { rounds: 1, seconds: 1, largest: 1_000, heapBytes: 5e8 } as const;
 const DEFAULT_ROUNDS = 3;
@@ -46,7 +52,10 @@ const NAME_WIDTH = 56;
 
 interface Options {
   readonly settings: Settings;
+  readonly list: boolean;
   readonly profile: boolean;
+  /** From one peer to how many; null in the usual run. */
+  readonly growth: number | null;
   /** By whom tswg is watched, and then compared with itself; empty in the usual run. */
   readonly observers: readonly Observer[];
   readonly places: Places;
@@ -66,9 +75,11 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       default: [],
       describe: 'only these; * for anything',
     })
+    .option('list', { type: 'boolean', default: false, describe: 'the rows, and nothing else' })
     .option('rounds', { type: 'number', describe: 'samples of each row', defaultDescription: '3' })
     .option('seconds', { type: 'number', describe: 'of each measurement', defaultDescription: '2' })
     .option('profile', { type: 'boolean', default: false, describe: "where tswg's time goes" })
+    .option('growth', { type: 'boolean', default: false, describe: 'from 1 peer to 10,000' })
     .option('observed', {
       type: 'array',
       choices: OBSERVERS,
@@ -94,7 +105,9 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       prefixCounts: PREFIX_COUNTS.filter((number) => number <= largest),
       heapBytes: quick ? QUICK.heapBytes : HEAP_BYTES,
     },
+    list: parsed.list,
     profile: parsed.profile,
+    growth: parsed.growth ? largest : null,
     observers,
     places: placesOf(isWatched ? 'bench-observed' : 'bench', isPublished, parsed.out),
     isPublished,
@@ -174,9 +187,34 @@ function publish(
   console.log(`written: ${written.join(', ')}`);
 }
 
+async function publishGrowth(
+  { settings, places, isPublished }: Options,
+  largest: number,
+  machine: Machine,
+): Promise<void> {
+  const { rounds, seconds } = settings;
+  const points = await measureGrowth({ rounds, seconds, largest }, console.log);
+  const record = path.join(places.record, 'growth.json');
+  const chart = path.join(places.charts, 'growth.svg');
+  for (const folder of Object.values(places)) mkdirSync(folder, { recursive: true });
+  writeFileSync(record, formatJson({ machine, settings: { rounds, seconds }, points }));
+  writeFileSync(chart, drawGrowth(points, machine));
+  const table = formatGrowth(points);
+  const written = [record, chart];
+  if (isPublished) {
+    writeFileSync(GROWTH_PAGE, replaceTable(readFileSync(GROWTH_PAGE, 'utf8'), table));
+    written.push(GROWTH_PAGE);
+  }
+  console.log(`\n${formatMachine(machine)}\n\n${table}\n\nwritten: ${written.join(', ')}`);
+}
+
 async function main(words: readonly string[]): Promise<number> {
   const options = await parseOptions(words);
-  const reason = unmet('unshare', 'nsenter', 'ip', 'wg', 'ping', 'iperf3');
+  if (options.list) {
+    console.log(listRows());
+    return 0;
+  }
+  const reason = unmet('unshare', 'nsenter', 'ip', 'iptables', 'wg', 'ping', 'iperf3');
   if (reason !== null) throw new Error(reason);
   const machine = await describeMachine();
   console.log(`bench: ${formatMachine(machine)}`);
@@ -189,6 +227,10 @@ async function main(words: readonly string[]): Promise<number> {
     mkdirSync(options.places.record, { recursive: true });
     writeFileSync(file, text);
     console.log(`\n${text}\nwritten: ${file}`);
+    return 0;
+  }
+  if (options.growth !== null) {
+    await publishGrowth(options, options.growth, machine);
     return 0;
   }
   const isObserved = options.observers.length > 0;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { drawChart, timesAsGood } from './chart.ts';
 import type { Machine } from './machine.ts';
 import { formatRecord } from './record.ts';
-import { ROWS, selectRows } from './rows.ts';
+import { listRows, ROWS, selectRows } from './rows.ts';
 import { OBSERVED, Samples } from './samples.ts';
 import { randomPrefixes } from './scale.ts';
 import type { Settings } from './scenario.ts';
@@ -37,8 +37,13 @@ function samplesOf(row: string, baseline: number[], subject: number[]): Samples 
 }
 
 describe('rows', () => {
-  it('have ids of their own', () => {
+  it('have ids and titles of their own, and are listed by them', () => {
     expect(new Set(ROWS.map(({ id }) => id)).size).toBe(ROWS.length);
+    expect(new Set(ROWS.map(({ title }) => title)).size).toBe(ROWS.length);
+    const lines = listRows().split('\n');
+    expect(lines.map((line) => line.split(/ {2,}/))).toEqual(
+      ROWS.map(({ id, title }) => [id, title]),
+    );
   });
 
   it('have targets of which the aim is the harder one', () => {

@@ -3,7 +3,7 @@
  * work has promised. Pure data; how a row is measured is its scenario's business.
  */
 
-export type Unit = 'Gbit/s' | 'packets/s' | 'ms' | 's/GB' | 'MB' | 'handshakes/s' | 'ns' | '';
+export type Unit = 'Gbit/s' | 'packets/s' | 'ms' | 's/GB' | 'MB' | 'handshakes/s' | 'ns' | '%' | '';
 
 export interface Target {
   /** Whether the promise is about the ratio to wireguard-go, or about tswg's value by itself. */
@@ -54,6 +54,15 @@ export const ROWS: readonly Row[] = [
   throughput('tcp-outer-v6', 'TCP, tunnel itself over IPv6'),
   throughput('tcp-1280', 'TCP, MTU 1280'),
   throughput('tcp-8920', 'TCP, MTU 8920'),
+  throughput('delay', 'TCP, round trip of 20 ms'),
+  throughput('delay-reverse', 'TCP, round trip of 20 ms, reverse'),
+  throughput('delay-bare', 'TCP without a tunnel, round trip of 20 ms'),
+  throughput('loss', 'TCP (BBR), 20 ms, 0.1 % lost'),
+  throughput('loss-reverse', 'TCP (BBR), 20 ms, 0.1 % lost, reverse'),
+  throughput('loss-bare', 'TCP (BBR) without a tunnel, 20 ms, 0.1 % lost'),
+  throughput('alone', 'One end alone, TCP, 1 flow'),
+  throughput('alone-4', 'One end alone, TCP, 4 flows'),
+  cost('alone-cpu', 'One end alone, its CPU', 's/GB'),
   {
     id: 'udp-64',
     title: 'UDP 64 B delivered',
@@ -88,6 +97,13 @@ export const ROWS: readonly Row[] = [
     title: 'Handshakes as responder',
     unit: 'handshakes/s',
     better: 'more',
+  },
+  {
+    id: 'callers',
+    title: 'Peers up of 10,000 that call in a minute',
+    unit: '%',
+    better: 'more',
+    target: value(100, 100),
   },
   ...PEER_COUNTS.map((count) =>
     throughput(`peers-${count}`, `TCP, 1 active peer among ${grouped(count)}`),
@@ -128,6 +144,12 @@ export function selectRows(patterns: readonly string[]): ReadonlySet<string> {
   // A variant is compared with a row that has to be measured for it.
   const baselines = ROWS.filter((row) => selected.includes(row.id)).map((row) => row.baseline);
   return new Set([...selected, ...baselines.filter((id) => id !== undefined)]);
+}
+
+/** Lines for people: the id by which a row is selected, and its title. */
+export function listRows(): string {
+  const width = Math.max(...ROWS.map(({ id }) => id.length));
+  return ROWS.map(({ id, title }) => `${id.padEnd(width)}  ${title}`).join('\n');
 }
 
 function allowedIps(count: number): string {

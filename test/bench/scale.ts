@@ -108,7 +108,7 @@ function giveIdlePrefixes(tunnel: Tunnel, publicKey: string, count: number): Pro
 }
 
 /** Sections for peers of which the first `from` are there already. */
-function idlePeers(from: number, to: number): string {
+export function idlePeers(from: number, to: number): string {
   // Any 32 bytes are a public key; these belong to nobody.
   const sections = Array.from({ length: to - from }, (_, i) => {
     const key = createIdleKey();

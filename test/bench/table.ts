@@ -15,6 +15,7 @@ const DECIMALS: Readonly<Record<Unit, number>> = {
   's/GB': 2,
   MB: 1,
   'handshakes/s': 0,
+  '%': 1,
   ns: 0,
   '': 2,
 };

@@ -16,14 +16,14 @@ import type { Observers } from './observers.ts';
 import { onlyChild } from './processes.ts';
 
 /** Inside and outside addresses. */
-const LEFT = { inner4: '10.99.0.1', inner6: 'fd99::1', outer4: '192.0.2.1' } as const;
+export const LEFT = { inner4: '10.99.0.1', inner6: 'fd99::1', outer4: '192.0.2.1' } as const;
 export const RIGHT = { inner4: '10.99.0.2', inner6: 'fd99::2', outer4: '192.0.2.2' } as const;
 const LEFT_OUTER6 = '2001:db8::1';
 const RIGHT_OUTER6 = '2001:db8::2';
 export const TUNNEL_PORT = 51820;
 export const DEFAULT_MTU = 1420;
 
-const CABLE = 'cable';
+export const CABLE = 'cable';
 const CABLE_MTU = 1500;
 const JUMBO_MTU = 9000;
 /** Outside IPv6 header, UDP header, data header and authenticator. */

@@ -6,8 +6,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HEADROOM_BYTES } from '../../src/arena.ts';
+import { DEADLINE, DEADLINE_NAMES } from '../../src/device/deadlines.ts';
 import { formatEndpoint } from '../../src/device/endpoint.ts';
 import { sendKeepalive } from '../../src/device/send.ts';
+import { REPLAY_WINDOW_BYTES } from '../../src/noise/replay.ts';
 import { messageStride } from '../../src/packet/padding.ts';
 import { A_TO_B, ipv4, ipv6, pair, type Site, type World } from './world.ts';
 
@@ -37,9 +39,13 @@ function seen(world: World, sites: readonly Site[]) {
       events: site.events,
       stats: site.device.stats(world.now),
       next: site.device.nextTimeout(),
-      windows: [...site.device.core.peers.values()].map(({ previous, current, next }) =>
-        [previous, current, next].map((keypair) => {
-          const bits = new Uint8Array(1_024);
+      peers: [...site.device.core.peers.values()].map((peer) => ({
+        deadlines: DEADLINE_NAMES.map((name) =>
+          site.device.core.deadlines.time(peer.row, DEADLINE[name]),
+        ),
+        flags: [peer.needsAnotherKeepalive, peer.sentLastMinuteHandshake, peer.attempts],
+        windows: [peer.previous, peer.current, peer.next].map((keypair) => {
+          const bits = new Uint8Array(REPLAY_WINDOW_BYTES);
           keypair?.replay.copySeen(bits);
           return [
             keypair?.sendCounter,
@@ -47,7 +53,7 @@ function seen(world: World, sites: readonly Site[]) {
             Buffer.from(bits).toString('hex'),
           ];
         }),
-      ),
+      })),
     })),
   };
 }

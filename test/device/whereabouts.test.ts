@@ -49,6 +49,22 @@ describe('indices', () => {
   });
 });
 
+describe('the windows of sessions', () => {
+  it('are told with the index and the greatest counter taken', () => {
+    const { world, a, b } = connected();
+    for (let i = 0; i < 5; i++) {
+      a.send(A_TO_B());
+      world.run(10);
+    }
+    const told: number[][] = [];
+    b.device.eachWindow((index, greatest) => told.push([index, greatest]));
+    expect(told).toEqual([[b.door.indices[0], 5]]);
+    b.device.down();
+    b.device.eachWindow(() => told.push([]));
+    expect(told).toHaveLength(1);
+  });
+});
+
 describe('places', () => {
   it('are where the operator says, before anything is heard from there', () => {
     const { a, b } = pair();

@@ -70,6 +70,13 @@ it('makes a table of each section, in which failures have a line', () => {
   `);
 });
 
+it('says how sure a share is', () => {
+  const rates = [2, 2, 2, 2, 2, 2];
+  const tswg: Result = { ...SESSION, control: rates, flood: [1.8, 1.9, 2, 2, 2.1, 2.2] };
+  const line = formatProgress(outcome('session/mix/own/4/max', { tswg }), 'tswg');
+  expect(line).toContain('  2.00  2.00  100 % (90-110)');
+});
+
 it('makes them in Markdown, too', () => {
   expect(formatTables(OUTCOMES.slice(2), true)).toMatchInlineSnapshot(`
     "| accident | asked/s |  | arrived/s | gate | seconds |  |

@@ -6,7 +6,7 @@ import { median } from '../bench/statistics.ts';
 import { formatMarkdown } from '../lab/publication.ts';
 import type { Result } from './attempt.ts';
 import type { Row } from './rows.ts';
-import { judge, kept, type Results, waits } from './verdict.ts';
+import { judge, kept, keptRange, type Results, waits } from './verdict.ts';
 
 /** A row with what came of it. */
 export interface Outcome {
@@ -77,8 +77,7 @@ function figuresOf(result: Exclude<Result, { section: 'failure' }>): string[] {
   switch (result.section) {
     case 'session': {
       const rates = [result.control, result.flood].map((all) => median(all).toFixed(2));
-      const share = kept(result.control, result.flood);
-      return [...conditions, ...rates, `${Math.round(100 * share)} %`];
+      return [...conditions, ...rates, formatKept(result.control, result.flood)];
     }
     case 'newcomer': {
       const { seconds, cookies } = result;
@@ -90,6 +89,14 @@ function figuresOf(result: Exclude<Result, { section: 'failure' }>): string[] {
     case 'recovery':
       return [...conditions, result.seconds.map(formatSeconds).join(', ')];
   }
+}
+
+/** With the range, if there is one. */
+function formatKept(control: readonly number[], flood: readonly number[]): string {
+  const percent = (share: number): number => Math.round(100 * share);
+  const share = `${percent(kept(control, flood))} %`;
+  const range = keptRange(control, flood);
+  return range === null ? share : `${share} (${percent(range.least)}-${percent(range.most)})`;
 }
 
 function gateWord(gate: string): string {

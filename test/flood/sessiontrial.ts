@@ -50,8 +50,13 @@ export async function trySession(
     const control: number[] = [];
     const watch = GateWatch.over(gatedEnd(implementation, site.victim));
     for (let round = 0; round < rounds; round++) {
-      control.push((await streamBeside(site, row, 'closed port', seconds)).rate);
-      exposures.push(await expose(site, row, seconds, implementation));
+      const streams = [
+        async () => control.push((await streamBeside(site, row, 'closed port', seconds)).rate),
+        async () => exposures.push(await expose(site, row, seconds, implementation)),
+      ];
+      // Which is first alternates: a machine that grows slower favours neither.
+      if (round % 2 === 1) streams.reverse();
+      for (const stream of streams) await stream();
     }
     const mean = (value: (exposure: Exposure) => number) =>
       exposures.reduce((sum, exposure) => sum + value(exposure), 0) / rounds;

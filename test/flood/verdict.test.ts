@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Result } from './attempt.ts';
 import type { NewcomerResult } from './newcomertrial.ts';
 import { ROWS, type Row } from './rows.ts';
-import { judge, waits } from './verdict.ts';
+import { judge, keptRange, waits } from './verdict.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -39,6 +39,22 @@ it('knows no median of who never came, and no 95th percentile', () => {
     median: 9.5,
     p95: 18,
   });
+});
+
+it('says how sure a share is, from six rounds on', () => {
+  const rounds = (count: number) => Array.from({ length: count }, (_, i) => 80 + 10 * i);
+  const range = (count: number) =>
+    keptRange(
+      rounds(count).map(() => 100),
+      rounds(count),
+    );
+  expect(range(5)).toBeNull();
+  // Tables of the sign test: of 6 to 8 none may be left out at an end, of 9 one, of 12 two, of 20 five.
+  expect(range(6)).toEqual({ least: 0.8, most: 1.3 });
+  expect(range(8)).toEqual({ least: 0.8, most: 1.5 });
+  expect(range(9)).toEqual({ least: 0.9, most: 1.5 });
+  expect(range(12)).toEqual({ least: 1, most: 1.7 });
+  expect(range(20)).toEqual({ least: 1.3, most: 2.2 });
 });
 
 it.each([

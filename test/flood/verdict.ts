@@ -20,6 +20,34 @@ export function kept(control: readonly number[], flood: readonly number[]): numb
   return median(flood) / median(control);
 }
 
+/** With so few rounds there is no such range. */
+const ROUNDS_AT_LEAST = 6;
+const CONFIDENCE = 0.95;
+
+/**
+ * Between which shares that of all rounds is with a confidence of 95 %, by those of single rounds
+ * (the sign test's interval, which asks nothing of how they are spread); null with too few rounds.
+ */
+export function keptRange(
+  control: readonly number[],
+  flood: readonly number[],
+): { least: number; most: number } | null {
+  const rounds = control.length;
+  if (rounds < ROUNDS_AT_LEAST) return null;
+  const shares = control.map((rate, round) => flood[round] / rate).sort((a, b) => a - b);
+  // How many may be left out at each end: the chance that so few are on one side of the true one.
+  let out = 0;
+  let chance = 0.5 ** rounds;
+  let outside = 2 * chance;
+  for (;;) {
+    chance *= (rounds - out) / (out + 1);
+    outside += 2 * chance;
+    if (outside > 1 - CONFIDENCE) break;
+    out++;
+  }
+  return { least: shares[out], most: shares[rounds - 1 - out] };
+}
+
 /** Median and 95th percentile. */
 export function waits(seconds: readonly number[]): { median: number; p95: number } {
   // The mean of the two in the middle is no number when one of them is infinite and one is not.

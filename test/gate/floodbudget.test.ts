@@ -12,7 +12,7 @@ import {
   createHashKeys,
   FloodBoard,
   TRAFFIC,
-} from '../../src/gate/floodfilter.ts';
+} from '../../src/gate/floodboard.ts';
 import { Floodgate } from '../../src/gate/floodgate.ts';
 
 const clock = vi.hoisted(() => ({ now: 0 }));
@@ -27,6 +27,8 @@ class Board extends FloodBoard {
   readonly shares = new Float64Array(CLASSES);
   readonly came = new Float64Array(CLASSES);
   buffers = 0;
+  stirs = 0;
+  windows: [number, number][] = [];
 
   constructor() {
     super(
@@ -41,6 +43,14 @@ class Board extends FloodBoard {
 
   override arrived(traffic: number): number {
     return this.came[traffic];
+  }
+
+  override setWindow(index: number, greatest: number): void {
+    this.windows.push([index, greatest]);
+  }
+
+  override stir(): void {
+    this.stirs++;
   }
 
   override get droppedBuffers(): number {
@@ -59,7 +69,8 @@ beforeEach(() => {
     drops[reason] = (drops[reason] ?? 0) + count;
   };
   const machinery = { board, filters: { 4: 0, 6: 0 }, close: () => {} };
-  gate = new Floodgate({ onDrop, onNote: () => {} }, machinery, '');
+  const eachWindow = (tell: (index: number, greatest: number) => void): void => tell(7, 70_000);
+  gate = new Floodgate({ onDrop, onNote: () => {}, eachWindow }, machinery, '');
   return () => gate.close();
 });
 
@@ -125,7 +136,28 @@ describe('the gate is shut', () => {
   });
 });
 
+describe('where the windows of sessions are', () => {
+  it('is told while it is shut, at once and then each second', () => {
+    period({ sessionsMs: 50 });
+    expect(board.windows).toEqual([]);
+    shut();
+    expect(board.windows).toEqual([[7, 70_000]]);
+    for (let i = 0; i < 30; i++) period({ came: FLOOD });
+    expect(board.windows).toHaveLength(4);
+  });
+});
+
 describe('what strangers get', () => {
+  it('is drawn from elsewhere before anything is, and in every period', () => {
+    expect(board.stirs).toBe(0);
+    period({ strangers: 100_000, strangersMs: 80 });
+    expect(board.stirs).toBe(1);
+    for (let i = 2; i < 5; i++) {
+      period();
+      expect(board.stirs).toBe(i);
+    }
+  });
+
   it('is less when they take more than they may have, in steps, and never nothing', () => {
     shut();
     let before = strangersShare();

@@ -7,13 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { attachFilter, loadFilter, openBoard } from '../../src/gate/bpf.ts';
-import {
-  BOARD_BYTES,
-  createFloodFilter,
-  createHashKeys,
-  FloodBoard,
-  TRAFFIC,
-} from '../../src/gate/floodfilter.ts';
+import { BOARD_BYTES, createHashKeys, FloodBoard, TRAFFIC } from '../../src/gate/floodboard.ts';
+import { createFloodFilter } from '../../src/gate/floodfilter.ts';
+import { ReplayWindow } from '../../src/noise/replay.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { random } from '../../src/sys/clock.ts';
 import { close } from '../../src/sys/libc.ts';
@@ -176,6 +172,73 @@ describe.skipIf(!isPossible)('the filter before a socket (needs root and bpf(2))
     });
   });
 
+  describe('data that a session’s window has left behind', () => {
+    const FROM = '127.0.0.2';
+    const GREATEST = 100_000;
+    /** Of the same window: what it is kept by is in the other half of an index. */
+    const SHARER = OURS ^ 1;
+    const dataWith = (counter: number): Uint8Array => {
+      const bytes = data(OURS);
+      new DataView(bytes.buffer).setBigUint64(8, BigInt(counter), true);
+      return bytes;
+    };
+    beforeEach(() => {
+      board.countIndex(OURS, 1);
+      board.countPlace(at(FROM), 1);
+    });
+
+    it('is refused as if nobody awaited it, wherever it is from', () => {
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.setWindow(OURS, GREATEST);
+      for (const from of [FROM, '127.0.0.3'])
+        expect(counted(from, dataWith(0))).toEqual({ unexpected: 1 });
+    });
+
+    it('is never what the session would take', () => {
+      let refused = 0;
+      for (const greatest of [-1, 0, 8_191, 8_448, 99_999, GREATEST, 2 ** 32 + 5, 2 ** 41]) {
+        const window = new ReplayWindow();
+        if (greatest >= 0) window.accept(greatest);
+        board.setWindow(OURS, greatest);
+        const near = Array.from({ length: 60 }, (_, i) => greatest - 8_192 + 17 * (i - 30));
+        const far = Array.from({ length: 52 }, (_, i) => 2 ** i - 1);
+        const unlike = [2 ** 40, 2 ** 40 + 1, 2 ** 48, 2 ** 52, greatest - 8_191, greatest + 1];
+        for (const counter of [...near, ...far, ...unlike].filter((each) => each >= 0)) {
+          if (counted(FROM, dataWith(counter)).unexpected !== 1) continue;
+          expect(window.isNew(counter), `${counter} after ${greatest}`).toBe(false);
+          refused++;
+        }
+      }
+      expect(refused).toBeGreaterThan(100);
+    });
+
+    it('passes in a run, which may hold more than a replay, and is no answer', () => {
+      board.setWindow(OURS, GREATEST);
+      expect(counted(FROM, dataWith(0), 40)).toEqual({ session: 40 });
+      expect(counted(FROM, named(2, 92, OURS, 8))).toEqual({ session: 1 });
+      expect(counted(FROM, named(3, 64, OURS))).toEqual({ session: 1 });
+    });
+
+    it('passes while another index shares the window, and until it is told of again', () => {
+      board.setWindow(OURS, GREATEST);
+      board.countIndex(SHARER, 1);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.setWindow(OURS, GREATEST);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.countIndex(SHARER, -1);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+      board.setWindow(OURS, GREATEST);
+      expect(counted(FROM, dataWith(0))).toEqual({ unexpected: 1 });
+    });
+
+    it('passes once the index is another session’s', () => {
+      board.setWindow(OURS, GREATEST);
+      board.countIndex(OURS, -1);
+      board.countIndex(OURS, 1);
+      expect(counted(FROM, dataWith(0))).toEqual({ session: 1 });
+    });
+  });
+
   it('of a class as many pass as its share says, and no other class is touched', () => {
     board.countIndex(OURS, 1);
     const passed = (bytes: Uint8Array): number => {
@@ -198,6 +261,43 @@ describe.skipIf(!isPossible)('the filter before a socket (needs root and bpf(2))
     board.setShare(TRAFFIC.strangersCall, 1);
     expect(passed(initiation())).toBe(400);
     expect(board.dropped(TRAFFIC.moved)).toBe(0);
+  });
+
+  it('draws one by one, and from elsewhere after each stir', () => {
+    board.setShare(TRAFFIC.strangersCall, 0.5);
+    const drawn = (start: number): string => {
+      board.stir((out) => out.fill(start));
+      let passes = '';
+      for (let i = 0; i < 128; i++) {
+        send('127.0.0.2', initiation(), 1);
+        passes += receive();
+      }
+      return passes;
+    };
+    const one = drawn(0x5a);
+    expect(drawn(0x5a)).toBe(one);
+    const other = drawn(0xc3);
+    expect(other).not.toBe(one);
+    for (const passes of [one, other]) {
+      const changes = [...passes].filter((each, i) => each !== passes[i - 1]);
+      // 64, give or take six deviations.
+      expect(changes.length).toBeGreaterThan(30);
+      expect(changes.length).toBeLessThan(98);
+      expect(passes).not.toMatch(/0{24}|1{24}/);
+    }
+  });
+
+  it('a small share passes as seldom as it says, however often the draw is stirred', () => {
+    board.setShare(TRAFFIC.strangersCall, 1 / 32);
+    let count = 0;
+    for (let i = 0; i < 6_400; i++) {
+      if (i % 64 === 0) board.stir(random);
+      send('127.0.0.2', initiation(), 1);
+      count += receive();
+    }
+    // 200, give or take seven deviations.
+    expect(count).toBeGreaterThan(100);
+    expect(count).toBeLessThan(300);
   });
 
   it('finds each of thousands of indices and places, and few others', () => {

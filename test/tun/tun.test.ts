@@ -272,6 +272,16 @@ describeInNamespace('tun', () => {
     expect(openDescriptors()).toBe(before);
   });
 
+  it('gives an interface that it makes room for 1,000 packets, and leaves another as it is', () => {
+    const { tun } = new Bench();
+    expect(ip('-d', 'link', 'show', tun.name)).toMatch(/ qlen 1000$/m);
+    ip('tuntap', 'add', 'dev', 'tun1', 'mode', 'tun');
+    cleanups.push(() => ip('link', 'del', 'tun1'));
+    ip('link', 'set', 'tun1', 'txqueuelen', '321');
+    new Bench({ name: 'tun1', takeOver: true });
+    expect(ip('-d', 'link', 'show', 'tun1')).toMatch(/ qlen 321$/m);
+  });
+
   it('refuses an MTU that the kernel refuses', () => {
     expect(() => new Bench({ mtu: 20 })).toThrow('set the MTU of tun0 to 20: expected 68 to 65535');
   });

@@ -378,7 +378,7 @@ function drawTroubles(
 }
 
 const UPGRADE_KINDS = { upgrade: 5, upgradeInVain: 2, upgradeForAWhile: 2 } as const;
-const INTRUSION_KINDS = { intrusion: 3, belated: 1 } as const;
+const INTRUSION_KINDS = { intrusion: 6, belated: 1 } as const;
 /** Their numbers begin here. */
 const FIRST_UPGRADE = 1_000_000;
 const FIRST_INTRUSION = 2_000_000;

@@ -69,6 +69,8 @@ export interface Acquaintance {
   presharedKey: Uint8Array;
   /** Seconds. */
   keepalive: number;
+  /** When it was last made longer, or switched off, virtual ms: the other end is not told. */
+  slowedAt?: number;
   /** As the operator gave it; null when the other end calls. */
   endpoint: Endpoint | null;
   /** Instead of the endpoint, if there are any. */

@@ -333,6 +333,9 @@ function setKeepalive(
 ): void {
   const [site, other] = endsOf(stage, trouble);
   const acquaintance = site.acquaintances.get(other.number)!;
+  const before = acquaintance.keepalive;
+  if (persistentKeepalive === 0 || (before > 0 && persistentKeepalive > before))
+    acquaintance.slowedAt = stage.now();
   acquaintance.keepalive = persistentKeepalive;
   const { publicKey, ways } = acquaintance;
   const said = ways.length > 0 ? { ways: ways.slice(0, waysMax) } : {};

@@ -1,6 +1,6 @@
 /**
- * The fuzzer finds what the simulator finds: of the faults that were put into the core on purpose,
- * those of the receiving side of runs (test/simulator/faults).
+ * The fuzzer finds what the simulator finds: of the faults that were put into the core on purpose
+ * (test/simulator/faults), those in what is done once a run.
  */
 
 import { describe, expect, it } from 'vitest';
@@ -13,18 +13,22 @@ const SEED = 1;
 const INPUTS = 3_100;
 
 /** A counter that is used twice is the sending side's. */
-const RECEIVING = faultNames().filter((name) => /-run-(?!leaves-a-counter)/.test(name));
+const FAULTS = faultNames()
+  .filter((name) => name.includes('-run-'))
+  .map((name) => ({ name, target: name.endsWith('leaves-a-counter') ? 'frames' : 'messages' }));
 
 describe('a deliberate fault in what is done once a run', () => {
-  it('is one of at least five', () => {
-    expect(RECEIVING.length).toBeGreaterThanOrEqual(5);
+  it('is one of at least six', () => {
+    expect(FAULTS.length).toBeGreaterThanOrEqual(6);
   });
 
-  it.each(RECEIVING)(
-    `%s is found within ${INPUTS} inputs`,
+  it.each(FAULTS)(
+    `$name is found within ${INPUTS} inputs of the $target`,
     { timeout: TIMEOUT_MS },
-    async (name) => {
-      const found: Found = JSON.parse(await runWithFault(name, 'test/fuzz/hunt', [SEED, INPUTS]));
+    async ({ name, target }) => {
+      const found: Found = JSON.parse(
+        await runWithFault(name, 'test/fuzz/hunt', [target, SEED, INPUTS]),
+      );
       expect(found.what, JSON.stringify(found)).not.toBeNull();
     },
   );

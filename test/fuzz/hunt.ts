@@ -1,11 +1,13 @@
 /**
- * Fuzzes the messages target until it fails, and prints what was found as one line of JSON. A program
+ * Fuzzes one target until it fails, and prints what was found as one line of JSON. A program
  * of its own, because faults.test.ts runs it with other cores than this one.
  *
- *     node hunt.js SEED INPUTS
+ *     node hunt.js TARGET SEED INPUTS
  */
 
 import { fuzz } from './run.ts';
+import type { Target } from './target.ts';
+import { frames } from './targets/frames.ts';
 import { messages } from './targets/messages.ts';
 
 export interface Found {
@@ -15,7 +17,11 @@ export interface Found {
   readonly what: string | null;
 }
 
-const [seed, inputs] = process.argv.slice(2).map(Number);
-const report = await fuzz(messages, { seed, inputs });
+/** Those that reach the core. */
+const TARGETS: Readonly<Record<string, Target>> = { messages, frames };
+
+const [name, ...numbers] = process.argv.slice(2);
+const [seed, inputs] = numbers.map(Number);
+const report = await fuzz(TARGETS[name], { seed, inputs });
 const found: Found = { inputs: report.inputs, what: report.failure?.what ?? null };
 console.log(JSON.stringify(found));

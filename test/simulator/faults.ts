@@ -50,7 +50,7 @@ export async function findFault(name: string, seeds: number, hours: number): Pro
 export async function runWithFault(
   name: string,
   program: string,
-  args: readonly number[],
+  args: readonly (string | number)[],
 ): Promise<string> {
   const copy = mkdtempSync(path.join(tmpdir(), 'tswg-fault-'));
   try {

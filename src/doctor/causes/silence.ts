@@ -166,6 +166,7 @@ function findSilence(evidence: Evidence): Finding[] {
     if (calls === null || peer.endpoint === null) return [];
     const arrivals = arrivalsLost(evidence, peer);
     if (arrivals !== null) return [lostHere(evidence, peer, arrivals, calls.proof)];
+    if (isCrossed(evidence, peer)) return [];
     const { name } = evidence.run;
     const { port } = peer.endpoint;
     const wasThere = peer.lastHandshakeMs > 0;
@@ -200,6 +201,17 @@ function findSilence(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/**
+ * It answers, and too late: both ends called at once, and each gave up its own call for the other's. The
+ * next ones are apart (whitepaper 6.1).
+ */
+function isCrossed(evidence: Evidence, peer: OwnPeer): boolean {
+  const isAnswering = wireOf(evidence, peer, 'in').some(
+    ({ message, hasOurMac1 }) => message === 'response' && hasOurMac1 === true,
+  );
+  return isAnswering || (peer.gained.initiations_received ?? 0) > 0;
 }
 
 /** No filter here is seen that could have dropped it: firewall.ts would have found that one. */

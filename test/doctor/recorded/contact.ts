@@ -5,6 +5,7 @@ import {
   type EndpointWay,
   type Evidence,
   type IcmpError,
+  known,
   looked,
   type OwnPeer,
   type RingEvent,
@@ -318,9 +319,17 @@ const LOST_HERE: readonly Recorded[] = [
     'silence',
     'what comes is taken by the daemon',
     healthyWith({}, { ...NEVER, ways: [WAY], gained: { initiations_sent: 1, cookies_received: 2 } }, {
-      wire: ARRIVING,
+      wire: looked((known(ARRIVING) ?? []).map((one) => ({ ...one, message: 'cookie' as const }))),
     }),
     /nothing comes back/,
+  ),
+  well(
+    'both called at once, and each answer came too late',
+    healthyWith(
+      { gained: { drop_unknownIndex: 2 } },
+      { ...NEVER, ways: [WAY], gained: { initiations_sent: 1, initiations_received: 1 } },
+      { wire: ARRIVING },
+    ),
   ),
   recorded(
     'silence',

@@ -61,6 +61,8 @@ function receiveAtOnce(
   const entry = core.indices.lookup(readReceiverIndex(view, offset));
   if (entry === undefined || entry.keypair === null) return 0;
   const { peer, keypair } = entry;
+  // What this one makes us say comes before the next counts as heard.
+  if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) return 0;
   const first = readCounter(view, offset);
   if (first <= keypair.replay.greatest) return 0;
   let count = 1;

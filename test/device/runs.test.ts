@@ -43,6 +43,7 @@ function seen(world: World, sites: readonly Site[]) {
         deadlines: DEADLINE_NAMES.map((name) =>
           site.device.core.deadlines.time(peer.row, DEADLINE[name]),
         ),
+        heard: peer.condition.heard,
         flags: [peer.needsAnotherKeepalive, peer.sentLastMinuteHandshake, peer.attempts],
         windows: [peer.previous, peer.current, peer.next].map((keypair) => {
           const bits = new Uint8Array(REPLAY_WINDOW_BYTES);

@@ -150,6 +150,8 @@ interface Inbound {
   readonly lateMs: number;
   readonly isNewPlace: boolean;
   readonly isBeforeConfirmed: boolean;
+  /** Only the initiator renews a session. */
+  readonly isFromResponder: boolean;
   readonly ending: 'alike' | 'shorter' | 'keepalive' | 'cut';
   readonly mishaps: readonly Mishap[];
 }
@@ -165,12 +167,20 @@ const inbound: fc.Arbitrary<Inbound> = fc.record({
   lateMs: fc.constantFrom(0, 0, 0, 61_000, 180_001),
   isNewPlace: fc.boolean(),
   isBeforeConfirmed: fc.boolean(),
+  isFromResponder: fc.boolean(),
   ending: fc.constantFrom<Inbound['ending']>('alike', 'alike', 'shorter', 'keepalive', 'cut'),
   mishaps: fc.array(mishap, { maxLength: 4 }),
 });
 
+const FORTH4 = ['10.0.0.5', '10.20.0.5'] as const;
+const FORTH6 = ['fd00::5', 'fd20::5'] as const;
+const BACK4 = ['10.20.0.5', '10.0.0.5'] as const;
+const BACK6 = ['fd20::5', 'fd00::5'] as const;
+
 function receive(plan: Inbound, isRun: boolean) {
   const { world, a, b } = plan.isBeforeConfirmed ? pair() : connected();
+  const isBack = plan.isFromResponder && !plan.isBeforeConfirmed;
+  const [sender, receiver] = isBack ? [b, a] : [a, b];
   const kept: Uint8Array[] = [];
   if (plan.isBeforeConfirmed) {
     // The initiator's data is the first that its peer hears under the new session.
@@ -180,7 +190,7 @@ function receive(plan: Inbound, isRun: boolean) {
   }
   world.run(plan.ageMs);
   world.filter = ({ from, bytes }) => {
-    if (from !== a || bytes[0] !== DATA) return true;
+    if (from !== sender || bytes[0] !== DATA) return true;
     kept.push(bytes);
     return false;
   };
@@ -188,20 +198,17 @@ function receive(plan: Inbound, isRun: boolean) {
   for (let i = 0; i < count; i++) {
     const isStrange = plan.strange > 0 && i % plan.strange === plan.strange - 1;
     const last = i === count - 1 && plan.ending === 'shorter' ? 44 : length;
-    const source = isV6
-      ? isStrange
-        ? 'fd66::1'
-        : 'fd00::5'
-      : isStrange
-        ? '10.66.0.1'
-        : '10.0.0.5';
-    const packet = isV6 ? ipv6(source, 'fd20::5', last - 40) : ipv4(source, '10.20.0.5', last - 20);
+    const [strange4, own4, far4] = ['10.66.0.1', ...(isBack ? BACK4 : FORTH4)] as const;
+    const [strange6, own6, far6] = ['fd66::1', ...(isBack ? BACK6 : FORTH6)] as const;
+    const packet = isV6
+      ? ipv6(isStrange ? strange6 : own6, far6, last - 40)
+      : ipv4(isStrange ? strange4 : own4, far4, last - 20);
     packet[1]! |= isV6 ? ecn << 4 : ecn;
     packet[last - 1] = i;
-    a.send(packet);
+    sender.send(packet);
   }
   if (plan.ending === 'keepalive') {
-    a.turn(() => sendKeepalive(a.device.core, world.now, a.record(b)));
+    sender.turn(() => sendKeepalive(sender.device.core, world.now, sender.record(receiver)));
   }
   world.run(plan.lateMs);
   world.filter = () => true;
@@ -225,19 +232,27 @@ function receive(plan: Inbound, isRun: boolean) {
   const end = run.findIndex(({ length: own }, i) => own !== size && (i > 0 || own > size));
   const merged = end < 0 ? run : run.slice(0, run[end]!.length < size ? end + 1 : end);
   const total = merged.reduce((sum, bytes) => sum + bytes.length, 0);
-  const offset = b.arena.allocate(total);
-  b.arena.bytes.set(Buffer.concat(merged), offset);
-  if (plan.isNewPlace) a.endpoint = a.another('192.0.2.99');
-  const { endpoint } = a;
-  b.turn(() => {
+  const offset = receiver.arena.allocate(total);
+  receiver.arena.bytes.set(Buffer.concat(merged), offset);
+  if (plan.isNewPlace) sender.endpoint = sender.another('192.0.2.99');
+  const { endpoint } = sender;
+  receiver.turn(() => {
     const lastLength = merged.at(-1)!.length;
     const { trafficClass } = plan;
     const { now } = world;
     if (isRun) {
-      b.device.receiveRun(now, offset, size, endpoint, trafficClass, merged.length, lastLength);
+      receiver.device.receiveRun(
+        now,
+        offset,
+        size,
+        endpoint,
+        trafficClass,
+        merged.length,
+        lastLength,
+      );
     } else {
       for (const [i, { length: own }] of merged.entries()) {
-        b.device.receiveDatagram(now, offset + i * size, own, endpoint, trafficClass);
+        receiver.device.receiveDatagram(now, offset + i * size, own, endpoint, trafficClass);
       }
     }
   });

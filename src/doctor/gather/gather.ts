@@ -35,7 +35,7 @@ import { askRoutes, gatherRules, gatherTable } from './routes.ts';
 import type { DaemonSample } from './sample.ts';
 import { gainDrops, gatherSockets } from './sockets.ts';
 import { gatherSysctls } from './sysctls.ts';
-import { Traffic } from './traffic.ts';
+import { type Note, Traffic } from './traffic.ts';
 
 export interface GatherOptions {
   readonly name: string;
@@ -49,6 +49,8 @@ export interface GatherOptions {
   readonly wishes: Looked<Wishes | null>;
   /** Where persistent daemons keep their states. */
   readonly stateDirectory: string;
+  /** Told before something takes longer than when all is well, and why. */
+  readonly note: Note;
 }
 
 const OF_KERNEL =
@@ -128,7 +130,7 @@ async function gatherDuring(
       // One that has not answered is given the same time once more, at the end.
       if (sampleOf(beginning.daemon) === null) return null;
       return sampleOf(await look(() => ask(options, link)));
-    }),
+    }, options.note),
   ]);
   const [lastDaemon, firewallAfter] = await Promise.all([
     look(() => ask(options, link)),

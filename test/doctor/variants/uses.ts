@@ -14,7 +14,7 @@ const SUSPENDED_S = 200;
 const STREAM_S = 2;
 const STARTS = 3;
 /** Later than doctor is asked, and earlier than the second call. */
-const LATE_S = 4;
+const LATE_S = 3;
 
 const use = ({ a, b }: Sites) => firstPing(a.host, b.inner[4]);
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { silentPeers, unsettledPeers } from '../../../src/doctor/gather/silence.ts';
-import type { ReportedStats } from '../../../src/uapi/stats.ts';
+import { silentPeers, unsettledPeers } from '../../src/doctor/gather/silence.ts';
+import type { ReportedStats } from '../../src/uapi/stats.ts';
 
 const NO_ANSWER = 'noAnswer';
 const CALLED = { initiations_sent: 1, packets_waiting: 1 };

@@ -74,7 +74,7 @@ async function evidenceFor(
   }
   const wishes = await readWishes(name);
   const link = system.links().find((one) => one.name === name);
-  const isOurs = hasRemains(name, system) || system.sockets().includes(name);
+  const isOurs = system.sockets().includes(name) || hasRemains(name, system);
   const isWished = !wishes.ok || wishes.value !== null;
   if (!isOurs && !isWished && link?.kind !== 'wireguard') {
     if (link === undefined) throw new Refusal(noSuchInterface(name));

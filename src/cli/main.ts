@@ -243,6 +243,8 @@ async function runDoctor(
   request: DoctorRequest,
   env: Record<string, string | undefined>,
 ): Promise<number> {
+  const { giveWay } = await import('../host/giveway.ts');
+  giveWay();
   const [{ doctor }, { CANNOT_LOOK }, system] = await Promise.all([
     import('./doctor.ts'),
     import('./doctorwords.ts'),

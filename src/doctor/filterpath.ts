@@ -47,7 +47,7 @@ function isSameTable(one: InTable, other: InTable): boolean {
   return one.tool === other.tool && one.family === other.family && one.table === other.table;
 }
 
-export function isDropping({ verdict }: FirewallRule): boolean {
+export function isDropping({ verdict }: Pick<FirewallRule, 'verdict'>): boolean {
   return DROPS.includes(verdict.toLowerCase());
 }
 

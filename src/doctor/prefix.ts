@@ -6,9 +6,21 @@
 import { sameBytes } from '../bytes.ts';
 import { maskAddress, type Prefix, parsePrefix } from '../packet/address.ts';
 
+/** What was parsed already: causes compare the same few texts thousands of times. */
+const parsed = new Map<string, Prefix | null>();
+
+function prefixOf(text: string): Prefix | null {
+  let prefix = parsed.get(text);
+  if (prefix === undefined) {
+    prefix = parsePrefix(text);
+    parsed.set(text, prefix);
+  }
+  return prefix;
+}
+
 /** Whether every address of `inner`, a prefix or one address, lies in `outer`. */
 export function covers(outer: string, inner: string): boolean {
-  const [large, small] = [parsePrefix(outer), parsePrefix(inner)];
+  const [large, small] = [prefixOf(outer), prefixOf(inner)];
   return large !== null && small !== null && coversParsed(large, small);
 }
 
@@ -18,11 +30,11 @@ export function overlap(one: string, other: string): boolean {
 
 /** Whether every address of `inner` lies in one of `outers`, as in two halves of it. */
 export function isCovered(inner: string, outers: readonly string[]): boolean {
-  const small = parsePrefix(inner);
+  const small = prefixOf(inner);
   if (small === null) return false;
   return isCoveredParsed(
     small,
-    outers.map(parsePrefix).filter((one) => one !== null),
+    outers.map(prefixOf).filter((one) => one !== null),
   );
 }
 
@@ -32,7 +44,7 @@ export function familyOf(prefix: string): 4 | 6 {
 
 /** Bits; -1 of what is no prefix. */
 export function lengthOf(prefix: string): number {
-  return parsePrefix(prefix)?.length ?? -1;
+  return prefixOf(prefix)?.length ?? -1;
 }
 
 /** Of one address alone. */

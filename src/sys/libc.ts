@@ -27,6 +27,7 @@ export const dup3 = bind('dup3', ['int', 'int', 'int']);
 export const fcntl = bind('fcntl', ['int', 'int', 'intptr_t']);
 export const setns = bind('setns', ['int', 'int']);
 export const unshare = bind('unshare', ['int']);
+export const setsid = bind('setsid', []);
 /** Of every thread; Node's own is switched off where its libuv, as Debian's, might use io_uring. */
 export const setegid = bind('setegid', ['uint32_t']);
 export const eventfd = bind('eventfd', ['uint32_t', 'int']);

@@ -1,7 +1,7 @@
 /**
  * Those who watch a tunnel while it is measured: a follower of its events, a scrape of its metrics
- * each second, doctor in a loop. Owns their command lines and the count of what they got done, without
- * which a figure beside them means nothing.
+ * each second, doctor every few seconds. Owns their command lines and the count of what they got done,
+ * without which a figure beside them means nothing.
  */
 
 import type { Child } from '../lab/command.ts';
@@ -11,17 +11,20 @@ import { IFNAME } from './implementation.ts';
 export const OBSERVERS = ['events', 'metrics', 'doctor'] as const;
 export type Observer = (typeof OBSERVERS)[number];
 
+/** Between two examinations: no longer than a monitor's. */
+const DOCTOR_PAUSE_S = 10;
+
 /** Each prints a line for each thing that it got done, and ends only when that fails. */
 const SCRIPTS: Readonly<Record<Observer, string>> = {
   events: `exec tswg ${IFNAME} events --follow --json --since 0`,
   metrics: `while tswg metrics ${IFNAME} >/dev/null; do echo scraped; sleep 1; done`,
   // 1 is a finding, which a busy machine may well be worth.
-  doctor: `while tswg ${IFNAME} doctor --quick >/dev/null || [ $? -eq 1 ]; do echo examined; done`,
+  doctor: `while tswg ${IFNAME} doctor --quick >/dev/null || [ $? -eq 1 ]; do echo examined; sleep ${DOCTOR_PAUSE_S}; done`,
 };
 const DONE: Readonly<Record<Observer, string>> = {
   events: 'events told',
   metrics: 'scrapes',
-  doctor: 'examinations',
+  doctor: `examinations, ${DOCTOR_PAUSE_S} s apart`,
 };
 
 export class Observers {

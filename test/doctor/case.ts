@@ -10,6 +10,8 @@ export interface Case {
   readonly id: string;
   /** Of the finding that has to come first; null for a healthy tunnel: none may come. */
   readonly code: string | null;
+  /** Codes of what else was injected: they have to follow it, in this order. */
+  readonly also?: readonly string[];
   /** Codes that are true as well, and may stand after it. */
   readonly beside?: readonly string[];
   /** Where doctor is asked. */

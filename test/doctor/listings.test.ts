@@ -1,7 +1,7 @@
 /** What other programs print, read as hostile text: tables of real output, and what is not. */
 
 import { describe, expect, it } from 'vitest';
-import { parseConnections } from '../../src/doctor/gather/conntrack.ts';
+import { describeConnection } from '../../src/doctor/gather/conntrack.ts';
 import { parseNamedLines, parsePairedLines } from '../../src/doctor/gather/counters.ts';
 import { describeFirewall } from '../../src/doctor/gather/firewall.ts';
 import { parseIptables } from '../../src/doctor/gather/iptables.ts';
@@ -187,46 +187,22 @@ describe('what a firewall counted between two lists', () => {
   });
 });
 
-describe('conntrack', () => {
-  it('lists both directions, marks and packets', () => {
-    const text =
-      'udp      17 119 src=10.0.0.5 dst=198.51.100.20 sport=51820 dport=51820 packets=4 bytes=600 ' +
-      'src=198.51.100.20 dst=203.0.113.9 sport=51820 dport=40001 packets=3 bytes=500 [ASSURED] mark=7 use=1\n' +
-      'udp 17 20 src=fd00::1 dst=fd00::2 sport=1 dport=2 [UNREPLIED] src=fd00::2 dst=fd00::1 sport=2 dport=1 mark=0\n';
-    expect(parseConnections(text)).toEqual([
-      {
-        original: {
-          ...{ source: '10.0.0.5', sourcePort: 51_820 },
-          ...{ destination: '198.51.100.20', destinationPort: 51_820 },
-        },
-        reply: {
-          ...{ source: '198.51.100.20', sourcePort: 51_820 },
-          ...{ destination: '203.0.113.9', destinationPort: 40_001 },
-        },
-        ...{ mark: 7, isUnreplied: false, isAssured: true, originalPackets: 4, replyPackets: 3 },
-      },
-      {
-        original: { source: 'fd00::1', sourcePort: 1, destination: 'fd00::2', destinationPort: 2 },
-        reply: { source: 'fd00::2', sourcePort: 2, destination: 'fd00::1', destinationPort: 1 },
-        ...{ mark: 0, isUnreplied: true, isAssured: false },
-        ...{ originalPackets: null, replyPackets: null },
-      },
-    ]);
+it('a tracked connection is told in texts', () => {
+  const tuple = (source: number[], destination: number[]) => ({
+    ...{ source: Uint8Array.from(source), destination: Uint8Array.from(destination) },
+    ...{ sourcePort: 51_820, destinationPort: 40_001 },
   });
-
-  it.each(['', 'tcp 6 1 src=1 dst=2 sport=1 dport=2', 'udp src=a', 'udp src=a dst=b sport=99999'])(
-    'skips %j',
-    (line) => expect(parseConnections(line)).toEqual([]),
-  );
-
-  it('has no ports of what has none', () => {
-    const line =
-      'icmp 1 29 src=10.0.0.5 dst=10.20.0.5 type=8 code=0 id=7 src=10.20.0.5 dst=10.99.0.1 type=0 code=0 id=7 mark=0 use=1';
-    const [{ original, reply }] = parseConnections(line);
-    expect(original).toEqual({
-      ...{ source: '10.0.0.5', sourcePort: 0, destination: '10.20.0.5', destinationPort: 0 },
-    });
-    expect(reply.destination).toBe('10.99.0.1');
+  const described = describeConnection({
+    protocol: 17,
+    original: tuple([10, 0, 0, 5], [198, 51, 100, 20]),
+    reply: tuple([...new Array(15).fill(0), 1], [...new Array(15).fill(0), 2]),
+    ...{ mark: 7, isReplied: false, isAssured: true, originalPackets: 4, replyPackets: null },
+  });
+  const ports = { sourcePort: 51_820, destinationPort: 40_001 };
+  expect(described).toEqual({
+    original: { source: '10.0.0.5', destination: '198.51.100.20', ...ports },
+    reply: { source: '::1', destination: '::2', ...ports },
+    ...{ mark: 7, isUnreplied: true, isAssured: true, originalPackets: 4, replyPackets: null },
   });
 });
 
@@ -257,6 +233,9 @@ describe('/proc', () => {
     expect(busy).toBe(0.75);
     expect(daemon).toBe(0.25 * processors);
     expect({ ran, waited }).toEqual({ ran: 0.2, waited: 0.3 });
+    // In a moment it may well have done nothing else.
+    const short = describeLoad(before, { ...after, at: before.at + 399 });
+    expect(short).toMatchObject({ busy: 0.75, daemon: null, ran: null, waited: null });
     const gone = { ...after, thread: null };
     expect(describeLoad(before, gone)).toMatchObject({ ran: null, waited: null });
     expect(parseThreadTimes('5000000 2500000 17\n')).toEqual({ ranMs: 5, waitedMs: 2.5 });

@@ -2,6 +2,7 @@
 
 import type { Case } from './case.ts';
 import { ALLOWED_IPS } from './injections/allowedips.ts';
+import { COMBINATIONS } from './injections/combinations.ts';
 import { DAEMONS } from './injections/daemons.ts';
 import { ENDPOINTS, WAYS_OUT } from './injections/endpoints.ts';
 import { KEYS, PRESHARED_KEYS } from './injections/keys.ts';
@@ -28,5 +29,6 @@ export const CASES: readonly Case[] = [
   ],
   ...MAPPINGS,
   ...[...ALLOWED_IPS, ...WAYS, ...PASSING, ...WORKING, ...LOADS, ...MANAGERS],
+  ...COMBINATIONS,
   ...VARIANTS,
 ];

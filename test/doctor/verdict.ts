@@ -42,7 +42,12 @@ export function judge(one: Case, { status, findings, failure }: Answer): string 
   }
   const [first, ...others] = findings;
   if (first?.code !== one.code) return `expected ${one.code} first, but doctor said ${said}`;
-  const known = [one.code, ...(one.beside ?? [])];
+  const { also = [] } = one;
+  const told = [...new Set(others.map(({ code }) => code))].filter((code) => also.includes(code));
+  if (told.join() !== also.join()) {
+    return `after ${one.code}, expected ${also.join(', ')}, but doctor said ${said}`;
+  }
+  const known = [one.code, ...also, ...(one.beside ?? [])];
   const wrong = others.filter(({ code }) => !known.includes(code)).map(({ code }) => code);
   if (wrong.length > 0) return `beside ${one.code} doctor said ${wrong.join(', ')}`;
   if (status !== 1) return `exit code ${status}: expected 1`;

@@ -52,7 +52,7 @@ describeInLab('tswg wg0 doctor', ['wg', 'nft'], () => {
       expect(said.status).toBe(1);
       expect(said.stdout).toContain('nothing comes back');
       expect(said.stderr).toBe(
-        'tswg: wg0: a peer has not answered: waiting for the next call to it, at most 6 seconds (--quick does not wait)\n',
+        'tswg: wg0: 1 peer has not answered: waiting for the next call, at most 6 seconds (--quick does not wait)\n',
       );
       const json = await host.exec('tswg', ['wg0', 'doctor', '--json']);
       expect(json).toMatchObject({ status: 1, stderr: '' });

@@ -3,9 +3,10 @@
 import { counted } from '../../counted.ts';
 import { formatAddress, parsePrefix } from '../../packet/address.ts';
 import type { Cause } from '../cause.ts';
-import type { Evidence, LinkAddress, OwnPeer } from '../evidence.ts';
+import type { Evidence, InnerFlow, LinkAddress, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
+import { flowsForOthers } from '../innerflows.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 import {
   addressOf,
@@ -74,7 +75,11 @@ function findMissing(evidence: Evidence): Finding[] {
         `${counted(allowed.length, 'wgaip is', 'wgaip are')} of ${FAMILY_NAME[family]}`,
         ...(wanted === null ? [] : [wanted.proof]),
       ],
-      commands: wanted === null ? [] : [`tswg ${name} ${WORD[family]} ${wanted.address}`],
+      commands: [
+        wanted === null
+          ? `tswg ${name} ${WORD[family]} ADDRESS/LENGTH # the address that the other end has as the wgaip of our key`
+          : `tswg ${name} ${WORD[family]} ${wanted.address}`,
+      ],
     };
   });
 }
@@ -85,7 +90,7 @@ function some(prefixes: readonly string[]): string {
   return `${first} and ${prefixes.length - 1} others`;
 }
 
-/** What the interface is to have by the hostname file, or by the other end's allowed IPs. */
+/** What the interface is to have by the hostname file, the other end's allowed IPs, or its packets. */
 function wantedAddress(
   evidence: Evidence,
   family: 4 | 6,
@@ -99,10 +104,39 @@ function wantedAddress(
   const other = known(evidence.other);
   const us = other?.peers.find(({ publicKey }) => publicKey === own);
   const allowed = us?.allowedIps.find((one) => familyOf(one) === family && isHost(one));
-  if (allowed === undefined) return null;
+  if (allowed === undefined) return expectedAddress(evidence, family);
   const theirs = other?.addresses.find((one) => familyOf(one) === family) ?? allowed;
   const address = `${addressOf(allowed)}/${lengthOf(theirs)}`;
   return { address, proof: `at the other end, the wgaip of our key has ${allowed}` };
+}
+
+/** What the other end sends to an address that the interface is to have: one in a network of its own. */
+export function flowForUs(evidence: Evidence, family: 4 | 6): InnerFlow | null {
+  if (innerAddresses(evidence).some((one) => familyOf(one) === family)) return null;
+  const length = USUAL_LENGTH[family];
+  const hosts = peersOf(evidence)
+    .flatMap(({ allowedIps }) => allowedIps)
+    .filter((one) => familyOf(one) === family && isHost(one));
+  const flows = flowsForOthers(evidence, family);
+  // Without the wgaip it can be any of them.
+  if (daemonOf(evidence) === null) return flows[0] ?? null;
+  const found = flows.find(({ destination }) =>
+    hosts.some((one) => addressOf(one) !== destination && commonLength(destination, one) >= length),
+  );
+  return found ?? null;
+}
+
+function expectedAddress(
+  evidence: Evidence,
+  family: 4 | 6,
+): { readonly address: string; readonly proof: string } | null {
+  const flow = flowForUs(evidence, family);
+  if (flow === null) return null;
+  const { packets, destination } = flow;
+  return {
+    address: `${destination}/${USUAL_LENGTH[family]}`,
+    proof: `over the run, ${counted(packets, 'packet')} came out of the tunnel for ${destination}, which this machine has not`,
+  };
 }
 
 /** A peer's address that our own would share a network with, if that were not so small. */

@@ -9,7 +9,8 @@ import type { Finding } from '../finding.ts';
 import { daemonOf, peersOf } from '../peer.ts';
 import { isStopped, isTraced, nameProcess, servingHere } from '../serving.ts';
 
-const KEY_FILE = '/etc/wg/private.key';
+const KEY_FOLDER = '/etc/wg';
+const KEY_FILE = `${KEY_FOLDER}/private.key`;
 const PORT_MAX = 65_535;
 
 export const ESSENTIALS: readonly Cause[] = [
@@ -191,8 +192,18 @@ function findNoKey(evidence: Evidence): Finding[] {
           ? []
           : [`${counted(calls, 'message')} came that nothing could be done with`]),
       ],
-      commands: isWished ? [`tswg netstart ${name}`] : [`tswg ${name} wgkeyfile ${KEY_FILE}`],
+      commands: isWished ? [`tswg netstart ${name}`] : keyCommands(name),
     },
+  ];
+}
+
+/** The file may be there, with the key that the other end knows. */
+function keyCommands(name: string): string[] {
+  const make = `umask 077; mkdir -p ${KEY_FOLDER}; tswg genkey >${KEY_FILE}`;
+  return [
+    `test -e ${KEY_FILE} || (${make})`,
+    `tswg ${name} wgkeyfile ${KEY_FILE}`,
+    `tswg pubkey <${KEY_FILE} # the other end has to have it as our wgpeer`,
   ];
 }
 

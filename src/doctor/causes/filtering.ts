@@ -3,7 +3,7 @@
 import { counted } from '../../counted.ts';
 import { printable } from '../../quotation.ts';
 import type { Cause } from '../cause.ts';
-import type { Chain, Connection, Evidence, FirewallRule } from '../evidence.ts';
+import type { Chain, Connection, Evidence, Firewall, FirewallRule } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import {
   acceptCommands,
@@ -22,13 +22,17 @@ import { unansweredForOthers } from '../innerflows.ts';
 import { daemonOf, peersOf } from '../peer.ts';
 import { covers, familyOf, isCovered, isHost, overlap } from '../prefix.ts';
 import { innerAddresses } from '../tunnelroutes.ts';
+import { unforwarded } from './forwarding.ts';
 
 export const FILTERING: readonly Cause[] = [
   { code: 'firewallForward', weight: 'traffic', find: findForward },
   { code: 'masquerade', weight: 'some', find: findMasquerade },
 ];
 
-const SANE_FAMILIES = { 4: ['ip', 'inet'], 6: ['ip6', 'inet'] } as const;
+const SANE_FAMILIES: Readonly<Record<4 | 6, readonly string[]>> = {
+  4: ['ip', 'inet'],
+  6: ['ip6', 'inet'],
+};
 
 function findForward(evidence: Evidence): Finding[] {
   const firewall = known(evidence.firewall);
@@ -37,9 +41,15 @@ function findForward(evidence: Evidence): Finding[] {
   const { chains, rules } = pathAt(firewall, 'forward', 'filter');
   const guilty = rules.filter((rule) => isGuilty(evidence, rule));
   if (guilty.length > 0) return guilty.map((rule) => ruleFinding(evidence, rule));
-  const [flow] = unansweredForOthers(evidence);
+  const unmet = findUnmet(evidence, firewall, chains);
+  if (unmet.length > 0) return unmet;
+  const off = unforwarded(evidence);
+  // What is not forwarded meets no filter; and nothing is known to be where that cannot be looked at.
+  const [flow] = unansweredForOthers(evidence).filter(
+    ({ destination }) => evidence.sysctls.ok && !off.includes(familyOf(destination)),
+  );
   if (flow === undefined) return [];
-  const family: readonly string[] = SANE_FAMILIES[familyOf(flow.destination)];
+  const family = SANE_FAMILIES[familyOf(flow.destination)];
   const chain = chains.find((one) => {
     const isOpen = rulesOf(firewall, one).some(
       (rule) => rule.verdict.toLowerCase() === 'accept' && isAbout(rule, name),
@@ -52,6 +62,70 @@ function findForward(evidence: Evidence): Finding[] {
   if (chain === undefined && mute === undefined) return [];
   const proof = `over the run, ${counted(flow.packets, 'packet')} from ${flow.source} came out of the tunnel for ${flow.destination}, and no answer went into it`;
   return [placeFinding(evidence, chain, mute, proof, flow.destination)];
+}
+
+/**
+ * Where nothing is forwarded, no rule counts anything: then it is told by what it says. Only of such as
+ * leave no doubt: it drops whatever comes out of the tunnel, and nothing before it accepts any of that.
+ */
+function findUnmet(evidence: Evidence, firewall: Firewall, chains: readonly Chain[]): Finding[] {
+  const { name } = evidence.run;
+  const off = unforwarded(evidence);
+  const found = chains.flatMap((chain): Finding[] => {
+    const family = off.find((one) => SANE_FAMILIES[one].includes(chain.family));
+    if (family === undefined) return [];
+    const rules = rulesOf(firewall, chain).filter((rule) => !isFromOthers(rule, name));
+    const at = rules.findIndex((rule) => !isOfKnown(rule));
+    const first = at < 0 ? undefined : rules[at];
+    if (first === undefined)
+      return chain.policy === 'drop' ? [unmetFinding(name, family, chain)] : [];
+    return isDropOfAll(first, name) ? [unmetFinding(name, family, first)] : [];
+  });
+  return found.slice(0, 1);
+}
+
+/** What comes in by other links alone: no packet of ours meets it. */
+function isFromOthers(rule: FirewallRule, link: string): boolean {
+  return isFromOtherLinks(rule) && !isAbout(rule, link);
+}
+
+/** For packets of connections that there are already; or it says nothing of what becomes of them. */
+function isOfKnown({ text, verdict }: FirewallRule): boolean {
+  const isEstablished = /\bestablished\b/i.test(text) && !/\bnew\b/i.test(text);
+  return isEstablished || verdict === 'none';
+}
+
+/** `iifname "wg0" counter drop`, `-A FORWARD -i wg0 -j DROP`: with no condition but the link. */
+function isDropOfAll(rule: FirewallRule, link: string): boolean {
+  if (!isDropping(rule)) return false;
+  const rest = rule.text
+    .replace(/^-A \S+/, '')
+    .replace(/(?:\biif(?:name)?|(?<!! )-i) "?([^\s"]+)"?/, (all, name) =>
+      name === link ? '' : all,
+    )
+    .replace(/\bcounter\b( packets \d+ bytes \d+)?|\bcomment "[^"]*"/g, '')
+    .replace(/-m comment --comment ("[^"]*"|\S+)/, '')
+    .replace(/\bdrop\b|\breject\b.*|-j (DROP\b|REJECT\b.*)/, '');
+  return rest.trim() === '';
+}
+
+function unmetFinding(link: string, family: 4 | 6, place: FirewallRule | Chain): Finding {
+  const isRule = 'chain' in place;
+  const what = isRule
+    ? `${nameRule(place)}, \`${printable(place.text)}\``
+    : `the policy of ${nameChain(place)} at the hook forward`;
+  return {
+    code: 'firewallForward',
+    peer: null,
+    sentence: `the firewall of this machine drops what comes out of ${link} for others, as soon as it is forwarded: ${what}`,
+    proof: [
+      isRule
+        ? `the rule is for all that comes in by ${link}, and none before it accepts any of it`
+        : `no rule of the chain accepts what comes in by ${link}, and its policy is drop`,
+      `over the run no packet can have met it, since IPv${family} is not forwarded`,
+    ],
+    commands: isRule ? [deleteCommand(place)] : acceptCommands(place, link),
+  };
 }
 
 /** It counted packets over the run, and they were of the tunnel. */

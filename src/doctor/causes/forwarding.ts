@@ -9,6 +9,7 @@ import { flowsForOthers } from '../innerflows.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 import { covers, familyOf, isHost, lengthOf } from '../prefix.ts';
 import { innerAddresses } from '../tunnelroutes.ts';
+import { flowForUs } from './addresses.ts';
 
 const FAMILIES = [4, 6] as const;
 /** rp_filter's modes (ip-sysctl): what is left of the source's way back. */
@@ -21,7 +22,7 @@ export const FORWARDING: readonly Cause[] = [
     find: findEndpoint,
     explains: ['answersLost', 'answersUnconfirmed', 'filteredBeyond', 'inboundFirewall', 'silence'],
   },
-  { code: 'forwardingOff', weight: 'traffic', find: findOff, explains: ['firewallForward'] },
+  { code: 'forwardingOff', weight: 'traffic', find: findOff },
   { code: 'reversePathTunnel', weight: 'traffic', find: findTunnel },
 ];
 
@@ -32,20 +33,37 @@ const FORWARDING_PARAMETERS = {
 /** What the kernel counts when it gets a packet for others and does not forward. */
 const REFUSED_COUNTER = { 4: 'Ip.InAddrErrors', 6: 'Ip6.InAddrErrors' } as const;
 
+/**
+ * Families of which packets for others end here, since nothing is forwarded: whatever else would keep
+ * them from their way meets none, and counts nothing.
+ */
+export function unforwarded(evidence: Evidence): readonly (4 | 6)[] {
+  return FAMILIES.filter((family) => proofOfOff(evidence, family).length > 0);
+}
+
+function proofOfOff(evidence: Evidence, family: 4 | 6): string[] {
+  const sysctls = known(evidence.sysctls) ?? {};
+  const { all } = FORWARDING_PARAMETERS[family];
+  const own = family === 4 ? `ipv4/conf/${evidence.run.name}/forwarding` : all;
+  if ((sysctls[own] ?? sysctls[all]) !== '0') return [];
+  // Meant for this machine, which only lacks the address.
+  const ours = flowForUs(evidence, family)?.destination;
+  const flows = flowsForOthers(evidence, family).filter(({ destination }) => destination !== ours);
+  return [
+    ...flows.map(
+      ({ packets, source, destination }) =>
+        `over the run, ${counted(packets, 'packet')} from ${source} came out of the tunnel for ${destination}, which is no address of this machine`,
+    ),
+    ...(ours === undefined ? refusals(evidence, family) : []),
+    ...expectations(evidence, family),
+  ];
+}
+
 function findOff(evidence: Evidence): Finding[] {
   const sysctls = known(evidence.sysctls) ?? {};
   return FAMILIES.flatMap((family): Finding[] => {
     const { all, name } = FORWARDING_PARAMETERS[family];
-    const own = family === 4 ? `ipv4/conf/${evidence.run.name}/forwarding` : all;
-    if ((sysctls[own] ?? sysctls[all]) !== '0') return [];
-    const proof = [
-      ...flowsForOthers(evidence, family).map(
-        ({ packets, source, destination }) =>
-          `over the run, ${counted(packets, 'packet')} from ${source} came out of the tunnel for ${destination}, which is no address of this machine`,
-      ),
-      ...refusals(evidence, family),
-      ...expectations(evidence, family),
-    ];
+    const proof = proofOfOff(evidence, family);
     if (proof.length === 0) return [];
     return [
       {
@@ -149,16 +167,15 @@ function linkOf(
 function findTunnel(evidence: Evidence): Finding[] {
   const { name } = evidence.run;
   const { gained } = reversePathDrops(evidence);
-  if (reversePathMode(evidence, name) !== STRICT || gained === 0) return [];
+  if (reversePathMode(evidence, name) !== STRICT) return [];
   const answers = known(evidence.routes) ?? [];
   return peersOf(evidence).flatMap((peer): Finding[] => {
-    const away = answers.find(
-      ({ purpose, peer: of, about, answer }) =>
-        purpose === 'allowedIp' &&
-        of === peer.publicKey &&
-        familyOf(about) === 4 &&
-        (answer.kind === 'none' || answer.route.link !== name),
-    );
+    const isAway = ({ purpose, peer: of, about, answer }: RouteAnswer): boolean =>
+      purpose === 'allowedIp' &&
+      of === peer.publicKey &&
+      familyOf(about) === 4 &&
+      (answer.kind === 'none' || answer.route.link !== name);
+    const away = answers.find((one) => isAway(one) && (gained > 0 || isHidden(evidence, one)));
     if (away === undefined) return [];
     const way = away.answer.kind === 'none' ? 'nowhere' : `over ${away.answer.route.link}`;
     return [
@@ -167,7 +184,9 @@ function findTunnel(evidence: Evidence): Finding[] {
         peer: peer.publicKey,
         sentence: `rp_filter drops what comes out of ${name} from ${away.about} of ${nameOf(peer)}, since the way back leads ${way}`,
         proof: [
-          `the kernel dropped ${counted(gained, 'packet')} over the run for that reason (${COUNTER})`,
+          gained > 0
+            ? `the kernel dropped ${counted(gained, 'packet')} over the run for that reason (${COUNTER})`
+            : 'packets from there come for others, and none counts as dropped only since they are not forwarded at all',
           `rp_filter is strict (1) on ${name}`,
           `a packet to ${away.destination} goes ${way}`,
         ],
@@ -175,4 +194,12 @@ function findTunnel(evidence: Evidence): Finding[] {
       },
     ];
   });
+}
+
+/** Packets from there are seen, and end before the kernel looks at where they come from. */
+function isHidden(evidence: Evidence, { about }: RouteAnswer): boolean {
+  return (
+    unforwarded(evidence).includes(4) &&
+    flowsForOthers(evidence, 4).some(({ source }) => covers(about, source))
+  );
 }

@@ -170,6 +170,7 @@ function findSilence(evidence: Evidence): Finding[] {
     if (calls === null || peer.endpoint === null) return [];
     const arrivals = arrivalsLost(evidence, peer);
     if (arrivals !== null) return [lostHere(evidence, peer, arrivals, calls.proof)];
+    if (isCrossed(evidence, peer)) return [];
     const { name } = evidence.run;
     const { port } = peer.endpoint;
     const wasThere = peer.lastHandshakeMs > 0;
@@ -206,28 +207,38 @@ function findSilence(evidence: Evidence): Finding[] {
   });
 }
 
-/** It was called a moment ago: what --quick does not wait for, or what has begun as doctor ended. */
+/**
+ * It was called a moment ago: what --quick does not wait for, or what has begun as doctor ended. Or it
+ * calls us, so that the next call of either may be well, and the next ones tell if they are not.
+ */
 function findNoAnswerYet(evidence: Evidence): Finding[] {
   return peersOf(evidence).flatMap((peer): Finding[] => {
-    const isSilent = unansweredBy(evidence, peer) !== null;
-    if (peer.endpoint === null || isSilent || !isAnswerDue(peer)) return [];
+    const calls = unansweredBy(evidence, peer);
+    const isEarly =
+      calls === null
+        ? isAnswerDue(peer)
+        : isCrossed(evidence, peer) && arrivalsLost(evidence, peer) === null;
+    if (peer.endpoint === null || !isEarly) return [];
     const { packets_waiting: waiting = 0 } = peer.counters;
+    const { initiations_received: received = 0 } = peer.gained;
     return [
       {
         code: 'noAnswerYet',
         peer: peer.publicKey,
         sentence: `${nameOf(peer)} at ${placeOf(peer)} has been called and has not answered so far: it is too early to tell why`,
         proof: [
-          `${counted(waiting, 'packet waits', 'packets wait')} for a handshake with it`,
+          calls?.proof ??
+            `${counted(waiting, 'packet waits', 'packets wait')} for a handshake with it`,
           ...saysBegun(evidence, peer),
+          ...(received === 0 ? [] : [`over the run, it called ${counted(received, 'time')}`]),
           ...(peer.lastHandshakeMs > 0 ? [] : ['there has never been a handshake with it']),
         ],
         commands: [
-          `tswg ${evidence.run.name} doctor # without --quick, which does not wait for the next call and what comes of it`,
+          `tswg ${evidence.run.name} doctor # in some seconds, and without --quick, which does not wait for the next call`,
         ],
         undecided: [
           'its answer is on its way: then doctor finds nothing the next time',
-          'it does not answer: doctor tells why, or what remains, once the call is 5 seconds old',
+          'its answer, or ours to its own calls, does not arrive: the next calls tell',
         ],
       },
     ];
@@ -242,6 +253,17 @@ function saysBegun({ events, run }: Evidence, { publicKey }: OwnPeer): string[] 
   if (begun === undefined) return [];
   const seconds = Math.max(0, run.startedMs + run.tookMs - begun.timeMs) / MS_PER_S;
   return [`the daemon began to call it ${seconds.toFixed(1)} s ago`];
+}
+
+/**
+ * It answers, and too late: both ends called at once, and each gave up its own call for the other's. The
+ * next ones are apart (whitepaper 6.1).
+ */
+function isCrossed(evidence: Evidence, peer: OwnPeer): boolean {
+  const isAnswering = wireOf(evidence, peer, 'in').some(
+    ({ message, hasOurMac1 }) => message === 'response' && hasOurMac1 === true,
+  );
+  return isAnswering || (peer.gained.initiations_received ?? 0) > 0;
 }
 
 /** No filter here is seen that could have dropped it: firewall.ts would have found that one. */

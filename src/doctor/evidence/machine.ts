@@ -158,13 +158,16 @@ export interface Load {
   /** Of all processors together over the run, 0 to 1; `stolen` is what a hypervisor gave to others. */
   readonly busy: number;
   readonly stolen: number;
-  /** Of one processor, what the daemon used over the run, 0 to 1 (a thread each); null if unknown. */
+  /**
+   * Of one processor, what the daemon used over the run, 0 to 1 (a thread each); null if unknown, as
+   * after less than 0.4 s.
+   */
   readonly daemon: number | null;
   /** The daemon's; null if unknown. */
   readonly pid: number | null;
   /**
    * Of the run, for how much of it the thread that carries packets ran, and for how much it was ready
-   * to run and had no processor, 0 to 1; null if unknown.
+   * to run and had no processor, 0 to 1; null if unknown, as after less than 0.4 s.
    */
   readonly ran: number | null;
   readonly waited: number | null;

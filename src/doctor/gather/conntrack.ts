@@ -3,34 +3,41 @@
  * that go through the tunnel under an address of ours.
  */
 
-import { parseDecimal, parsePort } from '../../packet/address.ts';
+import { counted } from '../../counted.ts';
+import { readParameter } from '../../host/parameter.ts';
+import {
+  type TrackedConnection,
+  type TrackedTuple,
+  trackedConnections,
+} from '../../netlink/netfilter.ts';
+import { formatAddress } from '../../packet/address.ts';
 import type { Connection, Tuple } from '../evidence.ts';
-import { run } from './program.ts';
+import { CannotLook } from './looking.ts';
 
 const CONNECTIONS_MAX = 200;
+/** Half a second's work: with more, looking would be what is slow. */
+const TRACKED_MAX = 250_000;
+const IPPROTO_UDP = 17;
 
 /**
  * @param addresses of endpoints; @param inner our own in the tunnel
- * @throws {CannotLook}
+ * @throws {CannotLook}, or {SystemError} EPERM when we are not root
  */
-export async function gatherConnections(
+export function gatherConnections(
   port: number,
   addresses: readonly string[],
   inner: readonly string[],
-): Promise<Connection[]> {
-  // conntrack(8) lists one family at a time.
-  const [texts, answered] = await Promise.all([
-    Promise.all(
-      ['ipv4', 'ipv6'].map((family) => run('conntrack', ['-L', '-p', 'udp', '-f', family])),
-    ),
-    Promise.all(
-      inner.map((address) => {
-        const family = address.includes(':') ? 'ipv6' : 'ipv4';
-        return run('conntrack', ['-L', '-f', family, '--reply-dst', address]);
-      }),
-    ),
-  ]);
-  const isOthers = ({ original }: Connection): boolean => !inner.includes(original.source);
+): Connection[] {
+  // Nothing is asked where nobody tracks: the question alone would load what does. And where there is
+  // nothing, since the kernel walks its whole table for an answer, full or empty.
+  const tracked = Number(readParameter('netfilter/nf_conntrack_count') ?? 0);
+  if (tracked === 0) return [];
+  if (tracked > TRACKED_MAX) {
+    const most = counted(TRACKED_MAX, 'connection');
+    throw new CannotLook(`${tracked} are tracked, and more than ${most} take long to list`);
+  }
+  const ours: Connection[] = [];
+  const others: Connection[] = [];
   const isOurs = ({ original, reply }: Connection): boolean =>
     [original, reply].some(
       (tuple) =>
@@ -39,43 +46,26 @@ export async function gatherConnections(
         addresses.includes(tuple.source) ||
         addresses.includes(tuple.destination),
     );
-  return [
-    ...texts.flatMap(parseConnections).filter(isOurs),
-    ...answered.flatMap(parseConnections).filter(isOthers),
-  ].slice(0, CONNECTIONS_MAX);
+  trackedConnections((one) => {
+    const connection = describeConnection(one);
+    const { original, reply } = connection;
+    if (one.protocol === IPPROTO_UDP && isOurs(connection)) ours.push(connection);
+    else if (inner.includes(reply.destination) && !inner.includes(original.source))
+      others.push(connection);
+    return null;
+  });
+  return [...ours, ...others].slice(0, CONNECTIONS_MAX);
 }
 
-/** Lines of `conntrack -L`; those that make no sense are skipped. */
-export function parseConnections(text: string): Connection[] {
-  return text.split('\n').flatMap((line) => {
-    const words = line.split(/\s+/);
-    const valuesOf = (name: string): string[] =>
-      words
-        .filter((word) => word.startsWith(`${name}=`))
-        .map((word) => word.slice(name.length + 1));
-    const tuple = (at: number): Tuple | null => {
-      const [source, destination] = [valuesOf('src')[at], valuesOf('dst')[at]];
-      const sourcePort = parsePort(valuesOf('sport')[at] ?? '0');
-      const destinationPort = parsePort(valuesOf('dport')[at] ?? '0');
-      if (source === undefined || destination === undefined) return null;
-      if (sourcePort === null || destinationPort === null) return null;
-      return { source, sourcePort, destination, destinationPort };
-    };
-    const [original, reply] = [tuple(0), tuple(1)];
-    if (original === null || reply === null) return [];
-    const packets = valuesOf('packets').map((value) =>
-      parseDecimal(value, Number.MAX_SAFE_INTEGER),
-    );
-    return [
-      {
-        original,
-        reply,
-        mark: parseDecimal(valuesOf('mark')[0] ?? '0', 0xffff_ffff) ?? 0,
-        isUnreplied: words.includes('[UNREPLIED]'),
-        isAssured: words.includes('[ASSURED]'),
-        originalPackets: packets[0] ?? null,
-        replyPackets: packets[1] ?? null,
-      },
-    ];
-  });
+export function describeConnection(one: TrackedConnection): Connection {
+  const { mark, isReplied, isAssured, originalPackets, replyPackets } = one;
+  return {
+    original: describeTuple(one.original),
+    reply: describeTuple(one.reply),
+    ...{ mark, isUnreplied: !isReplied, isAssured, originalPackets, replyPackets },
+  };
+}
+
+function describeTuple({ source, destination, ...ports }: TrackedTuple): Tuple {
+  return { source: formatAddress(source), destination: formatAddress(destination), ...ports };
 }

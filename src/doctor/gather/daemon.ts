@@ -1,7 +1,7 @@
 /** Evidence: what the daemon of an interface says, at the beginning of the run and at its end. */
 
 import { observe } from '../../control/uapiclient.ts';
-import { isUapiServed, uapiSocketNames } from '../../control/uapisocket.ts';
+import { uapiSocketNames } from '../../control/uapisocket.ts';
 import { formatNear } from '../../device/near.ts';
 import type { WayState } from '../../device/ways.ts';
 import { formatKey } from '../../keytext.ts';
@@ -36,13 +36,16 @@ export async function sampleDaemon(
 ): Promise<DaemonSample | Daemon> {
   const hasSocket = uapiSocketNames().includes(name);
   if (!hasSocket && link?.kind === 'wireguard') return askKernel(name);
-  if (!hasSocket || !isUapiServed(name)) {
-    return { kind: 'none', hasSocket, hasState: hasState(name, directory), hasLink: link !== null };
-  }
+  const none = (): Daemon => ({
+    ...{ kind: 'none', hasSocket },
+    ...{ hasState: hasState(name, directory), hasLink: link !== null },
+  });
+  if (!hasSocket) return none();
   try {
     return await ask(name);
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'ECONNREFUSED' || code === 'ENOENT') return none();
     if (!Object.hasOwn(SILENCES, code)) throw error;
     return { kind: 'silent', why: SILENCES[code] };
   }

@@ -4,6 +4,7 @@
  */
 
 import { Netlink } from '../../netlink/netlink.ts';
+import { type UdpSocketEntry, udpSocketsAt } from '../../netlink/socketdiag.ts';
 import { VERSION } from '../../version.ts';
 import {
   cannotLook,
@@ -22,7 +23,7 @@ import { gatherConnections } from './conntrack.ts';
 import { readKernelCounters, withoutZeros } from './counters.ts';
 import { describeDaemon, isSample, sampleDaemon } from './daemon.ts';
 import { gatherEvents } from './events.ts';
-import { describeFirewall, type FirewallSample, sampleFirewall } from './firewall.ts';
+import { describeFirewall, type FirewallSample, sampleAgain, sampleFirewall } from './firewall.ts';
 import { gatherLinks } from './links.ts';
 import { describeLoad, sampleLoad } from './load.ts';
 import { gainOf, look, lookNow, lookWithin } from './looking.ts';
@@ -56,7 +57,6 @@ export interface GatherOptions {
 const OF_KERNEL =
   "the kernel's own WireGuard serves the interface: it tells its peers, but keeps no events and counts no drops";
 const LINK_COUNTERS_MAX = 64;
-const CONNTRACK_MS = 3_000;
 const INNER_ADDRESSES_MAX = 8;
 const FIREWALL_MS = 4_000;
 
@@ -100,7 +100,7 @@ async function begin(netlink: Netlink, options: GatherOptions): Promise<Beginnin
   const link = links.find((one) => one.name === name) ?? null;
   const [daemon, firewall] = await Promise.all([
     look(() => ask(options, link)),
-    lookWithin(FIREWALL_MS, 'listing the firewall', sampleFirewall),
+    lookWithin(FIREWALL_MS, 'listing the firewall', () => sampleFirewall()),
   ]);
   const plan = planOf({
     ...{ name, peer, isQuiet, links, link },
@@ -120,23 +120,24 @@ async function gatherDuring(
 ): Promise<Evidence> {
   const { links, link, plan, processes } = beginning;
   const pid = daemonNumber(known(processes) ?? [], options.name);
-  const before = countAll(netlink, plan, pid);
+  const before = countAll(netlink, plan, pid, udpSocketsAt);
   const [names, conntrack] = await Promise.all([
     look(() => gatherNames(plan.names)),
-    lookWithin(CONNTRACK_MS, 'listing connections', () =>
-      gatherConnections(plan.port, plan.endpointAddresses, innerAddresses(link)),
-    ),
+    look(() => gatherConnections(plan.port, plan.endpointAddresses, innerAddresses(link))),
     traffic.run(async () => {
       // One that has not answered is given the same time once more, at the end.
       if (sampleOf(beginning.daemon) === null) return null;
       return sampleOf(await look(() => ask(options, link)));
     }, options.note),
   ]);
+  const { firewall } = beginning;
   const [lastDaemon, firewallAfter] = await Promise.all([
     look(() => ask(options, link)),
-    lookWithin(FIREWALL_MS, 'listing the firewall', sampleFirewall),
+    firewall.ok
+      ? lookWithin(FIREWALL_MS, 'listing the firewall', () => sampleAgain(firewall.value))
+      : firewall,
   ]);
-  const after = countAll(netlink, plan, pid);
+  const after = countAll(netlink, plan, pid, (port) => gatherSockets(port, pid));
   const clock = sampleClock();
   const questions = [...plan.routes, ...plan.routesOfNames(known(names) ?? [])];
   const places = [...plan.allowedIps, ...plan.endpointAddresses];
@@ -153,7 +154,7 @@ async function gatherDuring(
     table: await look(() => gatherTable(netlink, links, options.name, places)),
     rules: await look(() => gatherRules(netlink)),
     sysctls: looked(gatherSysctls(links, options.name)),
-    firewall: both(beginning.firewall, firewallAfter, describeFirewall),
+    firewall: both(firewall, firewallAfter, describeFirewall),
     conntrack,
     ...countedOf(before, after),
     clock: looked(describeClock(beginning.clock, clock)),
@@ -196,8 +197,8 @@ function filesOf({ name, wishes }: GatherOptions, { link }: Beginning): Evidence
 }
 
 function countedOf(
-  before: Counted,
-  after: Counted,
+  before: Counted<UdpSocketEntry>,
+  after: Counted<ReturnType<typeof gatherSockets>[number]>,
 ): Pick<Evidence, 'sockets' | 'kernel' | 'linkCounters' | 'load'> {
   return {
     sockets: both(before.sockets, after.sockets, gainDrops),
@@ -255,23 +256,28 @@ function daemonOf(
   return looked(describeDaemon(sampleOf(first) ?? last.value, last.value, nowMs));
 }
 
-type Counted = ReturnType<typeof countAll>;
+type Counted<T> = ReturnType<typeof countAll<T>>;
 
-/** Everything that is counted, at one moment. */
-function countAll(netlink: Netlink, plan: Plan, pid: number | null) {
+/** Everything that is counted, at one moment. @param sockets those at a port */
+function countAll<T>(
+  netlink: Netlink,
+  plan: Plan,
+  pid: number | null,
+  sockets: (port: number) => T[],
+) {
   return {
     kernel: lookNow(readKernelCounters),
     load: lookNow(() => sampleLoad(pid)),
     links: lookNow(() => netlink.linkStatistics().slice(0, LINK_COUNTERS_MAX)),
-    sockets: lookNow(() => (plan.port === 0 ? [] : gatherSockets(plan.port))),
+    sockets: lookNow(() => (plan.port === 0 ? [] : sockets(plan.port))),
   };
 }
 
 /** Of two samples; the reason of the first that is missing. */
-function both<T, U>(
-  before: Looked<T>,
+function both<S, T, U>(
+  before: Looked<S>,
   after: Looked<T>,
-  describe: (before: T, after: T) => U,
+  describe: (before: S, after: T) => U,
 ): Looked<U> {
   if (!before.ok) return before;
   return after.ok ? looked(describe(before.value, after.value)) : after;

@@ -4,6 +4,8 @@ import { cpus } from 'node:os';
 import type { Load } from '../evidence.ts';
 import { readText, textOf } from './procfile.ts';
 
+/** A shorter run says nothing of a share: the daemon may be busy just then. */
+const RUN_MS_MIN = 400;
 const NS_PER_MS = 1_000_000;
 
 /** In clock ticks of the kernel (USER_HZ, 100 a second on every machine that Node runs on). */
@@ -67,10 +69,13 @@ export function describeLoad(before: LoadSample, after: LoadSample): Load {
   const total = Math.max(1, after.total - before.total);
   const share = (ticks: number): number => round(ticks / total);
   const elapsed = Math.max(1, after.at - before.at);
+  const isLong = elapsed >= RUN_MS_MIN;
   const part = (from: number | undefined, to: number | undefined): number | null =>
-    from === undefined || to === undefined ? null : round((to - from) / elapsed);
+    from === undefined || to === undefined || !isLong ? null : round((to - from) / elapsed);
   const daemon =
-    before.daemon === null || after.daemon === null ? null : after.daemon - before.daemon;
+    before.daemon === null || after.daemon === null || !isLong
+      ? null
+      : after.daemon - before.daemon;
   return {
     processors,
     average: Number((textOf('/proc/loadavg') ?? '0').split(' ', 1)[0]),

@@ -3,6 +3,7 @@
  * is waited: as short as everything answers, and longer only where something does not.
  */
 
+import { counted } from '../../counted.ts';
 import { parseKey } from '../../keytext.ts';
 import {
   cannotLook,
@@ -171,11 +172,8 @@ export class Traffic {
 }
 
 function saysWait(peers: number): string {
-  const who =
-    peers === 1
-      ? 'a peer has not answered: waiting for the next call to it'
-      : `${peers} peers have not answered: waiting for the next calls to them`;
-  return `${who}, at most ${INITIATION_MS / MS_PER_S} seconds (--quick does not wait)`;
+  const who = counted(peers, 'peer has', 'peers have');
+  return `${who} not answered: waiting for the next call, at most ${INITIATION_MS / MS_PER_S} seconds (--quick does not wait)`;
 }
 
 function toProbe(target: Plan['probes'][number]): OpenProbe {

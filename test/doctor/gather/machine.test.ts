@@ -119,6 +119,7 @@ describeInNamespace('evidence of the machine', () => {
     expect(gainDrops([one], [{ ...one, drops: one.drops + 3 }])[0].gainedDrops).toBe(3);
     // One that was not there before has lost nothing that is known of.
     expect(gainDrops([], [{ ...one, drops: 5 }])[0].gainedDrops).toBe(0);
+    expect(gatherSockets(4_600, 1)).toEqual(found);
     socket.close();
     expect(gatherSockets(4_601)).toEqual([]);
   });

@@ -5,7 +5,11 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { gatherConnections } from '../../../src/doctor/gather/conntrack.ts';
-import { describeFirewall, sampleFirewall } from '../../../src/doctor/gather/firewall.ts';
+import {
+  describeFirewall,
+  sampleAgain,
+  sampleFirewall,
+} from '../../../src/doctor/gather/firewall.ts';
 import { listenToIcmp } from '../../../src/doctor/gather/icmplistener.ts';
 import { InnerTap } from '../../../src/doctor/gather/innertap.ts';
 import { CannotLook, look } from '../../../src/doctor/gather/looking.ts';
@@ -239,6 +243,40 @@ describeInNamespace('evidence of the network', () => {
     socket.close();
     // Without anybody who tracks, there is nothing; that is no failure.
     expect(await look(() => gatherConnections(4_704, [], []))).toMatchObject({ ok: true });
+    execFileSync('nft', ['flush', 'ruleset']);
+  });
+
+  it('asks a program of the firewall only where it has something to tell', async () => {
+    const asked: string[] = [];
+    const ask = (program: string, args: readonly string[]): Promise<string> => {
+      asked.push([program, ...args].join(' '));
+      return run(program, args);
+    };
+    const take = (): string[] => asked.splice(0);
+    expect(await sampleAgain(await sampleFirewall(ask), ask)).toMatchObject({ rules: [] });
+    expect(take()).toEqual([]);
+
+    execFileSync('nft', ['add', 'table', 'inet', 't']);
+    await sampleAgain(await sampleFirewall(ask), ask);
+    expect(take()).toEqual(['nft -j list ruleset', 'nft -s -a list ruleset']);
+
+    const rules =
+      'table inet t {\nchain o {\ntype filter hook output priority 0\nudp dport 9 counter drop\n}\n}';
+    execFileSync('nft', ['-f', '-'], { input: rules });
+    execFileSync('iptables', ['-A', 'OUTPUT', '-p', 'udp', '--dport', '9', '-j', 'ACCEPT']);
+    const before = await sampleFirewall(ask);
+    expect(take()).toEqual([
+      ...['nft -j list ruleset', 'nft -s -a list ruleset', 'iptables-save -c'],
+    ]);
+    const socket = await bound(4_707);
+    await new Promise((resolve) => socket.send('x', 9, THERE, resolve));
+    const { rules: found } = describeFirewall(before, await sampleAgain(before, ask));
+    expect(take()).toEqual(['nft -j list ruleset']);
+    expect(found).toMatchObject([
+      { tool: 'nft', text: 'udp dport 9 counter drop', gainedPackets: 1 },
+      { tool: 'iptables', chain: 'OUTPUT', gainedPackets: 0 },
+    ]);
+    socket.close();
     execFileSync('nft', ['flush', 'ruleset']);
   });
 

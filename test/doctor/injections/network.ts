@@ -209,6 +209,15 @@ export const FILTERS: readonly Case[] = [
     talkMs: 0,
     says: /too early to tell[\s\S]*without --quick/,
   },
+  {
+    id: 'noAnswerYet/it calls, too',
+    code: 'noAnswerYet',
+    inject: dropAnswers,
+    talks: ['a', 'b'],
+    talkMs: 0,
+    side: 'b',
+    says: /it called \d/,
+  },
   { id: 'filteredBeyond/there', code: 'filteredBeyond', inject: dropThere, asksOther: true },
   {
     id: 'filteredBeyond/answers',

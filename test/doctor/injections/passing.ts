@@ -40,6 +40,8 @@ function between(id: string, says: RegExp, inject: (a: Site) => Promise<void>): 
     code: id.split('/')[0],
     plan: LANS,
     inject: async ({ a, b }) => {
+      // Two first calls at once would cross each other.
+      await firstPing(a.host, b.inner[4]);
       await inject(a);
       keepPinging(b.behind!, '10.0.0.5');
       keepPinging(b.behind!, 'fd00:a::5');

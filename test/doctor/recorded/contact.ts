@@ -5,6 +5,7 @@ import {
   type EndpointWay,
   type Evidence,
   type IcmpError,
+  known,
   looked,
   type OwnPeer,
   type RingEvent,
@@ -318,9 +319,18 @@ const LOST_HERE: readonly Recorded[] = [
     'silence',
     'what comes is taken by the daemon',
     healthyWith({}, { ...NEVER, ways: [WAY], gained: { initiations_sent: 1, cookies_received: 2 } }, {
-      wire: ARRIVING,
+      wire: looked((known(ARRIVING) ?? []).map((one) => ({ ...one, message: 'cookie' as const }))),
     }),
     /nothing comes back/,
+  ),
+  recorded(
+    'noAnswerYet',
+    'both called at once, and each answer came too late',
+    healthyWith(
+      { gained: { drop_unknownIndex: 2 } },
+      { ...NEVER, ways: [WAY], gained: { initiations_sent: 1, initiations_received: 1 } },
+      { wire: ARRIVING },
+    ),
   ),
   recorded(
     'silence',
@@ -434,6 +444,15 @@ const EARLY: readonly Recorded[] = [
       { pings: UNANSWERED_PINGS },
     ),
     /over the run, no answer to 2 initiations/,
+  ),
+  recorded(
+    'noAnswerYet',
+    'it calls us as well',
+    healthyWith(
+      {},
+      { ...NEVER, gained: { initiations_sent: 1, initiations_received: 2, responses_sent: 2 } },
+    ),
+    /no answer to 6 initiations[\s\S]*it called 2 times/,
   ),
   recorded(
     'endpointNoRoute',

@@ -9,7 +9,7 @@ import {
   type Probe,
   type Route,
 } from '../../../src/doctor/evidence.ts';
-import { healthy, healthyWith, INNER_ROUTE, OUTER_ROUTE, PEER, PEER_KEY } from '../healthy.ts';
+import { healthy, healthyWith, INNER, INNER_ROUTE, OUTER_ROUTE, PEER, PEER_KEY } from '../healthy.ts';
 import { type Recorded, recorded, well } from './record.ts';
 import { OTHER } from './ways.ts';
 
@@ -157,7 +157,88 @@ const NARROW = looked([
   },
 ]);
 
+const DROP_ALL = rule('iifname "wg0" counter drop', 'drop', 0);
+const OPEN = rule('ip daddr 10.0.0.0/24 accept', 'accept', null);
+const ESTABLISHED = rule('ct state established,related accept', 'accept', null);
+const STRICT_OFF = sysctls({
+  ...{ 'ipv4/ip_forward': '0', 'ipv4/conf/wg0/forwarding': '0' },
+  'ipv4/conf/wg0/rp_filter': '1',
+});
+
+/** Where nothing is forwarded: what else would keep packets from their way, and counts none of them. */
+const UNMET: readonly Recorded[] = (
+  [
+    ['a rule', filter([FORWARD], ESTABLISHED, DROP_ALL), ['firewallForward']],
+    [
+      'a rule of iptables',
+      filter(
+        [{ ...IPTABLES_FORWARD, policy: 'accept' }],
+        rule('-A FORWARD -i wg0 -j REJECT --reject-with x', 'reject', 0, IPTABLES_FORWARD),
+      ),
+      ['firewallForward'],
+    ],
+    ['a policy', filter([{ ...FORWARD, policy: 'drop' }], ESTABLISHED), ['firewallForward']],
+    ['a rule after one that accepts', filter([FORWARD], OPEN, DROP_ALL), []],
+    [
+      'a rule for others',
+      filter([FORWARD], rule('iifname "wg1" counter drop', 'drop', 0)),
+      [],
+    ],
+    [
+      'a rule with a condition',
+      filter([FORWARD], rule('iifname "wg0" tcp dport 25 counter drop', 'drop', 0)),
+      [],
+    ],
+    [
+      'a rule with a condition that counts nothing',
+      filter([FORWARD], rule('iifname "wg0" tcp dport 25 drop', 'drop', null)),
+      [],
+    ],
+    ['a rule of the other family', filter([{ ...FORWARD, family: 'ip6' }], DROP_ALL), []],
+  ] as const
+).map(([variant, firewall, others]) => ({
+  id: `forwardingOff, and ${variant}`,
+  codes: ['forwardingOff', ...others],
+  evidence: gateway({ sysctls: OFF, inner: looked(passing(false)), firewall }),
+}));
+
 export const PASSING: readonly Recorded[] = [
+  {
+    id: 'forwardingOff and reversePathTunnel, which counts nothing then',
+    codes: ['noRoute', 'forwardingOff', 'reversePathTunnel'],
+    evidence: gateway({
+      sysctls: STRICT_OFF,
+      inner: looked(passing(false)),
+      table: looked([INNER_ROUTE]),
+      routes: looked(
+        ROUTES.map((one) =>
+          one.about === '10.20.0.0/24'
+            ? { ...one, answer: { kind: 'route' as const, route: DEFAULT_ROUTE } }
+            : one,
+        ),
+      ),
+    }),
+  },
+  recorded(
+    'addressMissing',
+    'to which the other end sends, where nothing is forwarded',
+    healthyWith(
+      {},
+      { allowedIps: ['10.99.0.2/32'] },
+      {
+        ...{ link: looked({ ...INNER, addresses: [] }), table: looked([]), routes: looked([]) },
+        ...{ pings: looked([]), sysctls: OFF, kernel: counted('Ip.InAddrErrors', 4) },
+        inner: looked([
+          {
+            ...{ direction: 'in' as const, source: '10.99.0.2', destination: '10.99.0.1' },
+            ...{ packets: 4, largest: 84 },
+          },
+        ]),
+        links: looked([...(BASE.links.ok ? BASE.links.value : []).slice(0, 2)]),
+      },
+    ),
+    /tswg wg0 inet 10\.99\.0\.1\/24/,
+  ),
   recorded(
     'forwardingOff',
     'IPv4, seen coming out of the tunnel',
@@ -202,6 +283,7 @@ export const PASSING: readonly Recorded[] = [
     ),
     /net\.ipv6\.conf\.all\.forwarding=1/,
   ),
+  ...UNMET,
   recorded(
     'reversePathEndpoint',
     'full tunnel with a mark',

@@ -440,7 +440,24 @@ export const WAYS: readonly Recorded[] = [
     'addressMissing',
     'of one family',
     healthyWith({}, { allowedIps: [...PEER.allowedIps, 'fd00:99::2/128'] }),
-    /no IPv6 address/,
+    /no IPv6 address[\s\S]*tswg wg0 inet6 ADDRESS\/LENGTH # /,
+  ),
+  recorded(
+    'addressMissing',
+    'to which the other end sends',
+    healthyWith(
+      {},
+      { allowedIps: [...PEER.allowedIps, 'fd00:99::2/128'] },
+      {
+        inner: looked(
+          ['fd00:b::1', 'fd00:99::1'].map((destination) => ({
+            ...{ direction: 'in' as const, source: 'fd00:99::2', destination },
+            ...{ packets: destination === 'fd00:99::1' ? 3 : 9, largest: 104 },
+          })),
+        ),
+      },
+    ),
+    /3 packets came out of the tunnel for fd00:99::1[\s\S]*tswg wg0 inet6 fd00:99::1\/64/,
   ),
   recorded(
     'wrongPrefixLength',

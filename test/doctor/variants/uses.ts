@@ -81,6 +81,8 @@ export const USES: readonly Case[] = [
   well('idle for ten minutes', idleForTenMinutes, { talks: [] }),
   well('only the other end talks', async () => {}, { talks: ['b'] }),
   well('both ends talk', use, { talks: ['a', 'b'] }),
+  // Calls that cross each other are in vain, and the next ones are not.
+  well('both ends begin at once', async () => {}, { talks: ['a', 'b'], talkMs: 0 }),
   well('busy', async ({ a, b }) => {
     await stream(a.host, b.host, b.inner[4], { seconds: STREAM_S, udpRate: '20M' });
   }),

@@ -210,7 +210,7 @@ export const FILTERS: readonly Case[] = [
     says: /too early to tell[\s\S]*without --quick/,
   },
   {
-    id: 'noAnswerYet/it calls, too',
+    id: 'noAnswerYet/it calls',
     code: 'noAnswerYet',
     inject: dropAnswers,
     talks: ['a', 'b'],

@@ -40,7 +40,7 @@ const MADE: readonly string[] = [
   ...['twoDaemons/interface lost', 'twoManagers'],
   ...['healthy/plain', 'healthy/a hub', 'healthy/full tunnel with a mark', 'healthy/behind NAT'],
   ...['healthy/IPv6 only', 'healthy/two LANs', 'healthy/answers the second call'],
-  ...['silence/at once', 'noAnswerYet/quick'],
+  ...['silence/at once', 'noAnswerYet/quick', 'noAnswerYet/it calls'],
 ];
 
 export const MADE_RECORDS: readonly Recorded[] = MADE.map((id) => {

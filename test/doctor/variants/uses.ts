@@ -74,6 +74,11 @@ async function answerLate({ b }: Sites): Promise<void> {
 export const USES: readonly Case[] = [
   well('plain', use),
   well('never used', async () => {}, { talks: [], talkMs: 500 }),
+  well('never used, with --quick', async () => ['--quick'], { talks: [], talkMs: 500 }),
+  well('used, with --quick', async (sites) => {
+    await use(sites);
+    return ['--quick'];
+  }),
   well('just started', startOften, { talkMs: 0 }),
   well('answers the second call', answerLate, { talkMs: 1_000 }),
   well('used, and then not', use, { talks: [], talkMs: 15_000 }),

@@ -19,7 +19,7 @@ export {
   type PeerStats,
   wipeKeys,
 } from './device/configuration.ts';
-export type { DeviceOptions, Outcomes, Outlet } from './device/core.ts';
+export type { DeviceOptions, Outcomes } from './device/core.ts';
 export type { DeadlineName } from './device/deadlines.ts';
 export { Device } from './device/device.ts';
 export type { Doorkeeper } from './device/doorkeeper.ts';
@@ -39,6 +39,7 @@ export type { Counters, Measured } from './device/metric.ts';
 export type { NameMemory } from './device/names.ts';
 export { formatNear, parseNear } from './device/near.ts';
 export type { Observer } from './device/observers.ts';
+export type { DatagramOutlet, Outlet } from './device/outlet.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
 export type { PeerName } from './device/peername.ts';
 export type { DeviceTrouble, PeerTrouble } from './device/troubles.ts';

@@ -91,6 +91,9 @@ async function evidenceFor(
     other: other === null ? null : await readOther(other),
     wishes,
     stateDirectory: stateDirectory(env),
+    note: (text) => {
+      if (!request.json) process.stderr.write(`tswg: ${name}: ${text}\n`);
+    },
   });
 }
 

@@ -30,8 +30,8 @@ export interface Sealer {
 /** Opens packets of the arena in place with one key. Owns its copy of the key until `wipe`. */
 export interface Opener {
   /**
-   * Decrypts `length` bytes at `offset` in place; the authenticator stands after them.
-   * Returns false, and leaves unspecified bytes there, when it does not match.
+   * Decrypts `length` bytes at `offset` in place; the authenticator stands after them, and may be
+   * gone afterwards. Returns false, and leaves unspecified bytes there, when it does not match.
    */
   open(offset: number, length: number, counter: number): boolean;
   /** As a Sealer's. */

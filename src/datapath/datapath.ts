@@ -12,10 +12,11 @@ import { takeSecret } from '../crypto/openssl/secretmemory.ts';
 import type { CryptoSuite } from '../crypto/suite.ts';
 import { Device } from '../device/device.ts';
 import { NO_DOORKEEPER } from '../device/doorkeeper.ts';
+import { type Outlet, transmitRun } from '../device/outlet.ts';
 import type { NameService } from '../device/ways.ts';
 import { monotonicMs, random, threadMs, wallClockMs } from '../sys/clock.ts';
 import type { Guard } from './guard.ts';
-import type { Interface } from './interface.ts';
+import type { Interface, PacketSink } from './interface.ts';
 import type { DatagramSink, Inlet, Transport } from './transport.ts';
 import { Warming } from './warming.ts';
 
@@ -88,6 +89,7 @@ export class Datapath {
       outlet: {
         transmit: (offset, length, endpoint, trafficClass) =>
           this.#transport?.transmit(offset, length, endpoint, trafficClass),
+        transmitRun: this.#transmitRun,
         deliver: (offset, length) => {
           this.#hasDelivered = true;
           this.#interface?.deliver(offset, length);
@@ -284,9 +286,41 @@ export class Datapath {
     guard.turned(this.#strangers, cost * (nuisance / all), cost, this.#now);
   }
 
-  readonly #sendPacket = (offset: number, length: number): void =>
-    this.device.sendPacket(this.#now, offset, length);
+  readonly #transmitRun: NonNullable<Outlet['transmitRun']> = (
+    offset,
+    length,
+    endpoint,
+    trafficClass,
+    count,
+    lastLength,
+  ) => {
+    const transport = this.#transport;
+    if (transport === undefined) return;
+    transmitRun(transport, offset, length, endpoint, trafficClass, count, lastLength);
+  };
 
-  readonly #receiveDatagram: DatagramSink = (offset, length, endpoint, trafficClass) =>
-    this.device.receiveDatagram(this.#now, offset, length, endpoint, trafficClass);
+  readonly #sendPacket: PacketSink = (
+    offset,
+    length,
+    count = 1,
+    stride = 0,
+    lastLength = length,
+  ) => {
+    if (count === 1) this.device.sendPacket(this.#now, offset, length);
+    else this.device.sendRun(this.#now, offset, length, count, stride, lastLength);
+  };
+
+  readonly #receiveDatagram: DatagramSink = (
+    offset,
+    length,
+    endpoint,
+    trafficClass,
+    count = 1,
+    lastLength = length,
+  ) => {
+    const { device } = this;
+    const now = this.#now;
+    if (count === 1) device.receiveDatagram(now, offset, length, endpoint, trafficClass);
+    else device.receiveRun(now, offset, length, endpoint, trafficClass, count, lastLength);
+  };
 }

@@ -6,10 +6,20 @@
 
 /**
  * Takes one IP packet: `length` bytes of the arena at `offset`, until the turn's end.
- * HEADROOM_BYTES before it and TAILROOM_BYTES after it are free. The offset is a multiple of 16,
- * except for the packets of a super-packet whose stride is not (an MTU that is no multiple of 16).
+ * HEADROOM_BYTES before it and TAILROOM_BYTES after it are free. The offset is a multiple of 16.
+ *
+ * With a `count` of more than 1 it takes the packets that one super-packet stands for: each `stride`
+ * after the one before, which leaves it the same room, and all `length` bytes long but the last of
+ * `lastLength`, which is no longer. They have the same IP header but for lengths, identifications
+ * and checksums. An interface that has no super-packets leaves these parameters out.
  */
-export type PacketSink = (offset: number, length: number) => void;
+export type PacketSink = (
+  offset: number,
+  length: number,
+  count?: number,
+  stride?: number,
+  lastLength?: number,
+) => void;
 
 export interface Interface {
   /** A word for `stats`: `tun`. */

@@ -11,12 +11,18 @@ import type { Guard } from './guard.ts';
 /**
  * Takes one datagram: `length` bytes of the arena at `offset`, which stay there until the turn's
  * end. `endpoint` is the same object whenever remote and local address are the same, for speed.
+ *
+ * With a `count` of more than 1 it takes so many that came as one: without a gap between them, and
+ * all `length` bytes long but the last of `lastLength`, which is no longer. A transport that merges
+ * none leaves these parameters out.
  */
 export type DatagramSink = (
   offset: number,
   length: number,
   endpoint: Endpoint,
   trafficClass: number,
+  count?: number,
+  lastLength?: number,
 ) => void;
 
 /** One of a transport's ways in: a socket, a connection, a queue. */
@@ -41,6 +47,15 @@ export interface Transport {
    * gone. `trafficClass`: DSCP and ECN of the outer header, for a transport that has one.
    */
   transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void;
+  /** As `transmit`, for a run of datagrams (see DatagramOutlet); without it they come one by one. */
+  transmitRun?(
+    offset: number,
+    length: number,
+    endpoint: Endpoint,
+    trafficClass: number,
+    count: number,
+    lastLength: number,
+  ): void;
   /**
    * Sends the batch. What cannot be sent, and does not fit into a queue of bounded length, is
    * dropped and counted as `sendFailed`. Must not call the path.

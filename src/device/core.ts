@@ -28,6 +28,7 @@ import { LastAddress } from './lastaddress.ts';
 import type { Lead } from './lead.ts';
 import { Names } from './names.ts';
 import { Observers } from './observers.ts';
+import type { Outlet } from './outlet.ts';
 import { NO_OWN_ADDRESSES, type OwnAddresses } from './ownaddresses.ts';
 import { Pace } from './pace.ts';
 import { PATH_UNKNOWN, type Peer } from './peer.ts';
@@ -41,17 +42,6 @@ const TOLD_STEP_BACK_MS = 2_000;
 const UNREACHABLES_PER_SECOND = 50;
 /** Some 15 us each: 1.5 % of a core, whatever changes. */
 const PATH_CHECKS_PER_SECOND = 1_000;
-
-/**
- * The Device's two outputs. Both only append to the current batch: the bytes lie in the arena and
- * stay there until the caller's flush, and neither may call back into the Device.
- */
-export interface Outlet {
-  /** A UDP datagram to send. `trafficClass`: the outer DSCP and ECN octet. */
-  transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void;
-  /** An IP packet for the interface. HEADROOM_BYTES before it are free to write. */
-  deliver(offset: number, length: number): void;
-}
 
 export interface DeviceOptions {
   readonly arena: Arena;

@@ -6,7 +6,9 @@
  * in the daemon, in a program with its own transport, and in a simulator on a virtual clock.
  *
  *   sendPacket        one IP packet from the interface  -> transmit
+ *   sendRun           those of one super-packet         -> transmit
  *   receiveDatagram   one UDP datagram                  -> deliver, transmit
+ *   receiveRun        those that came as one            -> deliver, transmit
  *   handleTimeout     deadlines and queued handshakes   -> transmit, deliver
  *   configure         a change by the operator          -> transmit
  *   nextTimeout       when to call handleTimeout next
@@ -39,9 +41,11 @@ import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import type { PeerName } from './peername.ts';
 import { consumeHandshakes, receiveDatagram } from './receive.ts';
+import { receiveRun } from './receiverun.ts';
 import { ownState, ownStats, peerStates, peerStats, state, stats } from './report.ts';
 import { pathsChanged } from './reroute.ts';
 import { sendPacket } from './send.ts';
+import { sendRun } from './sendrun.ts';
 import type { NameAnswer, Near, Way } from './ways.ts';
 import { employ } from './whereabouts.ts';
 
@@ -66,6 +70,22 @@ export class Device {
   }
 
   /**
+   * As `sendPacket`, for the packets that one super-packet stands for: `count` of them, each `stride`
+   * after the one before and `length` bytes long, but the last of `lastLength`, which is no longer.
+   * They have the same IP header but for lengths, identifications and checksums.
+   */
+  sendRun(
+    now: number,
+    offset: number,
+    length: number,
+    count: number,
+    stride: number,
+    lastLength: number,
+  ): void {
+    sendRun(this.core, now, offset, length, count, stride, lastLength);
+  }
+
+  /**
    * A UDP datagram lies in the arena at `offset`; it is the Device's until the outlet's flush, and
    * what it delivers lies in it. `trafficClass`: the outer DSCP and ECN octet, 0 if unknown.
    * The endpoint object is kept; equal ones should be the same object, for speed only.
@@ -78,6 +98,22 @@ export class Device {
     trafficClass: number,
   ): void {
     receiveDatagram(this.core, now, offset, length, endpoint, trafficClass);
+  }
+
+  /**
+   * As `receiveDatagram`, for `count` datagrams without a gap between them, each `length` bytes long
+   * but the last of `lastLength`, which is no longer. Nothing else about them is taken for granted.
+   */
+  receiveRun(
+    now: number,
+    offset: number,
+    length: number,
+    endpoint: Endpoint,
+    trafficClass: number,
+    count: number,
+    lastLength: number,
+  ): void {
+    receiveRun(this.core, now, offset, length, endpoint, trafficClass, count, lastLength);
   }
 
   /**

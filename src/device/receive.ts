@@ -8,6 +8,7 @@
 
 import { TAG_BYTES } from '../crypto/suite.ts';
 import { formatKey } from '../keytext.ts';
+import type { Keypair } from '../noise/keypair.ts';
 import {
   COOKIE_REPLY,
   COOKIE_REPLY_RECEIVER,
@@ -26,6 +27,7 @@ import { openInitiation } from '../noise/openedinitiation.ts';
 import {
   decapsulateEcn,
   ECN_DROP,
+  ECN_NOT_ECT,
   IPV4_ADDRESS_BYTES,
   IPV4_SOURCE_OFFSET,
   IPV6_ADDRESS_BYTES,
@@ -113,16 +115,7 @@ function receiveData(
     core.drop('replayedPacket', peer, endpoint);
     return;
   }
-  core.outcomes.opened++;
-  roam(core, now, peer, endpoint, 'data');
-  peer.rxBytes += length;
-  peer.counts.rxPackets++;
-  if (session.confirm(core, peer, keypair)) sessionConfirmed(core, now, peer);
-  if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
-    peer.sentLastMinuteHandshake = true;
-    sendInitiation(core, now, peer);
-  }
-  timers.authenticatedPacketReceived(core, peer, now);
+  opened(core, now, peer, keypair, endpoint, 1, length);
   if (innerLength === 0) {
     peer.counts.keepalivesReceived++;
     peer.monologue.keepaliveReceived(now, peer.counts);
@@ -131,6 +124,28 @@ function receiveData(
   }
   timers.dataReceived(core, peer, now);
   deliverPacket(core, now, peer, endpoint, inner, innerLength, trafficClass);
+}
+
+/** Authentic packets came under the session from there, one or a run: `bytes` with their headers. */
+export function opened(
+  core: Core,
+  now: number,
+  peer: Peer,
+  keypair: Keypair,
+  endpoint: Endpoint,
+  packets: number,
+  bytes: number,
+): void {
+  core.outcomes.opened += packets;
+  roam(core, now, peer, endpoint, 'data');
+  peer.rxBytes += bytes;
+  peer.counts.rxPackets += packets;
+  if (session.confirm(core, peer, keypair)) sessionConfirmed(core, now, peer);
+  if (!peer.sentLastMinuteHandshake && keypair.mustRekeyOnReceive(now)) {
+    peer.sentLastMinuteHandshake = true;
+    sendInitiation(core, now, peer);
+  }
+  timers.authenticatedPacketReceived(core, peer, now);
 }
 
 /** The first packet came under a session that the peer began: it has our answer. */
@@ -159,30 +174,54 @@ function deliverPacket(
     core.drop('malformedPacket', peer, endpoint);
     return;
   }
+  if (isSourceAllowed(core, now, peer, endpoint, offset)) {
+    handOut(core, peer, endpoint, offset, trafficClass);
+  }
+}
+
+/** Whether this peer may send from the source of a sound packet; if not, the packet is counted. */
+export function isSourceAllowed(
+  core: Core,
+  now: number,
+  peer: Peer,
+  endpoint: Endpoint,
+  offset: number,
+): boolean {
+  const bytes = core.arena.bytes;
   const isV4 = ipVersion(bytes, offset) === 4;
-  const owner = isV4
-    ? core.allowedIps.lookup4(bytes, offset + IPV4_SOURCE_OFFSET)
-    : core.allowedIps.lookup6(bytes, offset + IPV6_SOURCE_OFFSET);
+  const at = offset + (isV4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET);
+  const owner = isV4 ? core.allowedIps.lookup4(bytes, at) : core.allowedIps.lookup6(bytes, at);
+  const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
   if (owner !== peer) {
-    const at = offset + (isV4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET);
-    const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
     peer.refuseSource(bytes, at, length, now);
     core.dropFor('disallowedSource', peer, endpoint, at, length);
-    return;
+    return false;
   }
-  if (hasOwnSource(peer, bytes, offset)) {
-    const at = offset + (isV4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET);
-    const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
-    peer.refuseClaim(bytes, at, length, now);
-    core.dropFor('ownSource', peer, endpoint, at, length);
-    return;
+  if (!hasOwnSource(peer, bytes, offset)) return true;
+  peer.refuseClaim(bytes, at, length, now);
+  core.dropFor('ownSource', peer, endpoint, at, length);
+  return false;
+}
+
+/** Delivers a packet from where its peer may send, with what the outer header says of congestion. */
+export function handOut(
+  core: Core,
+  peer: Peer,
+  endpoint: Endpoint,
+  offset: number,
+  trafficClass: number,
+): void {
+  const bytes = core.arena.bytes;
+  const outer = trafficClass & 3;
+  // What was not marked on the way stays as it is (RFC 6040 4.2).
+  if (outer !== ECN_NOT_ECT) {
+    const ecn = decapsulateEcn(outer, readEcn(bytes, offset));
+    if (ecn === ECN_DROP) {
+      core.drop('ecnViolation', peer, endpoint);
+      return;
+    }
+    writeEcn(bytes, offset, ecn);
   }
-  const ecn = decapsulateEcn(trafficClass & 3, readEcn(bytes, offset));
-  if (ecn === ECN_DROP) {
-    core.drop('ecnViolation', peer, endpoint);
-    return;
-  }
-  writeEcn(bytes, offset, ecn);
   core.outlet.deliver(offset, ipLength(bytes, offset));
 }
 

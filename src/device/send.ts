@@ -51,12 +51,9 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
     core.drop('malformedPacket', null);
     return;
   }
-  const isV4 = ipVersion(bytes, offset) === 4;
-  const peer = isV4
-    ? core.allowedIps.lookup4(bytes, offset + IPV4_DESTINATION_OFFSET)
-    : core.allowedIps.lookup6(bytes, offset + IPV6_DESTINATION_OFFSET);
+  const peer = ownerOfDestination(core, offset);
   if (peer === null) {
-    dropUnrouted(core, now, offset, isV4);
+    dropUnrouted(core, now, offset);
     answerUnreachable(core, now, offset, length);
     return;
   }
@@ -84,6 +81,14 @@ export function sendPacket(core: Core, now: number, offset: number, length: numb
   sendStaged(core, now, peer);
 }
 
+/** The peer whose allowed IPs have the destination of a sound packet; null when none's have. */
+export function ownerOfDestination(core: Core, offset: number): Peer | null {
+  const { bytes } = core.arena;
+  return ipVersion(bytes, offset) === 4
+    ? core.allowedIps.lookup4(bytes, offset + IPV4_DESTINATION_OFFSET)
+    : core.allowedIps.lookup6(bytes, offset + IPV6_DESTINATION_OFFSET);
+}
+
 /** Whether the peer's address is being looked up for the first time; if need be it is from now on. */
 function awaitsName(core: Core, now: number, peer: Peer): boolean {
   askAgain(core, now, peer);
@@ -97,8 +102,9 @@ function askAgain(core: Core, now: number, { ways }: Peer): void {
 }
 
 /** No peer has its destination in the allowed IPs. */
-function dropUnrouted(core: Core, now: number, offset: number, isV4: boolean): void {
+function dropUnrouted(core: Core, now: number, offset: number): void {
   const { bytes } = core.arena;
+  const isV4 = ipVersion(bytes, offset) === 4;
   const at = offset + (isV4 ? IPV4_DESTINATION_OFFSET : IPV6_DESTINATION_OFFSET);
   const length = isV4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES;
   // What is for everybody on a link (224.0.0.0/3 with the broadcast address, ff00::/8) is nobody's

@@ -29,10 +29,11 @@ export function dataSent(core: Core, peer: Peer, now: number): void {
   core.deadlines.arm(peer.row, DEADLINE.newHandshake, now + delay);
 }
 
-/** Call after an authenticated data packet that carries something is received. */
-export function dataReceived(core: Core, peer: Peer, now: number): void {
-  if (core.deadlines.isArmed(peer.row, DEADLINE.sendKeepalive)) peer.needsAnotherKeepalive = true;
-  else core.deadlines.arm(peer.row, DEADLINE.sendKeepalive, now + KEEPALIVE_TIMEOUT_MS);
+/** Call after authenticated data packets that carry something are received, one or a run. */
+export function dataReceived(core: Core, peer: Peer, now: number, packets = 1): void {
+  const isArmed = core.deadlines.isArmed(peer.row, DEADLINE.sendKeepalive);
+  if (!isArmed) core.deadlines.arm(peer.row, DEADLINE.sendKeepalive, now + KEEPALIVE_TIMEOUT_MS);
+  if (isArmed || packets > 1) peer.needsAnotherKeepalive = true;
 }
 
 /** Call after any authenticated packet is sent: data, keepalive or handshake. */

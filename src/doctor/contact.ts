@@ -4,7 +4,7 @@
  */
 
 import { counted } from '../counted.ts';
-import type { Evidence, OwnPeer, RouteAnswer, WireFlow } from './evidence.ts';
+import type { Evidence, Measured, OwnPeer, RouteAnswer, WireFlow } from './evidence.ts';
 import { known } from './evidence.ts';
 import { daemonOf } from './peer.ts';
 
@@ -37,9 +37,22 @@ export function unansweredBy(evidence: Evidence, peer: OwnPeer): Unanswered | nu
   // It answers; what is wrong with that is another thing.
   if (peer.troubles.some(({ code }) => code === 'undecipherable')) return null;
   const { initiations_sent: sent = 0, responses_received: answers = 0 } = peer.gained;
-  if (sent === 0 || answers > 0 || hasSession(evidence, peer)) return null;
+  // The answer to a single one may be on its way: between two, there were 5 s for it.
+  if (sent < 2 || answers > 0 || hasSession(evidence, peer)) return null;
   const proof = `over the run, no answer to ${counted(sent, 'initiation')}`;
   return { initiations: sent, proof };
+}
+
+/**
+ * Packets wait for a handshake with it, for which we have called, and nothing has come back; it is too
+ * early to call that silence, which takes 5 s.
+ */
+export function isAnswerDue({
+  counters,
+  troubles,
+}: Pick<Measured, 'counters' | 'troubles'>): boolean {
+  const { packets_waiting: waiting = 0, initiations_sent: sent = 0 } = counters;
+  return waiting > 0 && sent > 0 && troubles.every(({ code }) => OTHER_TROUBLES.includes(code));
 }
 
 /** It calls, we answer, and no data follows under the session that we offer. */
@@ -69,9 +82,10 @@ export function unheardBy(evidence: Evidence, peer: OwnPeer): string | null {
   return `over the run, nothing came from it, and ${sent === 1 ? 'no ping' : `none of ${sent} pings`} was answered`;
 }
 
-/** Either of them: a handshake is wanted and does not come about. */
+/** Any of them: a handshake is wanted and does not come about. */
 export function isOutOfContact(evidence: Evidence, peer: OwnPeer): boolean {
   return (
+    isAnswerDue(peer) ||
     unansweredBy(evidence, peer) !== null ||
     unconfirmedBy(peer) !== null ||
     peer.troubles.some(({ code }) => !OTHER_TROUBLES.includes(code)) ||

@@ -68,6 +68,15 @@ export class Keypair {
     );
   }
 
+  /** Whether `count` packets may be sealed of which none makes us begin again (mustRekeyOnSend). */
+  canSendRun(now: number, count: number): boolean {
+    return (
+      this.canSend(now) &&
+      !this.mustRekeyOnSend(now) &&
+      this.sendCounter + count < REKEY_AFTER_MESSAGES
+    );
+  }
+
   /** Ask before opening a packet with this counter: REJECT_AFTER_TIME, REJECT_AFTER_MESSAGES. */
   canReceive(now: number, counter: number): boolean {
     return (

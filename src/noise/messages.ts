@@ -101,6 +101,26 @@ export function readCounter(view: DataView, offset: number): number {
   );
 }
 
+/**
+ * Whether the message at `offset` is data, for the same index as the data message at `first`, and with
+ * the counter that is `count` after its one.
+ */
+export function continuesRun(
+  view: DataView,
+  offset: number,
+  first: number,
+  count: number,
+): boolean {
+  const low = view.getUint32(first + DATA_COUNTER, true) + count;
+  return (
+    view.getUint32(offset, true) === DATA &&
+    view.getInt32(offset + DATA_RECEIVER) === view.getInt32(first + DATA_RECEIVER) &&
+    view.getInt32(offset + DATA_COUNTER + 4) === view.getInt32(first + DATA_COUNTER + 4) &&
+    // Never equal where it is carried: that begins another run, once in 2^32 packets.
+    view.getUint32(offset + DATA_COUNTER, true) === low
+  );
+}
+
 /** Writes the 16 bytes in front of an encrypted packet. `counter`: below 2^53. */
 export function writeDataHeader(
   view: DataView,

@@ -58,6 +58,24 @@ export class ReplayWindow {
     return true;
   }
 
+  /**
+   * `accept` of `count` counters from `first` on, at most REPLAY_WINDOW_PACKETS, of which the first is
+   * greater than every one seen and the last below REJECT_AFTER_MESSAGES.
+   */
+  acceptRun(first: number, count: number): void {
+    const end = first + count;
+    if (first <= this.#greatest) throw new Error('replay window: a run that is not new');
+    this.#advance(end - 1);
+    for (let counter = first; counter < end; ) {
+      const bit = counter & (WORD_BITS - 1);
+      const bits = Math.min(WORD_BITS - bit, end - counter);
+      // A shift by 32 is none.
+      const ones = bits === WORD_BITS ? -1 : (1 << bits) - 1;
+      this.#seen[wordOf(counter)] |= ones << bit;
+      counter += bits;
+    }
+  }
+
   /** Whether `accept` would take this counter, as things stand. Changes nothing. */
   isNew(counter: number): boolean {
     if (counter > this.#greatest) return counter < REJECT_AFTER_MESSAGES;

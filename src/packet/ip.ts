@@ -75,6 +75,18 @@ export function isSound(bytes: Uint8Array, offset: number, available: number): b
   }
 }
 
+/** Whether two sound packets are of one version and from one address. */
+export function hasSameSource(view: DataView, offset: number, other: number): boolean {
+  const version = view.getUint8(offset) >> 4;
+  if (version !== view.getUint8(other) >> 4) return false;
+  const start = version === 4 ? IPV4_SOURCE_OFFSET : IPV6_SOURCE_OFFSET;
+  const end = start + (version === 4 ? IPV4_ADDRESS_BYTES : IPV6_ADDRESS_BYTES);
+  for (let at = start; at < end; at += 4) {
+    if (view.getInt32(offset + at) !== view.getInt32(other + at)) return false;
+  }
+  return true;
+}
+
 /** Length of an IPv4 header with its options. */
 export function ipv4HeaderLength(bytes: Uint8Array, offset: number): number {
   return (bytes[offset] & 0xf) * 4;

@@ -190,9 +190,7 @@ export class Tun implements Interface {
       return 1;
     }
     const { offset, count, stride, packetLength, lastLength } = segmenter;
-    const last = offset + (count - 1) * stride;
-    for (let at = offset; at < last; at += stride) sink(at, packetLength);
-    sink(last, lastLength);
+    sink(offset, packetLength, count, stride, lastLength);
     return count;
   }
 

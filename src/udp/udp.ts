@@ -106,6 +106,20 @@ export class Udp implements Transport {
     else this.#refuse(endpoint);
   }
 
+  /** As `transmit`, for a run of datagrams (see Transport). */
+  transmitRun(
+    offset: number,
+    length: number,
+    endpoint: Endpoint,
+    trafficClass: number,
+    count: number,
+    lastLength: number,
+  ): void {
+    const queue = endpoint.family === 4 ? this.#v4 : this.#v6;
+    if (queue === undefined) this.#refuse(endpoint, count);
+    else queue.transmitRun(offset, length, endpoint, trafficClass, count, lastLength);
+  }
+
   /** Index of the interface that the sockets are bound to; 0 for none. */
   get link(): number {
     const [first] = this.sockets;
@@ -113,7 +127,7 @@ export class Udp implements Transport {
   }
 
   /** There is no socket of the endpoint's family. */
-  #refuse(endpoint: Endpoint): void {
+  #refuse(endpoint: Endpoint, datagrams = 1): void {
     const before = this.errors.get('EAFNOSUPPORT') ?? 0;
     if (before === 0) {
       const name = `IPv${endpoint.family}`;
@@ -123,9 +137,9 @@ export class Udp implements Transport {
           : `this machine had no ${name} when the port was opened`;
       this.#onNote(`udp: ${name}: cannot send: ${why}`);
     }
-    this.errors.set('EAFNOSUPPORT', before + 1);
+    this.errors.set('EAFNOSUPPORT', before + datagrams);
     this.#noteFailure(endpoint, 'EAFNOSUPPORT');
-    this.#onDrop('sendFailed', 1);
+    this.#onDrop('sendFailed', datagrams);
   }
 
   /** By the object: that of a peer is the same each time, and those of strangers push it out never. */

@@ -1,8 +1,8 @@
 /**
- * The sending half of one UDP socket: gathers a turn's datagrams and hands them to the kernel in
- * as few calls as it can. Alike datagrams to one endpoint travel as one UDP_SEGMENT send, all
- * sends of a flush as one `sendmmsg`. Owns the fallbacks (no segmentation, a stale source address,
- * a full buffer); it knows no peers and no protocol.
+ * The sending half of one UDP socket: hands a turn's datagrams (sendbatch.ts) to the kernel in as few
+ * calls as it can, all sends of a flush as one `sendmmsg`. Owns the kernel's structures and the
+ * fallbacks (no segmentation, a stale source address, a full buffer); it knows no peers and no
+ * protocol.
  */
 
 import type { Arena } from '../arena.ts';
@@ -32,16 +32,8 @@ import {
 } from '../sys/linux.ts';
 import { sendErrorMeaning } from '../sys/senderrors.ts';
 import { loadWord, putControl, putNearEnd } from './controlmessages.ts';
+import { MAX_SENDS, MAX_STRETCHES, SendBatch } from './sendbatch.ts';
 
-/** Datagrams and sends that one flush holds; more than that flushes early. */
-const MAX_DATAGRAMS = 1024;
-const MAX_SENDS = 256;
-/** UDP_MAX_SEGMENTS of the kernels before 6.9. */
-const MAX_SEGMENTS = 64;
-/** The most UDP payload an IP packet carries; IPv6 counts its header against 65,535 in places. */
-const MAX_BYTES = { 4: 65_507, 6: 65_487 } as const;
-/** How many of the newest sends are searched for one to the same endpoint. */
-const SEARCH_DEPTH = 4;
 /** How long a full socket buffer may hold up the whole loop. */
 const WAIT_FOR_ROOM_MS = 5;
 /** How often in one flush: each wait that succeeds leaves half of the buffer free. */
@@ -78,53 +70,31 @@ export interface SendOptions {
 export class SendQueue {
   readonly #fd: number;
   readonly #family: 4 | 6;
-  readonly #maxBytes: number;
   readonly #onDrop: SendOptions['onDrop'];
   readonly #onNote: SendOptions['onNote'];
   readonly #errors: Map<string, number>;
   readonly #onFailure: SendOptions['onFailure'];
-  #segmentation: boolean;
-  /**
-   * Endpoints behind a path too narrow for a whole datagram: fragments cannot be segmented, so
-   * from this datagram length on they are sent singly. Mostly empty, and then costs nothing.
-   */
-  #narrow = new WeakMap<Endpoint, number>();
-  #hasNarrow = false;
   readonly #isSourceCurrent: SendOptions['isSourceCurrent'];
   readonly #isBound: boolean;
   /** The endpoints whose source has to be checked before it is used again. */
   #unchecked = new Set<Endpoint>();
 
-  // The datagrams in order of arrival; `#next` chains those of one send.
-  readonly #offsets = new Int32Array(MAX_DATAGRAMS);
-  readonly #lengths = new Int32Array(MAX_DATAGRAMS);
-  readonly #next = new Int32Array(MAX_DATAGRAMS);
-  #datagrams = 0;
-
-  // The sends.
-  readonly #endpoints: Endpoint[] = new Array(MAX_SENDS);
-  readonly #classes = new Uint8Array(MAX_SENDS);
-  readonly #first = new Int32Array(MAX_SENDS);
-  readonly #last = new Int32Array(MAX_SENDS);
-  readonly #segments = new Int32Array(MAX_SENDS);
-  readonly #segmentSize = new Int32Array(MAX_SENDS);
-  readonly #bytes = new Int32Array(MAX_SENDS);
+  readonly #batch: SendBatch;
   readonly #firstIovec = new Int32Array(MAX_SENDS);
-  #sends = 0;
 
   // The kernel's structures, one of each kind for every send.
   readonly #headers = new Scratch(MAX_SENDS * HEADER_BYTES);
   readonly #names = new Scratch(MAX_SENDS * NAME_WORDS * 4);
   readonly #controls = new Scratch(MAX_SENDS * CONTROL_WORDS * 4);
-  readonly #iovecs = new Scratch(MAX_DATAGRAMS * IOVEC_WORDS * 4);
+  readonly #iovecs = new Scratch(MAX_STRETCHES * IOVEC_WORDS * 4);
   readonly #base: number;
   #iovecsUsed = 0;
 
   constructor(options: SendOptions) {
     this.#fd = options.fd;
     this.#family = options.family;
-    this.#maxBytes = MAX_BYTES[options.family];
-    this.#segmentation = options.segmentation;
+    const { family, segmentation: isSegmenting } = options;
+    this.#batch = new SendBatch({ family, isSegmenting, onFull: () => this.flush() });
     this.#onDrop = options.onDrop;
     this.#onNote = options.onNote;
     this.#isSourceCurrent = options.isSourceCurrent;
@@ -142,7 +112,7 @@ export class SendQueue {
   }
 
   get isSegmenting(): boolean {
-    return this.#segmentation;
+    return this.#batch.isSegmenting;
   }
 
   /**
@@ -151,67 +121,30 @@ export class SendQueue {
    * when it is next used.
    */
   forgetPaths(endpoints: Set<Endpoint>): void {
-    this.#narrow = new WeakMap();
-    this.#hasNarrow = false;
+    this.#batch.forgetNarrow();
     this.#unchecked = endpoints;
   }
 
-  /**
-   * Appends a datagram of the arena, which must stay as it is until `flush`. Datagrams to one
-   * endpoint keep their order.
-   *
-   * @param trafficClass the outer header's DSCP and ECN
-   */
+  /** See SendBatch. */
   transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void {
-    let send = this.#segmentation ? this.#findSend(length, endpoint, trafficClass) : -1;
-    if (this.#datagrams === MAX_DATAGRAMS || (send < 0 && this.#sends === MAX_SENDS)) {
-      this.flush();
-      send = -1;
-    }
-    const datagram = this.#datagrams++;
-    this.#offsets[datagram] = offset;
-    this.#lengths[datagram] = length;
-    this.#next[datagram] = -1;
-    if (send < 0) {
-      send = this.#sends++;
-      this.#endpoints[send] = endpoint;
-      this.#classes[send] = trafficClass;
-      this.#first[send] = datagram;
-      this.#segments[send] = 1;
-      this.#segmentSize[send] = length;
-      this.#bytes[send] = length;
-    } else {
-      this.#next[this.#last[send]] = datagram;
-      this.#segments[send]++;
-      this.#bytes[send] += length;
-    }
-    this.#last[send] = datagram;
+    this.#batch.transmit(offset, length, endpoint, trafficClass);
   }
 
-  /** The send that a datagram can join: the newest to its endpoint, if that one takes it. */
-  #findSend(length: number, endpoint: Endpoint, trafficClass: number): number {
-    const oldest = Math.max(0, this.#sends - SEARCH_DEPTH);
-    for (let send = this.#sends - 1; send >= oldest; send--) {
-      if (this.#endpoints[send] !== endpoint) continue;
-      const size = this.#segmentSize[send];
-      const joins =
-        length <= size &&
-        // An empty datagram cannot be a segment: the kernel would drop it.
-        length > 0 &&
-        // A shorter segment is the last one.
-        this.#bytes[send] === this.#segments[send] * size &&
-        this.#classes[send] === trafficClass &&
-        this.#segments[send] < MAX_SEGMENTS &&
-        this.#bytes[send] + length <= this.#maxBytes &&
-        !(this.#hasNarrow && size >= (this.#narrow.get(endpoint) ?? Infinity));
-      return joins ? send : -1;
-    }
-    return -1;
+  /** See SendBatch. */
+  transmitRun(
+    offset: number,
+    length: number,
+    endpoint: Endpoint,
+    trafficClass: number,
+    count: number,
+    lastLength: number,
+  ): void {
+    this.#batch.transmitRun(offset, length, endpoint, trafficClass, count, lastLength);
   }
 
   /** Sends everything appended so far. What cannot be sent is counted, never kept. */
   flush(): void {
-    const sends = this.#sends;
+    const { sends } = this.#batch;
     if (sends === 0) return;
     this.#iovecsUsed = 0;
     for (let send = 0; send < sends; send++) this.#buildSend(send);
@@ -238,21 +171,20 @@ export class SendQueue {
       this.#resolve(sent, error);
       sent++;
     }
-    this.#sends = 0;
-    this.#datagrams = 0;
+    this.#batch.clear();
   }
 
   #buildSend(send: number): void {
-    if (this.#unchecked.size > 0) this.#checkSource(this.#endpoints[send]);
+    if (this.#unchecked.size > 0) this.#checkSource(this.#batch.endpoints[send]);
     const words = this.#headers.words;
     const at = send * HEADER_WORDS;
     const firstIovec = this.#iovecsUsed;
     this.#firstIovec[send] = firstIovec;
-    this.#buildIovecs(this.#first[send]);
+    this.#buildIovecs(this.#batch.first[send]);
     putAddress(words, at + 4, this.#iovecs.address + firstIovec * IOVEC_WORDS * 4);
     words[at + 6] = this.#iovecsUsed - firstIovec;
     this.#buildName(send);
-    const segmentSize = this.#segments[send] > 1 ? this.#segmentSize[send] : 0;
+    const segmentSize = this.#batch.segments[send] > 1 ? this.#batch.segmentSize[send] : 0;
     words[at + 10] = this.#buildControl(send, segmentSize) * 4;
   }
 
@@ -261,14 +193,14 @@ export class SendQueue {
     if (!this.#isSourceCurrent(endpoint)) endpoint.forgetSource();
   }
 
-  /** One iovec for each stretch of the arena that the chain of datagrams covers in order. */
+  /** One iovec for each part of the arena that the chain of stretches covers without a gap. */
   #buildIovecs(first: number): void {
     const words = this.#iovecs.words;
     let end = -1;
     let at = this.#iovecsUsed * IOVEC_WORDS;
-    for (let datagram = first; datagram >= 0; datagram = this.#next[datagram]) {
-      const offset = this.#offsets[datagram];
-      const length = this.#lengths[datagram];
+    for (let stretch = first; stretch >= 0; stretch = this.#batch.next[stretch]) {
+      const offset = this.#batch.offsets[stretch];
+      const length = this.#batch.lengths[stretch];
       if (offset === end) {
         words[at - IOVEC_WORDS + 2] += length;
       } else {
@@ -283,7 +215,7 @@ export class SendQueue {
   }
 
   #buildName(send: number): void {
-    const { address, port, scope } = this.#endpoints[send];
+    const { address, port, scope } = this.#batch.endpoints[send];
     const words = this.#names.words;
     const at = send * NAME_WORDS;
     const portWord = ((port & 0xff) << 24) | ((port >>> 8) << 16);
@@ -303,10 +235,10 @@ export class SendQueue {
     const start = send * CONTROL_WORDS;
     let at = start;
     const isV4 = this.#family === 4;
-    at += putNearEnd(words, at, this.#endpoints[send], this.#isBound);
-    if (this.#classes[send] !== 0) {
+    at += putNearEnd(words, at, this.#batch.endpoints[send], this.#isBound);
+    if (this.#batch.classes[send] !== 0) {
       putControl(words, at, 4, isV4 ? SOL_IP : SOL_IPV6, isV4 ? IP_TOS : IPV6_TCLASS);
-      words[at + 4] = this.#classes[send];
+      words[at + 4] = this.#batch.classes[send];
       at += 6;
     }
     if (segmentSize > 0) {
@@ -319,34 +251,33 @@ export class SendQueue {
 
   /** A send was refused: tries what may help against this error, and counts what is lost. */
   #resolve(send: number, error: number): void {
-    const segments = this.#segments[send];
+    const segments = this.#batch.segments[send];
     if (segments > 1 && (error === EIO || error === EINVAL || error === EMSGSIZE)) {
-      const endpoint = this.#endpoints[send];
+      const endpoint = this.#batch.endpoints[send];
       const source = endpoint.source;
       const lost = this.#sendSingly(send);
       if (error === EIO) {
         this.#stopSegmenting();
       } else if (lost < segments && endpoint.source === source) {
         // Neither the remote nor the local address was at fault, so it was the size.
-        this.#narrow.set(endpoint, this.#segmentSize[send]);
-        this.#hasNarrow = true;
+        this.#batch.narrow(endpoint, this.#batch.segmentSize[send]);
       }
       return;
     }
-    const segmentSize = segments > 1 ? this.#segmentSize[send] : 0;
+    const segmentSize = segments > 1 ? this.#batch.segmentSize[send] : 0;
     const lasting = this.#mayRetry(send, error, segmentSize) ? this.#sendAgain(send) : error;
-    if (lasting !== 0) this.#drop(this.#endpoints[send], lasting, segments);
+    if (lasting !== 0) this.#drop(this.#batch.endpoints[send], lasting, segments);
   }
 
   #stopSegmenting(): void {
-    if (!this.#segmentation) return;
-    this.#segmentation = false;
+    if (!this.#batch.isSegmenting) return;
+    this.#batch.isSegmenting = false;
     this.#onNote(`udp: IPv${this.#family}: a device cannot segment (EIO); sending singly from now`);
   }
 
   /** Whether sending again can do better; forgets the source address if it may be the cause. */
   #mayRetry(send: number, error: number, segmentSize: number): boolean {
-    const endpoint = this.#endpoints[send];
+    const endpoint = this.#batch.endpoints[send];
     // An ICMP error that was waiting on the socket is reported once, whatever is sent.
     if (error === ECONNREFUSED) return true;
     // With what the operator or the routes have fixed there is no other way to try.
@@ -372,21 +303,30 @@ export class SendQueue {
     const at = send * HEADER_WORDS;
     headers[at + 6] = 1;
     headers[at + 10] = this.#buildControl(send, 0) * 4;
+    const size = this.#batch.segmentSize[send];
     let lost = 0;
-    for (let datagram = this.#first[send]; datagram >= 0; datagram = this.#next[datagram]) {
-      putAddress(iovecs, iovec, this.#base + this.#offsets[datagram]);
-      iovecs[iovec + 2] = this.#lengths[datagram];
-      let error = this.#sendAgain(send);
-      const mayRetry =
-        error === EAGAIN
-          ? waitFor(this.#fd, POLLOUT, WAIT_FOR_ROOM_MS)
-          : error !== 0 && this.#mayRetry(send, error, 0);
-      if (mayRetry) error = this.#sendAgain(send);
-      if (error === 0) continue;
-      this.#drop(this.#endpoints[send], error, 1);
-      lost++;
+    for (let stretch = this.#batch.first[send]; stretch >= 0; stretch = this.#batch.next[stretch]) {
+      const end = this.#batch.offsets[stretch] + this.#batch.lengths[stretch];
+      for (let at = this.#batch.offsets[stretch]; at < end; at += size) {
+        putAddress(iovecs, iovec, this.#base + at);
+        iovecs[iovec + 2] = Math.min(size, end - at);
+        lost += this.#sendOne(send);
+      }
     }
     return lost;
+  }
+
+  /** Sends what one iovec names. Returns how many datagrams were lost. */
+  #sendOne(send: number): 0 | 1 {
+    let error = this.#sendAgain(send);
+    const mayRetry =
+      error === EAGAIN
+        ? waitFor(this.#fd, POLLOUT, WAIT_FOR_ROOM_MS)
+        : error !== 0 && this.#mayRetry(send, error, 0);
+    if (mayRetry) error = this.#sendAgain(send);
+    if (error === 0) return 0;
+    this.#drop(this.#batch.endpoints[send], error, 1);
+    return 1;
   }
 
   /** The first time that an error costs something is told; all of them are counted. */

@@ -146,7 +146,7 @@ async function timed(tunnel: Tunnel, command: string): Promise<Step> {
 }
 
 /** Of the answers in what `ping -D` printed; ms beyond the interval. */
-export function longestSilence(text: string): number {
+function longestSilence(text: string): number {
   const times = Array.from(text.matchAll(/^\[([\d.]+)\].* time=/gm), (match) => Number(match[1]));
   let longest = 0;
   for (let i = 1; i < times.length; i++) longest = Math.max(longest, times[i] - times[i - 1]);

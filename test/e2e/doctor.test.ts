@@ -38,6 +38,27 @@ describeInLab('tswg wg0 doctor', ['wg', 'nft'], () => {
     });
   });
 
+  it('waits for the next call to a peer that was called a moment ago, and says so', async () => {
+    await withLab({}, async (lab) => {
+      const [{ host }, other] = await tunnel(lab);
+      await other.host.nft(
+        'table inet t {\nchain i {\ntype filter hook input priority 0\nudp dport 51820 drop\n}\n}\n',
+      );
+      await host.exec('ping', ['-n', '-c', '1', '-W', '1', '10.99.0.2']);
+      const quick = await host.exec('tswg', ['wg0', 'doctor', '--quick']);
+      expect(quick).toMatchObject({ status: 1, stderr: '' });
+      expect(quick.stdout).toContain('too early');
+      const said = await host.exec('tswg', ['wg0', 'doctor']);
+      expect(said.status).toBe(1);
+      expect(said.stdout).toContain('nothing comes back');
+      expect(said.stderr).toBe(
+        'tswg: wg0: 1 peer has not answered: waiting for the next call, at most 6 seconds (--quick does not wait)\n',
+      );
+      const json = await host.exec('tswg', ['wg0', 'doctor', '--json']);
+      expect(json).toMatchObject({ status: 1, stderr: '' });
+    });
+  });
+
   it('records what it saw, without the private key, and judges it again without the tunnel', async () => {
     await withLab({}, async (lab) => {
       const [one, other] = await tunnel(lab);

@@ -64,6 +64,14 @@ describe('no input makes the shipping code fail, tarry or grow', () => {
         ...['replayedPacket', 'expiredKey', 'disallowedSource', 'ecnViolation', 'unknownIndex'],
         ...['handled: initiation', 'handled: unknownPeer', 'handled: cookieRequired'],
         ...['handled: badHandshake', 'handled: replayedInitiation', 'malformedPacket'],
+        ...[
+          'run: delivered',
+          'run: expiredKey',
+          'run: replayedPacket',
+          'run: delivered and badPacket',
+        ],
+        ...['run: delivered and replayedPacket', 'run: delivered and unknownIndex'],
+        'run: delivered and disallowedSource',
       ]),
     );
     const cut = await run('frames', 3_000);

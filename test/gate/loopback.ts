@@ -7,6 +7,7 @@ import type { Arena } from '../../src/arena.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { openUdp, type Udp } from '../../src/udp/udp.ts';
+import { datagramByDatagram } from '../datapath/onebyone.ts';
 
 /** Both families on a port that the kernel picks; the caller's to close. */
 export function openOnLoopback(arena: Arena, offload: boolean): Udp {
@@ -42,8 +43,9 @@ export function sendAlike(
 /** How many datagrams can be read now. */
 export function readAll(arena: Arena, victim: Udp): number {
   let count = 0;
+  const countAll = datagramByDatagram(() => count++);
   for (const socket of victim.sockets) {
-    while (socket.receive(() => count++, Number.POSITIVE_INFINITY, 0) > 0) arena.reset();
+    while (socket.receive(countAll, Number.POSITIVE_INFINITY, 0) > 0) arena.reset();
   }
   return count;
 }

@@ -2,6 +2,7 @@
  * Somebody on the path who sees every datagram, knows every public key and no private one: repeats,
  * alters and forges messages of all kinds, and floods. What it repeats has been taken by its
  * receiver before; so nothing it sends is ever authentic, and nobody may answer it but with a cookie.
+ * It may also travel along with the datagrams of a site, so that its own stand in the midst of them.
  */
 
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
@@ -31,6 +32,11 @@ import { addressName, type Flight, type Network, NOBODY, withBitFlipped } from '
 import type { Random } from './random.ts';
 import type { Trouble, TroubleKind } from './scenario.ts';
 import type { Site } from './site.ts';
+
+/** Datagrams that are repeated in a row, at most. */
+const REPEATED_MAX = 3;
+/** What is cut off a datagram that travels along: the last of those that come together is shorter. */
+const CUT_BYTES = 16;
 
 /** A message that its receiver has taken. */
 interface Recorded {
@@ -67,6 +73,8 @@ export class Attacker {
   readonly #sessionIndices = new Map<number, number>();
   /** Addresses from which nothing authentic ever comes. */
   readonly #addresses = new Set<string>();
+  /** The links on which we travel along. */
+  readonly #intrusions: { readonly trouble: Trouble; readonly random: Random }[] = [];
   /** Who waits for cookies at an address of ours. */
   readonly #thieves = new Map<string, CookieMaker>();
 
@@ -128,6 +136,43 @@ export class Attacker {
       cookieTheft: () => this.#steal(trouble, random, target, source),
     };
     attacks[trouble.kind]!();
+  }
+
+  /** Until `leave` something of ours goes along with datagrams of the link. */
+  join(trouble: Trouble): void {
+    this.#intrusions.push({ trouble, random: this.#random.fork(`trouble ${trouble.number}`) });
+  }
+
+  leave(trouble: Trouble): void {
+    const at = this.#intrusions.findIndex((one) => one.trouble === trouble);
+    if (at >= 0) this.#intrusions.splice(at, 1);
+  }
+
+  /** What goes right before this datagram, and is taken for its sender's by who looks at headers. */
+  intrude({ bytes, from }: Flight, to: number, link: number): Uint8Array[] {
+    if (bytes[0] !== DATA) return [];
+    return this.#intrusions.flatMap(({ trouble, random }) => {
+      if (trouble.place !== link || !random.chance(trouble.amount)) return [];
+      const kind = random.weighted({ flipped: 2, misdirected: 2, repeated: 3, cut: 1 });
+      if (kind === 'repeated') return this.#repeated(random, bytes.length, from, to);
+      if (kind === 'cut') return [bytes.slice(0, Math.max(1, bytes.length - CUT_BYTES))];
+      if (kind === 'flipped') return [withBitFlipped(bytes, random)];
+      // For another session of whoever it may be: right in all but its index.
+      const other = bytes.slice();
+      const index = random.pick([...this.#sessionIndices.values(), 0]);
+      const own = readUint32(bytes, DATA_RECEIVER);
+      writeUint32(other, DATA_RECEIVER, index === own ? (own ^ 1) >>> 0 : index);
+      return [other];
+    });
+  }
+
+  /** Some in a row that the receiver has taken, of this length. */
+  #repeated(random: Random, length: number, from: number, to: number): Uint8Array[] {
+    const taken = (this.#recorded.get(to) ?? []).filter(
+      (one) => one.from === from && one.bytes[0] === DATA && one.bytes.length === length,
+    );
+    const start = random.below(Math.max(1, taken.length));
+    return taken.slice(start, start + 1 + random.below(REPEATED_MAX)).map(({ bytes }) => bytes);
   }
 
   #freshSource(random: Random): Endpoint {

@@ -7,6 +7,14 @@ import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
 import type { Keypair } from '../../src/noise/keypair.ts';
+import {
+  DATA,
+  DATA_COUNTER,
+  DATA_HEADER_BYTES,
+  DATA_RECEIVER,
+  readUint32,
+} from '../../src/noise/messages.ts';
+import type { Arrival, Departure } from './burst.ts';
 import { TROUBLE_KINDS } from './scenario.ts';
 import { hold } from './violation.ts';
 
@@ -66,6 +74,16 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
     ...['in calm', 'handshake under way', 'packets waiting', 'unconfirmed session', 'near rekey'],
     ...['keepalive due', 'handshakes queued', 'interface down', 'without a session'],
   ],
+  run: [
+    ...[
+      'sent',
+      'sent with a shorter last one',
+      'received whole',
+      'received with a shorter last one',
+    ],
+    ...['broken by a bad packet', 'broken by a replay', "broken by another receiver's", 'expired'],
+    ...['broken by a loss', 'of several sources'],
+  ],
   recovery: ['at once', 'after an attempt', 'after noticing silence', 'later'],
 };
 
@@ -106,6 +124,42 @@ export class Coverage {
     for (const name of names.length === 0 ? ['in calm'] : names) this.visit('upgrade', name);
   }
 
+  /** What left in one turn, right after it. */
+  visitDeparture({ packets, length, lastLength }: Departure): void {
+    if (packets.length < 2 || packets.some(({ fate }) => fate !== 'sealed')) return;
+    this.visit('run', lastLength < length ? 'sent with a shorter last one' : 'sent');
+  }
+
+  /** What came in one turn: which of the datagrams a session opened, and why others were refused. */
+  visitArrival(
+    { flights, length, lastLength }: Arrival,
+    opened: ReadonlySet<number>,
+    refusals: ReadonlySet<DropReason>,
+  ): void {
+    const isNext = (at: number) => {
+      const [bytes, before] = [flights[at].bytes, flights[at - 1].bytes];
+      return (
+        indexOf(bytes) === indexOf(before) &&
+        readUint32(bytes, DATA_COUNTER) === readUint32(before, DATA_COUNTER) + 1
+      );
+    };
+    const places = flights.slice(1).map((_, i) => i + 1);
+    if (flights.some(({ bytes }) => bytes[0] !== DATA || bytes.length < DATA_HEADER_BYTES)) return;
+    const joints = places.filter(isNext);
+    if (refusals.has('expiredKey') && joints.length > 0) this.visit('run', 'expired');
+    if (!joints.some((at) => opened.has(at) && opened.has(at - 1))) return;
+    if (refusals.has('disallowedSource')) this.visit('run', 'of several sources');
+    if (refusals.has('badPacket')) this.visit('run', 'broken by a bad packet');
+    if (refusals.has('replayedPacket')) this.visit('run', 'broken by a replay');
+    const index = indexOf(flights[joints[0]].bytes);
+    if (flights.some(({ bytes }) => indexOf(bytes) !== index))
+      this.visit('run', "broken by another receiver's");
+    if (opened.size < flights.length) return;
+    const isWhole = joints.length === places.length;
+    const how = lastLength < length ? 'received with a shorter last one' : 'received whole';
+    this.visit('run', isWhole ? how : 'broken by a loss');
+  }
+
   add(other: Coverage): void {
     for (const [name, count] of other.#counts)
       this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
@@ -137,6 +191,10 @@ export class Coverage {
       lines.push(`not the core's: ${reason} (${why})`);
     return lines.join('\n');
   }
+}
+
+function indexOf(bytes: Uint8Array): number {
+  return readUint32(bytes, DATA_RECEIVER);
 }
 
 function role(keypair: Keypair | null): string {

@@ -24,13 +24,10 @@ const execute = promisify(execFile);
 
 const NAME_WIDTH = 36;
 const FOLDER = path.join(REPOSITORY, 'test/simulator/faults');
-/** What the simulator is made of, besides packages. */
+/** What the simulator and the fuzzer are made of, besides packages. */
 const COPIED = [
-  'src',
-  'test/simulator',
-  'test/device/world.ts',
-  'test/lab/repository.ts',
-  'package.json',
+  ...['src', 'test/simulator', 'test/fuzz', 'test/noise', 'test/packet'],
+  ...['test/device/world.ts', 'test/lab/repository.ts', 'package.json'],
 ];
 
 /** Names of the faults, in order. */
@@ -41,20 +38,29 @@ export function faultNames(): string[] {
     .sort();
 }
 
-/**
- * Simulates the core with the fault, for at most so many seeds of so many hours.
- * @throws when the patch does not apply any more, or what it makes does not compile.
- */
+/** Simulates the core with the fault, for at most so many seeds of so many hours. */
 export async function findFault(name: string, seeds: number, hours: number): Promise<Finding> {
+  return JSON.parse(await runWithFault(name, 'test/simulator/hunt', [seeds, hours]));
+}
+
+/**
+ * What a program prints that is compiled from the sources with the fault.
+ * @throws when the patch does not apply any more, or what it makes does not compile, or it fails.
+ */
+export async function runWithFault(
+  name: string,
+  program: string,
+  args: readonly (string | number)[],
+): Promise<string> {
   const copy = mkdtempSync(path.join(tmpdir(), 'tswg-fault-'));
   try {
     for (const one of COPIED)
       cpSync(path.join(REPOSITORY, one), path.join(copy, one), { recursive: true });
     symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(copy, 'node_modules'));
     await apply(name, copy);
-    const hunt = await compile(copy);
-    const { stdout } = await execute(process.execPath, [hunt, String(seeds), String(hours)]);
-    return JSON.parse(stdout);
+    const script = await compile(copy, program);
+    const { stdout } = await execute(process.execPath, [script, ...args.map(String)]);
+    return stdout;
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
@@ -68,7 +74,7 @@ async function apply(name: string, root: string): Promise<void> {
 }
 
 /** Compiles without checking types; returns the program to run. */
-async function compile(root: string): Promise<string> {
+async function compile(root: string, program: string): Promise<string> {
   const config = {
     extends: path.join(REPOSITORY, 'tsconfig.json'),
     compilerOptions: {
@@ -78,13 +84,13 @@ async function compile(root: string): Promise<string> {
       ...{ sourceMap: false, declaration: false },
     },
     include: [],
-    files: ['test/simulator/hunt.ts'],
+    files: [`${program}.ts`],
   };
   writeFileSync(path.join(root, 'tsconfig.json'), JSON.stringify(config));
   mkdirSync(path.join(root, 'dist'), { recursive: true });
   const tsc = path.join(REPOSITORY, 'node_modules/typescript/bin/tsc');
   await execute(process.execPath, [tsc, '-p', root], { cwd: root });
-  return path.join(root, 'dist/test/simulator/hunt.js');
+  return path.join(root, 'dist', `${program}.js`);
 }
 
 /** One line a fault: what it is, how many seeds it took, and what found it. */

@@ -6,6 +6,7 @@
 
 import { HEADROOM_BYTES } from '../../src/arena.ts';
 import { Device } from '../../src/device/device.ts';
+import type { Endpoint } from '../../src/device/endpoint.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { DATA } from '../../src/noise/messages.ts';
@@ -45,10 +46,13 @@ export class Generation implements KeyOwner {
       random: random.fill,
       wallClock: () => site.wallClock(),
       outlet: {
-        transmit: (offset, length, endpoint, trafficClass) => {
-          const bytes = host.arena.bytes.slice(offset, offset + length);
-          this.ledger.transmitted(bytes[0] === DATA);
-          host.transmit(site, endpoint, bytes, trafficClass);
+        transmit: (offset, length, endpoint, trafficClass) =>
+          this.#transmitted(offset, length, endpoint, trafficClass),
+        transmitRun: (offset, length, endpoint, trafficClass, count, lastLength) => {
+          for (let i = 0; i < count; i++) {
+            const own = i === count - 1 ? lastLength : length;
+            this.#transmitted(offset + i * length, own, endpoint, trafficClass);
+          }
         },
         deliver: (offset, length) => this.#delivered(offset, length),
       },
@@ -64,6 +68,7 @@ export class Generation implements KeyOwner {
       host.judged(site, flight, event, isUnderLoad),
     );
     this.#watchDeadlines();
+    this.#watchQueue();
   }
 
   /** What was derived in the turn, or taken over, has to come to an end. */
@@ -107,9 +112,9 @@ export class Generation implements KeyOwner {
     this.ledger.sealed(session, length === 0 ? 0 : readNumber(bytes, offset));
   }
 
-  opened(session: AuditedSession, length: number): void {
+  opened(session: AuditedSession, offset: number, length: number): void {
     this.#reasons.opened = session;
-    this.ledger.opened(length);
+    this.ledger.opened(session, offset, length);
     this.#site.host.heard(this.#site, session.peer);
   }
 
@@ -124,13 +129,32 @@ export class Generation implements KeyOwner {
     this.#site.host.later(Math.max(0, left) + 1, check);
   }
 
+  #transmitted(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void {
+    const { host } = this.#site;
+    const bytes = host.arena.bytes.slice(offset, offset + length);
+    this.ledger.transmitted(bytes[0] === DATA);
+    host.transmit(this.#site, endpoint, bytes, trafficClass);
+  }
+
   #delivered(offset: number, length: number): void {
     const { bytes } = this.#site.host.arena;
     const packet = checkDelivery(this.#site, bytes, offset, length);
     this.ledger.delivered(packet === null);
     // The room before a packet is the outlet's, as a frame's header uses it.
     bytes.fill(0xdd, offset - HEADROOM_BYTES, offset);
-    if (packet !== null) this.#site.host.delivered(this.#site, packet);
+    this.#site.host.delivered(this.#site, packet, bytes, offset);
+  }
+
+  /** Looks on as handshake messages are queued; changes nothing. */
+  #watchQueue(): void {
+    const { handshakeQueue } = this.device.core;
+    const push = handshakeQueue.push.bind(handshakeQueue);
+    const arena = this.#site.host.arena.bytes;
+    handshakeQueue.push = (message, endpoint, now) => {
+      const isTaken = push(message, endpoint, now);
+      if (isTaken) this.ledger.queued(message.byteOffset - arena.byteOffset);
+      return isTaken;
+    };
   }
 
   /** Looks on as deadlines pass; changes nothing. */

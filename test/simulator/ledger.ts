@@ -8,13 +8,14 @@ import { type Core, peerKey } from '../../src/device/core.ts';
 import { DROP_REASON_NAMES, type DropReason } from '../../src/device/drops.ts';
 import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
-import type { Flight } from './network.ts';
+import type { Arrival, Departure } from './burst.ts';
+import { type Flight, NOBODY } from './network.ts';
 import type { AuditedSession } from './suite.ts';
 import type { Packet, Traffic } from './traffic.ts';
 import { hold } from './violation.ts';
 
-/** Which of the Device's inputs a step is. */
-export type Input = 'packet' | 'datagram' | 'timeout' | 'configuration';
+/** Which of the Device's inputs a step is. Of packets and datagrams there may be several in one. */
+export type Input = 'packets' | 'datagrams' | 'timeout' | 'configuration';
 
 /** In a list of what waits: an empty packet, which is a keepalive. */
 const KEEPALIVE = 0;
@@ -50,8 +51,14 @@ class Step {
   cookiesConsumed = 0;
   /** Of datagrams, not of packets. */
   refused = 0;
+  readonly reasons = new Set<DropReason>();
+  /** Whose session opened a datagram, and the places of those that were opened. */
+  readonly heard = new Set<Peer>();
+  readonly opened = new Set<number>();
+  /** Handshake messages that the queue took. */
+  queued = 0;
+  /** The verdict on the last datagram that had one, if that was that it is nobody's. */
   unauthentic: DropReason | null = null;
-  roamed = false;
 }
 
 export class Ledger {
@@ -63,9 +70,9 @@ export class Ledger {
   readonly #waiting = new Map<Peer, number[]>();
   readonly #dropped = new Map<DropReason, number>();
   #input: Input = 'timeout';
-  /** The packet of this step whose fate is still open. */
-  #packet: Packet | null = null;
-  #flight: Flight | null = null;
+  /** The packets of this step whose fates are still open, in their order. */
+  #open: Packet[] = [];
+  #arrival: Arrival | null = null;
   /** The datagrams of the handshake queue, oldest first. */
   readonly #queued: Flight[] = [];
   #queuedBefore = 0;
@@ -111,13 +118,18 @@ export class Ledger {
     }
   }
 
-  /** With the packet or the datagram that comes in. */
-  begin(input: Input, now: number, packet: Packet | null, flight: Flight | null): void {
+  /** With the packets or the datagrams that come in. */
+  begin(
+    input: Input,
+    now: number,
+    departure: Departure | null = null,
+    arrival: Arrival | null = null,
+  ): void {
     this.#input = input;
     this.#now = now;
     this.#isUnderLoad = this.#core.handshakeQueue.isUnderLoad(now);
-    this.#flight = flight;
-    this.#packet = packet;
+    this.#arrival = arrival;
+    this.#open = [...(departure?.packets ?? [])];
     this.#queuedBefore = this.#core.handshakeQueue.length;
     this.#answersBefore = this.#core.counts.unreachablesSent;
     this.#step = new Step();
@@ -127,42 +139,67 @@ export class Ledger {
   sealed(session: AuditedSession, number: number): void {
     this.#step.seals++;
     const waiting = this.#waitingOf(session.peer);
-    if (waiting.length > 0) {
-      // First come, first served; a packet never overtakes those that wait.
-      const first = waiting.shift()!;
-      hold('inOrder', first === number, () => {
-        return `${this.#name} sends packet ${number} before packet ${first}, which waited longer`;
-      });
-    }
+    // One that is made and sealed in the same step waits for nothing.
+    if (number === KEEPALIVE && waiting.length === 0) return;
+    // First come, first served; a packet never overtakes those that wait, or that came before it.
+    const first = waiting.length > 0 ? waiting.shift() : this.#open.shift()?.number;
+    hold('inOrder', first === undefined || first === number, () => {
+      return `${this.#name} sends packet ${number} before packet ${first}, which waited longer`;
+    });
     if (number === KEEPALIVE) return;
     const packet = this.#traffic.get(number);
     hold('everyPacketCounted', packet !== undefined && packet.fate !== 'sealed', () => {
       return `${this.#name} seals packet ${number}, which is ${packet?.fate ?? 'unknown'}`;
     });
     packet!.fate = 'sealed';
-    if (packet === this.#packet) this.#packet = null;
   }
 
-  opened(length: number): void {
-    if (length === 0) this.#step.keepalivesOpened++;
+  /** The datagram whose ciphertext lies at `offset` was opened, and `length` bytes were in it. */
+  opened(session: AuditedSession, offset: number, length: number): void {
+    const step = this.#step;
+    if (length === 0) step.keepalivesOpened++;
+    step.heard.add(session.peer);
+    step.unauthentic = null;
+    const place = this.#placeOf(offset);
+    const flight = this.#arrival!.flights[place];
+    // The receiver's index is not among what is authenticated: it has to be the session's own.
+    hold('onlyGenuine', flight.from !== NOBODY && !flight.isAltered, () => {
+      return `${this.#name} takes a datagram that ${flight.isAltered ? 'was altered' : 'nobody has sent'}`;
+    });
+    hold('everyDatagramCounted', !step.opened.has(place), () => {
+      return `${this.#name} opens a datagram a second time`;
+    });
+    step.opened.add(place);
+  }
+
+  /** The queue of handshakes took the message at `offset`. */
+  queued(offset: number): void {
+    this.#step.queued++;
+    this.#queued.push(this.#arrival!.flights[this.#placeOf(offset)]);
   }
 
   transmitted(isData: boolean): void {
     if (isData) this.#step.dataSent++;
     else this.#step.handshakesSent++;
+    this.#checkCause('sends');
   }
 
   delivered(isAnswer: boolean): void {
     if (isAnswer) this.#step.answersDelivered++;
     else this.#step.packetsDelivered++;
+    this.#checkCause('delivers');
   }
 
   /** `peer`: whom the event is about. */
   event(event: DeviceEvent, peer: Peer | null): void {
     const step = this.#step;
     if (event.kind === 'dropped') this.#drop(event, peer);
-    else if (event.kind === 'roamed') step.roamed = true;
-    else if (event.kind === 'initiationReceived' || event.kind === 'responseReceived') {
+    else if (event.kind === 'roamed') {
+      const isHeard = this.#input !== 'datagrams' || step.heard.has(peer!);
+      hold('silentToStrangers', isHeard, () => {
+        return `${this.#name} roams, but has opened nothing of that peer's`;
+      });
+    } else if (event.kind === 'initiationReceived' || event.kind === 'responseReceived') {
       step.handshakesConsumed++;
       this.#takeQueued(event);
     } else if (event.kind === 'cookieReceived') step.cookiesConsumed++;
@@ -171,10 +208,9 @@ export class Ledger {
     else if (event.kind === 'cookieSent') step.handshakesCreated++;
   }
 
-  /** Balances the books. `packetPeer`: on whom the packet has to wait if its fate is still open. */
+  /** Balances the books. `packetPeer`: on whom the packets have to wait whose fates are still open. */
   close(packetPeer: Peer | undefined): void {
-    if (this.#packet !== null) {
-      const packet = this.#packet;
+    for (const packet of this.#open.splice(0)) {
       hold('everyPacketCounted', packetPeer !== undefined, () => {
         return `${this.#name}: packet ${packet.number} was neither sealed nor dropped, and nobody could wait for it`;
       });
@@ -185,10 +221,14 @@ export class Ledger {
     this.#balanceDatagrams();
   }
 
-  /** Whether the datagram of the last step was shown to come from a peer. */
-  get wasAuthentic(): boolean {
-    const { packetsDelivered, keepalivesOpened, refused, unauthentic } = this.#step;
-    return unauthentic === null && packetsDelivered + keepalivesOpened + refused > 0;
+  /** The places of the datagrams of the last step that were shown to come from a peer. */
+  get authentic(): ReadonlySet<number> {
+    return this.#step.opened;
+  }
+
+  /** Why datagrams of the last step were refused. */
+  get refusals(): ReadonlySet<DropReason> {
+    return this.#step.reasons;
   }
 
   /** The Device is gone, and with it what waited. */
@@ -235,26 +275,49 @@ export class Ledger {
     const { reason, endpoint, packets } = event;
     this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + packets);
     if (endpoint !== null) {
-      // A datagram from there, or, for want of memory, a handshake message to there.
-      if (reason === 'arenaExhausted') this.#step.handshakesUnsent++;
-      else this.#step.refused += packets;
-      if (this.#input === 'timeout' && reason !== 'arenaExhausted') this.#takeQueued(event);
-      if (UNAUTHENTIC.has(reason)) this.#step.unauthentic = reason;
+      this.#refuse(event);
       return;
     }
-    const waiting = peer === null ? null : this.#waitingOf(peer);
-    if (waiting === null || waiting.length === 0 || reason === 'noEndpoint') {
-      // It was the packet at hand, or a keepalive made and lost in this step.
-      if (this.#packet !== null) this.#packet.fate = 'dropped';
-      this.#packet = null;
-      return;
-    }
+    const waiting = peer === null || reason === 'noEndpoint' ? [] : this.#waitingOf(peer);
     const isAll = reason === 'handshakeTimeout' || reason === 'peerRemoved';
-    hold('everyPacketCounted', !isAll || packets === waiting.length, () => {
-      return `${this.#name} drops ${packets} packets as ${reason}, but ${waiting.length} waited`;
+    const there = waiting.length + this.#open.length;
+    hold('everyPacketCounted', !isAll || packets === there || there === 0, () => {
+      return `${this.#name} drops ${packets} packets as ${reason}, but ${there} waited`;
     });
-    for (const number of waiting.splice(0, packets))
-      if (number !== KEEPALIVE) this.#traffic.get(number)!.fate = 'dropped';
+    // The oldest; who has none that wait, drops the packet at hand, or a keepalive made in this step.
+    for (let i = 0; i < packets; i++) {
+      const number = waiting.length > 0 ? waiting.shift() : this.#open.shift()?.number;
+      if (number !== undefined && number !== KEEPALIVE) this.#traffic.get(number)!.fate = 'dropped';
+    }
+  }
+
+  /** A datagram from there is dropped, or, for want of memory, a handshake message to there. */
+  #refuse(event: Extract<DeviceEvent, { kind: 'dropped' }>): void {
+    const { reason, packets } = event;
+    const step = this.#step;
+    if (reason === 'arenaExhausted') {
+      step.handshakesUnsent++;
+      return;
+    }
+    step.refused += packets;
+    step.reasons.add(reason);
+    if (this.#input === 'timeout') this.#takeQueued(event);
+    if (UNAUTHENTIC.has(reason)) step.unauthentic = reason;
+  }
+
+  /** Which of the datagrams that came the bytes at `offset` are in. */
+  #placeOf(offset: number): number {
+    const { offset: start, stride } = this.#arrival!;
+    return Math.floor((offset - start) / stride);
+  }
+
+  /** Of datagrams only those are answered, delivered or followed that a session has opened. */
+  #checkCause(what: string): void {
+    const { heard, unauthentic } = this.#step;
+    if (this.#input !== 'datagrams') return;
+    hold('silentToStrangers', heard.size > 0 && unauthentic === null, () => {
+      return `${this.#name} ${what} something after it dropped a datagram as ${unauthentic}`;
+    });
   }
 
   /** The queue is first in, first out: the next verdict is on its oldest message. */
@@ -272,7 +335,7 @@ export class Ledger {
       if (waiting === undefined && there === 0) continue;
       const should = waiting ?? this.#waitingOf(peer);
       // A keepalive waits only where nothing else does.
-      if (this.#input !== 'packet' && should.length === 0 && there === 1) should.push(KEEPALIVE);
+      if (this.#input !== 'packets' && should.length === 0 && there === 1) should.push(KEEPALIVE);
       hold('everyPacketCounted', there === should.length, () => {
         return `${this.#name}: ${there} packets wait on a peer, but in - sealed - dropped = ${should.length}`;
       });
@@ -290,17 +353,13 @@ export class Ledger {
     const name = this.#name;
     const queued = this.#core.handshakeQueue.length - this.#queuedBefore;
     const accepted = step.packetsDelivered + step.keepalivesOpened + step.cookiesConsumed;
-    if (this.#input === 'datagram') {
-      if (queued === 1) this.#queued.push(this.#flight!);
-      // A keepalive that was opened and then found to be a replay is refused only.
-      const twice = step.unauthentic === 'replayedPacket' ? step.keepalivesOpened : 0;
-      hold('everyDatagramCounted', accepted + step.refused + queued - twice === 1, () => {
-        return `${name}: 1 datagram in, but delivered ${step.packetsDelivered} + keepalives ${step.keepalivesOpened - twice} + cookies ${step.cookiesConsumed} + queued ${queued} + dropped ${step.refused}`;
+    if (this.#input === 'datagrams') {
+      const came = this.#arrival!.flights.length;
+      hold('everyDatagramCounted', accepted + step.refused + queued === came, () => {
+        return `${name}: ${came} datagrams in, but delivered ${step.packetsDelivered} + keepalives ${step.keepalivesOpened} + cookies ${step.cookiesConsumed} + queued ${queued} + dropped ${step.refused}`;
       });
-      const answered = step.dataSent + step.handshakesSent;
-      const isQuiet = answered === 0 && step.packetsDelivered === 0 && !step.roamed;
-      hold('silentToStrangers', step.unauthentic === null || isQuiet, () => {
-        return `${name} drops a datagram as ${step.unauthentic}, but sends ${answered}, delivers ${step.packetsDelivered}${step.roamed ? ' and roams' : ''}`;
+      hold('everyDatagramCounted', queued === step.queued, () => {
+        return `${name}: ${step.queued} handshake messages queued, but ${queued} more are in the queue`;
       });
     } else if (this.#input === 'timeout') {
       hold('everyDatagramCounted', -queued === step.handshakesConsumed + step.refused, () => {

@@ -4,6 +4,8 @@
  */
 
 import yargs from 'yargs';
+import { runBoth } from './both.ts';
+import type { Grouping } from './burst.ts';
 import { Coverage } from './coverage.ts';
 import { faultNames, findFault, formatFinding } from './faults.ts';
 import { type Result, run } from './run.ts';
@@ -35,6 +37,7 @@ interface Options {
   readonly hours: number;
   readonly devices: number | undefined;
   readonly crypto: CryptoChoice;
+  readonly grouping: Grouping | 'both';
   readonly faults: boolean;
   readonly trace: boolean;
   readonly selection: Selection;
@@ -52,6 +55,11 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       choices: ['fast', 'real', 'portable'] as const,
       default: 'fast' as const,
       describe: 'fast has a stand-in for X25519; the others are what ships',
+    })
+    .option('grouping', {
+      choices: ['runs', 'packets', 'both'] as const,
+      default: 'runs' as const,
+      describe: 'how a Device is given what comes together; both has to be the same',
     })
     .option('faults', { type: 'boolean', default: false, describe: 'find the deliberate faults' })
     .option('trace', { type: 'boolean', default: false, describe: 'print all that happens' })
@@ -99,26 +107,30 @@ function announce(scenario: Scenario): void {
   if (more > 0) console.log(`  and ${more.toLocaleString('en-US')} more`);
 }
 
+function runAs(scenario: Scenario, { crypto, grouping }: Options, trace = false): Result {
+  if (grouping === 'both') return runBoth(scenario, { crypto, trace });
+  return run(scenario, { crypto, grouping, trace });
+}
+
 /** Cuts a failing scenario down and prints its trace. */
 function explain(result: Result, options: Options): void {
   const failure = result.failure!;
-  const { crypto } = options;
   console.log(`\nFAILED: ${failure.invariant} at ${(failure.at / 1_000).toFixed(3)} s`);
   console.log(`  ${failure.sentence}`);
   const end = performance.now() + SHRINK_MS;
   const shrunk = shrink(
     result.scenario,
     failure,
-    (scenario) => run(scenario, { crypto }).failure,
+    (scenario) => runAs(scenario, options).failure,
     () => performance.now() > end,
   );
-  const smallest = run(shrunk.scenario, { crypto, trace: true });
+  const smallest = runAs(shrunk.scenario, options, true);
   console.log(`\nsmallest of ${shrunk.tries} tries that fails the same:`);
   announce(shrunk.scenario);
   const hidden = smallest.trace.length - TRACE_SHOWN;
   if (hidden > 0) console.log(`\n  (${hidden.toLocaleString('en-US')} lines before)`);
   console.log(smallest.trace.slice(-TRACE_SHOWN).join('\n'));
-  console.log(`\nthe same again: ${reproduction(shrunk, options.devices, crypto)}`);
+  console.log(`\nthe same again: ${reproduction(shrunk, options)}`);
 }
 
 /** How much was simulated, and what of the core it has visited. */
@@ -154,14 +166,14 @@ class Totals {
 }
 
 function simulate(options: Options): number {
-  const { seed: first, seeds, hours, devices, crypto, trace } = options;
+  const { seed: first, seeds, hours, devices, trace } = options;
   const totals = new Totals();
   const began = performance.now();
   let toldAt = began;
   for (let seed = first; seed < first + seeds; seed++) {
     const scenario = select(createScenario(seed, hours, devices), options.selection);
     if (seeds === 1) announce(scenario);
-    const result = run(scenario, { crypto, trace });
+    const result = runAs(scenario, options, trace);
     if (trace) console.log(result.trace.join('\n'));
     totals.add(result);
     if (result.failure !== null) {

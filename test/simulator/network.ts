@@ -1,10 +1,14 @@
 /**
  * The virtual network: who has which address, and what becomes of a datagram between two sites.
  * It books every one, so that what was sent is what arrived, was lost for a cause, or is flying.
+ *
+ * What leaves one site for another at one moment arrives at one moment, in its order, unless a trouble
+ * says otherwise: only so do datagrams reach a Device together.
  */
 
 import { sameBytes } from '../../src/bytes.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
+import { DATA } from '../../src/noise/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import type { Random } from './random.ts';
 import type { LinkPlan, Trouble } from './scenario.ts';
@@ -25,6 +29,8 @@ export interface Flight {
   readonly trafficClass: number;
   /** Not as it was sent. */
   readonly isAltered: boolean;
+  /** The next one that arrives at the same moment overtakes it. */
+  readonly isOvertaken?: boolean;
 }
 
 /** Why a datagram did not arrive. */
@@ -34,19 +40,33 @@ export type Loss = 'loss' | 'partition' | 'oneWay' | 'wayDead' | 'deadAddress' |
 export interface NetworkHost {
   now(): number;
   later(delayMs: number, action: () => void): void;
-  /** Hands a datagram to a site; false when it is not running. */
-  arrive(site: number, flight: Flight): boolean;
+  /** Hands a site what arrives at one moment, in its order; false when it is not running. */
+  arrive(site: number, flights: readonly Flight[]): boolean;
+  /** What somebody on the path sends right after a datagram of a site's, in its sender's name. */
+  intrude(flight: Flight, to: number): readonly Uint8Array[];
   /** Told of every step of every datagram. */
   note(flight: Flight, to: number, what: string): void;
 }
 
 /** How much later than others a reordered datagram arrives, at most. */
 const REORDERING_MS = 400;
-/** No trouble makes a datagram later than this: afterwards the network has healed. */
+/** No trouble but `belated` makes a datagram later than this: afterwards the network has healed. */
 export const DELAY_MAX_MS = 7_000;
 const JITTER = 0.1;
 /** How much later a copy arrives, at most. */
 const COPY_MS = 50;
+/** Of bursts, while some come minutes late, and how late these are at least. */
+const BELATED = 0.4;
+const BELATED_MIN_MS = 30_000;
+
+/** What leaves one site for another at one moment. */
+interface Burst {
+  readonly at: number;
+  /** Of the most that there may be. */
+  readonly jitter: number;
+  /** null: not asked yet. */
+  belatedMs: number | null;
+}
 
 export class Network {
   readonly #host: NetworkHost;
@@ -62,6 +82,10 @@ export class Network {
   readonly #views = new WeakMap<Endpoint, Map<string, Endpoint>>();
   readonly #active: { readonly trouble: Trouble; readonly random: Random }[] = [];
   readonly #jitters = new Map<number, Random>();
+  /** By link and direction, the newest. */
+  readonly #bursts = new Map<number, Burst>();
+  /** By site: what has arrived at this moment and is not handed over yet. */
+  readonly #arriving = new Map<number, Flight[]>();
   /** For each relayed link, the address under which each end appears to the other. */
   readonly #relays = new Map<number, readonly [Endpoint, Endpoint]>();
   #addressesGiven = 0;
@@ -216,8 +240,10 @@ export class Network {
       return;
     }
     let flight = sent;
-    let copies = 1;
-    let delay = link.latencyMs * (1 + JITTER * this.#jitterOf(link).fraction());
+    /** How much later they arrive. */
+    const copies: number[] = [];
+    const burst = this.#burstOf(link, sent.from);
+    let delay = link.latencyMs * (1 + JITTER * burst.jitter);
     const relay = this.#relays.get(link.number);
     if (relay !== undefined)
       flight = { ...flight, source: relay[sent.from === link.ends[0] ? 0 : 1] };
@@ -239,6 +265,12 @@ export class Network {
         delay = heldMs + link.latencyMs;
         continue;
       }
+      if (kind === 'belated') {
+        if (sent.from !== link.ends[trouble.end] || sent.bytes[0] !== DATA) continue;
+        burst.belatedMs ??= random.chance(BELATED) ? random.between(BELATED_MIN_MS, amount) : 0;
+        delay += burst.belatedMs;
+        continue;
+      }
       const strikes = random.chance(amount);
       if (kind === 'delay') delay += amount * random.fraction();
       if (!strikes) continue;
@@ -246,16 +278,35 @@ export class Network {
         this.#lose(flight, to, 'loss');
         return;
       }
-      if (kind === 'duplication') copies++;
+      // Half of them in the same moment: among those that come together.
+      const isAtOnce = random.chance(0.5);
+      if (kind === 'duplication') copies.push(isAtOnce ? 0 : COPY_MS * random.fraction());
+      else if (kind === 'reordering' && isAtOnce) flight = { ...flight, isOvertaken: true };
       else if (kind === 'reordering') delay += REORDERING_MS * random.fraction();
       else flight = altered(flight, trouble, random);
       this.#host.note(flight, to, kind);
     }
-    this.copies += copies - 1;
-    for (let i = 0; i < copies; i++) {
-      this.#fly(flight, to, delay);
-      delay += COPY_MS * this.#jitterOf(link).fraction();
+    for (const bytes of this.#host.intrude(flight, to)) {
+      const intruder = { ...flight, from: NOBODY, bytes, isOvertaken: false };
+      this.sent++;
+      this.#host.note(intruder, to, 'intrudes');
+      this.#fly(intruder, to, delay);
     }
+    this.#fly(flight, to, delay);
+    this.copies += copies.length;
+    for (const laterMs of copies) this.#fly(flight, to, delay + laterMs);
+  }
+
+  /** What leaves one site on a link at this moment. */
+  #burstOf(link: LinkPlan, from: number): Burst {
+    const direction = 2 * link.number + (from === link.ends[0] ? 0 : 1);
+    const at = this.#host.now();
+    let burst = this.#bursts.get(direction);
+    if (burst?.at !== at) {
+      burst = { at, jitter: this.#jitterOf(link).fraction(), belatedMs: null };
+      this.#bursts.set(direction, burst);
+    }
+    return burst;
   }
 
   /** A link's own, so that it draws the same whatever happens on others. */
@@ -271,12 +322,32 @@ export class Network {
   #fly(flight: Flight, to: number, delayMs: number): void {
     this.flying++;
     this.#host.later(delayMs, () => {
-      this.flying--;
       // It may have moved away meanwhile.
       const owner = this.ownerOf(flight.destination);
-      if (owner === undefined) this.#lose(flight, to, 'deadAddress');
-      else if (this.#host.arrive(owner, flight)) this.arrived++;
-      else this.#lose(flight, to, 'siteOff');
+      if (owner !== undefined) {
+        this.#gather(owner, flight);
+        return;
+      }
+      this.flying--;
+      this.#lose(flight, to, 'deadAddress');
+    });
+  }
+
+  /** Hands it over once all is there that arrives at this moment. */
+  #gather(site: number, flight: Flight): void {
+    const gathered = this.#arriving.get(site);
+    if (gathered !== undefined) {
+      gathered.push(flight);
+      return;
+    }
+    this.#arriving.set(site, [flight]);
+    this.#host.later(0, () => {
+      const flights = this.#arriving.get(site)!;
+      this.#arriving.delete(site);
+      overtake(flights);
+      this.flying -= flights.length;
+      if (this.#host.arrive(site, flights)) this.arrived += flights.length;
+      else for (const one of flights) this.#lose(one, site, 'siteOff');
     });
   }
 
@@ -295,6 +366,15 @@ function altered(flight: Flight, { kind }: Trouble, random: Random): Flight {
   }
   if (kind !== 'corruption') return flight;
   return { ...flight, bytes: withBitFlipped(flight.bytes, random), isAltered: true };
+}
+
+/** Each that is overtaken changes places with the next. */
+function overtake(flights: Flight[]): void {
+  for (let i = 0; i + 1 < flights.length; i++) {
+    if (flights[i].isOvertaken !== true) continue;
+    [flights[i], flights[i + 1]] = [flights[i + 1], flights[i]];
+    i++;
+  }
 }
 
 export function withBitFlipped(bytes: Uint8Array, random: Random): Uint8Array {

@@ -50,6 +50,9 @@ const DEAF_NOTICE_MS = REJECT_AFTER_TIME_MS + NOTICE_MS;
  */
 const FORGOTTEN_MS = DEAF_NOTICE_MS;
 
+/** Three keepalives that do not come, of the slowest that a link has. */
+const UNTOLD_MS = 3 * 60_000;
+
 /** How much is known of one direction. */
 interface Watch {
   readonly since: number;
@@ -132,9 +135,10 @@ export class Recovery {
     if (now < this.calmFrom + FORGOTTEN_MS) return;
     // Calls that cross are void, and so may the next ones be, three times in a row.
     if (now < this.#lastCrossingAt + NOTICE_MS) return;
-    // Nobody is told that keepalives have been switched off.
+    // Nobody is told that keepalives have been switched off, or come less often from now on.
     const other = at === a ? b : a;
-    if (cause === 'keepaliveMissing' && other.acquaintances.get(at.number)?.keepalive === 0) return;
+    const { keepalive, slowedAt = -Infinity } = other.acquaintances.get(at.number)!;
+    if (cause === 'keepaliveMissing' && (keepalive === 0 || now < slowedAt + UNTOLD_MS)) return;
     hold('lostForReason', !(this.#isConnected(a, b) && this.#isConnected(b, a)), () => {
       return `${at.name} has ${other.name} as lost (${cause}), on a wire that is whole`;
     });

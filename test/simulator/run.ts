@@ -20,8 +20,10 @@ import {
   readUint32,
 } from '../../src/noise/messages.ts';
 import { formatAddress, parseAddress } from '../../src/packet/address.ts';
+import { ipLength } from '../../src/packet/ip.ts';
 import { Agenda } from './agenda.ts';
 import { Attacker } from './attacker.ts';
+import { type Arrival, BURST_PACKETS_MAX, type Departure, type Grouping, merge } from './burst.ts';
 import { Coverage } from './coverage.ts';
 import { checkOneWay, checkSilence } from './invariants.ts';
 import { addressName, type Flight, Network, NOBODY } from './network.ts';
@@ -69,6 +71,8 @@ export interface Result {
 export interface RunOptions {
   readonly crypto: CryptoChoice;
   readonly trace?: boolean;
+  /** How a Device is given what comes together: `runs`, as in the daemon, without it. */
+  readonly grouping?: Grouping;
 }
 
 /** Room for a turn of one Device: all of them take turns in the same arena. */
@@ -92,6 +96,7 @@ class Run {
   readonly arena = new Arena(ARENA_BYTES);
   readonly registry = new KeyRegistry();
   readonly traffic = new Traffic();
+  readonly grouping: Grouping;
   readonly coverage = new Coverage();
   readonly suite;
   readonly network: Network;
@@ -114,8 +119,9 @@ class Run {
   readonly #nameDelays: Random;
   #now = 0;
 
-  constructor(scenario: Scenario, { crypto, trace = false }: RunOptions) {
+  constructor(scenario: Scenario, { crypto, trace = false, grouping = 'runs' }: RunOptions) {
     this.scenario = scenario;
+    this.grouping = grouping;
     this.random = new Random(`run ${scenario.seed}`);
     this.#nameDelays = this.random.fork('names');
     this.trace = new Trace(trace);
@@ -173,20 +179,26 @@ class Run {
 
   // The network's side.
 
-  arrive(number: number, flight: Flight): boolean {
+  arrive(number: number, flights: readonly Flight[]): boolean {
     const site = this.sites[number];
     if (site.device === null) return false;
-    if (site.waits(() => this.arrive(number, flight))) return true;
-    const source = this.network.seen(flight);
-    site.receive(source === flight.source ? flight : { ...flight, source });
-    const isHandshake = flight.bytes[0] < COOKIE_REPLY;
-    if (!isHandshake && site.ledger.wasAuthentic) this.attacker.record(flight, site);
+    if (site.waits(() => this.arrive(number, flights))) return true;
+    const seen = flights.map((flight) => {
+      const source = this.network.seen(flight);
+      return source === flight.source ? flight : { ...flight, source };
+    });
+    for (const together of merge(seen)) site.receive(together);
     return true;
   }
 
+  intrude(flight: Flight, to: number): readonly Uint8Array[] {
+    const link = this.network.linkBetween(flight.from, to)!;
+    return this.attacker.intrude(flight, to, link.number);
+  }
+
   note(flight: Flight, to: number, what: string): void {
-    const { bytes, from, destination } = flight;
-    this.trace.mix(this.#now, bytes, what);
+    const { bytes, from, destination, trafficClass } = flight;
+    this.trace.mix(this.#now, what, [from, to, destination.port, trafficClass], bytes);
     if (what === '') this.attacker.see(flight, to);
     if (to === NOBODY && this.attacker.isOurs(destination))
       this.attacker.receive(destination, bytes);
@@ -200,7 +212,7 @@ class Run {
   // The sites' side.
 
   offering(site: Site, destination: Address): void {
-    if (this.trace.isKept) this.trace.line(this.#now, `${site.name}  offers a packet`);
+    if (this.trace.isKept) this.trace.line(this.#now, `${site.name}  offers packets`);
     const to = site.route(destination);
     const link = to === undefined ? undefined : this.network.linkBetween(site.number, to);
     if (link !== undefined) this.#giveCause(link, this.#now);
@@ -236,7 +248,21 @@ class Run {
     });
   }
 
-  delivered(site: Site, packet: Packet): void {
+  left(_site: Site, departure: Departure): void {
+    this.coverage.visitDeparture(departure);
+  }
+
+  arrived(site: Site, arrival: Arrival): void {
+    const { authentic, refusals } = site.ledger;
+    this.coverage.visitArrival(arrival, authentic, refusals);
+    for (const place of authentic) this.attacker.record(arrival.flights[place], site);
+  }
+
+  delivered(site: Site, packet: Packet | null, bytes: Uint8Array, offset: number): void {
+    const delivered = bytes.subarray(offset, offset + ipLength(bytes, offset));
+    const [version, ecn] = delivered;
+    this.trace.mix(this.#now, 'delivers', [site.number, version, ecn], delivered);
+    if (packet === null) return;
     if (this.trace.isKept) {
       const from = this.scenario.sites[packet.from].name;
       this.trace.line(this.#now, `${site.name}  delivers packet ${packet.number} of ${from}`);
@@ -247,6 +273,10 @@ class Run {
   event(site: Site, event: DeviceEvent, peer: Peer | null): void {
     if (event.kind === 'dropped') this.coverage.visit('drop', event.reason, event.packets);
     else this.coverage.visit('event', event.kind);
+    const about = peer === null ? NOBODY : this.siteOfPeer(peer);
+    if (event.kind === 'dropped')
+      this.trace.mix(this.#now, event.reason, [site.number, about, event.packets]);
+    else this.trace.mix(this.#now, event.kind, [site.number, about]);
     if (this.trace.isKept) this.#traceEvent(site, event, peer);
     if (peer === null || event.kind === 'dropped') return;
     this.coverage.visitSessions(peer);
@@ -411,25 +441,30 @@ class Run {
   #flow(flow: FlowPlan): void {
     const link = this.scenario.links.find(({ number }) => number === flow.link)!;
     const [from, to] = flow.isForward ? link.ends : [link.ends[1], link.ends[0]];
-    const template = createTemplate(
-      { site: from, range: 'main' },
-      { site: to, range: flow.number % 5 === 0 ? 'inner' : 'main' },
-      flow.family,
-      flow.bytes,
-      flow.ecn,
+    const [template, last] = [flow.bytes, flow.lastBytes].map((bytes) =>
+      createTemplate(
+        { site: from, range: 'main' },
+        { site: to, range: flow.number % 5 === 0 ? 'inner' : 'main' },
+        flow.family,
+        bytes,
+        flow.ecn,
+      ),
+    );
+    const packets = Array.from({ length: flow.burst }, (_, i) =>
+      i === flow.burst - 1 ? last : template,
     );
     const burst = () => {
-      for (let i = 0; i < flow.burst; i++) this.#offer(link, this.sites[from], template);
+      for (let i = 0; i < packets.length; i += BURST_PACKETS_MAX)
+        this.#offer(link, this.sites[from], packets.slice(i, i + BURST_PACKETS_MAX));
       const next = this.#now + flow.everyMs;
       if (next < flow.from + flow.duration) this.later(flow.everyMs, burst);
     };
     burst();
   }
 
-  #offer(link: LinkPlan, site: Site, template: Template): void {
-    const packet = site.send(template);
-    if (packet === null) return;
-    if (site.route(template.destination) !== template.destination.site) return;
+  #offer(link: LinkPlan, site: Site, templates: readonly Template[]): void {
+    const [{ destination }] = templates;
+    if (!site.send(...templates) || site.route(destination) !== destination.site) return;
     this.#recoveries.get(link.number)!.offered(site);
   }
 

@@ -44,8 +44,9 @@ export interface FlowPlan {
   /** Between two bursts. */
   readonly everyMs: number;
   readonly burst: number;
-  /** Payload of each packet. */
+  /** Payload of each packet, and of the last of a burst. */
   readonly bytes: number;
+  readonly lastBytes: number;
   readonly ecn: number;
 }
 
@@ -59,6 +60,7 @@ export const TROUBLES = {
   corruption: 'bits of datagrams of a link flip',
   truncation: 'datagrams of a link are cut short',
   congestion: 'datagrams of a link are marked congestion-experienced, capable or not',
+  belated: 'bursts of a link come minutes late, when their session may have ended',
   partition: 'a site reaches nobody',
   oneWay: 'a link carries one direction only',
   relay: 'datagrams of a link pass through another address',
@@ -85,6 +87,7 @@ export const TROUBLES = {
   garbage: 'somebody sends noise to a site',
   replay: 'somebody repeats recorded messages of all kinds',
   tampering: 'somebody repeats recorded messages with a bit flipped',
+  intrusion: 'somebody puts altered and repeated datagrams in the midst of bursts of a link',
   forgery: 'somebody who knows the public keys forges messages of all kinds',
   stranger: 'somebody calls whose key is no peer',
   cookieLoad: 'forged initiations keep a site under load',
@@ -140,6 +143,7 @@ export function createScenario(seed: number, hours: number, devices?: number): S
   const troubles = [
     ...drawTroubles(random.fork('troubles'), sites, links, durationMs),
     ...drawUpgrades(random.fork('upgrades'), sites, durationMs),
+    ...drawIntrusions(random.fork('intrusions'), links, durationMs),
   ];
   troubles.sort((a, b) => a.from - b.from || a.number - b.number);
   return { seed, durationMs, topology, sites, links, flows, troubles };
@@ -239,9 +243,10 @@ function drawFlows(parent: Random, link: LinkPlan, durationMs: number): FlowPlan
     const direction = random.weighted({ both: 5, forward: 3, back: 3 });
     const duration = random.between(...kind.duration);
     for (const isForward of [true, false]) {
-      const flow: FlowPlan = {
-        // Numbers say nothing but which: they are unique without knowing how many there will be.
-        number: link.number * 1_000_000 + 2 * spell + (isForward ? 0 : 1),
+      // Numbers say nothing but which: they are unique without knowing how many there will be.
+      const number = link.number * 1_000_000 + 2 * spell + (isForward ? 0 : 1);
+      const drawn: Omit<FlowPlan, 'lastBytes'> = {
+        number,
         link: link.number,
         isForward,
         family: random.chance(0.6) ? 4 : 6,
@@ -252,6 +257,7 @@ function drawFlows(parent: Random, link: LinkPlan, durationMs: number): FlowPlan
         bytes: random.chance(0.9) ? 8 + random.below(100) : 8 + random.below(1_380),
         ecn: random.pick([0, 0, 1, 2]),
       };
+      const flow = { ...drawn, lastBytes: drawLast(random.fork(`last ${number}`), drawn.bytes) };
       if (direction === 'both' || isForward === (direction === 'forward')) flows.push(flow);
     }
     const silence = random.weighted({ none: 4, short: 4, long: 3, night: 0.5 });
@@ -266,11 +272,16 @@ function drawFlows(parent: Random, link: LinkPlan, durationMs: number): FlowPlan
   return flows;
 }
 
+/** Of most bursts the last packet is like the others; it is never longer. */
+function drawLast(random: Random, bytes: number): number {
+  return random.chance(0.6) ? bytes : 1 + random.below(bytes);
+}
+
 type Place = 'site' | 'link';
 
 /**
- * Whom a kind befalls, how likely it is, how long it lasts and how much of it there may be. Upgrades
- * are drawn by themselves.
+ * Whom a kind befalls, how likely it is, how long it lasts and how much of it there may be. Upgrades,
+ * and what befalls whole bursts, are drawn by themselves.
  */
 const DRAWS: Record<
   TroubleKind,
@@ -289,6 +300,7 @@ const DRAWS: Record<
   corruption: { place: 'link', weight: 5, duration: [5_000, 100_000], amount: [0.1, 0.9] },
   truncation: { place: 'link', weight: 3, duration: [5_000, 100_000], amount: [0.1, 0.9] },
   congestion: { place: 'link', weight: 2, duration: [5_000, 100_000], amount: [0.2, 1] },
+  belated: { place: 'link', weight: 0, duration: [20_000, 150_000], amount: [60_000, 420_000] },
   partition: { place: 'site', weight: 5, duration: [1_000, 300_000], amount: [0, 0] },
   oneWay: { place: 'link', weight: 5, duration: [1_000, 300_000], amount: [0, 0] },
   relay: { place: 'link', weight: 2, duration: [1_000, 60_000], amount: [0, 0] },
@@ -315,6 +327,7 @@ const DRAWS: Record<
   garbage: { place: 'site', weight: 3, duration: [1_000, 30_000], amount: [10, 60] },
   replay: { place: 'site', weight: 5, duration: [1_000, 200_000], amount: [20, 100] },
   tampering: { place: 'site', weight: 4, duration: [1_000, 100_000], amount: [20, 100] },
+  intrusion: { place: 'link', weight: 0, duration: [5_000, 200_000], amount: [0.05, 0.5] },
   forgery: { place: 'site', weight: 4, duration: [1_000, 60_000], amount: [10, 60] },
   stranger: { place: 'site', weight: 2, duration: [1_000, 30_000], amount: [1, 10] },
   cookieLoad: { place: 'site', weight: 2, duration: [1_000, 12_000], amount: [514, 540] },
@@ -324,6 +337,8 @@ const DRAWS: Record<
 
 /** Of a site, if it were alone. */
 const UPGRADE_EVERY_MS = 400_000;
+/** Of a link, likewise. */
+const INTRUSION_EVERY_MS = 600_000;
 
 /** Episodes of one to four troubles at once, and calm between them in which all has to recover. */
 function drawTroubles(
@@ -363,8 +378,10 @@ function drawTroubles(
 }
 
 const UPGRADE_KINDS = { upgrade: 5, upgradeInVain: 2, upgradeForAWhile: 2 } as const;
+const INTRUSION_KINDS = { intrusion: 6, belated: 1 } as const;
 /** Their numbers begin here. */
 const FIRST_UPGRADE = 1_000_000;
+const FIRST_INTRUSION = 2_000_000;
 
 /**
  * On their own, because an upgrade may happen at any time and disturbs nobody: in calm, in which
@@ -372,17 +389,35 @@ const FIRST_UPGRADE = 1_000_000;
  * waited for that is worth it (upgrades.ts).
  */
 function drawUpgrades(random: Random, sites: readonly SitePlan[], durationMs: number): Trouble[] {
-  const troubles: Trouble[] = [];
   const everyMs = UPGRADE_EVERY_MS / Math.sqrt(sites.length);
+  return drawEver(random, UPGRADE_KINDS, FIRST_UPGRADE, everyMs, sites.length, durationMs);
+}
+
+/** On their own as well: what breaks runs has to be there whatever else is. */
+function drawIntrusions(random: Random, links: readonly LinkPlan[], durationMs: number): Trouble[] {
+  const everyMs = INTRUSION_EVERY_MS / Math.sqrt(links.length);
+  return drawEver(random, INTRUSION_KINDS, FIRST_INTRUSION, everyMs, links.length, durationMs);
+}
+
+/** One after the other for as long as the scenario lasts. */
+function drawEver<K extends TroubleKind>(
+  random: Random,
+  kinds: Readonly<Record<K, number>>,
+  firstNumber: number,
+  everyMs: number,
+  places: number,
+  durationMs: number,
+): Trouble[] {
+  const troubles: Trouble[] = [];
   for (let at = random.between(0, everyMs); at < durationMs; at += random.between(0, 2 * everyMs)) {
-    const kind = random.weighted(UPGRADE_KINDS);
+    const kind = random.weighted(kinds);
     const { duration, amount } = DRAWS[kind];
     troubles.push({
-      number: FIRST_UPGRADE + troubles.length,
+      number: firstNumber + troubles.length,
       kind,
       from: Math.floor(at),
       duration: Math.floor(random.between(...duration)),
-      place: random.below(sites.length),
+      place: random.below(places),
       end: random.chance(0.5) ? 1 : 0,
       amount: random.between(...amount),
     });

@@ -3,7 +3,9 @@
  * fewer troubles, less traffic. Knows neither a Device nor a clock.
  */
 
+import type { Grouping } from './burst.ts';
 import { MS_PER_HOUR, type Scenario, type Selection, select } from './scenario.ts';
+import type { CryptoChoice } from './suite.ts';
 
 /** Where and how a scenario fails; null when it does not. */
 export interface Failing {
@@ -102,13 +104,22 @@ function selectionOf(scenario: Scenario): Selection {
 }
 
 /** The options of `npm run simulate` that make this scenario again. */
-export function reproduction(shrunk: Shrunk, devices: number | undefined, crypto: string): string {
+export function reproduction(
+  shrunk: Shrunk,
+  said: {
+    readonly devices: number | undefined;
+    readonly crypto: CryptoChoice;
+    readonly grouping: Grouping | 'both';
+  },
+): string {
+  const { devices, crypto, grouping } = said;
   const { scenario, selection } = shrunk;
   const list = (part: Part) => `--${part} ${selection[part]!.join(',') || 'none'}`;
   return [
     `npm run simulate -- --seed ${scenario.seed} --hours ${scenario.durationMs / MS_PER_HOUR}`,
     ...(devices === undefined ? [] : [`--devices ${devices}`]),
     ...(crypto === 'fast' ? [] : [`--crypto ${crypto}`]),
+    ...(grouping === 'runs' ? [] : [`--grouping ${grouping}`]),
     ...[list('links'), list('troubles'), list('flows'), '--trace'],
   ].join(' ');
 }

@@ -3,6 +3,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ReplayWindow } from '../../src/noise/replay.ts';
 import { Agenda } from './agenda.ts';
+import { runBoth } from './both.ts';
 import { Coverage } from './coverage.ts';
 import { Random } from './random.ts';
 import { type Result, run } from './run.ts';
@@ -14,6 +15,7 @@ const TIMEOUT_MS = 600_000;
 const SEEDS = 250;
 const SEEDS_PER_TEST = 50;
 const HOURS = 0.5;
+const SEEDS_BOTH_WAYS = 30;
 
 /** What a failing test prints: enough to run it again. */
 function verdict({ scenario, failure }: Result, hours: number): string {
@@ -54,7 +56,7 @@ describe('every invariant holds', () => {
     expect(result.delivered).toBeGreaterThan(0);
   });
 
-  it.each(['trouble', 'drop', 'event', 'expiry', 'load', 'session', 'upgrade', 'recovery'])(
+  it.each(['trouble', 'drop', 'event', 'expiry', 'load', 'session', 'upgrade', 'recovery', 'run'])(
     'and together they have visited every %s',
     (group) => {
       expect(coverage.missing(group)).toEqual([]);
@@ -76,6 +78,18 @@ describe('a run', () => {
     const traced = run(scenario, { crypto: 'fast', trace: true });
     expect(traced.trace.length).toBeGreaterThan(100);
     expect(run(scenario, { crypto: 'fast' }).digest).toBe(traced.digest);
+  });
+});
+
+describe('runs and their packets', () => {
+  it('come to the same, whatever befalls them', { timeout: TIMEOUT_MS }, () => {
+    const coverage = new Coverage();
+    for (let seed = 1_001; seed <= 1_000 + SEEDS_BOTH_WAYS; seed++) {
+      const result = runBoth(createScenario(seed, HOURS), { crypto: 'fast' });
+      coverage.add(result.coverage);
+      expect(`${verdict(result, HOURS)}`).toBe('holds');
+    }
+    expect(coverage.missing('run')).toEqual([]);
   });
 });
 
@@ -153,7 +167,7 @@ describe('a failure', () => {
       expect(trace.join('\n')).toMatch(/trouble #\d+ at \d+\.\d+ s duplication /);
       expect(trace.at(-1)).toMatch(/VIOLATED deliveredOnce: .* delivers packet \d+ a second time/);
 
-      const command = reproduction(shrunk, 5, 'fast');
+      const command = reproduction(shrunk, { devices: 5, crypto: 'fast', grouping: 'runs' });
       const option = (name: string) => new RegExp(`--${name} (\\S+)`).exec(command)![1];
       const numbers = (name: string) => option(name).split(',').map(Number);
       const again = select(createScenario(scenario.seed, Number(option('hours')), 5), {

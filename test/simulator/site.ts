@@ -4,7 +4,7 @@
  * invariants afterwards. Owns no network and no plan of what happens.
  */
 
-import { type Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
+import type { Arena } from '../../src/arena.ts';
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
 import type { AllowedIpChange, DeviceChange, PeerChange } from '../../src/device/configuration.ts';
 import { peerKey } from '../../src/device/core.ts';
@@ -14,6 +14,15 @@ import type { DeviceEvent } from '../../src/device/events.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import type { NameAnswer, Way } from '../../src/device/ways.ts';
 import { parsePrefix } from '../../src/packet/address.ts';
+import {
+  type Arrival,
+  type Departure,
+  type Grouping,
+  handDatagrams,
+  handPackets,
+  layArrival,
+  layDeparture,
+} from './burst.ts';
 import { Generation } from './generation.ts';
 import { takeBack } from './handover.ts';
 import { checkKeysGone, checkTurn, checkUnmoved } from './invariants.ts';
@@ -30,14 +39,19 @@ export interface SiteHost {
   readonly suite: CryptoSuite;
   readonly registry: KeyRegistry;
   readonly traffic: Traffic;
+  readonly grouping: Grouping;
   now(): number;
   later(delayMs: number, action: () => void): void;
-  /** A packet for that address is about to be sent. */
+  /** Packets for that address are about to be sent. */
   offering(site: Site, destination: Address): void;
   transmit(site: Site, endpoint: Endpoint, bytes: Uint8Array, trafficClass: number): void;
   /** Somebody wants to know the addresses of a name; told by `Site.nameAnswered`. */
   lookUp(site: Site, name: string): void;
-  delivered(site: Site, packet: Packet): void;
+  /** The bytes at `offset`; null for an answer of the Device's own. */
+  delivered(site: Site, packet: Packet | null, bytes: Uint8Array, offset: number): void;
+  /** The site's Device was given them in one turn, and the books were balanced. */
+  left(site: Site, departure: Departure): void;
+  arrived(site: Site, arrival: Arrival): void;
   /** `peer`: whom the event is about. */
   event(site: Site, event: DeviceEvent, peer: Peer | null): void;
   /** A handshake message was taken from the queue. */
@@ -55,6 +69,8 @@ export interface Acquaintance {
   presharedKey: Uint8Array;
   /** Seconds. */
   keepalive: number;
+  /** When it was last made longer, or switched off, virtual ms: the other end is not told. */
+  slowedAt?: number;
   /** As the operator gave it; null when the other end calls. */
   endpoint: Endpoint | null;
   /** Instead of the endpoint, if there are any. */
@@ -209,8 +225,8 @@ export class Site {
   turn(
     input: Input,
     work: (now: number, device: Device) => void,
-    packet: Packet | null = null,
-    flight: Flight | null = null,
+    departure: Departure | null = null,
+    arrival: Arrival | null = null,
   ): void {
     if (input === 'configuration') {
       // The operator's word is for whoever lives on.
@@ -221,13 +237,14 @@ export class Site {
     if (generation === null || (this.isPaused && input === 'timeout')) return;
     const { device, ledger } = generation;
     const { arena } = this.host;
-    ledger.begin(input, this.now(), packet, flight);
+    ledger.begin(input, this.now(), departure, arrival);
     if (input === 'configuration') this.#records.clear();
     if (arena.available > this.arenaBytes) arena.allocate(arena.available - this.arenaBytes);
     work(this.now(), device);
     arena.reset();
     generation.endTurn();
-    ledger.close(packet === null ? undefined : this.#peerFor(packet.template.destination));
+    const destination = departure?.packets[0].template.destination;
+    ledger.close(destination && this.#peerFor(destination));
     checkTurn(this, device);
     this.#schedule(device);
     if (this.#awaited?.isMoment()) {
@@ -236,30 +253,31 @@ export class Site {
     }
   }
 
-  /** A packet of a host behind the site. */
-  send(template: Template): Packet | null {
-    const { arena, traffic } = this.host;
-    if (this.device === null || this.waits(() => this.send(template))) return null;
-    this.host.offering(this, template.destination);
-    const { length } = template.bytes;
-    const slot = arena.allocate(HEADROOM_BYTES + length + TAILROOM_BYTES);
-    const offset = slot + HEADROOM_BYTES;
-    const packet = traffic.create(this.number, template, this.host.now(), arena.bytes, offset);
-    this.turn('packet', (now, device) => device.sendPacket(now, offset, length), packet);
-    return packet;
+  /**
+   * A packet of a host behind the site, or those of a super-packet: they are alike, but for the last
+   * one, which may be shorter. False when nobody takes them now.
+   */
+  send(...templates: readonly Template[]): boolean {
+    const { arena, traffic, grouping } = this.host;
+    if (this.device === null || this.waits(() => this.send(...templates))) return false;
+    this.host.offering(this, templates[0].destination);
+    const { mtu } = this.device.core;
+    const departure = layDeparture(arena, mtu, templates, (template, offset) =>
+      traffic.create(this.number, template, this.host.now(), arena.bytes, offset),
+    );
+    const hand = (now: number, device: Device) => handPackets(device, now, departure, grouping);
+    this.turn('packets', hand, departure);
+    this.host.left(this, departure);
+    return true;
   }
 
-  receive(flight: Flight): void {
-    const { arena } = this.host;
-    const { bytes, source, trafficClass } = flight;
-    const offset = arena.allocate(bytes.length);
-    arena.bytes.set(bytes, offset);
-    this.turn(
-      'datagram',
-      (now, device) => device.receiveDatagram(now, offset, bytes.length, source, trafficClass),
-      null,
-      flight,
-    );
+  /** Datagrams that the kernel has merged. */
+  receive(flights: readonly Flight[]): void {
+    const { arena, grouping } = this.host;
+    const arrival = layArrival(arena, flights);
+    const hand = (now: number, device: Device) => handDatagrams(device, now, arrival, grouping);
+    this.turn('datagrams', hand, null, arrival);
+    this.host.arrived(this, arrival);
   }
 
   configure(change: Partial<DeviceChange>): void {

@@ -62,7 +62,7 @@ export interface KeyOwner {
   /** One of the two ciphers was erased. */
   wiped(session: AuditedSession): void;
   sealed(session: AuditedSession, offset: number, length: number): void;
-  opened(session: AuditedSession, length: number): void;
+  opened(session: AuditedSession, offset: number, length: number): void;
 }
 
 /**
@@ -235,7 +235,7 @@ class AuditedOpener implements Opener {
     checkAge(session, counter, 'opens');
     if (!this.#base.open(offset, length, counter)) return false;
     session.history.hasOpened = true;
-    owner.opened(session, length);
+    owner.opened(session, offset, length);
     return true;
   }
 

@@ -9,6 +9,9 @@ const NAMES: Readonly<Record<number, string>> = {
   [DATA]: 'data',
 };
 const KEEPALIVE_BYTES = 32;
+/** Of the bytes that are mixed these are looked at, and as many at the end: the authenticator. */
+const [HEAD_FROM, HEAD_TO, TAIL_BYTES] = [4, 20, 16];
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 export class Trace {
   /** Lines for people; empty unless they were asked for. */
@@ -29,14 +32,19 @@ export class Trace {
     return (this.#hash >>> 0).toString(16).padStart(8, '0');
   }
 
-  /** Mixes what happened into the digest. */
-  mix(atMs: number, bytes: Uint8Array, what: string): void {
-    let hash = this.#hash;
-    hash = Math.imul(hash ^ (atMs * 1_024), 0x01000193);
-    hash = Math.imul(hash ^ bytes.length, 0x01000193);
-    for (let i = 4; i < bytes.length && i < 20; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
-    for (let i = 0; i < what.length; i++) hash = Math.imul(hash ^ what.charCodeAt(i), 0x01000193);
-    this.#hash = hash;
+  /** Mixes what happened into the digest, in the order of the calls. */
+  mix(atMs: number, what: string, numbers: readonly number[], bytes = NO_BYTES): void {
+    const { length } = bytes;
+    this.#mix(atMs * 1_024);
+    this.#mix(length);
+    for (const number of numbers) this.#mix(number);
+    for (let i = 0; i < what.length; i++) this.#mix(what.charCodeAt(i));
+    for (let i = HEAD_FROM; i < length && i < HEAD_TO; i++) this.#mix(bytes[i]);
+    for (let i = Math.max(HEAD_TO, length - TAIL_BYTES); i < length; i++) this.#mix(bytes[i]);
+  }
+
+  #mix(number: number): void {
+    this.#hash = Math.imul(this.#hash ^ number, 0x01000193);
   }
 
   line(atMs: number, text: string): void {

@@ -73,6 +73,16 @@ const ofNetwork: Rule = {
   end: ({ network }, trouble) => network.end(trouble),
 };
 const harmless: Rule = { ...ofNetwork, disturbs: 'none' };
+/** Until the last of what is held up has come: where from is where its sender is taken to be. */
+const belating: Rule = {
+  ...ofNetwork,
+  disturbs: 'none',
+  begin: (stage, trouble) => {
+    stage.network.begin(trouble);
+    const lastAt = stage.now() + trouble.duration + trouble.amount;
+    stage.disturb(linkOf(stage, trouble), lastAt + AFTERMATH_MS);
+  },
+};
 /** Forgeries do not hinder anybody; only a queue that overflows does. */
 const ofAttacker: Rule = {
   disturbs: 'none',
@@ -98,12 +108,18 @@ const RULES: Record<TroubleKind, Rule> = {
   corruption: ofNetwork,
   truncation: ofNetwork,
   congestion: ofNetwork,
+  belated: belating,
   partition: ofNetwork,
   oneWay: ofNetwork,
   relay: ofNetwork,
   garbage: ofAttacker,
   replay: ofAttacker,
   tampering: ofAttacker,
+  intrusion: {
+    disturbs: 'none',
+    begin: ({ attacker }, trouble) => attacker.join(trouble),
+    end: ({ attacker }, trouble) => attacker.leave(trouble),
+  },
   forgery: ofAttacker,
   stranger: ofAttacker,
   cookieLoad: ofAttacker,
@@ -317,6 +333,9 @@ function setKeepalive(
 ): void {
   const [site, other] = endsOf(stage, trouble);
   const acquaintance = site.acquaintances.get(other.number)!;
+  const before = acquaintance.keepalive;
+  if (persistentKeepalive === 0 || (before > 0 && persistentKeepalive > before))
+    acquaintance.slowedAt = stage.now();
   acquaintance.keepalive = persistentKeepalive;
   const { publicKey, ways } = acquaintance;
   const said = ways.length > 0 ? { ways: ways.slice(0, waysMax) } : {};
@@ -341,7 +360,10 @@ const STRAY_PACKETS = 20;
 /** No site has this number, nor a range of inner addresses. */
 const NO_SITE = 250;
 
-/** Sources of a third site, of nobody, of the receiver, and of the sender's own inner range. */
+/**
+ * Sources of a third site, of nobody, of the receiver, and of the sender's own inner range, alone or
+ * between packets that have a source of the sender's.
+ */
 function spoof(stage: Stage, trouble: Trouble): void {
   const random = stage.random.fork(`spoof ${trouble.number}`);
   const [from, to] = endsOf(stage, trouble);
@@ -349,8 +371,21 @@ function spoof(stage: Stage, trouble: Trouble): void {
     const site = random.pick([random.below(stage.sites.length), NO_SITE, to.number, from.number]);
     const source = { site, range: random.pick(['main', 'inner'] as const) };
     const family = random.chance(0.5) ? 4 : 6;
-    const template = createTemplate(source, { site: to.number, range: 'main' }, family, 20, 0);
-    stage.later(random.between(0, trouble.duration), () => from.send(template));
+    const destination = { site: to.number, range: 'main' } as const;
+    const template = createTemplate(source, destination, family, 20, 0);
+    const genuine = createTemplate(
+      { site: from.number, range: 'main' },
+      destination,
+      family,
+      20,
+      0,
+    );
+    const isAmongGenuine = random.chance(0.5);
+    stage.later(random.between(0, trouble.duration), () => {
+      if (isAmongGenuine) from.send(genuine);
+      from.send(template);
+      if (isAmongGenuine) from.send(genuine);
+    });
   }
 }
 

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { afterEach, beforeAll, expect, it } from 'vitest';
 import { Arena, HEADROOM_BYTES } from '../../src/arena.ts';
 import { openTun, type Tun } from '../../src/tun/tun.ts';
+import { packetByPacket } from '../datapath/onebyone.ts';
 import { describeInNamespace, enterNamespace, ip, sysctl } from '../lab/namespace.ts';
 import {
   ACK,
@@ -71,7 +72,7 @@ function forward(packets: readonly Uint8Array[], offload: boolean): [Uint8Array[
     const isOwn = packet[0] >> 4 === 6 && (packet[6] === 58 || packet[6] === 0);
     if (!isOwn) forwarded.push(packet);
   };
-  while (exit.tun.read(keep, 64) > 0) exit.arena.reset();
+  while (exit.tun.read(packetByPacket(keep), 64) > 0) exit.arena.reset();
   return [forwarded, receivedFrames('in0')];
 }
 

@@ -8,6 +8,7 @@ import { interfaceNameError } from '../../src/sys/interfacename.ts';
 import { type Watch, watch } from '../../src/sys/poller.ts';
 import { openTun, type Tun, type TunOptions } from '../../src/tun/tun.ts';
 import { openUdp, type Udp } from '../../src/udp/udp.ts';
+import { packetByPacket } from '../datapath/onebyone.ts';
 import {
   describeInNamespace,
   enterNamespace,
@@ -53,13 +54,16 @@ class Bench {
     const packets: Uint8Array[] = [];
     let end = -1;
     while (
-      this.tun.read((offset, length) => {
-        expect(offset % 4).toBe(0);
-        expect(offset - HEADROOM_BYTES).toBeGreaterThanOrEqual(end);
-        end = offset + length + TAILROOM_BYTES - 15;
-        const bytes = this.arena.bytes.slice(offset, offset + length);
-        if (bytes[0] >> 4 === 4 || bytes[6] !== 58) packets.push(bytes);
-      }, 64) > 0
+      this.tun.read(
+        packetByPacket((offset, length) => {
+          expect(offset % 4).toBe(0);
+          expect(offset - HEADROOM_BYTES).toBeGreaterThanOrEqual(end);
+          end = offset + length + TAILROOM_BYTES - 15;
+          const bytes = this.arena.bytes.slice(offset, offset + length);
+          if (bytes[0] >> 4 === 4 || bytes[6] !== 58) packets.push(bytes);
+        }),
+        64,
+      ) > 0
     );
     this.arena.reset();
     return packets;
@@ -210,7 +214,10 @@ describeInNamespace('tun', () => {
       udp.flush();
     }
     const places: [number, number][] = [];
-    bench.tun.read((offset, length) => places.push([offset, length]), 1000);
+    bench.tun.read(
+      packetByPacket((offset, length) => places.push([offset, length])),
+      1000,
+    );
     const seen = places.map(([offset, length]) => {
       const values = new Set(bench.arena.bytes.subarray(offset + 28, offset + length));
       return `${length - 28}: ${[...values].join()}`;
@@ -298,12 +305,15 @@ async function carryStream(offload: boolean, family: 4 | 6): Promise<void> {
   let longest = 0;
   const pump = (from: Bench, to: Bench): Watch => {
     const exchange = () => {
-      from.tun.read((offset, bytes) => {
-        const target = to.arena.allocate(HEADROOM_BYTES + bytes) + HEADROOM_BYTES;
-        to.arena.bytes.set(from.arena.bytes.subarray(offset, offset + bytes), target);
-        to.tun.deliver(target, bytes);
-        longest = Math.max(longest, bytes);
-      }, 256);
+      from.tun.read(
+        packetByPacket((offset, bytes) => {
+          const target = to.arena.allocate(HEADROOM_BYTES + bytes) + HEADROOM_BYTES;
+          to.arena.bytes.set(from.arena.bytes.subarray(offset, offset + bytes), target);
+          to.tun.deliver(target, bytes);
+          longest = Math.max(longest, bytes);
+        }),
+        256,
+      );
       to.tun.flush();
       from.arena.reset();
       to.arena.reset();

@@ -6,6 +6,7 @@ import type { DropReason } from '../../src/device/drops.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { ERRNO, SystemError } from '../../src/sys/libc.ts';
 import { openUdp, type Udp, type UdpOptions } from '../../src/udp/udp.ts';
+import { datagramByDatagram } from '../datapath/onebyone.ts';
 import {
   describeInNamespace,
   enterNamespace,
@@ -62,10 +63,10 @@ class Station {
     for (const socket of this.udp.sockets) {
       for (;;) {
         const count = socket.receive(
-          (offset, length, endpoint, trafficClass) => {
+          datagramByDatagram((offset, length, endpoint, trafficClass) => {
             const bytes = this.arena.bytes.slice(offset, offset + length);
             received.push({ bytes, endpoint, trafficClass, offset });
-          },
+          }),
           budget,
           0,
         );

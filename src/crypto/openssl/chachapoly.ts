@@ -265,32 +265,25 @@ class Engine {
 
   /**
    * Spares a call by putting the trailer where Poly1305 wants it, over what stands after the
-   * ciphertext: the authenticator, and the beginning of another packet. It is put back before
-   * anyone can look.
+   * ciphertext: the authenticator, which its caller has read, and the beginning of another packet,
+   * which is put back before anyone can look.
    */
   #authenticateInPlace(offset: number, length: number, tag: number): void {
     const view = this.#view;
     const end = offset + length;
-    const s0 = view.getInt32(end, true);
-    const s1 = view.getInt32(end + 4, true);
-    const s2 = view.getInt32(end + 8, true);
-    const s3 = view.getInt32(end + 12, true);
-    const s4 = view.getInt32(end + 16, true);
-    const s5 = view.getInt32(end + 20, true);
-    const s6 = view.getInt32(end + 24, true);
-    const s7 = view.getInt32(end + 28, true);
+    const next = end + TAG_BYTES;
+    const s0 = view.getInt32(next, true);
+    const s1 = view.getInt32(next + 4, true);
+    const s2 = view.getInt32(next + 8, true);
+    const s3 = view.getInt32(next + 12, true);
     const trailed = length + putTrailer(view, end, length);
     this.#native.Poly1305_Init(this.#polyAddress, this.#oneTimeKeyAddress);
     this.#native.Poly1305_Update(this.#polyAddress, this.#arenaAddress + offset, trailed);
     this.#native.Poly1305_Final(this.#polyAddress, tag);
-    view.setInt32(end, s0, true);
-    view.setInt32(end + 4, s1, true);
-    view.setInt32(end + 8, s2, true);
-    view.setInt32(end + 12, s3, true);
-    view.setInt32(end + 16, s4, true);
-    view.setInt32(end + 20, s5, true);
-    view.setInt32(end + 24, s6, true);
-    view.setInt32(end + 28, s7, true);
+    view.setInt32(next, s0, true);
+    view.setInt32(next + 4, s1, true);
+    view.setInt32(next + 8, s2, true);
+    view.setInt32(next + 12, s3, true);
   }
 
   #authenticateInPieces(offset: number, length: number, tag: number): void {

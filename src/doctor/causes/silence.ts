@@ -10,6 +10,7 @@ import {
   type Arrivals,
   arrivalsLost,
   endpointRoute,
+  isAnswerDue,
   placeOf,
   unansweredBy,
   unconfirmedBy,
@@ -21,6 +22,8 @@ import type { Finding } from '../finding.ts';
 import { type Counterpart, counterpartOf } from '../otherend.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 
+const MS_PER_S = 1_000;
+
 export const SILENCE: readonly Cause[] = [
   {
     code: 'answersLost',
@@ -31,6 +34,7 @@ export const SILENCE: readonly Cause[] = [
   { code: 'answersUnconfirmed', weight: 'handshake', find: findUnconfirmed },
   { code: 'filteredBeyond', weight: 'handshake', find: findFiltered, explains: ['silence'] },
   { code: 'silence', weight: 'handshake', find: findSilence, isLastResort: true },
+  { code: 'noAnswerYet', weight: 'handshake', find: findNoAnswerYet, isLastResort: true },
 ];
 
 /**
@@ -204,6 +208,54 @@ function findSilence(evidence: Evidence): Finding[] {
 }
 
 /**
+ * It was called a moment ago: what --quick does not wait for, or what has begun as doctor ended. Or it
+ * calls us, so that the next call of either may be well, and the next ones tell if they are not.
+ */
+function findNoAnswerYet(evidence: Evidence): Finding[] {
+  return peersOf(evidence).flatMap((peer): Finding[] => {
+    const calls = unansweredBy(evidence, peer);
+    const isEarly =
+      calls === null
+        ? isAnswerDue(peer)
+        : isCrossed(evidence, peer) && arrivalsLost(evidence, peer) === null;
+    if (peer.endpoint === null || !isEarly) return [];
+    const { packets_waiting: waiting = 0 } = peer.counters;
+    const { initiations_received: received = 0 } = peer.gained;
+    return [
+      {
+        code: 'noAnswerYet',
+        peer: peer.publicKey,
+        sentence: `${nameOf(peer)} at ${placeOf(peer)} has been called and has not answered so far: it is too early to tell why`,
+        proof: [
+          calls?.proof ??
+            `${counted(waiting, 'packet waits', 'packets wait')} for a handshake with it`,
+          ...saysBegun(evidence, peer),
+          ...(received === 0 ? [] : [`over the run, it called ${counted(received, 'time')}`]),
+          ...(peer.lastHandshakeMs > 0 ? [] : ['there has never been a handshake with it']),
+        ],
+        commands: [
+          `tswg ${evidence.run.name} doctor # in some seconds, and without --quick, which does not wait for the next call`,
+        ],
+        undecided: [
+          'its answer is on its way: then doctor finds nothing the next time',
+          'its answer, or ours to its own calls, does not arrive: the next calls tell',
+        ],
+      },
+    ];
+  });
+}
+
+function saysBegun({ events, run }: Evidence, { publicKey }: OwnPeer): string[] {
+  const begun = (known(events) ?? []).findLast(
+    ({ kind, peer, values }) =>
+      kind === 'handshakeBegun' && peer === publicKey && values.by === 'us',
+  );
+  if (begun === undefined) return [];
+  const seconds = Math.max(0, run.startedMs + run.tookMs - begun.timeMs) / MS_PER_S;
+  return [`the daemon began to call it ${seconds.toFixed(1)} s ago`];
+}
+
+/**
  * It answers, and too late: both ends called at once, and each gave up its own call for the other's. The
  * next ones are apart (whitepaper 6.1).
  */
@@ -243,7 +295,7 @@ function lostHere(
 }
 
 function saysLast({ run }: Evidence, { lastHandshakeMs }: OwnPeer): string {
-  const seconds = Math.round((run.startedMs - lastHandshakeMs) / 1_000);
+  const seconds = Math.round((run.startedMs - lastHandshakeMs) / MS_PER_S);
   return `the last handshake with it was ${counted(seconds, 'second')} ago: the keys were right then`;
 }
 

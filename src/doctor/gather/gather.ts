@@ -36,7 +36,7 @@ import { askRoutes, gatherRules, gatherTable } from './routes.ts';
 import type { DaemonSample } from './sample.ts';
 import { gainDrops, gatherSockets } from './sockets.ts';
 import { gatherSysctls } from './sysctls.ts';
-import { Traffic } from './traffic.ts';
+import { type Note, Traffic } from './traffic.ts';
 
 export interface GatherOptions {
   readonly name: string;
@@ -50,6 +50,8 @@ export interface GatherOptions {
   readonly wishes: Looked<Wishes | null>;
   /** Where persistent daemons keep their states. */
   readonly stateDirectory: string;
+  /** Told before something takes longer than when all is well, and why. */
+  readonly note: Note;
 }
 
 const OF_KERNEL =
@@ -126,7 +128,7 @@ async function gatherDuring(
       // One that has not answered is given the same time once more, at the end.
       if (sampleOf(beginning.daemon) === null) return null;
       return sampleOf(await look(() => ask(options, link)));
-    }),
+    }, options.note),
   ]);
   const { firewall } = beginning;
   const [lastDaemon, firewallAfter] = await Promise.all([

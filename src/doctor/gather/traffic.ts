@@ -3,6 +3,7 @@
  * is waited: as short as everything answers, and longer only where something does not.
  */
 
+import { counted } from '../../counted.ts';
 import { parseKey } from '../../keytext.ts';
 import {
   cannotLook,
@@ -19,6 +20,7 @@ import { OpenPing } from './pings.ts';
 import type { Plan } from './plan.ts';
 import { OpenProbe } from './probes.ts';
 import type { DaemonSample } from './sample.ts';
+import { silentPeers, unsettledPeers } from './silence.ts';
 import { type Tap, tapHandshakes } from './tap.ts';
 
 /** How long ICMP errors may take, of whoever is farthest away. */
@@ -30,8 +32,14 @@ const NEIGHBOUR_MS = 3_500;
 /** A handshake is tried again after 5 s and up to a third of one (whitepaper 6.4). */
 const INITIATION_MS = 6_000;
 const ASK_MS = 500;
+const MS_PER_S = 1_000;
 /** Inner sizes between the smallest and the largest, where the largest is lost. */
 const LADDER = [1_000, 1_200, 1_280, 1_320, 1_340, 1_360, 1_380, 1_392, 1_400, 1_412, 1_420, 1_440];
+
+/** null when the daemon does not answer. */
+type Ask = () => Promise<DaemonSample | null>;
+/** Half a sentence for people. */
+export type Note = (text: string) => void;
 
 const QUIET = 'left out by --quick';
 
@@ -81,8 +89,11 @@ export class Traffic {
       : lookNow(() => openAll(plan.pings, (target) => new OpenPing(name, target)));
   }
 
-  /** @param ask the daemon, again; null when it does not answer */
-  async run(ask: () => Promise<DaemonSample | null>): Promise<void> {
+  /**
+   * @param ask the daemon, again; null when it does not answer
+   * @param note told before what takes longer
+   */
+  async run(ask: Ask, note: Note): Promise<void> {
     if (this.#plan.isQuiet) return;
     const pings = this.#pings.ok ? this.#pings.value : [];
     const isAnswered = (): boolean => pings.every((ping) => ping.isAnswered);
@@ -93,7 +104,7 @@ export class Traffic {
     if (!isAnswered()) await waitUntil(isAnswered, ECHO_MS);
     await this.#measure(pings);
     await sleep(Math.max(0, begun + ERRORS_MS - performance.now()));
-    await this.#waitForInitiation(ask, begun);
+    await this.#waitForInitiation(ask, note, begun);
   }
 
   /** Where small ones pass and large ones do not: which do. */
@@ -111,28 +122,21 @@ export class Traffic {
   }
 
   /**
-   * Where a peer is silent: until an initiation has gone to each such one while we listened, and what
-   * is said of it had time to come.
+   * Where a peer is silent: until it is known to be, an initiation has gone to each such one while we
+   * listened, and what is said of it had time to come.
    */
-  async #waitForInitiation(ask: () => Promise<DaemonSample | null>, begun: number): Promise<void> {
-    const silent = (sample: DaemonSample | null): { initiations: number; key: string }[] =>
-      (sample?.stats?.peers ?? [])
-        .filter(({ troubles }) => troubles.some(({ code }) => code === 'noAnswer'))
-        .map(({ counters, publicKey }) => ({
-          initiations: counters.initiations_sent ?? 0,
-          key: publicKey.join(),
-        }));
-    const waiting = silent(await ask());
-    const first = silent(this.#first);
-    const countOf = (all: typeof first, key: string): number | undefined =>
-      all.find((one) => one.key === key)?.initiations;
-    const end = performance.now() + INITIATION_MS;
-    let isWaiting = waiting.some(({ key, initiations }) => countOf(first, key) === initiations);
-    if (waiting.length === 0) return;
-    while (isWaiting && performance.now() < end) {
+  async #waitForInitiation(ask: Ask, note: Note, begun: number): Promise<void> {
+    const now = (await ask())?.stats ?? null;
+    if (silentPeers(now).length === 0) return;
+    const first = this.#first?.stats ?? null;
+    let unsettled = unsettledPeers(first, now).length;
+    if (unsettled > 0) note(saysWait(unsettled));
+    for (
+      const end = performance.now() + INITIATION_MS;
+      unsettled > 0 && performance.now() < end;
+    ) {
       await sleep(ASK_MS);
-      const now = silent(await ask());
-      isWaiting = now.some(({ key, initiations }) => countOf(waiting, key) === initiations);
+      unsettled = unsettledPeers(first, (await ask())?.stats ?? null).length;
     }
     await sleep(Math.max(ERRORS_MS, begun + NEIGHBOUR_MS - performance.now()));
   }
@@ -165,6 +169,11 @@ export class Traffic {
     for (const one of this.#probes.ok ? this.#probes.value : []) one.close();
     for (const one of this.#pings.ok ? this.#pings.value : []) one.close();
   }
+}
+
+function saysWait(peers: number): string {
+  const who = counted(peers, 'peer has', 'peers have');
+  return `${who} not answered: waiting for the next call, at most ${INITIATION_MS / MS_PER_S} seconds (--quick does not wait)`;
 }
 
 function toProbe(target: Plan['probes'][number]): OpenProbe {

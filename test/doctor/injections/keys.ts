@@ -66,6 +66,17 @@ export const KEYS: readonly Case[] = [
     talks: ['a', 'b'],
     says: /203\.0\.113\.10/,
   },
+  ...[0, 1_000, 3_000].map(
+    (talkMs): Case => ({
+      id: `wrongKeyOfOurs/${talkMs === 0 ? 'at once' : `after ${talkMs / 1_000} s`}`,
+      code: 'wrongKeyOfOurs',
+      inject: async ({ a, b }) => {
+        await mistakeKey(b, a);
+      },
+      talks: ['a', 'b'],
+      talkMs,
+    }),
+  ),
   {
     id: 'wrongKeyOfOurs/other',
     code: 'wrongKeyOfOurs',

@@ -1,9 +1,10 @@
 /** What the network between, or the other end, does to datagrams: says why, or drops them silently. */
 
+import { waitFor } from '../../lab/command.ts';
 import { firstPing } from '../../lab/probes.ts';
 import { createPresharedKey } from '../../lab/tunnel.ts';
 import type { Case } from '../case.ts';
-import { givePresharedKey, IFNAME, PORT, type Sites, tswg } from '../sites.ts';
+import { givePresharedKey, IFNAME, PORT, type Site, type Sites, tswg } from '../sites.ts';
 
 /** Of nobody, in the network of B's router. */
 const NOBODY = '203.0.113.77';
@@ -18,6 +19,7 @@ function callAt(address: string, port = PORT) {
 
 /** Shorter than a session misses its peer. */
 const SESSION_TALK_MS = 2_000;
+const MS_PER_S = 1_000;
 
 /** Several calls of the peer, since answers may be lost or late. */
 const UNCONFIRMED_MS = 17_000;
@@ -114,6 +116,31 @@ export const REFUSALS: readonly Case[] = [
   },
 ];
 
+/** Doctor is asked so long after the first packet. */
+const EARLY: readonly Case[] = [0, 1_000, 3_000].flatMap((talkMs): Case[] => {
+  const at = talkMs === 0 ? 'at once' : `after ${talkMs / MS_PER_S} s`;
+  const [closed, away] = [callAt('203.0.113.10', 9), callAt('198.51.100.77')];
+  return [
+    { id: `silence/${at}`, code: 'silence', inject: dropThere, talkMs },
+    { id: `nothingListens/${at}`, code: 'nothingListens', inject: closed, talkMs },
+    { id: `hostUnreachable/${at}`, code: 'hostUnreachable', inject: away, talkMs },
+  ];
+});
+
+/** So that the call precedes all that --quick looks at. */
+async function callInVain(sites: Sites): Promise<readonly string[]> {
+  const { a, b } = sites;
+  await dropThere(sites);
+  a.host.spawn('ping', ['-n', '-q', '-c', '1', b.inner[4]]);
+  await waitFor(async () => (await calls(a)) > 0, 'a call');
+  return ['--quick'];
+}
+
+async function calls(side: Site): Promise<number> {
+  const { wireguard } = JSON.parse(await tswg(side, '--json'));
+  return wireguard.peers[0].counters.initiations_sent;
+}
+
 export const FILTERS: readonly Case[] = [
   {
     id: 'forbiddenHere/counted',
@@ -173,6 +200,23 @@ export const FILTERS: readonly Case[] = [
     inject: async ({ router }) => {
       await router.nft(filter('forward', `udp dport ${PORT} drop`));
     },
+  },
+  ...EARLY,
+  {
+    id: 'noAnswerYet/quick',
+    code: 'noAnswerYet',
+    inject: callInVain,
+    talkMs: 0,
+    says: /too early to tell[\s\S]*without --quick/,
+  },
+  {
+    id: 'noAnswerYet/it calls',
+    code: 'noAnswerYet',
+    inject: dropAnswers,
+    talks: ['a', 'b'],
+    talkMs: 0,
+    side: 'b',
+    says: /it called \d/,
   },
   { id: 'filteredBeyond/there', code: 'filteredBeyond', inject: dropThere, asksOther: true },
   {

@@ -323,7 +323,8 @@ const LOST_HERE: readonly Recorded[] = [
     }),
     /nothing comes back/,
   ),
-  well(
+  recorded(
+    'noAnswerYet',
     'both called at once, and each answer came too late',
     healthyWith(
       { gained: { drop_unknownIndex: 2 } },
@@ -409,6 +410,72 @@ const WAYS_OUT: readonly Recorded[] = [
   ),
 ];
 
+/** Called, and without an answer so far; the daemon does not call that a trouble before 5 s. */
+const CALLED: Partial<OwnPeer> = {
+  lastHandshakeMs: 0,
+  counters: { initiations_sent: 1, packets_waiting: 3 },
+  gained: {},
+  gainedRxBytes: 0,
+};
+const BEGUN = eventsOf({
+  kind: 'handshakeBegun',
+  peer: PEER_KEY,
+  values: { by: 'us', endpoint: '198.51.100.20:51820' },
+});
+
+const EARLY: readonly Recorded[] = [
+  recorded(
+    'noAnswerYet',
+    'the call was before the run',
+    healthyWith({}, CALLED, { events: BEGUN, pings: cannotLook('left out by --quick') }),
+    /too early[\s\S]*3 packets wait[\s\S]*call it 3\.2 s ago[\s\S]*without --quick/,
+  ),
+  recorded(
+    'noAnswerYet',
+    'a single call over the run is no silence',
+    healthyWith({}, { ...CALLED, gained: { initiations_sent: 1, packets_waiting: 3 } }),
+  ),
+  recorded(
+    'silence',
+    'two calls over the run',
+    healthyWith(
+      {},
+      { ...CALLED, lastHandshakeMs: NOW_MS - 3_600_000, gained: { initiations_sent: 2 } },
+      { pings: UNANSWERED_PINGS },
+    ),
+    /over the run, no answer to 2 initiations/,
+  ),
+  recorded(
+    'noAnswerYet',
+    'it calls us as well',
+    healthyWith(
+      {},
+      { ...NEVER, gained: { initiations_sent: 1, initiations_received: 2, responses_sent: 2 } },
+    ),
+    /no answer to 6 initiations[\s\S]*it called 2 times/,
+  ),
+  recorded(
+    'endpointNoRoute',
+    'nobody has to wait for it',
+    healthyWith({}, { ...CALLED, lastHandshakeMs: NOW_MS - 3_600_000 }, {
+      routes: looked(
+        (BASE.routes.ok ? BASE.routes.value : []).map((one): RouteAnswer => {
+          const answer = { kind: 'none', error: 'ENETUNREACH' } as const;
+          return one.purpose === 'endpoint' ? { ...one, answer } : one;
+        }),
+      ),
+    }),
+  ),
+  well('packets wait for nobody whom we call', healthyWith({}, {
+    ...CALLED,
+    counters: { initiations_sent: 0, packets_waiting: 3 },
+  })),
+  well('idle, and called in vain long ago', healthyWith({}, {
+    ...CALLED,
+    counters: { initiations_sent: 20, packets_waiting: 0 },
+  })),
+];
+
 const MAPPINGS: readonly Recorded[] = [
   recorded(
     'silence',
@@ -466,5 +533,6 @@ export const CONTACT: readonly Recorded[] = [
   ...LOST_HERE,
   ...PLACES,
   ...WAYS_OUT,
+  ...EARLY,
   ...MAPPINGS,
 ];

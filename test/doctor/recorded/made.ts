@@ -39,7 +39,8 @@ const MADE: readonly string[] = [
   ...['keyNotPrivate/is called', 'answersUnconfirmed/nobody to ping'],
   ...['twoDaemons/interface lost', 'twoManagers'],
   ...['healthy/plain', 'healthy/a hub', 'healthy/full tunnel with a mark', 'healthy/behind NAT'],
-  ...['healthy/IPv6 only', 'healthy/two LANs'],
+  ...['healthy/IPv6 only', 'healthy/two LANs', 'healthy/answers the second call'],
+  ...['silence/at once', 'noAnswerYet/quick', 'noAnswerYet/it calls'],
 ];
 
 export const MADE_RECORDS: readonly Recorded[] = MADE.map((id) => {

@@ -5,13 +5,16 @@ import { firstPing, stream } from '../../lab/probes.ts';
 import { compiledProgram } from '../../lab/repository.ts';
 import type { Case } from '../case.ts';
 import { keepPinging, otherEnd, restartDaemon } from '../injections/means.ts';
-import { IFNAME, type Site, type Sites, tswg } from '../sites.ts';
+import { IFNAME, PORT, type Site, type Sites, tswg } from '../sites.ts';
 import { well } from './well.ts';
 
 const IDLE_S = 600;
 /** What test/e2e/suspendprobe.ts makes of one signal; importing it would give us such a clock, too. */
 const SUSPENDED_S = 200;
 const STREAM_S = 2;
+const STARTS = 3;
+/** Later than doctor is asked, and earlier than the second call. */
+const LATE_S = 3;
 
 const use = ({ a, b }: Sites) => firstPing(a.host, b.inner[4]);
 
@@ -43,14 +46,48 @@ async function idleForTenMinutes(sites: Sites): Promise<void> {
   await Promise.all([idle(sites.a), idle(sites.b)]);
 }
 
+/** Doctor is asked at once after each of three starts, the last time by the case itself. */
+async function startOften(sites: Sites): Promise<void> {
+  const { a, b } = sites;
+  const words = sites.words(a);
+  for (let start = 0; start < STARTS - 1; start++) {
+    await restartDaemon(a, words);
+    const train = a.host.spawn('ping', ['-n', '-q', '-i', '0.5', '-w', '60', b.inner[4]]);
+    const { status, stdout } = await a.host.exec('tswg', [IFNAME, 'doctor']);
+    await train.stop('SIGINT');
+    if (status !== 0) throw new Error(`just started, doctor says: ${stdout}`);
+  }
+  await restartDaemon(a, words);
+}
+
+/** The first call is lost, and what comes of the second one is waited for. */
+async function answerLate({ b }: Sites): Promise<void> {
+  await b.host.nft(`table inet late {
+    chain input {
+      type filter hook input priority filter;
+      udp dport ${PORT} drop
+    }
+  }`);
+  b.host.spawn('sh', ['-c', `sleep ${LATE_S}; nft delete table inet late`]);
+}
+
 export const USES: readonly Case[] = [
   well('plain', use),
   well('never used', async () => {}, { talks: [], talkMs: 500 }),
+  well('never used, with --quick', async () => ['--quick'], { talks: [], talkMs: 500 }),
+  well('used, with --quick', async (sites) => {
+    await use(sites);
+    return ['--quick'];
+  }),
+  well('just started', startOften, { talkMs: 0 }),
+  well('answers the second call', answerLate, { talkMs: 1_000 }),
   well('used, and then not', use, { talks: [], talkMs: 15_000 }),
   // 600 s of the daemons' own clocks; a second or two of the lab's.
   well('idle for ten minutes', idleForTenMinutes, { talks: [] }),
   well('only the other end talks', async () => {}, { talks: ['b'] }),
   well('both ends talk', use, { talks: ['a', 'b'] }),
+  // Calls that cross each other are in vain, and the next ones are not.
+  well('both ends begin at once', async () => {}, { talks: ['a', 'b'], talkMs: 0 }),
   well('busy', async ({ a, b }) => {
     await stream(a.host, b.host, b.inner[4], { seconds: STREAM_S, udpRate: '20M' });
   }),

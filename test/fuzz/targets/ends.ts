@@ -64,3 +64,8 @@ export function total(tally: Float64Array): number {
 export function endBetween(before: Float64Array, after: Float64Array): string {
   return ENDS[after.findIndex((count, i) => count > before[i])];
 }
+
+/** The ways of which there are more, each as often as there are. */
+export function endsBetween(before: Float64Array, after: Float64Array): string[] {
+  return ENDS.flatMap((end, i) => Array<string>(Math.max(0, after[i] - before[i])).fill(end));
+}

@@ -2,7 +2,8 @@
  * Frames of the TUN device, virtio header and all, on their way in: the segmenter cuts or completes
  * them, and each packet goes to a Device that can send it nowhere at once, so that it is staged,
  * or refused with an ICMP answer. The packets then go back through the coalescer, which with the
- * segmenter must be the identity.
+ * segmenter must be the identity. As they were cut they also go to a Device with a session as a run,
+ * and to another one by one.
  *
  * A first byte chooses the MTU; the frame follows.
  */
@@ -27,6 +28,7 @@ import { mutateBytes, mutateInPlace } from '../mutator.ts';
 import { holds, holdsEqual, type RunningTarget, type Target } from '../target.ts';
 import { FRAMES } from './packetseeds.ts';
 import { Rejoiner } from './rejoiner.ts';
+import { Senders } from './senders.ts';
 
 const MTUS = [1420, 1280, 68, 0, 65_535, 1500, 1421, 16];
 const FRAME_BYTES_MAX = VIRTIO_HEADER_BYTES + 65_535;
@@ -54,6 +56,7 @@ class Frames implements RunningTarget {
   readonly #segmenter = new Segmenter(this.#arena, createKernels(this.#arena));
   readonly #plain = new Segmenter(this.#plainArena, createPortableKernels(this.#plainArena));
   readonly #rejoiner = new Rejoiner();
+  readonly #senders: Senders;
   readonly #device: Device;
   #answers = 0;
   #stagedBytes = 0;
@@ -80,6 +83,7 @@ class Frames implements RunningTarget {
     const peers = [peer(1, '10.0.1.0/24', endpoint), peer(2, '2001:db8::/33', null)];
     this.#device.configure(0, { peers });
     this.#device.up(0);
+    this.#senders = new Senders(seed, [this.#arena, this.#plainArena]);
   }
 
   generate(dice: Dice): Uint8Array {
@@ -112,6 +116,7 @@ class Frames implements RunningTarget {
     const packets = this.#packets();
     const isWhole = count <= PACKETS_LOOKED_AT;
     if (isWhole && count > 1) this.#checkPayload(frame, packets);
+    if (isWhole) this.#senders.send(this.#segmenter, this.#plain, mtu);
     const outcome = this.#send(packets);
     if (this.#stagedBytes > STAGED_BYTES_MAX) this.#forgetStaged();
     if (isWhole) this.#rejoiner.check(packets);
@@ -258,7 +263,7 @@ export const frames: Target = {
   name: 'frames',
   sources: [
     ...['packet/segment', 'packet/coalesce', 'packet/ip', 'packet/icmp', 'packet/checksum'],
-    ...['packet/padding', 'packet/kernels/portable', 'device/staged'],
+    ...['packet/padding', 'packet/kernels/portable', 'device/staged', 'device/sendrun'],
   ],
   create: (seed) => new Frames(seed),
 };

@@ -27,8 +27,8 @@ export class Party {
   readonly privateKey = new Uint8Array(32);
   /** Datagrams sent since they were last taken. */
   sent: Uint8Array[] = [];
-  /** The packet delivered last, if any was since this was set to null. */
-  delivered: { readonly offset: number; readonly length: number } | null = null;
+  /** Packets delivered since this was emptied, as they lie in the arena. */
+  delivered: { readonly offset: number; readonly length: number }[] = [];
   deliveries = 0;
   readonly #clock: Clock;
 
@@ -51,7 +51,7 @@ export class Party {
         deliver: (offset, length) => {
           // The room before a packet is the outlet's.
           arena.bytes.fill(0xdd, offset - HEADROOM_BYTES, offset);
-          this.delivered = { offset, length };
+          this.delivered.push({ offset, length });
           this.deliveries++;
         },
       },
@@ -101,6 +101,7 @@ export class Party {
 
   #endTurn(): Uint8Array[] {
     this.arena.reset();
+    this.delivered = [];
     const { sent } = this;
     this.sent = [];
     return sent;

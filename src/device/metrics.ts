@@ -42,7 +42,7 @@ const CONDITIONS: readonly PeerCondition[] = ['connected', 'idle', 'lost'];
 export const DEVICE_METRICS: readonly Metric<Core>[] = [
   info('crypto', 'the implementation that seals and opens packets', (core) => core.suite.name),
   info(
-    'private_key',
+    'key_form',
     'how the private key was given: `clamped`, as genkey makes it, or `unclamped`, as most public keys are',
     (core) => (core.identity === null ? null : core.wasKeyClamped ? 'clamped' : 'unclamped'),
   ),

@@ -71,7 +71,7 @@ describe('what a Device tells', () => {
 
   it('is how the private key was given, which is told clamped in any case', () => {
     const { world, a, b } = pair();
-    const given = () => a.device.stats(world.now).facts.private_key;
+    const given = () => a.device.stats(world.now).facts.key_form;
     const unclamped = new Uint8Array(32).fill(0xff);
     a.configure({ privateKey: unclamped });
     expect(given()).toBe('unclamped');

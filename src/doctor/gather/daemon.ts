@@ -88,7 +88,7 @@ function keyOf(
   stats: ReportedStats | null,
 ): AnsweringDaemon['key'] {
   if (publicKey === null) return keysAreHidden ? 'hidden' : 'none';
-  return stats?.facts.private_key === 'unclamped' ? 'unclamped' : 'clamped';
+  return stats?.facts.key_form === 'unclamped' ? 'unclamped' : 'clamped';
 }
 
 export function isSample(daemon: DaemonSample | Daemon): daemon is DaemonSample {

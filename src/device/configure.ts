@@ -32,9 +32,9 @@ type Effects<Change, Subject extends unknown[], Other extends keyof Change> = Re
 const DEVICE_EFFECTS: Effects<InterfaceChange, [InterfaceChange], never> = {
   replacePeers: (core, _now, { replacePeers }) => {
     if (!replacePeers) return;
-    const before = core.peers;
+    // Whoever is told of what ends finds the peer still there.
+    for (const peer of core.peers.values()) departPeer(core, peer);
     core.peers = new Map();
-    for (const peer of before.values()) departPeer(core, peer);
   },
   listenPort: (core, _now, { listenPort }) => {
     if (listenPort !== undefined) core.listenPort = listenPort;
@@ -180,12 +180,12 @@ function addPeer(core: Core, key: string, peer: Peer): void {
 }
 
 function removePeer(core: Core, key: string, peer: Peer): void {
-  core.peers.delete(key);
   departPeer(core, peer);
+  core.peers.delete(key);
 }
 
 /**
- * It is in no table of peers, nor in that of allowed IPs, any more. From now on nothing happens to it;
+ * Its allowed IPs are gone already, its place among the peers is next. From now on nothing happens to it;
  * what is left of it can wait (`clearAway`), since thousands may depart together.
  */
 function departPeer(core: Core, peer: Peer): void {

@@ -192,7 +192,7 @@ export class Device {
   }
 
   /**
-   * Begins a change that takes long, to be made aside while packets move: give the draft the peers'
+   * @internal Begins a change that takes long, to be made aside while packets move: give the draft the peers'
    * parts one after the other, and then `swapIn`, or discard it. What is configured meanwhile makes it
    * void.
    */
@@ -200,7 +200,7 @@ export class Device {
     return new Draft(this.core, own, true);
   }
 
-  /** What the draft says is so from now on; as `configure`. @throws when it is void: our own bug */
+  /** @internal What the draft says is so from now on; as `configure`. @throws when it is void: our own bug */
   swapIn(now: number, draft: Draft): void {
     swapIn(this.core, now, draft);
   }
@@ -308,13 +308,13 @@ export class Device {
     return state(this.core);
   }
 
-  /** What `state` says of the interface itself. */
+  /** @internal What `state` says of the interface itself. */
   ownState(): InterfaceState {
     return ownState(this.core);
   }
 
   /**
-   * What `state` says of the peers, each as it is when it is asked for, so that many can be told in
+   * @internal What `state` says of the peers, each as it is when it is asked for, so that many can be told in
    * pieces: one that is added meanwhile is not among them, one that is removed is left out.
    */
   peerStates(): Generator<PeerState> {
@@ -385,12 +385,12 @@ export class Device {
     return stats(this.core, now);
   }
 
-  /** What `stats` says of the interface itself. */
+  /** @internal What `stats` says of the interface itself. */
   ownStats(now: number): InterfaceStats {
     return ownStats(this.core, now);
   }
 
-  /** What `stats` says of the peers, as `peerStates` does. `now`: asked for each of them. */
+  /** @internal What `stats` says of the peers, as `peerStates` does. `now`: asked for each of them. */
   peerStats(now: () => number): Generator<PeerStats> {
     return peerStats(this.core, now);
   }

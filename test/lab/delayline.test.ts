@@ -68,9 +68,11 @@ describeInLab('a delay line', ['iptables', 'iperf3'], () => {
 
   it('leaves super-packets whole, unless some of their datagrams are to be lost', async () => {
     const bytes = 20e6;
-    expect(await queued(await hosts('1', '0', '1'), bytes)).toBeLessThan(bytes / SEGMENT_BYTES);
+    const whole = await queued(await hosts('1', '0', '1'), bytes);
     await closeLab(lab);
     const apart = await queued(await hosts('1', '1', '1'), bytes);
-    expect(apart).toBeGreaterThanOrEqual(Math.floor(bytes / SEGMENT_BYTES));
+    // iperf3 may end before the last of its bytes have arrived.
+    expect(apart).toBeGreaterThan((0.7 * bytes) / SEGMENT_BYTES);
+    expect(whole).toBeLessThan(0.8 * apart);
   });
 });

@@ -6,6 +6,7 @@
 
 import type { Endpoint, SendFailure } from '../device/endpoint.ts';
 import type { Lead } from '../device/lead.ts';
+import type { DatagramOutlet } from '../device/outlet.ts';
 import type { Guard } from './guard.ts';
 
 /**
@@ -35,27 +36,17 @@ export interface Inlet {
   receive(sink: DatagramSink, budget: number, now: number): number;
 }
 
-export interface Transport {
+/**
+ * A datagram of the arena that it is given to transmit joins the batch; it stays as it is until `flush`,
+ * and after that is gone. Its traffic class is for a transport that has one.
+ */
+export interface Transport extends DatagramOutlet {
   /** A word for `stats`: `udp`. */
   readonly kind: string;
   /** Those of this moment; a connection that comes or ends makes another list, and changes none. */
   readonly inlets: readonly Inlet[];
   /** What holds strangers back before the inlets, always the same; without it nothing does. */
   readonly guard?: Guard;
-  /**
-   * Appends a datagram of the arena to the batch; it stays as it is until `flush`, and after that is
-   * gone. `trafficClass`: DSCP and ECN of the outer header, for a transport that has one.
-   */
-  transmit(offset: number, length: number, endpoint: Endpoint, trafficClass: number): void;
-  /** As `transmit`, for a run of datagrams (see DatagramOutlet); without it they come one by one. */
-  transmitRun?(
-    offset: number,
-    length: number,
-    endpoint: Endpoint,
-    trafficClass: number,
-    count: number,
-    lastLength: number,
-  ): void;
   /**
    * Sends the batch. What cannot be sent, and does not fit into a queue of bounded length, is
    * dropped and counted as `sendFailed`. Must not call the path.

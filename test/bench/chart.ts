@@ -1,9 +1,10 @@
 /**
  * The outcome as a picture: one bar a row, how many times as good as wireguard-go, on a scale on
- * which twice and half are equally far from equal. ECharts draws it, as SVG and without a browser.
+ * which twice and half are equally far from equal.
  */
 
-import * as echarts from 'echarts';
+import type * as echarts from 'echarts';
+import { drawSvg, FAINT_INK, GRID, heading, INK, PAPER } from '../lab/paper.ts';
 import { formatMachine, type Machine } from './machine.ts';
 import type { Row } from './rows.ts';
 import type { Outcome } from './samples.ts';
@@ -21,13 +22,9 @@ const WHISKER_HEIGHT = 8;
 const LABEL_GAP = 12;
 const TIMES_WIDTH = 52;
 
-const INK = '#1f2328';
-const FAINT_INK = '#656d76';
-const GRID = '#d8dee4';
 const BETTER = '#2f7d4f';
 const WORSE = '#b3423a';
 const BOUND = '#9a6700';
-const FONT = 'system-ui, Helvetica, Arial, sans-serif';
 
 /** The outcomes with a ratio; the least ratio of a row where less is better is a bar to the right. */
 interface Bar {
@@ -44,11 +41,7 @@ interface Bar {
 export function drawChart(outcomes: readonly Outcome[], machine: Machine): string {
   const bars = outcomes.flatMap(toBar);
   const height = TOP + bars.length * ROW_HEIGHT + BOTTOM;
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
-  chart.setOption(options(bars, machine));
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return `${svg}\n`;
+  return drawSvg(WIDTH, height, options(bars, machine));
 }
 
 function toBar({ row, baseline, subject, ratio }: Outcome): Bar[] {
@@ -78,17 +71,11 @@ export function timesAsGood({ better }: Row, ratio: Spread): Spread {
 function options(bars: readonly Bar[], machine: Machine): echarts.EChartsOption {
   const levels = bars.flatMap(extremes);
   return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    textStyle: { fontFamily: FONT, color: INK },
-    title: {
-      text: 'tswg compared with wireguard-go',
-      subtext: `Times as good (to the right: tswg is better). Bars: medians; whiskers: extremes of the rounds.\n${formatMachine(machine)}; ${machine.date.slice(0, 10)}`,
-      left: 16,
-      top: 10,
-      textStyle: { fontSize: 18, color: INK },
-      subtextStyle: { fontSize: 11, color: FAINT_INK, lineHeight: 15 },
-    },
+    ...PAPER,
+    title: heading(
+      'tswg compared with wireguard-go',
+      `Times as good (to the right: tswg is better). Bars: medians; whiskers: extremes of the rounds.\n${formatMachine(machine)}; ${machine.date.slice(0, 10)}`,
+    ),
     legend: {
       bottom: 10,
       data: ['promised', 'aim'],

@@ -1,12 +1,13 @@
 /**
- * Growth as a picture: throughput, memory and pauses over the number of peers, one panel each. ECharts
- * draws it, as SVG and without a browser.
+ * Growth as a picture: throughput, memory and pauses over the number of peers, one panel each.
  */
 
-import * as echarts from 'echarts';
+import type * as echarts from 'echarts';
+import { drawSvg, FAINT_INK, GRID, heading, INK, PAPER, panelTitle } from '../lab/paper.ts';
 import { GROWTH_SIDES, type GrowthPoint, type GrowthSide } from './growth.ts';
 import { formatMachine, type Machine } from './machine.ts';
 
+const TITLE = 'Growth from one peer to many';
 const WIDTH = 1_040;
 const LEFT = 80;
 const RIGHT = 48;
@@ -21,24 +22,15 @@ const HEIGHT = 682 + BOTTOM + 30;
 /** The logarithmic scale of pauses has no zero: what is shorter is drawn as this. */
 const LEAST_MS = 1;
 
-const INK = '#1f2328';
-const FAINT_INK = '#656d76';
-const GRID = '#d8dee4';
 const COLORS: Readonly<Record<GrowthSide, string>> = {
   tswg: '#2f7d4f',
   'wireguard-go': '#1f5fa8',
 };
 const UPGRADE = 'tswg, upgrade';
 const UPGRADE_COLOR = '#9a6700';
-const FONT = 'system-ui, Helvetica, Arial, sans-serif';
 
 export function drawGrowth(points: readonly GrowthPoint[], machine: Machine): string {
-  const size = { width: WIDTH, height: HEIGHT };
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, ...size });
-  chart.setOption(options(points, machine));
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return `${svg}\n`;
+  return drawSvg(WIDTH, HEIGHT, options(points, machine));
 }
 
 function options(points: readonly GrowthPoint[], machine: Machine): echarts.EChartsOption {
@@ -49,10 +41,11 @@ function options(points: readonly GrowthPoint[], machine: Machine): echarts.ECha
     ({ standstillMs }) => Math.max(LEAST_MS, standstillMs),
   ];
   return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    textStyle: { fontFamily: FONT, color: INK },
-    title: [heading(machine), ...PANELS.map(panelTitle)],
+    ...PAPER,
+    title: [
+      heading(TITLE, subtext(machine)),
+      ...PANELS.map(({ title, top }) => panelTitle(title, LEFT, top - 26)),
+    ],
     legend: { bottom: 8, textStyle: { color: INK } },
     grid: PANELS.map(({ top, height }) => ({ left: LEFT, right: RIGHT, top, height })),
     xAxis: PANELS.map((_, panel) => peersAxis(panel, counts)),
@@ -69,24 +62,8 @@ function options(points: readonly GrowthPoint[], machine: Machine): echarts.ECha
   };
 }
 
-function heading(machine: Machine) {
-  return {
-    text: 'Growth from one peer to many',
-    subtext: `Memory and pauses with twenty prefixes a peer; the longest pause while an operator sets, reads and changes them.\n${formatMachine(machine)}; ${machine.date.slice(0, 10)}`,
-    left: 16,
-    top: 10,
-    textStyle: { fontSize: 18, color: INK },
-    subtextStyle: { fontSize: 11, color: FAINT_INK, lineHeight: 15 },
-  };
-}
-
-function panelTitle({ title, top }: (typeof PANELS)[number]) {
-  return {
-    text: title,
-    left: LEFT - 4,
-    top: top - 26,
-    textStyle: { fontSize: 12, fontWeight: 'bold' as const, color: INK },
-  };
+function subtext(machine: Machine): string {
+  return `Memory and pauses with twenty prefixes a peer; the longest pause while an operator sets, reads and changes them.\n${formatMachine(machine)}; ${machine.date.slice(0, 10)}`;
 }
 
 /** Ten times as many peers are one step. */

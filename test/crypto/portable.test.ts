@@ -4,6 +4,7 @@ import { NobleCipher } from '../../src/crypto/noble.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import type { CryptoSuite } from '../../src/crypto/suite.ts';
 import { describeCipher, describeKeys, describeX25519, describeXseal } from './suitecases.ts';
+import { withoutSimd } from './withoutsimd.ts';
 
 /** As where WebAssembly has no SIMD. */
 function createNobleSuite(arena: Arena): CryptoSuite {
@@ -19,14 +20,7 @@ describeX25519('portable', createPortableSuite(new Arena(65_536)), 1);
 describeXseal('portable', createPortableSuite(new Arena(65_536)));
 
 it('is on @noble where WebAssembly has no SIMD', async () => {
-  vi.resetModules();
-  vi.spyOn(WebAssembly, 'Module').mockImplementation(
-    class {
-      constructor() {
-        throw new WebAssembly.CompileError('no SIMD');
-      }
-    } as unknown as () => WebAssembly.Module,
-  );
+  withoutSimd();
   const { SimdCipher } = await import('../../src/crypto/simd/simdcipher.ts');
   const { createPortableSuite: create } = await import('../../src/crypto/portable.ts');
   const arena = new Arena(65_536);

@@ -13,6 +13,7 @@ import {
 } from '../../src/crypto/symmetric/symmetric.ts';
 import { hex, Random } from './hex.ts';
 import { findInOwnMemory, loneSecret, ownMemory } from './ownmemory.ts';
+import { withoutSimd } from './withoutsimd.ts';
 
 const SEED = 18;
 const TAG_BYTES = 16;
@@ -183,14 +184,7 @@ describe('what is left', () => {
 });
 
 it('the steps are in JavaScript where WebAssembly has no SIMD', async () => {
-  vi.resetModules();
-  vi.spyOn(WebAssembly, 'Module').mockImplementation(
-    class {
-      constructor() {
-        throw new WebAssembly.CompileError('no SIMD');
-      }
-    } as unknown as () => WebAssembly.Module,
-  );
+  withoutSimd();
   const { symmetric } = await import('../../src/crypto/symmetric/choice.ts');
   const { referenceSymmetric: reference } = await import('../../src/crypto/symmetric/reference.ts');
   expect(symmetric()).toBe(reference);

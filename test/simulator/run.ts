@@ -83,7 +83,7 @@ const GRAIN_MS = 2 ** -10;
 const CHECK_EVERY_MS = 60_000;
 /** A cookie is good for two turns of its secret (whitepaper 5.4.7). */
 const COOKIE_HONOURED_MS = 240_000;
-/** To one call without a cookie (handshakes.ts), and as many once the peer was heard otherwise. */
+/** To one call without a cookie (device/handshakes.ts), and as many once the peer was heard otherwise. */
 const FUTILE_RESPONSES = 16;
 
 export function run(scenario: Scenario, options: RunOptions): Result {

@@ -1,10 +1,11 @@
 /**
  * A soak as a picture: memory and descriptors of both daemons, the round trips, and the packets that
- * were lost, over the same time, with what happened. ECharts draws it, as SVG and without a browser.
+ * were lost, over the same time, with what happened.
  */
 
-import * as echarts from 'echarts';
+import type * as echarts from 'echarts';
 import { median } from '../bench/statistics.ts';
+import { drawSvg, FAINT_INK, GRID, heading, INK, PAPER, panelTitle } from '../lab/paper.ts';
 import { livesOf } from './flatness.ts';
 import type { Outcome } from './outcome.ts';
 import { inThousands } from './report.ts';
@@ -24,14 +25,10 @@ const PANELS = [
 ] as const;
 const HEIGHT = 672 + BOTTOM + 30;
 
-const INK = '#1f2328';
-const FAINT_INK = '#656d76';
-const GRID = '#d8dee4';
 const SIDE_COLORS: Readonly<Record<Side, string>> = { left: '#2f7d4f', right: '#1f5fa8' };
 const MEDIAN_COLOR = '#6e40aa';
 const MOST_COLOR = '#c9a2e8';
 const LOST_COLOR = '#b3423a';
-const FONT = 'system-ui, Helvetica, Arial, sans-serif';
 /** What is marked, and how. */
 const MARKS = { kill: '#b3423a', upgrade: '#9a6700', down: '#656d76', crash: '#000000' } as const;
 type Marked = keyof typeof MARKS;
@@ -44,24 +41,16 @@ const LEAST_MS = 0.1;
 type Point = [minutes: number, value: number | null];
 
 export function drawChart(recording: Recording, outcome: Outcome, about: string): string {
-  const chart = echarts.init(null, null, {
-    renderer: 'svg',
-    ssr: true,
-    width: WIDTH,
-    height: HEIGHT,
-  });
-  chart.setOption(options(recording, outcome, about));
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return `${svg}\n`;
+  return drawSvg(WIDTH, HEIGHT, options(recording, outcome, about));
 }
 
 function options(recording: Recording, outcome: Outcome, about: string): echarts.EChartsOption {
   return {
-    animation: false,
-    backgroundColor: '#ffffff',
-    textStyle: { fontFamily: FONT, color: INK },
-    title: [heading(outcome, about), ...PANELS.map(panelTitle)],
+    ...PAPER,
+    title: [
+      heading(titleOf(outcome), subtext(outcome, about)),
+      ...PANELS.map(({ title, top }) => panelTitle(title, LEFT, top - 24)),
+    ],
     legend: { bottom: 8, textStyle: { color: INK } },
     grid: PANELS.map(({ top, height }) => ({ left: LEFT, right: RIGHT, top, height })),
     xAxis: PANELS.map((_, panel) => timeAxis(panel, outcome.minutes)),
@@ -76,24 +65,12 @@ function options(recording: Recording, outcome: Outcome, about: string): echarts
   };
 }
 
-function heading({ minutes, megabytes, sessions, sent, lost }: Outcome, about: string) {
-  return {
-    text: `tswg for ${minutes.toFixed(0)} minutes, reconfigured every ten seconds`,
-    subtext: `${inThousands(megabytes)} MB, ${sessions} sessions, ${inThousands(lost)} of ${inThousands(sent)} packets lost. Where a line is broken, another process begins.\n${about}`,
-    left: 16,
-    top: 10,
-    textStyle: { fontSize: 18, color: INK },
-    subtextStyle: { fontSize: 11, color: FAINT_INK, lineHeight: 15 },
-  };
+function titleOf({ minutes }: Outcome): string {
+  return `tswg for ${minutes.toFixed(0)} minutes, reconfigured every ten seconds`;
 }
 
-function panelTitle({ title, top }: (typeof PANELS)[number]) {
-  return {
-    text: title,
-    left: LEFT - 4,
-    top: top - 24,
-    textStyle: { fontSize: 12, fontWeight: 'bold' as const, color: INK },
-  };
+function subtext({ megabytes, sessions, sent, lost }: Outcome, about: string): string {
+  return `${inThousands(megabytes)} MB, ${sessions} sessions, ${inThousands(lost)} of ${inThousands(sent)} packets lost. Where a line is broken, another process begins.\n${about}`;
 }
 
 function timeAxis(panel: number, minutes: number): echarts.XAXisComponentOption {

@@ -6,6 +6,7 @@
 import { counted } from '../counted.ts';
 import type { Daemon, Evidence, Looked } from '../doctor/evidence.ts';
 import type { Finding } from '../doctor/finding.ts';
+import { grouped } from '../doctor/having.ts';
 import { printable } from '../quotation.ts';
 import { wrap } from './fold.ts';
 
@@ -56,6 +57,8 @@ const TOLD_WHEN_HEALTHY: readonly (readonly [Section, string])[] = [
 ];
 
 const MS_PER_S = 1_000;
+/** So many findings of one code are told in full, and so many peers named of which there are more. */
+const ALIKE_MAX = 3;
 const INDENT = '  ';
 /** In the place of a blank at which no line ends; nothing printable is it. */
 const JOINT = '\u0000';
@@ -69,14 +72,54 @@ export function isBlind({ evidence }: Diagnosis): boolean {
 /** Lines with their newlines. @param columns of the terminal: commands alone may be longer */
 export function formatDiagnosis(diagnosis: Diagnosis, columns: number): string {
   const { evidence, findings } = diagnosis;
-  const { name } = evidence.run;
-  const blocks = findings.map((finding) => formatFinding(name, finding, columns));
+  const alike = grouped(findings, ({ code }) => code);
+  const blocks = [...alike.values()].flatMap((all) => formatAlike(evidence, all, columns));
   const lines = [
     ...blocks.flatMap((block, at) => (at === 0 ? block : ['', ...block])),
     ...(findings.length === 0 && !isBlind(diagnosis) ? wrap(healthyLine(evidence), columns) : []),
     ...formatUnseen(diagnosis, columns),
   ];
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Those of one code: of thousands of peers without a way out, a few tell what there is to know. */
+function formatAlike(
+  evidence: Evidence,
+  findings: readonly Finding[],
+  columns: number,
+): readonly string[][] {
+  const { name } = evidence.run;
+  // One more is told in less than the line about it.
+  const told = findings.length <= ALIKE_MAX + 1 ? findings.length : ALIKE_MAX;
+  const more = findings.slice(told);
+  return [
+    ...findings.slice(0, told).map((finding) => formatFinding(name, finding, columns)),
+    ...(more.length === 0 ? [] : [formatMore(evidence, more, columns)]),
+  ];
+}
+
+function formatMore(evidence: Evidence, more: readonly Finding[], columns: number): string[] {
+  const { name } = evidence.run;
+  const peers = [...new Set(more.flatMap(({ peer }) => peer ?? []))];
+  const names = peers.slice(0, ALIKE_MAX).map((peer) => nameOf(evidence, peer));
+  const others = peers.length - names.length;
+  const whose = [...names, ...(others === 0 ? [] : [`${counted(others, 'other')}`])];
+  const of = whose.length === 0 ? '' : `, of ${whose.join(', ')}`;
+  return [
+    ...hang(`${name}: `, `${more.length} more like these (${more[0].code})${of}`, columns, INDENT),
+    ...hang(
+      `${INDENT}- `,
+      `\`tswg ${name} doctor --json\` tells all of them, and --peer PEER what is wrong with one`,
+      columns,
+    ),
+  ];
+}
+
+/** The operator's name for the peer, or its key. */
+function nameOf({ daemon }: Evidence, publicKey: string): string {
+  const peers = daemon.ok && daemon.value.kind === 'answers' ? daemon.value.peers : [];
+  const description = peers.find((peer) => peer.publicKey === publicKey)?.description ?? '';
+  return description === '' ? publicKey : printable(description);
 }
 
 function formatFinding(name: string, finding: Finding, columns: number): string[] {

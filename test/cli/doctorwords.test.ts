@@ -6,7 +6,7 @@ import { parse } from '../../src/cli/parse.ts';
 import { describeWishes } from '../../src/cli/wishes.ts';
 import { cannotLook, type Evidence, looked } from '../../src/doctor/evidence.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { healthy, OUR_KEY, PEER_KEY } from '../doctor/healthy.ts';
+import { healthy, healthyWith, OUR_KEY, PEER, PEER_KEY } from '../doctor/healthy.ts';
 
 const NOTHING = {
   ...{ name: 'wg0', json: false, isQuick: false, peer: null, other: null, record: null },
@@ -118,6 +118,23 @@ describe('what was found', () => {
       '',
     ]);
     for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
+  });
+
+  it('is told in full of three peers, and of two hundred in a line more', () => {
+    const peers = Array.from({ length: 200 }, (_, at) => ({
+      ...PEER,
+      ...{ publicKey: `key${at}`, description: at === 3 ? 'berlin\u001b[2J' : '' },
+    }));
+    const evidence = healthyWith({ peers });
+    const findings = peers.map(({ publicKey }) => ({ ...FINDING, peer: publicKey }));
+    const other = { ...FINDING, code: 'noKey', peer: null };
+    const lines = show(evidence, ...findings, other).split('\n');
+    expect(lines.filter((line) => line.startsWith('wg0: '))).toHaveLength(5);
+    expect(lines).toContain(
+      'wg0: 197 more like these (wrongPort), of berlin?[2J, key4, key5, 194 others',
+    );
+    expect(show(evidence, ...findings.slice(0, 4))).not.toContain('more like these');
+    expect(describeDiagnosis({ evidence, findings }).findings).toHaveLength(200);
   });
 
   it('is one line when nothing is wrong', () => {

@@ -4,7 +4,7 @@ import { CAUSES } from '../../src/doctor/causes.ts';
 import { looked, type Route } from '../../src/doctor/evidence.ts';
 import { examine } from '../../src/doctor/examine.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
-import { healthy, healthyWith, INNER_ROUTE, OUR_KEY, PEER_KEY } from './healthy.ts';
+import { healthy, healthyWith, INNER_ROUTE, OUR_KEY, PEER, PEER_KEY } from './healthy.ts';
 
 function cause(
   code: string,
@@ -24,6 +24,29 @@ function codesOf(causes: readonly Cause[], peer: string | null = null): string[]
 }
 
 describe('what is found', () => {
+  it('of very many peers is found by looking at what is about each a few times', () => {
+    const count = 400;
+    const { length } = CAUSES;
+    let looks = 0;
+    const keys = Array.from({ length: count }, (_, at) => `${at}`);
+    const peers = keys.map((publicKey) => ({ ...PEER, publicKey, lastHandshakeMs: 0 }));
+    const routes = keys.map((peer) => ({
+      get purpose() {
+        looks++;
+        return 'endpoint' as const;
+      },
+      get peer() {
+        looks++;
+        return peer;
+      },
+      ...{ about: '198.51.100.20', destination: '198.51.100.20', mark: 0 },
+      answer: { kind: 'none', error: 'ENETUNREACH' } as const,
+    }));
+    const found = examine(healthyWith({ peers }, {}, { routes: looked(routes) }));
+    expect(found.filter(({ code }) => code === 'endpointNoRoute')).toHaveLength(count);
+    expect(looks).toBeLessThan(10 * length * count);
+  });
+
   it('is told with what hurts most first, and in the order of the table', () => {
     const causes = [
       cause('slow', 'quality', [null]),

@@ -35,6 +35,24 @@ it.each<[string, ReportedStats | null, ReportedStats | null, boolean]>([
     statsOf({ ...CALLED, cookies_received: 1 }),
     true,
   ],
+  [
+    'called while it calls us',
+    statsOf({}),
+    statsOf({ initiations_sent: 1, initiations_received: 1 }, NO_ANSWER),
+    true,
+  ],
+  [
+    'called again after it called us',
+    statsOf({}),
+    statsOf({ initiations_sent: 2, initiations_received: 1 }, NO_ANSWER),
+    false,
+  ],
+  [
+    'that has called us before',
+    statsOf({ initiations_received: 1 }),
+    statsOf({ initiations_sent: 1, initiations_received: 1 }, NO_ANSWER),
+    false,
+  ],
   ['with a cookie of now', statsOf(CALLED), statsOf({ ...CALLED, cookies_received: 1 }), false],
   [
     'that has answered',
@@ -44,5 +62,11 @@ it.each<[string, ReportedStats | null, ReportedStats | null, boolean]>([
   ],
   ['of a daemon that is gone', statsOf(CALLED), null, false],
 ])('waits or not for one %s', (_, first, now, isUnsettled) => {
-  expect(unsettledPeers(first, now).length).toBe(isUnsettled ? 1 : 0);
+  expect(unsettledPeers(first, now).peers.length).toBe(isUnsettled ? 1 : 0);
+});
+
+it('knows of one that calls us as we call it, for which takes longer', () => {
+  const crossed = statsOf({ ...CALLED, initiations_received: 1 });
+  expect(unsettledPeers(statsOf({}), crossed).isCrossing).toBe(true);
+  expect(unsettledPeers(crossed, crossed).isCrossing).toBe(false);
 });

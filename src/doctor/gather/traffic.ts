@@ -20,7 +20,7 @@ import { OpenPing } from './pings.ts';
 import type { Plan } from './plan.ts';
 import { OpenProbe } from './probes.ts';
 import type { DaemonSample } from './sample.ts';
-import { silentPeers, unsettledPeers } from './silence.ts';
+import { silentPeers, type Unsettled, unsettledPeers } from './silence.ts';
 import { type Tap, tapHandshakes } from './tap.ts';
 
 /** How long ICMP errors may take, of whoever is farthest away. */
@@ -129,14 +129,18 @@ export class Traffic {
     const now = (await ask())?.stats ?? null;
     if (silentPeers(now).length === 0) return;
     const first = this.#first?.stats ?? null;
-    let unsettled = unsettledPeers(first, now).length;
-    if (unsettled > 0) note(saysWait(unsettled));
-    for (
-      const end = performance.now() + INITIATION_MS;
-      unsettled > 0 && performance.now() < end;
-    ) {
+    let unsettled = unsettledPeers(first, now);
+    if (unsettled.peers.length > 0) note(saysWait(unsettled));
+    let end = performance.now() + INITIATION_MS;
+    let isLonger = unsettled.isCrossing;
+    if (isLonger) end += INITIATION_MS;
+    while (unsettled.peers.length > 0 && performance.now() < end) {
       await sleep(ASK_MS);
-      unsettled = unsettledPeers(first, (await ask())?.stats ?? null).length;
+      unsettled = unsettledPeers(first, (await ask())?.stats ?? null);
+      if (isLonger || !unsettled.isCrossing) continue;
+      isLonger = true;
+      end += INITIATION_MS;
+      note(saysWait(unsettled));
     }
     await sleep(Math.max(ERRORS_MS, begun + NEIGHBOUR_MS - performance.now()));
   }
@@ -171,9 +175,11 @@ export class Traffic {
   }
 }
 
-function saysWait(peers: number): string {
-  const who = counted(peers, 'peer has', 'peers have');
-  return `${who} not answered: waiting for the next call, at most ${INITIATION_MS / MS_PER_S} seconds (--quick does not wait)`;
+function saysWait({ peers, isCrossing }: Unsettled): string {
+  const who = counted(peers.length, 'peer has', 'peers have');
+  const what = isCrossing ? 'the calls after those that crossed' : 'the next call';
+  const seconds = ((isCrossing ? 2 : 1) * INITIATION_MS) / MS_PER_S;
+  return `${who} not answered: waiting for ${what}, at most ${seconds} seconds (--quick does not wait)`;
 }
 
 function toProbe(target: Plan['probes'][number]): OpenProbe {

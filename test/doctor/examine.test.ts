@@ -39,7 +39,7 @@ describe('what is found', () => {
       };
       return Object.defineProperty(route, 'peer', { get });
     });
-    const found = examine(healthyWith({ peers }, {}, { routes: looked(routes) }));
+    const found = examine({ ...healthyWith({ peers }), routes: looked(routes) });
     expect(found.filter(({ code }) => code === 'endpointNoRoute')).toHaveLength(count);
     expect(looks).toBeLessThan(20 * count);
   });

@@ -15,11 +15,10 @@ import type { Guard, GuardState } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { monotonicMs, random } from '../sys/clock.ts';
-import { getsockopt, Scratch } from '../sys/libc.ts';
-import { SOL_SOCKET } from '../sys/linux.ts';
 import { Backlog } from './backlog.ts';
 import { attachFilter, detachFilter } from './bpf.ts';
 import { CLASSES, TRAFFIC } from './floodboard.ts';
+import { kernelDrops } from './kerneldrops.ts';
 import { type Machinery, openMachinery } from './machinery.ts';
 import { Recent } from './recent.ts';
 import { shareOut } from './shareout.ts';
@@ -79,11 +78,6 @@ const USED_PART = 0.5;
 const LIMITED = [TRAFFIC.moved, TRAFFIC.peersCall, TRAFFIC.strangersCall, TRAFFIC.secondCall];
 /** Those who do not. */
 const HOPELESS = [TRAFFIC.malformed, TRAFFIC.unexpected];
-
-const SO_MEMINFO = 55;
-/** SK_MEMINFO_DROPS, the last of the words that SO_MEMINFO gives. */
-const MEMINFO_WORDS = 9;
-const DROPS_WORD = 8;
 
 export interface FloodgateOptions {
   /** Told of datagrams that the kernel dropped before we could read them. */
@@ -428,18 +422,4 @@ export function openFloodgate(options: FloodgateOptions): Floodgate {
   return 'refusal' in machinery
     ? new Floodgate(options, null, machinery.refusal)
     : new Floodgate(options, machinery, '');
-}
-
-const LENGTH_AT = 64;
-const meminfo = new Scratch(LENGTH_AT + 4);
-
-/**
- * Buffers for a socket that the kernel has dropped, filtered ones and wrong checksums included;
- * modulo 2^32. Undefined when it does not say.
- */
-function kernelDrops(fd: number): number | undefined {
-  meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
-  const { address } = meminfo;
-  const result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT);
-  return result < 0 ? undefined : meminfo.words[DROPS_WORD] >>> 0;
 }

@@ -42,6 +42,12 @@ const LOST_SHARE = 0.001;
 const SPARE_SHARE = 0.6;
 /** Sessions that take this part leave none: the ends of their streams need the machine as well. */
 const BUSY_SHARE = 0.25;
+/**
+ * Sessions that take nothing have that to themselves all the same, less and less in about so long: a
+ * stream of which the flood has lost something stands still until it sends that again (RFC 6298: 1 s
+ * at first, and Linux no less than 200 ms), and what is let in meanwhile is there when it does.
+ */
+const REST_MS = 1_000;
 /** What strangers may take of one period, however little of a second: they may come in bursts. */
 const BURST_SHARE = 0.25;
 /** So few strangers a second are no flood, whatever they cost. */
@@ -112,6 +118,8 @@ export class Floodgate implements Guard {
   #strangersMs = 0;
   #turnsMs = 0;
 
+  /** What part of our time sessions took in about the last REST_MS. */
+  #sessionsMean = 0;
   /** Strangers that a second of our time is enough for, as far as it has been tried. */
   #capacity = 0;
   /** What part of our time they may have; and strangers a second that may pass for it. */
@@ -246,7 +254,9 @@ export class Floodgate implements Guard {
     const isBehind = Object.values(this.#behind).some((one) => one.isLongerThan(patienceMs, now));
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
     const least = this.isShut && this.#wanted > LOST_PER_S ? LOST_SHARE : LEAST_SHARE;
-    const allowed = least + SPARE_SHARE * Math.max(0, 1 - sessionsShare / BUSY_SHARE);
+    this.#sessionsMean += (sessionsShare - this.#sessionsMean) * Math.min(1, elapsedMs / REST_MS);
+    const needed = Math.max(sessionsShare, this.#sessionsMean);
+    const allowed = least + SPARE_SHARE * Math.max(0, 1 - needed / BUSY_SHARE);
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {

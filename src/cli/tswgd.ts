@@ -118,8 +118,9 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const takeover = await openTakeover(starter);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
+    // Code that is to be fast takes longer to become so, and a successor has the time.
     const { setUpEngine } = await import('../sys/engine.ts');
-    setUpEngine();
+    if (takeover !== undefined) setUpEngine();
     const { runDaemon } = await import('../daemon/life.ts');
     const { takeServiceNotifier } = await import('../host/servicenotify.ts');
     const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
@@ -154,7 +155,9 @@ async function runForeground(name: string, env: Environment): Promise<number> {
         : {}),
       onReady: () => {
         reporter.ready();
-        if (takeover === undefined) service.ready();
+        if (takeover !== undefined) return;
+        service.ready();
+        setUpEngine();
       },
       onStopping: () => service.stopping(),
       onSucceeded: (pid) => service.succeeded(pid),

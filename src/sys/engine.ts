@@ -8,7 +8,10 @@ import { setFlagsFromString } from 'node:v8';
  */
 const FLAGS = ['--always-sparkplug', '--no-lazy-feedback-allocation', '--interrupt-budget=20000'];
 
-/** Call before the daemon's modules are loaded. A flag that this engine does not know is no error. */
+/**
+ * Call before the packet path is used at length; what was compiled before gets there a little later. A
+ * flag that this engine does not know is no error.
+ */
 export function setUpEngine(): void {
   for (const flag of FLAGS) setFlagsFromString(flag);
 }

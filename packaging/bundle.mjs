@@ -1,6 +1,6 @@
 /**
  * Makes the two programs in dist/program, one main file each and beside it the parts that it loads when
- * they are needed, from the sources and from the packages that they import. To be read, so not minified.
+ * they are needed (src/cli/code.ts), from the sources and from the packages that they import. To be read, so not minified.
  *
  *     node packaging/bundle.mjs                      run by `npm run build`
  *     node packaging/bundle.mjs NAME INPUT FOLDER    another program in the same way, for a test
@@ -25,6 +25,7 @@ const PACKAGE = /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//;
  */
 const PROGRAMS = [
   { name: 'start', input: 'src/cli/start.ts', target: 'es2017' },
+  { name: 'code', input: 'src/cli/code.ts' },
   { name: 'tswg', input: 'src/cli/main.ts' },
   { name: 'tswgd', input: 'src/cli/tswgd.ts' },
 ];

@@ -64,12 +64,14 @@ export class Daemon {
    * the operator's first words and the first packets, for which it would be in the way.
    */
   rehearse(): Promise<void> {
-    return this.#parts.warmUp.begin(this.#options.takeover === undefined ? START_REST_MS : 0);
+    const { takeover, onRehearsal = () => {} } = this.#options;
+    return this.#parts.warmUp.begin(takeover === undefined ? START_REST_MS : 0, onRehearsal);
   }
 
   /** Gives up every right that is not needed any more; before anything comes from the network. */
   confine(): void {
     const { persistence, confinement, log } = this.#parts;
+    this.#options.onConfining?.();
     const directory = persistence?.directory;
     confinement.enter({
       connected: this.#options.connected?.() ?? [],

@@ -17,10 +17,10 @@ export class WarmUp implements Subsystem {
   }
 
   /**
-   * Opens now what takes a right, and begins after `delayMs`. Resolves when it is over, to its end or
-   * not.
+   * Opens now what takes a right, and begins after `delayMs`, with `onBegin`. Resolves when it is over,
+   * to its end or not.
    */
-  begin(delayMs: number): Promise<void> {
+  begin(delayMs: number, onBegin: () => void): Promise<void> {
     return new Promise((resolve) => {
       const onEnd = (): void => {
         resolve();
@@ -29,8 +29,12 @@ export class WarmUp implements Subsystem {
       const onRefusal = (line: string): void => this.#log.debug(line);
       const rehearsal = openRehearsal({ ...this.#options, onEnd }, onRefusal);
       this.#rehearsal = rehearsal;
-      if (delayMs === 0) rehearsal?.begin();
-      else this.#timer = setTimeout(() => rehearsal?.begin(), delayMs);
+      const play = (): void => {
+        onBegin();
+        rehearsal?.begin();
+      };
+      if (delayMs === 0) play();
+      else this.#timer = setTimeout(play, delayMs);
     });
   }
 

@@ -51,6 +51,16 @@ describe.each(names)('examples/%s', (name) => {
     files.filter((file) => !isRight(texts.get(file)!, file));
   const isMain = (file: string): boolean => /\/(hostname\.[^/]+|rc\.local)$/.test(file);
 
+  it('takes from the registry only what this repository has, in that version', () => {
+    const { devDependencies } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'));
+    const isPinned = (text: string): boolean =>
+      [...text.matchAll(/\bnpx --yes (\S+)/g)].every(([, word]) => {
+        const [program, version] = word.split('@');
+        return `^${version}` === devDependencies[program];
+      });
+    expect(mistaken(isPinned)).toEqual([]);
+  });
+
   it('has a test, and a folder for each host', () => {
     expect(existsSync(join(REPOSITORY, 'test/examples', `${name}.test.ts`))).toBe(true);
     expect(files.filter((file) => file.split('/').length < EXAMPLES.split('/').length + 3)).toEqual(

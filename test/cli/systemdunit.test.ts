@@ -39,7 +39,8 @@ describe('the systemd unit', () => {
       expect(installed.split(`${REPOSITORY}/bin/`)).toHaveLength(programs + 1);
       const path = join(directory, basename(unit));
       writeFileSync(path, installed);
-      expect(analyze('verify', path)).toEqual({ status: 0, output: '' });
+      // The manual pages it names are where the programs are.
+      expect(analyze('verify', '--man=no', path)).toEqual({ status: 0, output: '' });
     }
   });
 

@@ -60,6 +60,8 @@ describeExample('road-warriors', ['nft', 'wg', 'tcpdump', 'stdbuf'], (example) =
       const [laptop] = network.laptops;
       const { internet } = network;
       await example.beforeNetwork(laptop);
+      // Its unit may be restarted.
+      await example.beforeNetwork(laptop);
       const ifname = await internet.connect(laptop, 'wan', ...BOTH);
       const wire = { host: internet.router, ifname };
       const watch = await LeakWatch.start(laptop, wire, [WEB[4], WEB[6]], GATEWAYS, bound);

@@ -16,7 +16,7 @@ key=$(tswg genkey)
 public=$(echo "$key" | tswg pubkey)
 
 # First: what cannot be shown is not added.
-npx --yes qrcode ${1:+--output "$1"} ${1:---small} <<END
+npx --yes qrcode@1.5.4 ${1:+--output "$1"} ${1:---small} <<END
 [Interface]
 PrivateKey = $key
 Address = 10.99.0.14/32, 2001:db8:99::14/128

@@ -92,6 +92,8 @@ function isAdmitted(core: Core, now: number, message: Uint8Array, endpoint: Endp
     return false;
   }
   if (core.rateLimiter.allow(endpoint.address, now)) return true;
+  // As the kernel's queue counts them: or load would end as soon as they alone are left, and come back.
+  core.handshakeQueue.countFutile(now);
   core.drop('rateLimited', null, endpoint);
   return false;
 }

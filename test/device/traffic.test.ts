@@ -250,6 +250,25 @@ describe('hostile datagrams', () => {
     world.run(100);
     expect(drops(b).get('rateLimited')).toBeGreaterThan(40);
   });
+
+  it('stays under load while a single source with a cookie sends more than its rate', () => {
+    const { world, a, b } = pair();
+    const { handshakeQueue } = b.device.core;
+    handshakeQueue.press(world.now);
+    a.send(A_TO_B());
+    world.run(6_000);
+    expect(drops(b).get('cookieRequired')).toBe(1);
+    const withCookie = a.sent(1)[1].bytes;
+    handshakeQueue.press(world.now);
+    for (let times = 0; times < 300; times++) {
+      // Fewer than make a queue.
+      for (let i = 0; i < 20; i++) world.inject(a, b, withCookie);
+      world.run(10);
+    }
+    expect(handshakeQueue.isUnderLoad(world.now)).toBe(true);
+    world.run(3_000);
+    expect(handshakeQueue.isUnderLoad(world.now)).toBe(false);
+  });
 });
 
 describe('roaming', () => {

@@ -124,20 +124,27 @@ export const PEER_METRICS: readonly Metric<Peer>[] = [
     'from the initiation to its answer in the last handshake that we began and needed no second initiation for; absent before that',
     (peer) => roundTripSeconds(peer),
   ),
-  asSeries(
-    'peer_state',
-    state(
-      'condition',
-      CONDITIONS,
-      'whether there is a session, and whether what is sent is answered',
-      (peer) => ({ word: peer.condition.state }),
+  // `tswg IF` tells these three in a line.
+  ofGet(
+    asSeries(
+      'peer_state',
+      state(
+        'condition',
+        CONDITIONS,
+        'whether there is a session, and whether what is sent is answered',
+        (peer) => ({ word: peer.condition.state }),
+      ),
     ),
   ),
-  gauge('up', '', 'whether the peer is connected or idle: 1; or lost: 0', (peer) =>
-    peer.condition.state === 'lost' ? 0 : 1,
+  ofGet(
+    gauge('up', '', 'whether the peer is connected or idle: 1; or lost: 0', (peer) =>
+      peer.condition.state === 'lost' ? 0 : 1,
+    ),
   ),
-  gauge('condition_since_seconds', 'seconds', 'when the condition began, since 1970', (peer) =>
-    Math.floor(peer.condition.sinceMs / MS_PER_S),
+  ofGet(
+    gauge('condition_since_seconds', 'seconds', 'when the condition began, since 1970', (peer) =>
+      Math.floor(peer.condition.sinceMs / MS_PER_S),
+    ),
   ),
   counter(
     'initiations_sent',

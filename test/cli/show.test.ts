@@ -441,6 +441,14 @@ describe('stats', () => {
     );
   });
 
+  it('of a peer leaves out its condition, which is shown without them', () => {
+    const publicKey = parseKey(PEER_TEXT)!;
+    const facts = { condition: 'lost' };
+    const counters = { up: 0, condition_since_seconds: 1_700_000_000, roams: 2 };
+    const told = stats({ peers: [{ publicKey, facts, counters, troubles: [] }] });
+    expect(formatStats('wg0', told)).toBe(`wg0:\n\twgpeer ${PEER_TEXT}\n\t\t2  roams\n`);
+  });
+
   it('of a daemon that counted nothing', () => {
     expect(formatStats('wg0', stats())).toBe('wg0:\n');
   });

@@ -83,6 +83,7 @@ export const DAEMONS: readonly Case[] = [
     inject: fillDescriptors,
     talkMs: SHORT_MS,
     says: /EMFILE[\s\S]*has 1\d\d of at most 120 files open[\s\S]*prlimit --pid \d+ [\s\S]*^tswg wg0 wgport 51820$/m,
+    isCured: true,
   },
   {
     id: 'noSocket/privileged port',

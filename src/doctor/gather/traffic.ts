@@ -32,6 +32,8 @@ const NEIGHBOUR_MS = 3_500;
 /** A handshake is tried again after 5 s and up to a third of one (whitepaper 6.4). */
 const INITIATION_MS = 6_000;
 const ASK_MS = 500;
+/** Of what an answer took, at least: that about thousands of peers keeps a daemon and us busy. */
+const PAUSE_SHARE = 3;
 const MS_PER_S = 1_000;
 /** Inner sizes between the smallest and the largest, where the largest is lost. */
 const LADDER = [1_000, 1_200, 1_280, 1_320, 1_340, 1_360, 1_380, 1_392, 1_400, 1_412, 1_420, 1_440];
@@ -134,9 +136,12 @@ export class Traffic {
     let end = performance.now() + INITIATION_MS;
     let isLonger = unsettled.isCrossing;
     if (isLonger) end += INITIATION_MS;
+    let pauseMs = ASK_MS;
     while (unsettled.peers.length > 0 && performance.now() < end) {
-      await sleep(ASK_MS);
+      await sleep(pauseMs);
+      const asked = performance.now();
       unsettled = unsettledPeers(first, (await ask())?.stats ?? null);
+      pauseMs = Math.max(ASK_MS, PAUSE_SHARE * (performance.now() - asked));
       if (isLonger || !unsettled.isCrossing) continue;
       isLonger = true;
       end += INITIATION_MS;

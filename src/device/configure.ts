@@ -82,7 +82,10 @@ const EFFECTS_ON_DEVICE = Object.values(DEVICE_EFFECTS);
 
 function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   const old = core.identity;
-  if (old !== null && equalConstantTime(old.privateKey, privateKey)) return;
+  const clamped = clamp(privateKey);
+  const isOwn = old !== null && clamped !== null && equalConstantTime(old.privateKey, clamped);
+  if (clamped !== null) wipe(clamped);
+  if (isOwn) return;
   // The new one takes its place.
   wipe(core.privateKeyPlace.bytes);
   core.identity = createIdentity(core, privateKey);

@@ -405,6 +405,17 @@ describe('configuration', () => {
     expect(keypair.isWiped).toBe(true);
   });
 
+  it('the private key that there is, however it is spelt, ends no session', () => {
+    const { a, b } = connected();
+    const keypair = a.record(b).current!;
+    const unclamped = a.device.core.copyPrivateKey()!;
+    unclamped[0] |= 7;
+    unclamped[31] |= 0x80;
+    a.configure({ privateKey: unclamped });
+    expect(keypair.isWiped).toBe(false);
+    expect(a.record(b).current).toBe(keypair);
+  });
+
   it('packets that wait for want of a private key go when there is one', () => {
     const { world, a, b } = pair();
     a.configure({ privateKey: new Uint8Array(32) });

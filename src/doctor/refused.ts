@@ -28,8 +28,17 @@ export interface Nobodys {
   readonly proof: string;
 }
 
+/** Several causes ask, and each answer looks through all allowed IPs. */
+const found = new WeakMap<Evidence, readonly Nobodys[]>();
+
 /** Where packets are sent to that are no peer's, doctor's own guesses excepted. */
 export function refusedDestinations(evidence: Evidence): readonly Nobodys[] {
+  const refused = found.get(evidence) ?? findRefused(evidence);
+  found.set(evidence, refused);
+  return refused;
+}
+
+function findRefused(evidence: Evidence): readonly Nobodys[] {
   const daemon = daemonOf(evidence);
   if (daemon === null) return [];
   const all = daemon.peers.flatMap(({ allowedIps }) => allowedIps);
@@ -55,11 +64,11 @@ export function refusedDestinations(evidence: Evidence): readonly Nobodys[] {
       address: destination,
       proof: `over the run, ${counted(packets, 'packet')} from ${source} to ${destination} went into ${evidence.run.name}`,
     }));
-  const found = new Map<string, Nobodys>();
+  const byAddress = new Map<string, Nobodys>();
   for (const one of [...fromDaemon, ...fromTap]) {
-    if (isNobodys(one.address) && !found.has(one.address)) found.set(one.address, one);
+    if (!byAddress.has(one.address)) byAddress.set(one.address, one);
   }
-  return [...found.values()];
+  return [...byAddress.values()].filter(({ address }) => isNobodys(address));
 }
 
 function addressIn({ values }: Trouble): string | null {

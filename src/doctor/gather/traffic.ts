@@ -183,8 +183,8 @@ export class Traffic {
 function saysWait({ peers, isCrossing }: Unsettled): string {
   const who = counted(peers.length, 'peer has', 'peers have');
   const what = isCrossing ? 'the calls after those that crossed' : 'the next call';
-  const seconds = ((isCrossing ? 2 : 1) * INITIATION_MS) / MS_PER_S;
-  return `${who} not answered: waiting for ${what}, at most ${seconds} seconds (--quick does not wait)`;
+  const time = counted(((isCrossing ? 2 : 1) * INITIATION_MS) / MS_PER_S, 'second');
+  return `${who} not answered: waiting for ${what}, at most ${time} (--quick does not wait)`;
 }
 
 function toProbe(target: Plan['probes'][number]): OpenProbe {

@@ -330,12 +330,13 @@ class Secrets {
   isShort = false;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    // All at once: thousands of copies would have the collector come in the midst of a handover.
+    this.#bytes = copySecret(bytes);
   }
 
-  /** A copy. */
+  /** The taker's, who wipes it. */
   take(length: number): Uint8Array {
-    const secret = copySecret(this.#bytes.subarray(this.#at, this.#at + length));
+    const secret = this.#bytes.subarray(this.#at, this.#at + length);
     this.#at += length;
     this.isShort ||= secret.length < length;
     return secret;

@@ -20,6 +20,9 @@ import type { Ending } from './ending.ts';
 import type { ProgramOptions } from './options.ts';
 import { createParts, type Parts } from './parts.ts';
 
+/** Configuring an interface and the first ping take a tenth of that. */
+const START_REST_MS = 500;
+
 export class Daemon {
   readonly #options: ProgramOptions;
   readonly #parts: Parts;
@@ -61,14 +64,19 @@ export class Daemon {
     names.begin();
   }
 
-  /** Warms the packet path up; resolves when that is over. */
+  /**
+   * Warms the packet path up; resolves when that is over. Before a takeover at once; at a start after
+   * the operator's first words and the first packets, for which it would be in the way.
+   */
   rehearse(): Promise<void> {
-    return this.#parts.warmUp.begin();
+    const { takeover, onRehearsal = () => {} } = this.#options;
+    return this.#parts.warmUp.begin(takeover === undefined ? START_REST_MS : 0, onRehearsal);
   }
 
   /** Gives up every right that is not needed any more; before anything comes from the network. */
   confine(): void {
     const { persistence, confinement, log } = this.#parts;
+    this.#options.onConfining?.();
     const directory = persistence?.directory;
     confinement.enter({
       connected: this.#options.connected?.() ?? [],

@@ -194,8 +194,8 @@ export class Device {
 
   /**
    * @internal Begins a change that takes long, to be made aside while packets move: give the draft the peers'
-   * parts one after the other, and then `swapIn`, or discard it. What is configured meanwhile makes it
-   * void.
+   * parts one after the other, finish it, and then `swapIn`, or discard it. What is configured meanwhile
+   * makes it void.
    */
   draft(own: InterfaceChange): Draft {
     return new Draft(this.core, own, true);

@@ -383,8 +383,16 @@ describe('what goes ahead of an upgrade', () => {
       `${ASK} channel.receive(1000); channel.receive(1000); say(channel, 'failed no such word');`,
       /^the new program failed: no such word$/,
     ],
-    ['asks for it twice', `${ASK} say(channel, 'configuration'); stay();`, /ended before it was ready/],
-    ['takes the rest before that', `${ASK} say(channel, 'take'); stay();`, /ended before it was ready/],
+    [
+      'asks for it twice',
+      `${ASK} say(channel, 'configuration'); stay();`,
+      /ended before it was ready/,
+    ],
+    [
+      'takes the rest before that',
+      `${ASK} say(channel, 'take'); stay();`,
+      /ended before it was ready/,
+    ],
   ];
   it.each(cases)('to a program that %s', async (_, act, why) => {
     writeProgram(act);

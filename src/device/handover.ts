@@ -8,8 +8,7 @@
  * after that moment, `takeBack` gives the old one everything back but the sessions.
  */
 
-import { wipe } from '../crypto/bytes.ts';
-import { SecretRoom } from '../crypto/secretroom.ts';
+import { secretBytes, wipe } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
@@ -133,7 +132,6 @@ export interface DeviceHandover {
 export function handOver(core: Core, now: number, isAhead: boolean): DeviceHandover {
   const peers = [...core.peers.values()];
   const isQuietOne = peers.map((peer) => isAhead && isQuiet(core, peer));
-  const room = new SecretRoom();
   return {
     at: now,
     privateKey: core.copyPrivateKey(),
@@ -144,14 +142,12 @@ export function handOver(core: Core, now: number, isAhead: boolean): DeviceHando
     names: [...core.names.all()]
       .filter(({ addresses }) => addresses.length > 0)
       .map(({ host, addresses, answeredAt }) => ({ host, addresses, ageMs: now - answeredAt })),
-    peers: peers
-      .filter((_, i) => !isQuietOne[i])
-      .map((peer) => handOverPeer(core, now, peer, room)),
+    peers: peers.filter((_, i) => !isQuietOne[i]).map((peer) => handOverPeer(core, now, peer)),
     quiet: handOverQuiet(peers, isQuietOne),
   };
 }
 
-function handOverPeer(core: Core, now: number, peer: Peer, room: SecretRoom): PeerHandover {
+function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
   const { endpoint } = peer;
   return {
     publicKey: peer.publicKey,
@@ -159,7 +155,7 @@ function handOverPeer(core: Core, now: number, peer: Peer, room: SecretRoom): Pe
     wayInUse: peer.ways?.used ?? NO_WAY,
     isProvisional: peer.ways?.isProvisional ?? false,
     presharedKey: peer.handshake.copyPresharedKey(),
-    sessions: SESSION_PLACES.flatMap((place) => handOverSession(now, place, peer[place], room)),
+    sessions: SESSION_PLACES.flatMap((place) => handOverSession(now, place, peer[place])),
     staged: peer.staged.packets.map((packet) => packet.slice()),
     source: endpoint?.source?.slice() ?? null,
     sourceInterface: endpoint?.sourceInterface ?? 0,
@@ -200,13 +196,12 @@ function handOverSession(
   now: number,
   place: SessionHandover['place'],
   keypair: Keypair | null,
-  room: SecretRoom,
 ): SessionHandover[] {
   if (keypair === null || keypair.isWiped) return [];
-  const keys = room.take(SESSION_KEY_BYTES);
+  const keys = secretBytes(SESSION_KEY_BYTES);
   keypair.sealer.copyKey(keys.subarray(0, KEY_BYTES));
   keypair.opener.copyKey(keys.subarray(KEY_BYTES));
-  const seen = room.take(SESSION_SEEN_BYTES);
+  const seen = new Uint8Array(SESSION_SEEN_BYTES);
   keypair.replay.copySeen(seen);
   const { localIndex, remoteIndex, isInitiator, sendCounter } = keypair;
   const { greatest } = keypair.replay;

@@ -330,13 +330,12 @@ class Secrets {
   isShort = false;
 
   constructor(bytes: Uint8Array) {
-    // All at once: thousands of copies would have the collector come in the midst of a handover.
-    this.#bytes = copySecret(bytes);
+    this.#bytes = bytes;
   }
 
-  /** The taker's, who wipes it. */
+  /** A copy. */
   take(length: number): Uint8Array {
-    const secret = this.#bytes.subarray(this.#at, this.#at + length);
+    const secret = copySecret(this.#bytes.subarray(this.#at, this.#at + length));
     this.#at += length;
     this.isShort ||= secret.length < length;
     return secret;

@@ -91,7 +91,7 @@ function* withoutSecrets(peers: Iterable<PeerState>): Generator<PeerState> {
 }
 
 /** Where a peer is; null when it is nowhere. */
-export type PeerPlace = Pick<PeerState, 'publicKey' | 'endpoint'>;
+type PeerPlace = Pick<PeerState, 'publicKey' | 'endpoint'>;
 
 /**
  * For a reader who has a keyless state already, and whose configuration it still is: what may have

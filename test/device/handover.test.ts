@@ -315,6 +315,8 @@ describe('a successor', () => {
     // One of them is silent no more.
     peers[10]!.txBytes = 5;
     const contents = ahead.pack();
+    expect(ahead.text).toContain('public_key=');
+    expect(ahead.text).not.toMatch(/private_key|preshared_key/);
     const { device } = contents;
     expect(device.peers).toHaveLength(2);
     expect(device.quiet.map(({ from, count }) => [from, count])).toEqual([

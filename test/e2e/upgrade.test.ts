@@ -249,6 +249,38 @@ describe('the program on disk', () => {
     install(broken);
   };
 
+  /** The program that is here, in which something happens otherwise: a successor, or a predecessor. */
+  const patchWith = (act: string): void => {
+    writeFileSync(
+      path.join(broken, 'bin', 'tswgd'),
+      `#!/usr/bin/env node
+       import { writeSync } from 'node:fs';
+       import { main } from '${REPOSITORY}/dist/src/cli/tswgd.js';
+       import { Daemon } from '${REPOSITORY}/dist/src/daemon/daemon.js';
+       import { Channel } from '${REPOSITORY}/dist/src/handover/channel.js';
+       import { Takeover } from '${REPOSITORY}/dist/src/handover/handover.js';
+       ${act}
+       process.exitCode = await main(process.argv.slice(2), process.env);`,
+      { mode: 0o755 },
+    );
+    install(broken);
+  };
+
+  /** It is configured, says so, and takes the rest when it gets a signal. */
+  const WAITS = `
+    const { configureAhead, open } = Daemon.prototype;
+    const signal = new Promise((resolve) => process.once('SIGUSR1', resolve));
+    Daemon.prototype.configureAhead = function () {
+      configureAhead.call(this);
+      writeSync(2, 'CONFIGURED ' + process.pid + '\\n');
+    };
+    Daemon.prototype.open = async function () {
+      const alive = setInterval(() => {}, 1000);
+      await signal;
+      clearInterval(alive);
+      return open.call(this);
+    };`;
+
   const start = async (pair: Pair): Promise<Child> => {
     const { host } = pair.left;
     await pair.left.daemon.stop();
@@ -316,7 +348,85 @@ describe('the program on disk', () => {
       }));
   });
 
+  describeInLab('that has been configured before it takes over', ['wg', 'tcpdump'], () => {
+    const other = createPresharedKey();
+    const cases: [what: string, change: (pair: Pair) => Promise<unknown>][] = [
+      ['nothing', async () => {}],
+      [
+        'the configuration',
+        ({ left: { host } }) =>
+          host.run('wg', [
+            'set',
+            'wg0',
+            'fwmark',
+            '0x5',
+            'peer',
+            other,
+            'allowed-ips',
+            '10.77.0.0/24',
+          ]),
+      ],
+      [
+        'the place of a peer',
+        async ({ left, right }) => {
+          await right.set('listen-port 51999');
+          await firstPing(right.host, LEFT);
+          expect(await left.host.run('wg', ['show', 'wg0', 'endpoints'])).toContain(':51999\n');
+        },
+      ],
+    ];
+    it.each(cases)('has what is so then, although %s has changed meanwhile', (_, change) =>
+      withLab({ TSWG_NO_OFFLOAD: '1' }, async (lab) => {
+        install(REPOSITORY);
+        const pair = await build(lab);
+        const { host } = pair.left;
+        const daemon = await start(pair);
+        const begun = await handshakes(host);
+        const capture = await Capture.start(host, 'wan', `udp port ${TUNNEL_PORT}`, 64);
+        patchWith(WAITS);
+        const upgraded = upgrade(host);
+        const configured = /^CONFIGURED (\d+)$/m;
+        await waitFor(() => configured.test(daemon.stderr), 'the successor');
+        await change(pair);
+        expect((await ping(host, RIGHT)).received).toBe(1);
+        const configuration = await host.run('wg', ['showconf', 'wg0']);
+        const [, pid] = configured.exec(daemon.stderr)!;
+        await host.run('kill', ['-USR1', pid!]);
+        expect(await upgraded).toContain('now served by tswgd ');
+        expect(await fact(host, 'pid')).toBe(pid);
+        expect(await host.run('wg', ['showconf', 'wg0'])).toBe(configuration);
+        expect((await ping(host, RIGHT)).received).toBe(1);
+        expect(await handshakes(host)).toBe(begun);
+        expect(nonces(await capture.stop()).repeated).toEqual([]);
+        expect(daemon.stderr).not.toMatch(/ERROR/);
+      }),
+    );
+
+    it('takes over from one that knows nothing of that, and is followed by such a one', () =>
+      withLab({}, async (lab) => {
+        patchWith(`
+          const { send } = Channel.prototype;
+          Channel.prototype.send = function (bytes, ...how) {
+            return new TextDecoder().decode(bytes) === 'ahead' || send.call(this, bytes, ...how);
+          };`);
+        const pair = await build(lab);
+        const { host } = pair.left;
+        await start(pair);
+        const begun = await handshakes(host);
+        const configuration = await host.run('wg', ['showconf', 'wg0']);
+        install(REPOSITORY);
+        expect(await upgrade(host)).toContain('now served by tswgd ');
+        patchWith('Takeover.prototype.configuration = () => null;');
+        expect(await upgrade(host)).toContain('now served by tswgd ');
+        expect(await host.run('wg', ['showconf', 'wg0'])).toBe(configuration);
+        expect((await ping(host, RIGHT)).received).toBe(1);
+        expect(await handshakes(host)).toBe(begun);
+      }));
+  });
+
   describeInLab('when it fails', ['wg', 'tcpdump'], () => {
+    const ASK =
+      'while (takeover.configuration() === null) await new Promise((on) => setTimeout(on, 10));';
     it.each([
       ['before it asks', 'process.exit(3);', /the new program ended before it was ready/, 1],
       [
@@ -324,6 +434,24 @@ describe('the program on disk', () => {
         "takeover.fail('no room');",
         /the new program failed: no room; the old daemon continues as before/,
         1,
+      ],
+      [
+        'with the configuration in its hands',
+        `${ASK} process.exit(3);`,
+        /the new program ended before it was ready/,
+        1,
+      ],
+      [
+        'with the configuration and all else in its hands',
+        `${ASK} takeover.take(); process.exit(3);`,
+        /the new program ended before it was ready/,
+        1,
+      ],
+      [
+        'once it may begin with both',
+        `${ASK} takeover.take(); takeover.begin(process.pid, '6.6.6'); process.exit(3);`,
+        /the new program ended when it had to begin/,
+        2,
       ],
       [
         'with all in its hands',

@@ -383,8 +383,16 @@ describe('what goes ahead of an upgrade', () => {
       `${ASK} channel.receive(1000); channel.receive(1000); say(channel, 'failed no such word');`,
       /^the new program failed: no such word$/,
     ],
-    ['asks for it twice', `${ASK} say(channel, 'configuration'); stay();`, /^the new program/],
-    ['takes the rest before that', `${ASK} say(channel, 'take'); stay();`, /^the new program/],
+    [
+      'asks for it twice',
+      `${ASK} say(channel, 'configuration'); stay();`,
+      /ended before it was ready/,
+    ],
+    [
+      'takes the rest before that',
+      `${ASK} say(channel, 'take'); stay();`,
+      /ended before it was ready/,
+    ],
   ];
   it.each(cases)('to a program that %s', async (_, act, why) => {
     writeProgram(act);
@@ -555,5 +563,53 @@ describe('the new side', () => {
     channel.close();
     takeover.fail('done');
     close(here);
+  });
+
+  /** A new side, and the channel on which the old one hears it. */
+  function called() {
+    const [here, there] = socketPair();
+    const takeover = new Takeover(there);
+    const call = receiveDescriptors(here, 1_000);
+    const channel = new Channel(call.kind === 'message' ? call.fds[0] : -1);
+    const say = (word: string) => channel.send(new TextEncoder().encode(word), [], 100);
+    const hear = () => {
+      const received = channel.receive(0);
+      return received.kind === 'message' ? new TextDecoder().decode(received.bytes) : received.kind;
+    };
+    const end = () => {
+      channel.close();
+      takeover.fail('done');
+      close(here);
+    };
+    return { takeover, say, hear, end };
+  }
+
+  it('asks an old one that offers nothing for nothing ahead', () => {
+    const { takeover, say, hear, end } = called();
+    expect(takeover.configuration()).toBeNull();
+    expect(hear()).toBe('late');
+    say('all');
+    expect(new TextDecoder().decode(takeover.take().bytes)).toBe('all');
+    expect(hear()).toBe('take');
+    end();
+  });
+
+  it('takes what comes after an offer that was too late', () => {
+    const { takeover, say, hear, end } = called();
+    expect(takeover.configuration()).toBeNull();
+    say('ahead');
+    say('all');
+    expect(new TextDecoder().decode(takeover.take().bytes)).toBe('all');
+    expect(hear()).toBe('take');
+    end();
+  });
+
+  it('has a configuration that is empty for one that went ahead', () => {
+    const { takeover, say, hear, end } = called();
+    say('ahead');
+    say('');
+    expect(takeover.configuration()).toBe('');
+    expect(hear()).toBe('configuration');
+    end();
   });
 });

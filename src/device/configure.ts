@@ -146,7 +146,8 @@ const PEER_EFFECTS: Effects<
 
 const EFFECTS_ON_PEER = Object.values(PEER_EFFECTS);
 
-function take(core: Core, now: number, { peer, key, change, isNew }: Step): void {
+function take(core: Core, now: number, { peer, key, change, unlessAt, isNew }: Step): void {
+  if (unlessAt !== null && peer.endpoint === unlessAt) return;
   if (change?.remove) {
     removePeer(core, key, peer);
     return;

@@ -78,7 +78,7 @@ export class Draft {
     this.#own = own;
     this.#isAside = isAside;
     this.#revision = core.revision;
-    this.#table = own.replacePeers ? new AllowedIps() : null;
+    this.#table = own.replacePeers ? emptyTable(core) : null;
     // Of the length that it will have: the engine would make a slow list of one with large gaps.
     this.newRows = own.replacePeers ? new Array(core.rows.length) : [];
     this.#identity = identityAfter(core, own);
@@ -220,7 +220,10 @@ export class Draft {
   /** To be written to. */
   *#ownTable(): Generator<void, AllowedIps<Peer>> {
     if (!this.#isAside) return this.allowedIps;
-    this.#table ??= yield* this.#core.allowedIps.copy();
+    if (this.#table === null) {
+      this.#table = emptyTable(this.#core);
+      yield* this.#core.allowedIps.copyTo(this.#table);
+    }
     return this.#table;
   }
 
@@ -245,6 +248,12 @@ export class Draft {
     this.#newcomers.clear();
     this.steps.length = 0;
   }
+}
+
+function emptyTable(core: Core): AllowedIps<Peer> {
+  const table = core.spareAllowedIps ?? new AllowedIps<Peer>();
+  core.spareAllowedIps = null;
+  return table;
 }
 
 /** null when a change says nothing of what is done at the end. */

@@ -254,14 +254,19 @@ it('of hundreds of peers that depart together nothing is left in the end, and no
   const { world, a, b } = pair();
   const secrets = countSecrets(a);
   const crowd = Array.from({ length: 500 }, (_, i) =>
-    crowded(keyOf(i), { presharedKey: new Uint8Array(32).fill(9) }),
+    crowded(keyOf(i), { presharedKey: new Uint8Array(32).fill(9), persistentKeepalive: 25 }),
   );
   a.configure({ peers: crowd });
   expect(secrets.taken).toBe(500);
   a.send(A_TO_B());
   world.run(10);
   const placesBefore = a.door.places.length;
+  const { localIndex } = a.record(b).current!;
   a.configure({ replacePeers: true });
+  // It is nobody's at once, although it has yet to be forgotten; and no deadline of before counts.
+  expect(a.device.core.indices.lookup(localIndex)).toBeUndefined();
+  expect(a.door.indices).toContain(localIndex);
+  a.turn(() => a.device.handleTimeout(world.now + 60_000));
   expect(a.device.state().peers).toEqual([]);
   expect(a.device.nextTimeout()).toBe(Number.NEGATIVE_INFINITY);
   const wire = world.wire.length;
@@ -270,7 +275,7 @@ it('of hundreds of peers that depart together nothing is left in the end, and no
   expect(world.wire.slice(wire).filter(({ from }) => from === a)).toEqual([]);
   expect(secrets.released).toBeGreaterThanOrEqual(500);
   expect(placesBefore).toBeGreaterThan(0);
-  expect(a.door.places).toEqual([]);
+  expect([a.door.places, a.door.indices]).toEqual([[], []]);
   // All rows are free again.
   a.configure({ peers: crowd });
   expect(a.device.core.rows.length).toBe(501);

@@ -19,7 +19,10 @@ const AT_ONCE = [
  */
 const STILL = ['--semi-space-growth-factor=1'];
 
-/** Call before the daemon's modules are loaded. A flag that this engine does not know is no error. */
+/**
+ * Call before the packet path is used at length; what was compiled before gets there a little later. A
+ * flag that this engine does not know is no error.
+ */
 export function setUpEngine(): void {
   for (const flag of [...AT_ONCE, ...STILL]) setFlagsFromString(flag);
 }

@@ -5,7 +5,7 @@
 
 import type { Host } from '../lab/host.ts';
 import { IFNAME, TSWG } from './implementation.ts';
-import type { Scenario } from './scenario.ts';
+import type { Context, Scenario } from './scenario.ts';
 import { median } from './statistics.ts';
 import { withTunnel } from './traffic.ts';
 
@@ -23,25 +23,37 @@ export const answers: Scenario = {
   rows: [LAUNCH, ...Object.keys(QUESTIONS)],
   implementations: [TSWG],
   measure: (context) =>
-    withTunnel(context, ({ left: { host }, launchMs }) =>
-      context.attempt([LAUNCH, ...Object.keys(QUESTIONS)], async () => {
+    withTunnel(context, async ({ left: { host }, launchMs }) => {
+      const asked = await answerable(context, host);
+      await context.attempt([LAUNCH, ...asked.keys()], async () => {
         const nothing: number[] = [];
-        const taken = Object.keys(QUESTIONS).map((): number[] => []);
-        for (let turn = 0; turn <= TURNS; turn++) {
-          const least = await durationMs(host, process.execPath, ['-e', '0']);
-          if (turn > 0) nothing.push(least);
-          for (const [i, words] of Object.values(QUESTIONS).entries()) {
-            const whole = await durationMs(host, 'tswg', words);
-            if (turn > 0) taken[i].push(whole);
+        const taken = [...asked.keys()].map((): number[] => []);
+        for (let turn = 0; turn < TURNS; turn++) {
+          nothing.push(await durationMs(host, process.execPath, ['-e', '0']));
+          for (const [i, words] of [...asked.values()].entries()) {
+            taken[i].push(await durationMs(host, context.implementation.tool, words));
           }
         }
         context.record(LAUNCH, launchMs / median(nothing));
-        for (const [i, row] of Object.keys(QUESTIONS).entries()) {
+        for (const [i, row] of [...asked.keys()].entries()) {
           context.record(row, median(taken[i]) / median(nothing));
         }
-      }),
-    ),
+      });
+    }),
 };
+
+/** The questions that the tool knows: an earlier one may know fewer. Each has been asked once. */
+async function answerable(context: Context, host: Host): Promise<Map<string, readonly string[]>> {
+  const asked = new Map<string, readonly string[]>();
+  await durationMs(host, process.execPath, ['-e', '0']);
+  for (const [row, words] of Object.entries(QUESTIONS)) {
+    await context.attempt([row], async () => {
+      await durationMs(host, context.implementation.tool, words);
+      asked.set(row, words);
+    });
+  }
+  return asked;
+}
 
 async function durationMs(host: Host, program: string, words: readonly string[]): Promise<number> {
   const start = performance.now();

@@ -10,6 +10,7 @@ import type { Observers } from './observers.ts';
 import type { Side } from './samples.ts';
 
 export const IFNAME = 'wg0';
+const DAEMON = path.join(REPOSITORY, 'bin', 'tswgd');
 
 export interface Implementation {
   readonly side: Side;
@@ -17,6 +18,8 @@ export interface Implementation {
   readonly name: string;
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** The tool that belongs to it. */
+  readonly tool: string;
   /** Who watches the left end while it is measured. */
   readonly observers?: Observers;
 }
@@ -26,6 +29,7 @@ export const WIREGUARD_GO: Implementation = {
   name: 'wireguard-go',
   command: [process.env.WIREGUARD_GO ?? 'wireguard-go', '-f', IFNAME],
   env: {},
+  tool: 'wg',
 };
 
 export const TSWG = tswg('tswg');
@@ -39,14 +43,26 @@ export function observed(observers: Observers): Implementation {
   return { ...TSWG, side: 'tswg, observed', name: 'tswg, observed', observers };
 }
 
+/** The same of an earlier tswg, to be compared with this one. `repository`: its folder, built. */
+export function before(implementation: Implementation, repository: string): Implementation {
+  const command = implementation.command.map((word) =>
+    word === DAEMON ? path.join(repository, 'bin', 'tswgd') : word,
+  );
+  return {
+    ...{ ...implementation, command },
+    ...{ side: 'tswg, before', name: `${implementation.name}, before` },
+    tool: path.join(repository, 'bin', 'tswg'),
+  };
+}
+
 /** @param flags for Node.js itself */
 export function tswg(
   name: string,
   env: Readonly<Record<string, string>> = {},
   flags: readonly string[] = [],
 ): Implementation {
-  const program = path.join(REPOSITORY, 'bin', 'tswgd');
-  return { side: 'tswg', name, command: [process.execPath, ...flags, program, '-f', IFNAME], env };
+  const command = [process.execPath, ...flags, DAEMON, '-f', IFNAME];
+  return { side: 'tswg', name, command, env, tool: path.join(REPOSITORY, 'bin', 'tswg') };
 }
 
 /** The first line of `--version`; rejects with one line when it cannot be run. */

@@ -2,7 +2,7 @@
  * `npm run bench`: tswg against wireguard-go, in turns, in the same network of two hosts. Prints a
  * table, writes bench.json, bench.svg and, when nothing was left out, the table of docs/benchmarks.md.
  * Leaves nothing behind, also when it is interrupted. With --observed: tswg against itself, one of the
- * two being watched.
+ * two being watched. With --before: tswg against an earlier one.
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -20,14 +20,14 @@ import { formatGrowth, measureGrowth } from './growth.ts';
 import { drawGrowth } from './growthchart.ts';
 import { handshakes } from './handshakes.ts';
 import { heap } from './heap.ts';
-import { observed, TSWG } from './implementation.ts';
+import { before, type Implementation, observed, TSWG } from './implementation.ts';
 import { latency } from './latency.ts';
 import { describeMachine, formatMachine, type Machine } from './machine.ts';
 import { OBSERVERS, type Observer, Observers } from './observers.ts';
 import { profile } from './profile.ts';
 import { formatJson, formatRecord } from './record.ts';
 import { HEAP_BYTES, listRows, PEER_COUNTS, PREFIX_COUNTS, selectRows } from './rows.ts';
-import { OBSERVED, Samples } from './samples.ts';
+import { BEFORE, type Contest, OBSERVED, Samples, SPEED } from './samples.ts';
 import { crowd, lookups, peers, prefixes } from './scale.ts';
 import { Context, type Failure, type Scenario, type Settings } from './scenario.ts';
 import { formatPageTable, formatTable } from './table.ts';
@@ -39,8 +39,6 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 /** Those in which a watched tswg is compared with one that is not. */
 const OBSERVED_SCENARIOS = [streams, paths];
-/** The page that shows the chart and the table of a whole run. */
-const PAGE = path.join(DOCS, 'benchmarks.md');
 const GROWTH_PAGE = path.join(DOCS, 'growth.md');
 /** `--quick` asks whether it runs, not how fast. */
 const QUICK = { rounds: 1, seconds: 1, largest: 1_000, heapBytes: 5e8 } as const;
@@ -50,14 +48,26 @@ const MS_PER_S = 1_000;
 const OFFLOADS_SINCE = 20230223;
 const NAME_WIDTH = 56;
 
+/** Who is compared with whom in what, and where it is told. */
+interface Comparison {
+  /** Of its record and, but for that, of its page. */
+  readonly name: 'bench' | 'before' | 'observed';
+  readonly contest: Contest;
+  readonly scenarios: readonly Scenario[];
+  readonly hasChart: boolean;
+  /** That shows the table of a whole run; null when none does. */
+  readonly page: string | null;
+}
+
 interface Options {
   readonly settings: Settings;
   readonly list: boolean;
   readonly profile: boolean;
   /** From one peer to how many; null in the usual run. */
   readonly growth: number | null;
-  /** By whom tswg is watched, and then compared with itself; empty in the usual run. */
-  readonly observers: readonly Observer[];
+  readonly comparison: Comparison;
+  /** By whom tswg is watched, and then compared with itself; none in the usual run. */
+  readonly observers: Observers;
   readonly places: Places;
   /** Whether the page takes this run's table. */
   readonly isPublished: boolean;
@@ -85,15 +95,19 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
       choices: OBSERVERS,
       describe: 'tswg beside tswg that is watched by these (default all)',
     })
+    .option('before', {
+      type: 'string',
+      describe: 'tswg beside an earlier one, built in this folder',
+    })
     .option('out', { type: 'string', describe: 'folder for bench.json and bench.svg' })
     .option('quick', { type: 'boolean', default: false, describe: 'whether it runs at all' })
     .strict()
     .version(false)
     .parseAsync();
   const { quick, rows } = parsed;
-  const observers = observersOf(parsed.observed);
-  const isWatched = observers.length > 0;
-  const isWhole = rows.length === 0 && !isWatched;
+  const observers = new Observers(observersOf(parsed.observed));
+  const comparison = comparisonOf(observers, parsed.before);
+  const isWhole = rows.length === 0 && comparison.page !== null;
   const isPublished = !quick && isWhole && parsed.out === undefined;
   const largest = quick ? QUICK.largest : Number.POSITIVE_INFINITY;
   return {
@@ -108,8 +122,8 @@ async function parseOptions(words: readonly string[]): Promise<Options> {
     list: parsed.list,
     profile: parsed.profile,
     growth: parsed.growth ? largest : null,
-    observers,
-    places: placesOf(isWatched ? 'bench-observed' : 'bench', isPublished, parsed.out),
+    ...{ comparison, observers },
+    places: placesOf('bench', isPublished, parsed.out),
     isPublished,
   };
 }
@@ -156,6 +170,32 @@ async function measure(
   return failures;
 }
 
+function comparisonOf(observers: Observers, earlier: string | undefined): Comparison {
+  if (!observers.isEmpty) {
+    const scenarios = watched(OBSERVED_SCENARIOS, observers);
+    return { name: 'observed', contest: OBSERVED, scenarios, hasChart: false, page: null };
+  }
+  if (earlier !== undefined) {
+    const scenarios = preceded(SCENARIOS, path.resolve(earlier));
+    const page = path.join(DOCS, 'before.md');
+    return { name: 'before', contest: BEFORE, scenarios, hasChart: false, page };
+  }
+  const page = path.join(DOCS, 'benchmarks.md');
+  return { name: 'bench', contest: SPEED, scenarios: SCENARIOS, hasChart: true, page };
+}
+
+/** `scenarios` with tswg against an earlier one. */
+function preceded(scenarios: readonly Scenario[], repository: string): Scenario[] {
+  const both = (one: Implementation): Implementation[] =>
+    one.side === 'tswg' ? [before(one, repository), one] : [];
+  return scenarios
+    .filter(({ isInProcess }) => isInProcess !== true)
+    .map((scenario) => ({
+      ...scenario,
+      implementations: scenario.implementations.flatMap(both),
+    }));
+}
+
 /** `scenarios` with tswg against itself. */
 function watched(scenarios: readonly Scenario[], observers: Observers): Scenario[] {
   const implementations = [TSWG, observed(observers)];
@@ -163,26 +203,28 @@ function watched(scenarios: readonly Scenario[], observers: Observers): Scenario
 }
 
 function publish(
-  { settings, places, observers, isPublished }: Options,
+  { settings, comparison, places, isPublished }: Options,
   machine: Machine,
   samples: Samples,
   failures: readonly Failure[],
 ): void {
+  const { name, contest, hasChart, page } = comparison;
   const outcomes = samples.outcomes();
-  const record = path.join(places.record, 'bench.json');
-  const chart = path.join(places.charts, 'bench.svg');
+  const record = path.join(places.record, `${name}.json`);
   for (const folder of Object.values(places)) mkdirSync(folder, { recursive: true });
   const written = [record];
   writeFileSync(record, formatRecord(machine, settings, samples, failures));
-  if (observers.length === 0) {
+  if (hasChart) {
+    const chart = path.join(places.charts, `${name}.svg`);
     writeFileSync(chart, drawChart(outcomes, machine));
     written.push(chart);
   }
-  if (isPublished) {
-    writeFileSync(PAGE, replaceTable(readFileSync(PAGE, 'utf8'), formatPageTable(outcomes)));
-    written.push(PAGE);
+  if (isPublished && page !== null) {
+    const table = formatPageTable(outcomes, contest);
+    writeFileSync(page, replaceTable(readFileSync(page, 'utf8'), table));
+    written.push(page);
   }
-  console.log(`\n${formatMachine(machine)}\n\n${formatTable(outcomes, samples.contest)}\n`);
+  console.log(`\n${formatMachine(machine)}\n\n${formatTable(outcomes, contest)}\n`);
   for (const { what, why } of failures) console.log(`FAILED: ${what}: ${why}`);
   console.log(`written: ${written.join(', ')}`);
 }
@@ -233,13 +275,11 @@ async function main(words: readonly string[]): Promise<number> {
     await publishGrowth(options, options.growth, machine);
     return 0;
   }
-  const isObserved = options.observers.length > 0;
-  const observers = new Observers(options.observers);
-  const samples = isObserved ? new Samples(OBSERVED) : new Samples();
-  const scenarios = isObserved ? watched(OBSERVED_SCENARIOS, observers) : SCENARIOS;
-  const failures = await measure(scenarios, options.settings, samples);
+  const { comparison, observers } = options;
+  const samples = new Samples(comparison.contest);
+  const failures = await measure(comparison.scenarios, options.settings, samples);
   publish(options, machine, samples, failures);
-  if (isObserved) console.log(`while observed: ${observers.describe()}`);
+  if (!observers.isEmpty) console.log(`while observed: ${observers.describe()}`);
   return failures.length === 0 ? 0 : 1;
 }
 

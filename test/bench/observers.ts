@@ -37,6 +37,10 @@ export class Observers {
     this.#kinds = kinds;
   }
 
+  get isEmpty(): boolean {
+    return this.#kinds.length === 0;
+  }
+
   /** On a host whose tunnel is up. They end with `end`, or with the host. */
   begin(host: Host): void {
     for (const kind of this.#kinds)

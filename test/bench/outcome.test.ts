@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { drawChart, timesAsGood } from './chart.ts';
+import { before, TSWG_PORTABLE } from './implementation.ts';
 import type { Machine } from './machine.ts';
 import { formatRecord } from './record.ts';
 import { listRows, ROWS, selectRows } from './rows.ts';
-import { OBSERVED, Samples } from './samples.ts';
+import { BEFORE, OBSERVED, Samples } from './samples.ts';
 import { randomPrefixes } from './scale.ts';
 import type { Settings } from './scenario.ts';
-import { formatTable, formatValue } from './table.ts';
+import { formatPageTable, formatTable, formatValue } from './table.ts';
 
 const MACHINE: Machine = {
   date: '2026-01-02T03:04:05.000Z',
@@ -78,12 +79,12 @@ describe('rows', () => {
 
 describe('verdicts', () => {
   it.each([
-    ['tcp', [1, 1, 1], [2, 2, 2], 'aim'],
-    ['tcp', [1, 1, 1], [1.3, 1.3, 1.3], 'met'],
-    ['tcp', [1, 1, 1], [1.29, 1.29, 1.29], 'missed'],
-    ['ping-idle', [1], [0.8], 'met'],
-    ['ping-idle', [1], [0.6], 'aim'],
-    ['ping-idle', [1], [0.81], 'missed'],
+    ['tcp', [1, 1, 1], [2.5, 2.5, 2.5], 'aim'],
+    ['tcp', [1, 1, 1], [1.8, 1.8, 1.8], 'met'],
+    ['tcp', [1, 1, 1], [1.79, 1.79, 1.79], 'missed'],
+    ['ping-idle', [1], [0.7], 'met'],
+    ['ping-idle', [1], [0.45], 'aim'],
+    ['ping-idle', [1], [0.71], 'missed'],
     ['rss', [400], [131], 'missed'],
     ['rss', [400], [80], 'aim'],
     ['peers-kept', [0.5], [0.94], 'missed'],
@@ -122,7 +123,7 @@ describe('the table', () => {
     const lines = formatTable(samples.outcomes()).split('\n');
     expect(lines).toHaveLength(5);
     expect(lines[2]).toMatch(
-      /^TCP, 1 stream +Gbit\/s +4\.50 +4\.00\.\.5\.00 +9\.50 +9\.00\.\.10\.00 +2\.11x +1\.90\.\.2\.25 +1\.3x +2x +yes, the aim$/,
+      /^TCP, 1 stream +Gbit\/s +4\.50 +4\.00\.\.5\.00 +9\.50 +9\.00\.\.10\.00 +2\.11x +1\.90\.\.2\.25 +1\.8x +2\.5x +yes$/,
     );
     expect(lines[4]).toMatch(/^Peak RSS of a daemon +MB +- +79\.5 .* <= 130 +<= 80 +yes, the aim$/);
     const start = lines[0].indexOf('unit');
@@ -149,7 +150,7 @@ describe('bench.json', () => {
     expect(record.machine).toEqual(MACHINE);
     expect(record.failures).toEqual([{ what: 'rss', why: 'a reason' }]);
     expect(record.rows[0].samples).toEqual({ wireguardGo: [4, 5.12346, 4.5], tswg: [9, 9.5, 10] });
-    expect(record.rows[0].verdict).toBe('aim');
+    expect(record.rows[0].verdict).toBe('met');
     expect(text).toContain('"tswg": [9, 9.5, 10]');
     expect(text.endsWith('}\n')).toBe(true);
   });
@@ -173,6 +174,37 @@ describe('a watched tswg', () => {
     expect(headings).toMatch(/unit +tswg +\(min\.\.max\) +tswg, observed +\(min\.\.max\) +ratio/);
     const [tcp] = JSON.parse(formatRecord(MACHINE, SETTINGS, samples, [])).rows;
     expect(tcp.samples).toEqual({ tswg: [4, 4, 4], observed: [3, 3, 3] });
+  });
+});
+
+describe('an earlier tswg', () => {
+  const samples = new Samples(BEFORE);
+  for (const [side, rate] of [
+    ['tswg, before', 2],
+    ['tswg', 3],
+  ] as const) {
+    samples.record('tcp', side, rate);
+    samples.record('tcp-portable', side, rate / 2);
+  }
+
+  it('is compared row by row, also in the variants', () => {
+    const [tcp, portable] = samples.outcomes();
+    expect(tcp.ratio?.median).toBe(1.5);
+    expect(portable.baseline?.median).toBe(1);
+    expect(portable.ratio?.median).toBe(1.5);
+    expect([tcp.verdict, portable.verdict]).toEqual([null, null]);
+  });
+
+  it('has its name on the page', () => {
+    const [headings] = formatPageTable(samples.outcomes(), samples.contest).split('\n');
+    expect(headings).toBe('| row | unit | tswg, before | tswg | ratio | at least |');
+  });
+
+  it('has a daemon and a tool of its own, and the same words', () => {
+    const old = before(TSWG_PORTABLE, '/elsewhere');
+    expect(old.command.slice(1)).toEqual(['/elsewhere/bin/tswgd', '-f', 'wg0']);
+    expect(old.tool).toBe('/elsewhere/bin/tswg');
+    expect(old.env).toEqual(TSWG_PORTABLE.env);
   });
 });
 

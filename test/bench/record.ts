@@ -12,6 +12,7 @@ const NAMES: Readonly<Record<Side, string>> = {
   'wireguard-go': 'wireguardGo',
   tswg: 'tswg',
   'tswg, observed': 'observed',
+  'tswg, before': 'before',
 };
 
 /** JSON text, indented by 2, lists of numbers on one line each. */

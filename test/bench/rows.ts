@@ -30,11 +30,13 @@ export const HEAP_BYTES = 20e9;
 const ratio = (atLeast: number, aim: number): Target => ({ of: 'ratio', atLeast, aim });
 const value = (atLeast: number, aim: number): Target => ({ of: 'value', atLeast, aim });
 
-const ONE_STREAM = ratio(1.3, 2);
-const MANY_STREAMS = ratio(1.2, 1.8);
-const DATAGRAMS = ratio(1.5, 3);
-const ROUND_TRIP = ratio(0.8, 0.6);
-const CPU = ratio(0.75, 0.5);
+const ONE_STREAM = ratio(1.8, 2.5);
+const MANY_STREAMS = ratio(2, 2.5);
+const DATAGRAMS = ratio(3, 4);
+const ROUND_TRIP = ratio(0.7, 0.45);
+const CPU = ratio(0.6, 0.45);
+/** No row is behind. */
+const EQUAL = ratio(1, 2);
 
 function throughput(id: string, title: string, more: Partial<Row> = {}): Row {
   return { id, title, unit: 'Gbit/s', better: 'more', ...more };
@@ -51,17 +53,17 @@ export const ROWS: readonly Row[] = [
   throughput('tcp-both', 'TCP, both directions at once (sum)', { target: MANY_STREAMS }),
   throughput('tcp-v6', 'TCP over IPv6', { target: ONE_STREAM }),
   throughput('tcp-v6-reverse', 'TCP over IPv6, reverse', { target: ONE_STREAM }),
-  throughput('tcp-outer-v6', 'TCP, tunnel itself over IPv6'),
-  throughput('tcp-1280', 'TCP, MTU 1280'),
-  throughput('tcp-8920', 'TCP, MTU 8920'),
-  throughput('delay', 'TCP, round trip of 20 ms'),
-  throughput('delay-reverse', 'TCP, round trip of 20 ms, reverse'),
+  throughput('tcp-outer-v6', 'TCP, tunnel itself over IPv6', { target: ONE_STREAM }),
+  throughput('tcp-1280', 'TCP, MTU 1280', { target: ONE_STREAM }),
+  throughput('tcp-8920', 'TCP, MTU 8920', { target: ONE_STREAM }),
+  throughput('delay', 'TCP, round trip of 20 ms', { target: EQUAL }),
+  throughput('delay-reverse', 'TCP, round trip of 20 ms, reverse', { target: EQUAL }),
   throughput('delay-bare', 'TCP without a tunnel, round trip of 20 ms'),
-  throughput('loss', 'TCP (BBR), 20 ms, 0.1 % lost'),
-  throughput('loss-reverse', 'TCP (BBR), 20 ms, 0.1 % lost, reverse'),
+  throughput('loss', 'TCP (BBR), 20 ms, 0.1 % lost', { target: EQUAL }),
+  throughput('loss-reverse', 'TCP (BBR), 20 ms, 0.1 % lost, reverse', { target: EQUAL }),
   throughput('loss-bare', 'TCP (BBR) without a tunnel, 20 ms, 0.1 % lost'),
-  throughput('alone', 'One end alone, TCP, 1 flow'),
-  throughput('alone-4', 'One end alone, TCP, 4 flows'),
+  throughput('alone', 'One end alone, TCP, 1 flow', { target: EQUAL }),
+  throughput('alone-4', 'One end alone, TCP, 4 flows', { target: EQUAL }),
   cost('alone-cpu', 'One end alone, its CPU', 's/GB'),
   {
     id: 'udp-64',
@@ -84,7 +86,7 @@ export const ROWS: readonly Row[] = [
   cost('ping-flood-median', 'ping, flooded, median', 'ms'),
   cost('ping-flood-p99', 'ping, flooded, p99', 'ms'),
   cost('ping-load-median', 'ping under a TCP stream, median', 'ms'),
-  cost('ping-load-p99', 'ping under a TCP stream, p99', 'ms', ratio(1, 0.5)),
+  cost('ping-load-p99', 'ping under a TCP stream, p99', 'ms', ratio(0.7, 0.45)),
   cost('cpu', 'CPU of both daemons', 's/GB', CPU),
   cost('cpu-machine', 'CPU of the whole machine', 's/GB'),
   cost('rss', 'Peak RSS of a daemon', 'MB', value(130, 80)),
@@ -97,6 +99,7 @@ export const ROWS: readonly Row[] = [
     title: 'Handshakes as responder',
     unit: 'handshakes/s',
     better: 'more',
+    target: ratio(1.3, 2),
   },
   {
     id: 'callers',

@@ -6,7 +6,7 @@ import { ROWS, type Row, type Target } from './rows.ts';
 import { compare, type Spread, spread } from './statistics.ts';
 
 /** The sides of comparisons; variants of tswg have rows of their own. */
-export type Side = 'wireguard-go' | 'tswg' | 'tswg, observed';
+export type Side = 'wireguard-go' | 'tswg' | 'tswg, observed' | 'tswg, before';
 
 /** Who is compared with whom, and in which rows. */
 export interface Contest {
@@ -16,11 +16,18 @@ export interface Contest {
 }
 
 export const SPEED: Contest = { baseline: 'wireguard-go', subject: 'tswg', rows: ROWS };
-/** What has been promised of tswg beside wireguard-go is no promise here. */
+/** What has been promised of tswg beside wireguard-go is no promise beside itself. */
+const OF_ITSELF = ROWS.map(({ target, ...row }) =>
+  target?.of === 'value' ? { ...row, target } : row,
+);
 export const OBSERVED: Contest = {
-  baseline: 'tswg',
-  subject: 'tswg, observed',
-  rows: ROWS.map(({ target, ...row }) => (target?.of === 'value' ? { ...row, target } : row)),
+  ...{ baseline: 'tswg', subject: 'tswg, observed' },
+  rows: OF_ITSELF,
+};
+/** Each row beside the same one, the variants too. */
+export const BEFORE: Contest = {
+  ...{ baseline: 'tswg, before', subject: 'tswg' },
+  rows: OF_ITSELF.map(({ baseline: _, ...row }) => row),
 };
 
 /** `aim`: even the aim is met; `met`: at least what was promised. */

@@ -21,6 +21,8 @@ export interface Scenario {
   /** What it can measure; it is left out when none of these is selected. */
   readonly rows: readonly string[];
   readonly implementations: readonly Implementation[];
+  /** Measured in the benchmark's own process, so of this tswg alone. */
+  readonly isInProcess?: boolean;
   /** Fewer rounds than the run has, for what takes long. */
   readonly rounds?: number;
   readonly measure: (context: Context) => Promise<void>;

@@ -55,14 +55,15 @@ export function formatTable(outcomes: readonly Outcome[], contest: Contest = SPE
 }
 
 /** The medians in Markdown, for the page about the benchmark. */
-export function formatPageTable(outcomes: readonly Outcome[]): string {
+export function formatPageTable(outcomes: readonly Outcome[], contest: Contest = SPEED): string {
   const rows = outcomes.map(({ row, baseline, subject, ratio }) => [
     ...[row.title, row.unit],
     ...[baseline, subject].map((values) => valueCells(values, row)[0]),
     ratio === null ? NOTHING : formatRatio(ratio.median),
     formatBound(row, row.target?.atLeast),
   ]);
-  return formatMarkdown([['row', 'unit', 'wireguard-go', 'tswg', 'ratio', 'at least'], ...rows]);
+  const { baseline, subject } = contest;
+  return formatMarkdown([['row', 'unit', baseline, subject, 'ratio', 'at least'], ...rows]);
 }
 
 /** A value with the decimals of its unit, and without the unit. */

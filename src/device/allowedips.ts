@@ -11,25 +11,32 @@ import { NO_NODE, NO_OWNER, OWNER_MAX, PrefixTrie } from './prefixtrie.ts';
 const OWNERS_AT_ONCE = 256;
 
 export class AllowedIps<Owner> {
-  #ipv4 = new PrefixTrie(1);
-  #ipv6 = new PrefixTrie(4);
+  readonly #ipv4 = new PrefixTrie(1);
+  readonly #ipv6 = new PrefixTrie(4);
   /** By their numbers in the tries; null where a number is free, and for nobody's. */
   #owners: (Owner | null)[] = [null];
   readonly #numbers = new Map<Owner, number>();
   #freeNumbers: number[] = [];
 
-  /** Makes a table that says the same and shares nothing; nothing may change between the steps. */
-  *copy(): Generator<void, AllowedIps<Owner>> {
-    const copy = new AllowedIps<Owner>();
-    copy.#ipv4 = yield* this.#ipv4.copy();
-    copy.#ipv6 = yield* this.#ipv6.copy();
-    copy.#owners = [...this.#owners];
-    copy.#freeNumbers = [...this.#freeNumbers];
+  /** Makes another table, which is empty, say the same; neither may change between the steps. */
+  *copyTo(other: AllowedIps<Owner>): Generator<void, void> {
+    yield* this.#ipv4.copyTo(other.#ipv4);
+    yield* this.#ipv6.copyTo(other.#ipv6);
+    other.#owners = [...this.#owners];
+    other.#freeNumbers = [...this.#freeNumbers];
     for (const [owner, number] of this.#numbers) {
-      copy.#numbers.set(owner, number);
-      if (copy.#numbers.size % OWNERS_AT_ONCE === 0) yield;
+      other.#numbers.set(owner, number);
+      if (other.#numbers.size % OWNERS_AT_ONCE === 0) yield;
     }
-    return copy;
+  }
+
+  /** Forgets everything; the room for it stays, for another table of about that size. */
+  empty(): void {
+    this.#ipv4.empty();
+    this.#ipv6.empty();
+    this.#owners = [null];
+    this.#numbers.clear();
+    this.#freeNumbers = [];
   }
 
   /** Gives the prefix to `owner`, taking it from the owner it had. */

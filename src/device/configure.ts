@@ -9,6 +9,7 @@
 import { equalConstantTime, wipe } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import type { Identity } from '../noise/identity.ts';
+import type { AllowedIps } from './allowedips.ts';
 import type { DeviceChange, InterfaceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
@@ -62,7 +63,7 @@ export function configure(core: Core, now: number, change: DeviceChange): void {
 export function swapIn(core: Core, now: number, draft: Draft): void {
   const change = draft.take();
   core.revision++;
-  core.allowedIps = draft.allowedIps;
+  replaceAllowedIps(core, draft.allowedIps);
   for (const takeEffect of EFFECTS_ON_DEVICE) takeEffect(core, now, change);
   const { listenPort, fwmark, bind } = change;
   if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
@@ -76,6 +77,16 @@ export function swapIn(core: Core, now: number, draft: Draft): void {
   for (const step of draft.steps) take(core, now, step);
   if (core.departed.length <= CLEARED_AWAY_TOGETHER) clearAway(core);
   assignOwnAddresses(core);
+}
+
+/** Of a table that is far larger than what is needed now nothing is kept. */
+function replaceAllowedIps(core: Core, allowedIps: AllowedIps<Peer>): void {
+  const old = core.allowedIps;
+  if (old === allowedIps) return;
+  core.allowedIps = allowedIps;
+  const isOfUse = old.size <= 2 * allowedIps.size;
+  if (isOfUse) old.empty();
+  core.spareAllowedIps = isOfUse ? old : null;
 }
 
 const EFFECTS_ON_DEVICE = Object.values(DEVICE_EFFECTS);
@@ -149,7 +160,8 @@ const PEER_EFFECTS: Effects<
 
 const EFFECTS_ON_PEER = Object.values(PEER_EFFECTS);
 
-function take(core: Core, now: number, { peer, key, change, isNew }: Step): void {
+function take(core: Core, now: number, { peer, key, change, unlessAt, isNew }: Step): void {
+  if (unlessAt !== null && peer.endpoint === unlessAt) return;
   if (change?.remove) {
     removePeer(core, key, peer);
     return;

@@ -102,6 +102,11 @@ export class Core {
 
   /** Replaced as a whole by a change that was made aside (draft.ts). */
   allowedIps = new AllowedIps<Peer>();
+  /**
+   * The one before, emptied, for the next: the megabytes of a large one would otherwise wait for a
+   * collection that may be long in coming.
+   */
+  spareAllowedIps: AllowedIps<Peer> | null = null;
   /** Of the configuration: another one after every change. */
   revision = 0;
   readonly deadlines = new DeadlineTable();

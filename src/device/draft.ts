@@ -15,6 +15,7 @@ import type { Identity } from '../noise/identity.ts';
 import { AllowedIps } from './allowedips.ts';
 import type { DeviceChange, InterfaceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
+import type { Endpoint } from './endpoint.ts';
 import { clamp } from './key.ts';
 import { Peer } from './peer.ts';
 import { settleAt } from './steering.ts';
@@ -26,6 +27,8 @@ export interface Step {
   readonly key: string;
   /** Without what is done already; null when nothing is left of it. */
   readonly change: PeerChange | null;
+  /** Nothing is left of it, either, while this is still where the peer is; null: nowhere. */
+  readonly unlessAt: Endpoint | null;
   /** It has yet to be among the peers. */
   readonly isNew: boolean;
 }
@@ -54,7 +57,7 @@ export class Draft {
   readonly #peers = new Map<string, Peer | null>();
   /** Those that were made here. */
   readonly #newcomers = new Set<Peer>();
-  /** Those of them of whom something is left for the end, and so is whatever is said later. */
+  /** Those of whom something is left for the end, and so is whatever is said of them later. */
   readonly #unready = new Set<Peer>();
   #endpointsLeft = 0;
   /** Who the interface will be; null without a key. */
@@ -75,7 +78,7 @@ export class Draft {
     this.#own = own;
     this.#isAside = isAside;
     this.#revision = core.revision;
-    this.#table = own.replacePeers ? new AllowedIps() : null;
+    this.#table = own.replacePeers ? emptyTable(core) : null;
     // Of the length that it will have: the engine would make a slow list of one with large gaps.
     this.newRows = own.replacePeers ? new Array(core.rows.length) : [];
     this.#identity = identityAfter(core, own);
@@ -134,7 +137,7 @@ export class Draft {
   }
 
   *#depart(peer: Peer, key: string, change: PeerChange): Generator<void, void> {
-    this.steps.push({ peer, key, change, isNew: false });
+    this.steps.push({ peer, key, change, unlessAt: null, isNew: false });
     yield* this.#remove(peer, key);
   }
 
@@ -160,11 +163,23 @@ export class Draft {
   #settle(peer: Peer, key: string, change: PeerChange, isNew: boolean): void {
     const isNewcomer = this.#newcomers.has(peer);
     const left = isNewcomer ? this.#prepare(peer, change) : leftOf(change);
-    if (isNewcomer && left !== null) this.#unready.add(peer);
+    const unlessAt = isNewcomer || left === null ? null : this.#whereSaid(peer, left);
+    if (left !== null) this.#unready.add(peer);
     // In place of others it is among the peers already, once those are the Device's.
     const isToBeAdded = isNew && !this.#own.replacePeers;
-    if (isNewcomer && left === null && !isToBeAdded) return;
-    this.steps.push({ peer, key, change: left, isNew: isToBeAdded });
+    if (left === null && !isToBeAdded && (isNewcomer || this.#isAside)) return;
+    this.steps.push({ peer, key, change: left, unlessAt, isNew: isToBeAdded });
+  }
+
+  /** Where a peer is, if all that the change says is that it be there; null otherwise. */
+  #whereSaid(peer: Peer, change: PeerChange): Endpoint | null {
+    const { endpoint, ways, presharedKey, description, persistentKeepalive } = change;
+    if (!endpoint || this.#unready.has(peer)) return null;
+    if (this.#endpointsLeft++ < LOOKS_TOGETHER) return null;
+    if (ways !== undefined || peer.ways !== null || presharedKey !== undefined) return null;
+    if ((description ?? peer.description) !== peer.description) return null;
+    if ((persistentKeepalive ?? peer.persistentKeepalive) !== peer.persistentKeepalive) return null;
+    return peer.endpoint?.equals(endpoint) ? peer.endpoint : null;
   }
 
   /** Returns what is left to be done. */
@@ -175,10 +190,7 @@ export class Draft {
     if (description !== undefined) peer.description = description;
     if (ways !== undefined) return { ...rest, ways, ...(endpoint && { endpoint }) };
     if (endpoint === undefined) return leftOf(rest);
-    if (this.#endpointsLeft < LOOKS_TOGETHER) {
-      this.#endpointsLeft++;
-      return { ...rest, endpoint };
-    }
+    if (this.#endpointsLeft++ < LOOKS_TOGETHER) return { ...rest, endpoint };
     settleAt(this.#core, peer, endpoint);
     return leftOf(rest);
   }
@@ -208,7 +220,10 @@ export class Draft {
   /** To be written to. */
   *#ownTable(): Generator<void, AllowedIps<Peer>> {
     if (!this.#isAside) return this.allowedIps;
-    this.#table ??= yield* this.#core.allowedIps.copy();
+    if (this.#table === null) {
+      this.#table = emptyTable(this.#core);
+      yield* this.#core.allowedIps.copyTo(this.#table);
+    }
     return this.#table;
   }
 
@@ -233,6 +248,12 @@ export class Draft {
     this.#newcomers.clear();
     this.steps.length = 0;
   }
+}
+
+function emptyTable(core: Core): AllowedIps<Peer> {
+  const table = core.spareAllowedIps ?? new AllowedIps<Peer>();
+  core.spareAllowedIps = null;
+  return table;
 }
 
 /** null when a change says nothing of what is done at the end. */

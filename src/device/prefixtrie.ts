@@ -25,17 +25,6 @@ const LENGTH_MASK = 0xff;
 const NODES_MIN = 64;
 const OWNERS_MIN = 16;
 
-/** What a trie consists of, for a copy. */
-interface Parts {
-  readonly nodes: Int32Array;
-  readonly links: Int32Array;
-  readonly ends: Int32Array;
-  readonly free: readonly number[];
-  readonly used: number;
-  readonly root: number;
-  readonly size: number;
-}
-
 export class PrefixTrie {
   /** Prefixes that somebody owns. */
   size = 0;
@@ -49,38 +38,42 @@ export class PrefixTrie {
   #links: Int32Array;
   /** Of each owner the first of its nodes, and the last. */
   #ends: Int32Array;
-  readonly #free: number[];
+  #free: number[] = [];
   /** Where the next record comes to lie if none is free. */
   #used = 0;
 
-  constructor(words: 1 | 4, parts?: Parts) {
+  constructor(words: 1 | 4) {
     this.#words = words;
     this.#shift = words === 1 ? 2 : 3;
-    this.#nodes = parts?.nodes ?? new Int32Array(NODES_MIN << this.#shift);
-    this.#links = parts?.links ?? new Int32Array(2 * NODES_MIN);
-    this.#ends = parts?.ends ?? new Int32Array(2 * OWNERS_MIN).fill(NONE);
-    this.#free = [...(parts?.free ?? [])];
-    if (parts === undefined) return;
-    this.#used = parts.used;
-    this.#root = parts.root;
-    this.size = parts.size;
+    this.#nodes = new Int32Array(NODES_MIN << this.#shift);
+    this.#links = new Int32Array(2 * NODES_MIN);
+    this.#ends = new Int32Array(2 * OWNERS_MIN).fill(NONE);
   }
 
-  /** Makes one that says the same and shares nothing; nothing may change between the steps. */
-  *copy(): Generator<void, PrefixTrie> {
+  /** Forgets all prefixes; the room that they had stays. */
+  empty(): void {
+    this.size = 0;
+    this.#used = 0;
+    this.#root = NONE;
+    this.#free = [];
+    this.#ends.fill(NONE);
+  }
+
+  /** Makes another one, of the same family, say the same; neither may change between the steps. */
+  *copyTo(other: PrefixTrie): Generator<void, void> {
     const used = this.#used >> this.#shift;
-    const room = Math.max(NODES_MIN, used + (used >> 3));
-    const nodes = yield* copied(this.#nodes, this.#used, room << this.#shift);
-    const links = yield* copied(this.#links, 2 * used, 2 * room);
-    return new PrefixTrie(this.#words, {
-      nodes,
-      links,
-      ends: this.#ends.slice(),
-      free: this.#free,
-      used: this.#used,
-      root: this.#root,
-      size: this.size,
-    });
+    if (other.#nodes.length < this.#used) {
+      const room = used + (used >> 3);
+      other.#nodes = new Int32Array(room << this.#shift);
+      other.#links = new Int32Array(2 * room);
+    }
+    yield* copyWords(this.#nodes, this.#used, other.#nodes);
+    yield* copyWords(this.#links, 2 * used, other.#links);
+    other.#ends = this.#ends.slice();
+    other.#free = [...this.#free];
+    other.#used = this.#used;
+    other.#root = this.#root;
+    other.size = this.size;
   }
 
   /** The owner of the longest prefix that holds an address of one word. */
@@ -359,14 +352,12 @@ type Words = readonly [a0: number, a1: number, a2: number, a3: number];
 /** Words that are copied in one step: some 0.1 ms. */
 const WORDS_AT_ONCE = 1 << 16;
 
-/** The first `used` of the words, with room for `length`. */
-function* copied(words: Int32Array, used: number, length: number): Generator<void, Int32Array> {
-  const copy = new Int32Array(length);
+/** The first `used` of the words. */
+function* copyWords(words: Int32Array, used: number, copy: Int32Array): Generator<void, void> {
   for (let at = 0; at < used; at += WORDS_AT_ONCE) {
     copy.set(words.subarray(at, Math.min(used, at + WORDS_AT_ONCE)), at);
     yield;
   }
-  return copy;
 }
 
 function grown(old: Int32Array, length: number): Int32Array {

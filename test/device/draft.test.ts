@@ -11,7 +11,7 @@ import {
   parseAddress,
   parsePrefix,
 } from '../../src/packet/address.ts';
-import { A_TO_B, B_TO_A, pair, type Site, World } from './world.ts';
+import { A_TO_B, B_TO_A, GuestList, pair, type Site, World } from './world.ts';
 
 const KEYS = Array.from({ length: 4 }, (_, i) => new Uint8Array(32).fill(i + 1));
 const PREFIXES = ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.3/32', '::/0', 'fd00::/64'];
@@ -254,14 +254,19 @@ it('of hundreds of peers that depart together nothing is left in the end, and no
   const { world, a, b } = pair();
   const secrets = countSecrets(a);
   const crowd = Array.from({ length: 500 }, (_, i) =>
-    crowded(keyOf(i), { presharedKey: new Uint8Array(32).fill(9) }),
+    crowded(keyOf(i), { presharedKey: new Uint8Array(32).fill(9), persistentKeepalive: 25 }),
   );
   a.configure({ peers: crowd });
   expect(secrets.taken).toBe(500);
   a.send(A_TO_B());
   world.run(10);
   const placesBefore = a.door.places.length;
+  const { localIndex } = a.record(b).current!;
   a.configure({ replacePeers: true });
+  // It is nobody's at once, although it has yet to be forgotten; and no deadline of before counts.
+  expect(a.device.core.indices.lookup(localIndex)).toBeUndefined();
+  expect(a.door.indices).toContain(localIndex);
+  a.turn(() => a.device.handleTimeout(world.now + 60_000));
   expect(a.device.state().peers).toEqual([]);
   expect(a.device.nextTimeout()).toBe(Number.NEGATIVE_INFINITY);
   const wire = world.wire.length;
@@ -270,7 +275,7 @@ it('of hundreds of peers that depart together nothing is left in the end, and no
   expect(world.wire.slice(wire).filter(({ from }) => from === a)).toEqual([]);
   expect(secrets.released).toBeGreaterThanOrEqual(500);
   expect(placesBefore).toBeGreaterThan(0);
-  expect(a.door.places).toEqual([]);
+  expect([a.door.places, a.door.indices]).toEqual([[], []]);
   // All rows are free again.
   a.configure({ peers: crowd });
   expect(a.device.core.rows.length).toBe(501);
@@ -300,6 +305,99 @@ it.each(['the interface comes up', 'the operator says so'])(
     expect(counts).toEqual([50, 100, 120, 120]);
   },
 );
+
+/** Beyond those whose paths are looked at together. */
+const MANY = 120;
+const said = (i: number): Endpoint => new Endpoint(Uint8Array.of(198, 51, 100, i), 51820);
+const manyPeers = (change: Partial<PeerChange> = {}): PeerChange[] =>
+  Array.from({ length: MANY }, (_, i) => ({
+    publicKey: keyOf(i),
+    endpoint: said(i),
+    allowedIps: [],
+    ...change,
+  }));
+
+describe.each([true, false])('of many new peers; in place of others: %s', (replacePeers) => {
+  it('all are as the change says, also those that are spoken of twice or removed again', () => {
+    const [once, aside] = [new World(), new World()].map((world) => world.site('192.0.2.1'));
+    const again = manyPeers({ description: 'again', persistentKeepalive: 25 });
+    const moved = manyPeers().map((peer, i) => ({ ...peer, endpoint: said(200 - i) }));
+    const removed = manyPeers({ remove: true }).filter((_, i) => i % 3 === 0);
+    const left = MANY - 20;
+    const peers = [...manyPeers(), ...again, ...moved, ...removed, ...manyPeers().slice(20, 80)];
+    once.configure({ replacePeers, peers });
+    swapIn(aside, draw(aside, { replacePeers, peers }));
+    const model = new Model(hex(once.publicKey));
+    model.apply({ replacePeers, peers });
+    expect(stateOf(once)).toEqual(model.state);
+    expect(stateOf(aside)).toEqual(model.state);
+    for (const { device } of [once, aside]) {
+      expect(device.core.rows.filter((peer) => peer !== undefined).length).toBe(left);
+    }
+    for (const site of [once, aside]) site.world.run(1);
+    expect([...aside.door.places].sort()).toEqual([...once.door.places].sort());
+    expect(aside.door.places.length).toBe(left);
+  });
+
+  it.each(['swapped in', 'discarded'])(
+    'a doorkeeper who comes meanwhile knows of each; %s',
+    (end) => {
+      const world = new World();
+      const a = world.site('192.0.2.1');
+      const draft = draw(a, { replacePeers, peers: manyPeers() });
+      const early = a.door.places.length;
+      expect(early).toBeGreaterThan(0);
+      const next = new GuestList();
+      a.device.setDoorkeeper(next);
+      expect(a.door.places).toEqual([]);
+      expect(next.places.length).toBe(early);
+      if (end === 'swapped in') swapIn(a, draft);
+      else draft.discard();
+      world.run(1);
+      expect(next.places.length).toBe(end === 'swapped in' ? MANY : 0);
+      a.configure({ replacePeers: true });
+      world.run(1);
+      expect(next.places).toEqual([]);
+    },
+  );
+});
+
+it('a peer that is said to be where it is stays as it is, and one that has moved since does not', () => {
+  const { world, a, b } = pair();
+  a.send(A_TO_B());
+  world.run(10);
+  const endpoint = new Endpoint(b.endpoint.address, b.endpoint.port);
+  a.configure({ peers: manyPeers() });
+  const before = [...a.device.endpoints()];
+  const peers = [...manyPeers(), { publicKey: b.publicKey, endpoint, allowedIps: [] }];
+  const draft = draw(a, { peers });
+  b.endpoint = b.another('203.0.113.2');
+  b.send(B_TO_A());
+  world.run(10);
+  expect(formatAddress(a.device.state().peers[0].endpoint!.address)).toBe('203.0.113.2');
+  swapIn(a, draft);
+  const [there, ...others] = a.device.endpoints();
+  expect(there.sameRemote(endpoint)).toBe(true);
+  expect(others.slice(-20)).toEqual(before.slice(-20));
+  expect(others.at(-1)).toBe(before.at(-1));
+});
+
+it('prefixes that are said again cost no table, and those that moved in the same change do', () => {
+  const { a } = pair();
+  const peers = [keyOf(1), keyOf(2)].map((key) => crowded(key, { replaceAllowedIps: true }));
+  a.configure({ peers });
+  const table = a.device.core.allowedIps;
+  const same = draw(a, { peers });
+  expect(same.allowedIps).toBe(table);
+  same.discard();
+  // The first takes one of the second's, which says it again.
+  const taken = { ...peers[0], allowedIps: peers[1].allowedIps.slice(0, 1) };
+  const draft = draw(a, { peers: [taken, peers[1]] });
+  expect(a.device.core.allowedIps).toBe(table);
+  swapIn(a, draft);
+  const [first, second] = a.device.state().peers.slice(1);
+  expect([first.allowedIps.length, second.allowedIps.length]).toEqual([0, 150]);
+});
 
 /** A peer with more prefixes than one step has. */
 function crowded(publicKey: Uint8Array, change: Partial<PeerChange> = {}): PeerChange {

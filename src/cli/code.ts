@@ -73,7 +73,12 @@ export interface Program {
 export function load(name: string, requireOther: Require): Pick<Program, 'main'> {
   const code = new Code(dirname(fileURLToPath(import.meta.url)), name, requireOther);
   const { main } = code.require(`./${name}.cjs`) as Program;
-  return { main: (argv, env) => main(argv, env, () => code.keep()) };
+  // What the engine makes under other options it does not take without them, nor the other way round.
+  const hasOptions = process.execArgv.length > 0 || Boolean(process.env.NODE_OPTIONS);
+  const keep = (): void => {
+    if (!hasOptions) code.keep();
+  };
+  return { main: (argv, env) => main(argv, env, keep) };
 }
 
 export class Code {
@@ -122,32 +127,37 @@ export class Code {
   /**
    * Writes what is not kept yet of the parts that were asked for: with a new version, a new Node.js, or
    * a part that was not asked for before. That takes as long as a start. Without the right to do so it
-   * does nothing, nor with options of the engine's, for which others would have to make it again.
+   * does nothing.
    */
   keep(): void {
     const missing = [...this.#parts].filter(([, { isKept }]) => !isKept).map(([file]) => file);
-    if (missing.length === 0 || process.execArgv.length > 0 || process.env.NODE_OPTIONS) return;
-    const draft = `${this.#file}.${process.pid}`;
-    let fd: number;
+    if (missing.length === 0) return;
+    const draft = this.#file.replace(/code$/, `${process.pid}.code`);
     try {
-      fd = openSync(draft, 'wx', MODE);
-    } catch {
-      return;
-    }
-    try {
-      // Another process may have kept others meanwhile.
-      const all = readKept(this.#file);
-      for (const file of missing) all.set(file, compile(join(this.#folder, file)));
-      writeFileSync(fd, pack(all));
-      // Else a name may come to be of a file that is empty, with the machine's end.
-      fsyncSync(fd);
+      const fd = openSync(draft, 'wx', MODE);
+      try {
+        // Another process may have kept others meanwhile.
+        const all = readKept(this.#file);
+        for (const file of missing) all.set(file, compile(join(this.#folder, file)));
+        writeFileSync(fd, pack(all));
+        // Else a name may come to be of a file that is empty, with the machine's end.
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
       renameSync(draft, this.#file);
     } catch {
-      // The disk is full: next time, perhaps.
-      unlinkSync(draft);
-    } finally {
-      closeSync(fd);
+      // It may not, or the disk is full: next time, perhaps.
+      discard(draft);
     }
+  }
+}
+
+function discard(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is not there, or stays.
   }
 }
 

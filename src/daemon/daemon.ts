@@ -5,7 +5,12 @@
  * it ends ending.ts.
  */
 
-import { type UnpackedContents, unpackContents, useContents } from '../handover/packing.ts';
+import {
+  configureAhead,
+  type UnpackedContents,
+  unpackContents,
+  useContents,
+} from '../handover/packing.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
 import { monotonicMs } from '../sys/clock.ts';
@@ -82,6 +87,17 @@ export class Daemon {
     // A predecessor on this machine has told it.
     const shortfall = this.#options.takeover === undefined ? confinement.shortfall : null;
     if (shortfall !== null) log.error(shortfall);
+  }
+
+  /**
+   * Takes what a predecessor sends ahead, while packets still are its own; it may be in other hands,
+   * so this comes after `confine`.
+   *
+   * @throws {SystemError} or Error with one line for the operator
+   */
+  configureAhead(): void {
+    const text = this.#options.takeover?.configuration() ?? null;
+    if (text !== null) configureAhead(text, this.#parts.path, interfaceIndex);
   }
 
   /**

@@ -49,6 +49,7 @@ async function takeOver(daemon: Daemon, { onReady }: ProgramOptions): Promise<vo
   daemon.prepareUpgrade();
   await daemon.rehearse();
   daemon.confine();
+  daemon.configureAhead();
   await daemon.open();
   onReady();
 }

@@ -13,6 +13,7 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   unlinkSync,
   writeFileSync,
@@ -55,10 +56,8 @@ type AllKept = Map<string, { mark: string; data: Buffer }>;
 
 interface Part {
   readonly module: { exports: unknown };
-  readonly script: Script;
-  readonly mark: string;
-  /** As it is in the file; undefined if it has to get there. */
-  readonly kept: Buffer | undefined;
+  /** Whether the engine took what was kept. */
+  readonly isKept: boolean;
 }
 
 export interface Program {
@@ -74,7 +73,12 @@ export interface Program {
 export function load(name: string, requireOther: Require): Pick<Program, 'main'> {
   const code = new Code(dirname(fileURLToPath(import.meta.url)), name, requireOther);
   const { main } = code.require(`./${name}.cjs`) as Program;
-  return { main: (argv, env) => main(argv, env, () => code.keep()) };
+  // What the engine makes under other options it does not take without them, nor the other way round.
+  const hasOptions = process.execArgv.length > 0 || Boolean(process.env.NODE_OPTIONS);
+  const keep = (): void => {
+    if (!hasOptions) code.keep();
+  };
+  return { main: (argv, env) => main(argv, env, keep) };
 }
 
 export class Code {
@@ -105,13 +109,13 @@ export class Code {
 
   #load(file: string): Part {
     const path = join(this.#folder, file);
-    const { source, mark } = readPart(path);
+    const { text, mark } = readPart(path);
     const found = this.#kept.get(file);
     const cachedData = found?.mark === mark ? found.data : undefined;
     const options = { filename: path, ...(cachedData && { cachedData }) };
-    const script = new Script(BEFORE + source + AFTER, options);
-    const kept = script.cachedDataRejected === false ? cachedData : undefined;
-    const part: Part = { module: { exports: {} }, script, mark, kept };
+    const script = new Script(text, options);
+    const isKept = script.cachedDataRejected === false;
+    const part: Part = { module: { exports: {} }, isKept };
     // Before it is run: parts may ask for each other in a circle.
     this.#parts.set(file, part);
     const { module } = part;
@@ -121,37 +125,57 @@ export class Code {
   }
 
   /**
-   * Writes what is not kept yet: with a new version, a new Node.js, or a part that was not asked for
-   * before. What was called so far is in it. Without the right to do so it does nothing.
+   * Writes what is not kept yet of the parts that were asked for: with a new version, a new Node.js, or
+   * a part that was not asked for before. That takes as long as a start. Without the right to do so it
+   * does nothing.
    */
   keep(): void {
-    const parts = [...this.#parts];
-    if (parts.every(([, { kept }]) => kept !== undefined)) return;
-    const draft = `${this.#file}.${process.pid}`;
-    let fd: number;
+    const missing = [...this.#parts].filter(([, { isKept }]) => !isKept).map(([file]) => file);
+    if (missing.length === 0) return;
+    const draft = this.#file.replace(/code$/, `${process.pid}.code`);
     try {
-      fd = openSync(draft, 'wx', MODE);
-    } catch {
-      return;
-    }
-    try {
-      // Another process may have kept others meanwhile.
-      const all = readKept(this.#file);
-      for (const [file, { script, mark, kept }] of parts) {
-        const isThere = kept !== undefined && all.get(file)?.mark === mark;
-        if (!isThere) all.set(file, { mark, data: kept ?? script.createCachedData() });
+      const fd = openSync(draft, 'wx', MODE);
+      try {
+        // Another process may have kept others meanwhile.
+        const all = readKept(this.#file);
+        for (const file of missing) all.set(file, compile(join(this.#folder, file)));
+        writeFileSync(fd, pack(all));
+        // Else a name may come to be of a file that is empty, with the machine's end.
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
       }
-      writeFileSync(fd, pack(all));
-      // Else a name may come to be of a file that is empty, with the machine's end.
-      fsyncSync(fd);
       renameSync(draft, this.#file);
     } catch {
-      // The disk is full: next time, perhaps.
-      unlinkSync(draft);
-    } finally {
-      closeSync(fd);
+      // It may not, or the disk is full: next time, perhaps.
+      discard(draft);
     }
   }
+}
+
+function discard(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is not there, or stays.
+  }
+}
+
+/**
+ * Every function of a part. By itself the engine compiles what is called, and a daemon that has confined
+ * itself, from which most is called, could not write that any more.
+ */
+function compile(path: string): { mark: string; data: Buffer } {
+  // Not loaded for every start.
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+  const { text, mark } = readPart(path);
+  // It would find the part as it was loaded.
+  const flags = ['lazy', 'compilation-cache'];
+  for (const flag of flags) setFlagsFromString(`--no-${flag}`);
+  const script = new Script(text, { filename: path });
+  // What is kept tells the flags that it was made with.
+  for (const flag of flags) setFlagsFromString(`--${flag}`);
+  return { mark, data: script.createCachedData() };
 }
 
 function pack(all: AllKept): Buffer {
@@ -164,11 +188,19 @@ function pack(all: AllKept): Buffer {
 }
 
 /** The bundler writes ASCII, which is read faster when nothing else is expected. */
-function readPart(path: string): { source: string; mark: string } {
+function readPart(path: string): { text: string; mark: string } {
   const fd = openSync(path, 'r');
   try {
     const { ino, size, ctimeMs } = fstatSync(fd);
-    return { source: readFileSync(fd, 'latin1'), mark: `${ino}.${size}.${ctimeMs}` };
+    // In one piece: putting strings together would copy them once more.
+    const bytes = Buffer.allocUnsafe(BEFORE.length + size + AFTER.length);
+    bytes.write(BEFORE, 'latin1');
+    const end = BEFORE.length + readSync(fd, bytes, BEFORE.length, size, 0);
+    bytes.write(AFTER, end, 'latin1');
+    return {
+      text: bytes.toString('latin1', 0, end + AFTER.length),
+      mark: `${ino}.${size}.${ctimeMs}`,
+    };
   } finally {
     closeSync(fd);
   }

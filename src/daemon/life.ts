@@ -3,6 +3,7 @@
  * one that takes over from another. What each step does is daemon.ts'.
  */
 
+import { cryptoPreference, prepareSuite } from '../crypto/openssl/suite.ts';
 import { Daemon } from './daemon.ts';
 import type { ProgramOptions } from './options.ts';
 
@@ -16,6 +17,7 @@ import type { ProgramOptions } from './options.ts';
 export async function runDaemon(options: ProgramOptions): Promise<number> {
   let daemon: Daemon | undefined;
   try {
+    await prepareSuite(cryptoPreference(options.environment?.TSWG_CRYPTO));
     daemon = new Daemon(options);
     if (options.takeover === undefined) await begin(daemon, options);
     else await takeOver(daemon, options);

@@ -4,7 +4,6 @@
  * `tswg metrics` reads the same table for names, units and help.
  */
 
-import { getHeapStatistics } from 'node:v8';
 import type { Observing } from '../control/observing.ts';
 import { counted } from '../counted.ts';
 import type { Datapath } from '../datapath/datapath.ts';
@@ -80,7 +79,7 @@ export const DAEMON_METRICS: readonly Metric<DaemonSubject>[] = [
     'heap_bytes',
     'bytes',
     'JavaScript heap in use; packets and most keys lie outside it',
-    () => getHeapStatistics().used_heap_size,
+    () => process.getBuiltinModule('node:v8').getHeapStatistics().used_heap_size,
   ),
   gauge(
     'loop_lag_seconds',

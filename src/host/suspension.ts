@@ -69,7 +69,9 @@ export function watchSuspension(
 
 /** How long the machine has been suspended, in all and but for a constant. */
 function suspendedMs(): number {
-  return monotonicMs() - performance.now();
+  // `performance` would be loaded for this alone.
+  const [seconds, nanoseconds] = process.hrtime();
+  return monotonicMs() - (seconds * 1_000 + nanoseconds / 1_000_000);
 }
 
 /**

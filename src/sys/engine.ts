@@ -1,7 +1,5 @@
 /** How the JavaScript engine is set for a daemon, whose code is small and runs for years. */
 
-import { setFlagsFromString } from 'node:v8';
-
 /**
  * Compile at once what is called at all, and optimize it soon: a tunnel is idle most of the time,
  * and its first thousands of packets would otherwise run in the interpreter.
@@ -24,5 +22,6 @@ const STILL = ['--semi-space-growth-factor=1'];
  * flag that this engine does not know is no error.
  */
 export function setUpEngine(): void {
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   for (const flag of [...AT_ONCE, ...STILL]) setFlagsFromString(flag);
 }

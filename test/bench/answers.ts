@@ -3,6 +3,7 @@
  * multiples of the shortest program that Node.js runs, since most of each is the start of Node.js.
  */
 
+import { setTimeout } from 'node:timers/promises';
 import type { Host } from '../lab/host.ts';
 import { IFNAME, TSWG } from './implementation.ts';
 import type { Context, Scenario } from './scenario.ts';
@@ -16,6 +17,8 @@ const QUESTIONS: Readonly<Record<string, readonly string[]>> = {
 };
 const LAUNCH = 'launch-node';
 const TURNS = 9;
+/** By then both daemons have ended their rehearsals, which would compete for the two cores. */
+const REST_MS = 3_000;
 
 /** In turns, so that all meet the machine in the same mood. The first of each is not counted. */
 export const answers: Scenario = {
@@ -26,6 +29,7 @@ export const answers: Scenario = {
     withTunnel(context, async ({ left: { host }, launchMs }) => {
       const asked = await answerable(context, host);
       await context.attempt([LAUNCH, ...asked.keys()], async () => {
+        await setTimeout(REST_MS);
         const nothing: number[] = [];
         const taken = [...asked.keys()].map((): number[] => []);
         for (let turn = 0; turn < TURNS; turn++) {

@@ -14,7 +14,8 @@ import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { Arena } from '../../src/arena.ts';
 import { sealAead } from '../../src/crypto/aead.ts';
-import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
+import { createOpensslSuite } from '../../src/crypto/openssl/openssl.ts';
+import { createPortableSuite } from '../../src/crypto/portable.ts';
 import { REKEY_TIMEOUT_MS } from '../../src/noise/constants.ts';
 import { CookieMaker } from '../../src/noise/cookie.ts';
 import { Handshake } from '../../src/noise/handshake.ts';
@@ -65,7 +66,8 @@ const NOTHING = new Uint8Array(0);
 
 const [file, address, port, secondsWord] = process.argv.slice(2);
 const plan = JSON.parse(readFileSync(file, 'utf8')) as Plan;
-const suite = chooseSuite(new Arena(ARENA_BYTES), 'auto', (note) => console.error(note));
+const arena = new Arena(ARENA_BYTES);
+const suite = createOpensslSuite(arena) ?? createPortableSuite(arena);
 const responder = keyOf(plan.responder);
 const callers = plan.callers.map((text): Caller => {
   const privateKey = keyOf(text);

@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import { liveCiphers } from '../../src/crypto/openssl/ciphers.ts';
-import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
+import { createOpensslSuite } from '../../src/crypto/openssl/openssl.ts';
+import { createPortableSuite } from '../../src/crypto/portable.ts';
 import { openRehearsal, Rehearsal } from '../../src/daemon/rehearsal.ts';
 import { createKernels } from '../../src/packet/kernels/fastest.ts';
 import { openLoop } from '../../src/sys/loop.ts';
@@ -12,7 +13,7 @@ const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
 
 function setUp(moved: () => number = () => 0) {
   const arena = new Arena(6 * 1024 * 1024);
-  const suite = chooseSuite(arena, 'auto', () => {});
+  const suite = createOpensslSuite(arena) ?? createPortableSuite(arena);
   let opened = 0;
   const counting = {
     ...suite,

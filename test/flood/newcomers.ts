@@ -13,7 +13,8 @@ import { randomFillSync } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { createInterface } from 'node:readline';
 import { Arena, HEADROOM_BYTES, TAILROOM_BYTES } from '../../src/arena.ts';
-import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
+import { createOpensslSuite } from '../../src/crypto/openssl/openssl.ts';
+import { createPortableSuite } from '../../src/crypto/portable.ts';
 import { Device } from '../../src/device/device.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
 import { parseAddress, parsePrefix } from '../../src/packet/address.ts';
@@ -56,7 +57,7 @@ const ECHO_REQUEST = 8;
 const PACKET_BYTES = 36;
 
 const arena = new Arena(ARENA_BYTES);
-const suite = chooseSuite(arena, 'auto', (note) => console.error(note));
+const suite = createOpensslSuite(arena) ?? createPortableSuite(arena);
 
 class Newcomer {
   readonly #number: number;

@@ -112,7 +112,8 @@ it('has a daemon that loads nothing any more once it is loaded, which it could n
         .filter((line) => /\b(require|import)\((?!"(node:)?url"\))/.test(line))
         .map((line) => `${path}: ${line.trim()}`),
     );
-  expect(later).toEqual([]);
+  // Before it runs, where OpenSSL is not to be had.
+  expect(later).toEqual([expect.stringContaining('portable = await Promise.resolve()')]);
 });
 
 it('has a licence for every package that is in the programs', () => {

@@ -6,7 +6,7 @@
 
 import type { Arena } from '../../src/arena.ts';
 import { hash } from '../../src/crypto/blake2s.ts';
-import { chooseSuite } from '../../src/crypto/openssl/suite.ts';
+import { createOpensslSuite } from '../../src/crypto/openssl/openssl.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
 import type { CryptoSuite, Opener, Sealer } from '../../src/crypto/suite.ts';
 import type { Peer } from '../../src/device/peer.ts';
@@ -18,7 +18,7 @@ export type CryptoChoice = 'fast' | 'real' | 'portable';
 
 export function createBaseSuite(arena: Arena, choice: CryptoChoice): CryptoSuite {
   if (choice === 'portable') return createPortableSuite(arena);
-  const suite = chooseSuite(arena, 'auto', () => {});
+  const suite = createOpensslSuite(arena) ?? createPortableSuite(arena);
   return choice === 'real' ? suite : withStandIn(suite);
 }
 

@@ -32,12 +32,24 @@ export function createOpensslSuite(
   arena: Arena,
   routes: readonly Route[] = ROUTES,
 ): CryptoSuite | null {
-  for (const route of routes) {
-    if (agreesWithPortable((ownArena) => createByRoute(ownArena, route))) {
-      return createByRoute(arena, route);
-    }
-  }
-  return null;
+  const route = routes.find(isTrusted);
+  return route === undefined ? null : createByRoute(arena, route);
+}
+
+/** Whether there would be such a suite. */
+export function hasOpensslSuite(): boolean {
+  return ROUTES.some(isTrusted);
+}
+
+/** What came of the self-test: the code of a process does not change. */
+const tested = new Map<Route, boolean>();
+
+function isTrusted(route: Route): boolean {
+  const known = tested.get(route);
+  if (known !== undefined) return known;
+  const agrees = agreesWithPortable((ownArena) => createByRoute(ownArena, route));
+  tested.set(route, agrees);
+  return agrees;
 }
 
 /** Throws when this build does not export what the route takes. */

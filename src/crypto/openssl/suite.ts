@@ -2,9 +2,8 @@
 
 import type { Arena } from '../../arena.ts';
 import { visible } from '../../quotation.ts';
-import { createPortableSuite } from '../portable.ts';
 import type { CryptoSuite } from '../suite.ts';
-import { createOpensslSuite } from './openssl.ts';
+import { createOpensslSuite, hasOpensslSuite } from './openssl.ts';
 
 export type CryptoPreference = 'auto' | 'openssl' | 'portable';
 
@@ -12,6 +11,17 @@ export type CryptoPreference = 'auto' | 'openssl' | 'portable';
 export function cryptoPreference(value = 'auto'): CryptoPreference {
   if (value === 'auto' || value === 'openssl' || value === 'portable') return value;
   throw new Error(`TSWG_CRYPTO: ${visible(value)}: expected auto, openssl or portable`);
+}
+
+let portable: typeof import('../portable.ts') | undefined;
+
+/**
+ * Loads the portable suite where `chooseSuite` will take it, before which this is to be called: its
+ * curve computes tables when it is loaded, and a daemon on OpenSSL never needs it.
+ */
+export async function prepareSuite(preference: CryptoPreference): Promise<void> {
+  const isSpared = preference === 'openssl' || (preference === 'auto' && hasOpensslSuite());
+  if (!isSpared) portable = await import('../portable.ts');
 }
 
 /**
@@ -24,7 +34,7 @@ export function chooseSuite(
   preference: CryptoPreference,
   warn: (line: string) => void,
 ): CryptoSuite {
-  if (preference === 'portable') return createPortableSuite(arena);
+  if (preference === 'portable') return createPortable(arena);
   const suite = createOpensslSuite(arena);
   if (suite !== null) return suite;
   if (preference === 'openssl') {
@@ -37,5 +47,10 @@ export function chooseSuite(
     'crypto: the OpenSSL of this Node.js is not exported or fails the self-test: ' +
       'using portable JavaScript, which is many times slower',
   );
-  return createPortableSuite(arena);
+  return createPortable(arena);
+}
+
+function createPortable(arena: Arena): CryptoSuite {
+  if (portable === undefined) throw new Error('crypto: the choice of a suite was not prepared');
+  return portable.createPortableSuite(arena);
 }

@@ -15,11 +15,10 @@ import type { Guard, GuardState } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
 import { monotonicMs, random } from '../sys/clock.ts';
-import { getsockopt, Scratch } from '../sys/libc.ts';
-import { SOL_SOCKET } from '../sys/linux.ts';
 import { Backlog } from './backlog.ts';
 import { attachFilter, detachFilter } from './bpf.ts';
 import { CLASSES, TRAFFIC } from './floodboard.ts';
+import { kernelDrops } from './kerneldrops.ts';
 import { type Machinery, openMachinery } from './machinery.ts';
 import { Recent } from './recent.ts';
 import { shareOut } from './shareout.ts';
@@ -43,6 +42,12 @@ const LOST_SHARE = 0.001;
 const SPARE_SHARE = 0.6;
 /** Sessions that take this part leave none: the ends of their streams need the machine as well. */
 const BUSY_SHARE = 0.25;
+/**
+ * Sessions that take nothing have that to themselves all the same, less and less in about so long: a
+ * stream of which the flood has lost something stands still until it sends that again (RFC 6298: 1 s
+ * at first, and Linux no less than 200 ms), and what is let in meanwhile is there when it does.
+ */
+const REST_MS = 1_000;
 /** What strangers may take of one period, however little of a second: they may come in bursts. */
 const BURST_SHARE = 0.25;
 /** So few strangers a second are no flood, whatever they cost. */
@@ -80,11 +85,6 @@ const LIMITED = [TRAFFIC.moved, TRAFFIC.peersCall, TRAFFIC.strangersCall, TRAFFI
 /** Those who do not. */
 const HOPELESS = [TRAFFIC.malformed, TRAFFIC.unexpected];
 
-const SO_MEMINFO = 55;
-/** SK_MEMINFO_DROPS, the last of the words that SO_MEMINFO gives. */
-const MEMINFO_WORDS = 9;
-const DROPS_WORD = 8;
-
 export interface FloodgateOptions {
   /** Told of datagrams that the kernel dropped before we could read them. */
   readonly onDrop: (reason: DropReason, datagrams: number) => void;
@@ -118,6 +118,8 @@ export class Floodgate implements Guard {
   #strangersMs = 0;
   #turnsMs = 0;
 
+  /** What part of our time sessions took in about the last REST_MS. */
+  #sessionsMean = 0;
   /** Strangers that a second of our time is enough for, as far as it has been tried. */
   #capacity = 0;
   /** What part of our time they may have; and strangers a second that may pass for it. */
@@ -252,7 +254,9 @@ export class Floodgate implements Guard {
     const isBehind = Object.values(this.#behind).some((one) => one.isLongerThan(patienceMs, now));
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
     const least = this.isShut && this.#wanted > LOST_PER_S ? LOST_SHARE : LEAST_SHARE;
-    const allowed = least + SPARE_SHARE * Math.max(0, 1 - sessionsShare / BUSY_SHARE);
+    this.#sessionsMean += (sessionsShare - this.#sessionsMean) * Math.min(1, elapsedMs / REST_MS);
+    const needed = Math.max(sessionsShare, this.#sessionsMean);
+    const allowed = least + SPARE_SHARE * Math.max(0, 1 - needed / BUSY_SHARE);
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
     if (!this.isShut) {
@@ -428,18 +432,4 @@ export function openFloodgate(options: FloodgateOptions): Floodgate {
   return 'refusal' in machinery
     ? new Floodgate(options, null, machinery.refusal)
     : new Floodgate(options, machinery, '');
-}
-
-const LENGTH_AT = 64;
-const meminfo = new Scratch(LENGTH_AT + 4);
-
-/**
- * Buffers for a socket that the kernel has dropped, filtered ones and wrong checksums included;
- * modulo 2^32. Undefined when it does not say.
- */
-function kernelDrops(fd: number): number | undefined {
-  meminfo.view.setInt32(LENGTH_AT, MEMINFO_WORDS * 4, true);
-  const { address } = meminfo;
-  const result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, address, address + LENGTH_AT);
-  return result < 0 ? undefined : meminfo.words[DROPS_WORD] >>> 0;
 }

@@ -167,14 +167,14 @@ describe('what strangers get', () => {
     // Beside busy sessions they may have a hundredth of what they take.
     period({ strangers: 1, sessionsMs: 90, came: FLOOD });
     period({ strangers: 1, strangersMs: 90, sessionsMs: 90, came: FLOOD });
-    period({ strangers: 1, came: FLOOD });
+    for (let i = 0; i < 80; i++) period({ strangers: 1, came: FLOOD });
     expect(strangersShare()).toBeLessThan(before / 4);
     expect(strangersShare()).toBeGreaterThan(before / 20);
     for (let i = 0; i < 50; i++) period({ strangers: 1, strangersMs: 99, came: FLOOD });
     expect(strangersShare()).toBeGreaterThan(0.0001);
   });
 
-  it('is less as soon as sessions wake up, and as much as before when they rest', () => {
+  it('is less as soon as sessions wake up, and as much as before when they rest for long', () => {
     shut();
     const before = strangersShare();
     period({ strangers: 1, sessionsMs: 3, ms: 12 });
@@ -184,8 +184,27 @@ describe('what strangers get', () => {
     expect(strangersShare()).toBeLessThan(before / 50);
     period({ strangers: 1, sessionsMs: 90, came: FLOOD });
     expect(strangersShare()).toBeLessThan(before / 50);
-    period({ strangers: 1, came: FLOOD });
+    for (let i = 0; i < 80; i++) period({ strangers: 1, came: FLOOD });
     expect(strangersShare()).toBeCloseTo(before, 3);
+  });
+
+  it('is no more while sessions that were busy stand still, as streams do that have lost something', () => {
+    shut();
+    const idle = strangersShare();
+    for (let i = 0; i < 20; i++) period({ strangers: 1, sessionsMs: 50, came: FLOOD });
+    const beside = strangersShare();
+    for (let i = 0; i < 5; i++) {
+      period({ strangers: 1, came: FLOOD });
+      expect(strangersShare()).toBe(beside);
+    }
+    // What takes a moment of each second is not busy, though it takes the whole of the moment.
+    for (let i = 0; i < 80; i++) period({ strangers: 1, came: FLOOD });
+    for (let i = 0; i < 100; i++) {
+      const isMoment = i % 10 === 0;
+      const moment = { sessionsMs: 12, ms: 12, came: { strangersCall: 12_000 } };
+      period({ strangers: 1, ...(isMoment ? moment : { came: FLOOD }) });
+      if (!isMoment) expect(strangersShare()).toBeGreaterThan(idle / 2);
+    }
   });
 
   it('is less time beside busy sessions where so many come that it would help nobody', () => {

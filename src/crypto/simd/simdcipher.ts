@@ -18,8 +18,17 @@ type Call = (...parameters: [...Packet, ...Key, room: number]) => number;
 interface Exports {
   readonly seal: Call;
   readonly open: Call;
+  readonly remember: (before: number, room: number) => void;
+  readonly settle: (before: number, end: number, length: number, room: number) => number;
+  readonly restore: (end: number, room: number) => void;
   readonly forget: () => void;
 }
+
+/** Where the one-time key is in the room: around.ts. */
+const ONE_TIME_KEY_AT = 64;
+/** In the packet's memory before it and after it. */
+export const BEFORE_BYTES = 64;
+export const AFTER_BYTES = 32;
 
 /** What the language and its version have: undefined until it was tried. */
 let compiled: WebAssembly.Module | null | undefined;
@@ -29,6 +38,8 @@ let compiled: WebAssembly.Module | null | undefined;
  * 32 bits, borrowed for the call. Packets must lie within the arena, with room for the authenticator.
  */
 export class SimdCipher {
+  /** Offset in the memory of what `settle` finds: 32 bytes, until the next call. */
+  readonly oneTimeKey: number;
   readonly #exports: Exports;
   readonly #room: number;
   readonly #roomBytes: Uint8Array;
@@ -38,6 +49,7 @@ export class SimdCipher {
     const { exports } = new WebAssembly.Instance(module, { env: { memory: arena.memory } });
     this.#exports = exports as unknown as Exports;
     this.#room = arena.scratch;
+    this.oneTimeKey = this.#room + ONE_TIME_KEY_AT;
     this.#roomBytes = new Uint8Array(arena.memory.buffer, this.#room, ROOM_BYTES);
   }
 
@@ -63,6 +75,27 @@ export class SimdCipher {
       key[0], key[1], key[2], key[3], key[4], key[5], key[6], key[7], this.#room,
     );
     return isOpened === 1;
+  }
+
+  // For who seals a packet with other means: `remember`, the key stream from block 0 on over the
+  // BEFORE_BYTES before the packet and the packet itself, `settle`, Poly1305, `restore`.
+
+  /** Keeps what is before the packet. */
+  remember(packet: number): void {
+    this.#exports.remember(packet - BEFORE_BYTES, this.#room);
+  }
+
+  /**
+   * Puts that back, sets the one-time key, and writes after the packet what Poly1305 is to see after
+   * it: up to AFTER_BYTES. Returns the length of that.
+   */
+  settle(packet: number, length: number): number {
+    return this.#exports.settle(packet - BEFORE_BYTES, packet + length, length, this.#room);
+  }
+
+  /** Puts back what was after the authenticator at `end`. */
+  restore(end: number): void {
+    this.#exports.restore(end, this.#room);
   }
 
   /** Erases what is left of the last packet's key stream and one-time key. */

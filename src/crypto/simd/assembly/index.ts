@@ -9,6 +9,7 @@
 import { STREAM_BYTES, stream } from './chacha20';
 import { begin, block, end, lengths } from './poly1305';
 
+export { remember, restore, settle } from './around';
 export { forget } from './poly1305';
 
 const BLOCK_BYTES: usize = 16;

@@ -42,6 +42,7 @@ export type { Observer } from './device/observers.ts';
 export type { DatagramOutlet, Outlet } from './device/outlet.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
 export type { PeerName } from './device/peername.ts';
+export type { QuietPeers } from './device/quietpeers.ts';
 export type { DeviceTrouble, PeerTrouble } from './device/troubles.ts';
 export {
   type NameAnswer,

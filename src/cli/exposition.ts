@@ -6,9 +6,14 @@
 
 export type ExpositionFormat = 'prometheus' | 'openmetrics';
 
+/** Name -> value, in the order in which they are written. A value may be any text. */
+export type Labels = Readonly<Record<string, string>>;
+
 export interface Sample {
-  /** Name -> value, in the order in which they are written. A value may be any text. */
-  readonly labels: Readonly<Record<string, string>>;
+  /** One object for all series of an interface or a peer, so that it is written as text once. */
+  readonly labels: Labels;
+  /** Those of this series alone, after them. */
+  readonly more?: Labels;
   readonly value: number;
 }
 
@@ -28,14 +33,15 @@ const SUFFIXES = { counter: '_total', gauge: '', info: '_info' } as const;
 
 /** Lines with their newlines. A family without a sample is left out. */
 export function formatExposition(families: readonly Family[], format: ExpositionFormat): string {
+  const texts = new Map<Labels, string>();
   const lines = families
     .filter(({ samples }) => samples.length > 0)
     .flatMap((family) => [
       ...(format === 'openmetrics' ? openMetricsHead(family) : prometheusHead(family)),
-      ...family.samples.map((sample) => formatSample(seriesName(family), sample)),
+      ...formatSamples(family, texts),
     ]);
   if (format === 'openmetrics') lines.push('# EOF');
-  return lines.map((line) => `${line}\n`).join('');
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
 /** The name of its series. */
@@ -59,9 +65,21 @@ function openMetricsHead({ name, kind, unit, help }: Family): string[] {
   ];
 }
 
-function formatSample(name: string, { labels, value }: Sample): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${quoted(text)}"`);
-  return `${name}{${pairs.join(',')}} ${value}`;
+/** @param texts of labels that were written before: each peer has the same ones in many families */
+function formatSamples(family: Family, texts: Map<Labels, string>): string[] {
+  const name = seriesName(family);
+  return family.samples.map(({ labels, more, value }) => {
+    const text = texts.get(labels) ?? formatLabels(labels);
+    texts.set(labels, text);
+    const all = more === undefined ? text : [text, formatLabels(more)].filter(Boolean).join(',');
+    return `${name}{${all}} ${value}`;
+  });
+}
+
+function formatLabels(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([label, text]) => `${label}="${quoted(text)}"`)
+    .join(',');
 }
 
 /** Control characters have no escape in either format, and would steer the terminal of a reader. */

@@ -14,8 +14,22 @@ const COMPLETION_REQUEST = '--complete';
 /** As doctorwords.ts has it, which is not loaded for everything. */
 const CANNOT_LOOK = 2;
 
-/** Resolves to the exit code. Mistakes and refusals are one line on standard error. */
+/**
+ * Resolves to the exit code. Mistakes and refusals are one line on standard error.
+ *
+ * @param keepCode has what the engine has compiled kept for the next time (code.ts)
+ */
 export async function main(
+  argv: readonly string[],
+  env: Record<string, string | undefined>,
+  keepCode: () => void = () => {},
+): Promise<number> {
+  const exitCode = await answer(argv, env);
+  keepCode();
+  return exitCode;
+}
+
+async function answer(
   argv: readonly string[],
   env: Record<string, string | undefined>,
 ): Promise<number> {

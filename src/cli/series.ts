@@ -18,7 +18,7 @@ import { formatEndpoint } from '../device/endpoint.ts';
 import { type Measured, type Metric, TEXT_SUFFIX } from '../device/metric.ts';
 import { DEVICE_METRICS, PEER_METRICS } from '../device/metrics.ts';
 import { formatPrefix } from '../packet/address.ts';
-import type { Family, Sample } from './exposition.ts';
+import type { Family, Labels, Sample } from './exposition.ts';
 import { formatKey } from './keys.ts';
 import { lastHandshakeMs, statsByPeer, type WireguardView } from './view.ts';
 
@@ -124,8 +124,6 @@ function measuredOf(
   };
 }
 
-type Labels = Sample['labels'];
-
 /** The labels of a peer's series, by the name of the family. */
 function labelsOf(name: string, publicKey: string, peer: PeerState): (family: string) => Labels {
   const { description, allowedIps } = peer;
@@ -171,7 +169,7 @@ class Drafts {
   add({ facts, counters }: Measured, labelsFor: (family: string) => Labels): void {
     for (const [name, value] of Object.entries(counters)) {
       this.#put(name, labelsFor, ({ row }) =>
-        row.kind === 'counter' || row.kind === 'gauge' ? { labels: {}, value } : null,
+        row.kind === 'counter' || row.kind === 'gauge' ? { value } : null,
       );
     }
     for (const [name, text] of Object.entries(facts)) {
@@ -180,8 +178,8 @@ class Drafts {
         continue;
       }
       this.#put(name, labelsFor, ({ row }) => {
-        if (row.kind === 'state') return { labels: { state: text }, value: 1 };
-        return row.kind === 'info' ? { labels: { [row.name]: text }, value: 1 } : null;
+        if (row.kind === 'state') return { more: { state: text }, value: 1 };
+        return row.kind === 'info' ? { more: { [row.name]: text }, value: 1 } : null;
       });
     }
   }
@@ -189,7 +187,7 @@ class Drafts {
   #put(
     name: string,
     labelsFor: (family: string) => Labels,
-    sampleOf: (draft: Draft) => Sample | null,
+    sampleOf: (draft: Draft) => Omit<Sample, 'labels'> | null,
   ): void {
     const exact = this.#byName.get(name);
     const draft = exact ?? this.#drafts.find(({ row }) => isLabelled(row, name));
@@ -197,9 +195,13 @@ class Drafts {
     const sample = sampleOf(draft);
     if (sample === null) return;
     const { row, family } = draft;
-    const label = exact === undefined ? { [row.label!]: name.slice(row.name.length + 1) } : {};
-    const labels = { ...labelsFor(family.name), ...label, ...sample.labels };
-    family.samples.push({ labels, value: sample.value });
+    const labels = labelsFor(family.name);
+    if (exact !== undefined) {
+      family.samples.push({ labels, ...sample });
+      return;
+    }
+    const more = { [row.label!]: name.slice(row.name.length + 1), ...sample.more };
+    family.samples.push({ labels, more, value: sample.value });
   }
 }
 

@@ -49,7 +49,7 @@ export function formatInterface(view: InterfaceView, options: ShowOptions): stri
   if (view.wireguard !== null) pushWireguard(view.name, view.wireguard, options, lines);
   if (view.sendsRedirects) lines.push(`\tredirects: ${REDIRECTS}`);
   for (const address of view.addresses) lines.push(`\t${formatAddressLine(address, view)}`);
-  return lines.map((line) => `${line}\n`).join('');
+  return `${lines.join('\n')}\n`;
 }
 
 function pushWireguard(
@@ -85,22 +85,24 @@ function pushWireguard(
     const ageMs = handshakeMs === 0 ? null : options.nowMs - handshakeMs;
     const counted = told.get(formatKey(peer.publicKey));
     const troubles = (counted?.troubles ?? []).map((one) => wordPeerTrouble(one, name));
-    pushPeer(peer, ageMs, conditionOf(counted), troubles.map(troubleLine), lines);
+    // Of thousands of peers the lines of one at a time.
+    lines.push(
+      linesOfPeer(peer, ageMs, conditionOf(counted), troubles.map(troubleLine)).join('\n'),
+    );
   }
 }
 
-function pushPeer(
+function linesOfPeer(
   peer: PeerState,
   handshakeAgeMs: number | null,
   condition: ReturnType<typeof conditionOf>,
   troubles: readonly string[],
-  lines: string[],
-): void {
+): string[] {
   const { publicKey, description, presharedKey, persistentKeepalive, endpoint, ...others } = peer;
   const { ways, txBytes, rxBytes, lastHandshakeMs, allowedIps, ...forgotten } = others;
   // A field that is added has to be shown, or taken out above.
   forgotten satisfies Record<string, never>;
-  lines.push(`\twgpeer ${formatKey(publicKey)}`);
+  const lines = [`\twgpeer ${formatKey(publicKey)}`];
   if (description !== '') lines.push(`\t\twgdescr: ${printable(description)}`);
   // As those of the interface: before all that is as it should be.
   for (const line of troubles) lines.push(`\t\t${line}`);
@@ -125,6 +127,7 @@ function pushPeer(
     lines.push(`\t\tstate: ${state} since ${localTime(1_000 * since)}`);
   }
   for (const prefix of allowedIps) lines.push(`\t\twgaip ${formatPrefix(prefix)}`);
+  return lines;
 }
 
 function formatAddressLine(one: AddressView, view: InterfaceView): string {

@@ -12,7 +12,7 @@ interface Program {
   main(argv: readonly string[], env: Record<string, string | undefined>): Promise<number>;
 }
 
-/** @param load the program of that name */
+/** @param load loads the program of that name (code.ts) */
 export async function start(name: string, load: () => Program): Promise<void> {
   const fail = (line: string): number => {
     process.stderr.write(`${name}: ${line}\n`);

@@ -24,11 +24,13 @@ export function formatStats(name: string, stats: ReportedStats): string {
   const deviceWords = stats.troubles.map((trouble) => wordDeviceTrouble(trouble, name));
   pushPart(stats, deviceWords, '\t', lines);
   for (const peer of stats.peers) {
-    lines.push(`\twgpeer ${formatKey(peer.publicKey)}`);
+    const ofPeer = [`\twgpeer ${formatKey(peer.publicKey)}`];
     const peerWords = peer.troubles.map((trouble) => wordPeerTrouble(trouble, name));
-    pushPart(peer, peerWords, '\t\t', lines);
+    pushPart(peer, peerWords, '\t\t', ofPeer);
+    // Of thousands of peers the lines of one at a time.
+    lines.push(ofPeer.join('\n'));
   }
-  return lines.map((line) => `${line}\n`).join('');
+  return `${lines.join('\n')}\n`;
 }
 
 function pushPart(
@@ -86,12 +88,20 @@ function pushTable(rows: readonly string[][], indent: string, lines: string[]): 
   }
 }
 
+/** As readable has told them already: every peer has the same ones. */
+const READABLE = new Map<string, string>();
+
 /** `handshakes_sent` or `handshakesSent` as words. */
 function readable(name: string): string {
-  return name
-    .replaceAll('_', ' ')
-    .replace(
-      /([a-z])([A-Z])/g,
-      (_, before: string, after: string) => `${before} ${after.toLowerCase()}`,
-    );
+  let words = READABLE.get(name);
+  if (words === undefined) {
+    words = name
+      .replaceAll('_', ' ')
+      .replace(
+        /([a-z])([A-Z])/g,
+        (_, before: string, after: string) => `${before} ${after.toLowerCase()}`,
+      );
+    READABLE.set(name, words);
+  }
+  return words;
 }

@@ -74,8 +74,16 @@ export function parseLogLevel(text: string | undefined): LogLevel {
   }
 }
 
-/** Resolves to the exit code, in the foreground after the daemon's life. */
-export async function main(argv: readonly string[], given: Environment): Promise<number> {
+/**
+ * Resolves to the exit code, in the foreground after the daemon's life.
+ *
+ * @param keepCode has what the engine has compiled kept for the next start (code.ts)
+ */
+export async function main(
+  argv: readonly string[],
+  given: Environment,
+  keepCode: () => void = () => {},
+): Promise<number> {
   const command = parseDaemonCommand(argv);
   switch (command.kind) {
     case 'help':
@@ -90,7 +98,8 @@ export async function main(argv: readonly string[], given: Environment): Promise
       const { name, foreground, persist } = command;
       // The child in the background is asked the same by its environment, as wg-quick asks us.
       const env = persist ? { ...given, TSWG_PERSIST: '1' } : given;
-      if (foreground || env.WG_PROCESS_FOREGROUND === '1') return runForeground(name, env);
+      if (foreground || env.WG_PROCESS_FOREGROUND === '1')
+        return runForeground(name, env, keepCode);
       try {
         await startDaemon(name, env);
         return 0;
@@ -101,7 +110,11 @@ export async function main(argv: readonly string[], given: Environment): Promise
   }
 }
 
-async function runForeground(name: string, env: Environment): Promise<number> {
+async function runForeground(
+  name: string,
+  env: Environment,
+  keepCode: () => void,
+): Promise<number> {
   const { leaveRing } = await import('../daemon/ringless.ts');
   if (env[RESOLVER_FD_VARIABLE] !== undefined) {
     const { runResolver } = await import('../resolver/program.ts');
@@ -118,9 +131,8 @@ async function runForeground(name: string, env: Environment): Promise<number> {
     const takeover = await openTakeover(starter);
     const tunFd = parseDescriptor('WG_TUN_FD', env.WG_TUN_FD);
     const uapiFd = parseDescriptor('WG_UAPI_FD', env.WG_UAPI_FD);
-    const { setUpEngine } = await import('../sys/engine.ts');
-    setUpEngine();
     const { runDaemon } = await import('../daemon/life.ts');
+    const { setUpEngine } = await import('../sys/engine.ts');
     const { takeServiceNotifier } = await import('../host/servicenotify.ts');
     const isBehind = reporter.isAwaited || env[BEHIND_VARIABLE] === '1';
     const log = await openLog(isBehind && !keepsOutput(env), env);
@@ -156,6 +168,9 @@ async function runForeground(name: string, env: Environment): Promise<number> {
         reporter.ready();
         if (takeover === undefined) service.ready();
       },
+      onRehearsal: setUpEngine,
+      // Of a successor, what it rehearses before that would be in it, too.
+      onConfining: takeover === undefined ? keepCode : () => {},
       onStopping: () => service.stopping(),
       onSucceeded: (pid) => service.succeeded(pid),
       successor,

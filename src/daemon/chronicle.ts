@@ -102,7 +102,7 @@ export class Chronicle implements Subsystem {
   /** Who was a peer when the configuration was last looked at, and is none any more. */
   *#gone(): Generator<void, string[]> {
     const present = new Set<string>();
-    for (const { publicKey } of [...this.#path.device.peerNames()]) {
+    for (const { publicKey } of this.#path.device.peerNames()) {
       present.add(publicKey);
       yield;
     }

@@ -5,7 +5,12 @@
  * it ends ending.ts.
  */
 
-import { type UnpackedContents, unpackContents, useContents } from '../handover/packing.ts';
+import {
+  configureAhead,
+  type UnpackedContents,
+  unpackContents,
+  useContents,
+} from '../handover/packing.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { numberInSysfs } from '../netlink/sysfs.ts';
 import { monotonicMs } from '../sys/clock.ts';
@@ -14,6 +19,9 @@ import { VERSION } from '../version.ts';
 import type { Ending } from './ending.ts';
 import type { ProgramOptions } from './options.ts';
 import { createParts, type Parts } from './parts.ts';
+
+/** Configuring an interface and the first ping take a tenth of that. */
+const START_REST_MS = 500;
 
 export class Daemon {
   readonly #options: ProgramOptions;
@@ -56,14 +64,19 @@ export class Daemon {
     names.begin();
   }
 
-  /** Warms the packet path up; resolves when that is over. */
+  /**
+   * Warms the packet path up; resolves when that is over. Before a takeover at once; at a start after
+   * the operator's first words and the first packets, for which it would be in the way.
+   */
   rehearse(): Promise<void> {
-    return this.#parts.warmUp.begin();
+    const { takeover, onRehearsal = () => {} } = this.#options;
+    return this.#parts.warmUp.begin(takeover === undefined ? START_REST_MS : 0, onRehearsal);
   }
 
   /** Gives up every right that is not needed any more; before anything comes from the network. */
   confine(): void {
     const { persistence, confinement, log } = this.#parts;
+    this.#options.onConfining?.();
     const directory = persistence?.directory;
     confinement.enter({
       connected: this.#options.connected?.() ?? [],
@@ -74,6 +87,17 @@ export class Daemon {
     // A predecessor on this machine has told it.
     const shortfall = this.#options.takeover === undefined ? confinement.shortfall : null;
     if (shortfall !== null) log.error(shortfall);
+  }
+
+  /**
+   * Takes what a predecessor sends ahead, while packets still are its own; it may be in other hands,
+   * so this comes after `confine`.
+   *
+   * @throws {SystemError} or Error with one line for the operator
+   */
+  configureAhead(): void {
+    const text = this.#options.takeover?.configuration() ?? null;
+    if (text !== null) configureAhead(text, this.#parts.path, interfaceIndex);
   }
 
   /**

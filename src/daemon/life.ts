@@ -47,6 +47,7 @@ async function takeOver(daemon: Daemon, { onReady }: ProgramOptions): Promise<vo
   daemon.prepareUpgrade();
   await daemon.rehearse();
   daemon.confine();
+  daemon.configureAhead();
   await daemon.open();
   onReady();
 }

@@ -169,6 +169,7 @@ export class Operator {
       }
       if (part.value !== null) return this.#refuse(part.value);
       const done = draft!;
+      yield* done.finish();
       const { change } = done;
       const refusal = path.turn(() =>
         this.#use(change, () => {

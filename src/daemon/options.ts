@@ -62,6 +62,10 @@ export interface ProgramOptions extends DaemonOptions {
   readonly lastLog?: Remains['log'];
   /** Descriptors of UNIX datagram sockets that are connected by the time when we confine ourselves. */
   readonly connected?: () => readonly number[];
+  /** Called before the packet path is used at length, to be rehearsed or not. */
+  readonly onRehearsal?: () => void;
+  /** Called while files can still be opened, for the last time. */
+  readonly onConfining?: () => void;
   /** Called instead of `onStopping` when another process continues in its place. */
   readonly onSucceeded?: (pid: number) => void;
 }

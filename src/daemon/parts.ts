@@ -8,7 +8,6 @@ import { Observing } from '../control/observing.ts';
 import { openHeldSocketFile } from '../control/socketfile.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { EventBody } from '../events/record.ts';
-import { packContents } from '../handover/packing.ts';
 import { Log } from '../log.ts';
 import { interfaceIndex } from '../netlink/netlink.ts';
 import { Persistence } from '../state/persistence.ts';
@@ -72,11 +71,10 @@ export function createParts(options: ProgramOptions) {
   });
   const upgrade = new Upgrade({
     ...{ successor, path, log, ending, tell },
-    pack: () => {
+    belongings: () => {
       const [uapi, udp] = [control.server, underlay.bound];
-      const belongings = { tunFd: tunnel.fd, uapi, udp, observeFd: observing.fd };
       const past = { uptimeMs: path.now - age.startedAt, events: chronicle.handOver() };
-      return packContents(path, belongings, past);
+      return { tunFd: tunnel.fd, uapi, udp, observeFd: observing.fd, ...past };
     },
     onResolver: (fds) => names.connect(fds),
     onHandedOver: (pid) => {

@@ -58,7 +58,7 @@ export interface RehearsalOptions {
 
 export class Rehearsal {
   readonly #ends: readonly [left: End, right: End];
-  readonly #startedAt: number;
+  #startedAt = 0;
   readonly #moved: () => number;
   readonly #onEnd: () => void;
   #roundTrips = 0;
@@ -67,7 +67,7 @@ export class Rehearsal {
   #isClosed = false;
 
   /**
-   * To be called between turns; it takes some room of the arena for life.
+   * Opens all that takes a right, and some room of the arena for life. To be called between turns.
    *
    * @throws {SystemError} where namespaces are not permitted, or descriptors are short
    */
@@ -79,8 +79,15 @@ export class Rehearsal {
     const left = new End(options, 1, leftUdp, () => this.#goOn());
     const right = new End(options, 2, rightUdp, () => right.send(left, this.#roundTrips));
     this.#ends = [left, right];
-    this.#meet();
+  }
+
+  /** The first round trip; call once. */
+  begin(): void {
+    if (this.#isClosed) return;
+    const [left, right] = this.#ends;
+    for (const end of this.#ends) end.path.readClock();
     this.#startedAt = left.path.now;
+    this.#meet();
     left.send(right, 0);
   }
 

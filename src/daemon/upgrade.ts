@@ -6,7 +6,8 @@
 import { counted } from '../counted.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import type { EventBody } from '../events/record.ts';
-import { Handover, type Outcome, type PackedContents } from '../handover/handover.ts';
+import { Handover, type Outcome } from '../handover/handover.ts';
+import { type Belongings, Packing } from '../handover/packing.ts';
 import type { Remains } from '../handover/starter.ts';
 import type { Log } from '../log.ts';
 import { SystemError } from '../sys/libc.ts';
@@ -24,8 +25,8 @@ export interface UpgradeOptions {
   readonly successor: Successor | undefined;
   readonly path: Datapath;
   readonly log: Log;
-  /** All that is handed over, as of a turn that has just begun. */
-  readonly pack: () => PackedContents;
+  /** What is handed over beside the Device, as of a turn that has just begun. */
+  readonly belongings: () => Belongings;
   readonly ending: Ending;
   /** A resolver that was started has called (resolver/remoteresolver.ts). */
   readonly onResolver: (fds: readonly number[]) => void;
@@ -48,15 +49,17 @@ export class Upgrade {
    * there is no upgrade, and a line in the log.
    */
   open(remains: Remains): void {
-    const { successor, path, pack, log, ending, onResolver } = this.#options;
+    const { successor, path, belongings, log, ending, onResolver } = this.#options;
     if (successor === undefined) return;
+    const packing = new Packing(path);
     try {
       this.#handover = new Handover({
         ...successor,
         remains,
-        pack: () => {
+        ahead: () => packing.ahead(),
+        pack: (isAhead) => {
           path.readClock();
-          return pack();
+          return packing.pack(isAhead, belongings());
         },
         onOutcome: this.#follow,
         onStarterGone: this.#miss,

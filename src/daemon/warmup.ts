@@ -9,25 +9,37 @@ export class WarmUp implements Subsystem {
   readonly #options: RehearsalOptions;
   readonly #log: Log;
   #rehearsal: Rehearsal | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RehearsalOptions, log: Log) {
     this.#options = options;
     this.#log = log;
   }
 
-  /** Resolves when it is over, to its end or not. */
-  begin(): Promise<void> {
+  /**
+   * Opens now what takes a right, and begins after `delayMs`, with `onBegin`. Resolves when it is over,
+   * to its end or not.
+   */
+  begin(delayMs: number, onBegin: () => void): Promise<void> {
     return new Promise((resolve) => {
       const onEnd = (): void => {
         resolve();
         drainSoon();
       };
       const onRefusal = (line: string): void => this.#log.debug(line);
-      this.#rehearsal = openRehearsal({ ...this.#options, onEnd }, onRefusal);
+      const rehearsal = openRehearsal({ ...this.#options, onEnd }, onRefusal);
+      this.#rehearsal = rehearsal;
+      const play = (): void => {
+        onBegin();
+        rehearsal?.begin();
+      };
+      if (delayMs === 0) play();
+      else this.#timer = setTimeout(play, delayMs);
     });
   }
 
   close(): void {
+    clearTimeout(this.#timer);
     this.#rehearsal?.close();
   }
 }

@@ -26,7 +26,8 @@ export interface Interface {
   readonly kind: string;
   /**
    * Hands waiting packets to `sink` until none waits, about `budget` were handed over (what belongs
-   * together is finished) or the arena has no room. Returns how many were. Must not call the path.
+   * together is finished), their bytes are enough for a turn or the arena has no room. Returns how
+   * many were. Must not call the path.
    */
   read(sink: PacketSink, budget: number): number;
   /**

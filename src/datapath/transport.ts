@@ -30,7 +30,8 @@ export type DatagramSink = (
 export interface Inlet {
   /**
    * Hands waiting datagrams to `sink` until none waits, about `budget` were handed over (a run that
-   * has begun is finished) or the arena has no room. Returns how many were; `now` is the turn's.
+   * has begun is finished), their bytes are enough for a turn or the arena has no room. Returns how
+   * many were; `now` is the turn's.
    * What its owner calls when something waits is the path's `receive`. Must not call the path.
    */
   receive(sink: DatagramSink, budget: number, now: number): number;

@@ -5,23 +5,31 @@
  */
 
 import type { Prefix } from '../packet/address.ts';
-import { NO_OWNER, OWNER_MAX, PrefixTrie } from './prefixtrie.ts';
+import { NO_NODE, NO_OWNER, OWNER_MAX, PrefixTrie } from './prefixtrie.ts';
+
+/** Owners that are copied in one step. */
+const OWNERS_AT_ONCE = 256;
 
 export class AllowedIps<Owner> {
-  readonly #ipv4: PrefixTrie;
-  readonly #ipv6: PrefixTrie;
+  #ipv4 = new PrefixTrie(1);
+  #ipv6 = new PrefixTrie(4);
   /** By their numbers in the tries; null where a number is free, and for nobody's. */
-  readonly #owners: (Owner | null)[];
-  readonly #numbers: Map<Owner, number>;
-  readonly #freeNumbers: number[];
+  #owners: (Owner | null)[] = [null];
+  readonly #numbers = new Map<Owner, number>();
+  #freeNumbers: number[] = [];
 
-  /** @param same another table that this one begins as; nothing is shared */
-  constructor(same: AllowedIps<Owner> | null = null) {
-    this.#ipv4 = same === null ? new PrefixTrie(1) : same.#ipv4.copy();
-    this.#ipv6 = same === null ? new PrefixTrie(4) : same.#ipv6.copy();
-    this.#owners = same === null ? [null] : [...same.#owners];
-    this.#numbers = new Map(same === null ? [] : same.#numbers);
-    this.#freeNumbers = same === null ? [] : [...same.#freeNumbers];
+  /** Makes a table that says the same and shares nothing; nothing may change between the steps. */
+  *copy(): Generator<void, AllowedIps<Owner>> {
+    const copy = new AllowedIps<Owner>();
+    copy.#ipv4 = yield* this.#ipv4.copy();
+    copy.#ipv6 = yield* this.#ipv6.copy();
+    copy.#owners = [...this.#owners];
+    copy.#freeNumbers = [...this.#freeNumbers];
+    for (const [owner, number] of this.#numbers) {
+      copy.#numbers.set(owner, number);
+      if (copy.#numbers.size % OWNERS_AT_ONCE === 0) yield;
+    }
+    return copy;
   }
 
   /** Gives the prefix to `owner`, taking it from the owner it had. */
@@ -111,6 +119,32 @@ export class AllowedIps<Owner> {
       }
     }
     return prefixes;
+  }
+
+  /** Whether the owner has exactly these, and in each family in this order. */
+  hasJust(owner: Owner, prefixes: Iterable<Prefix>): boolean {
+    const number = this.#numbers.get(owner) ?? NO_OWNER;
+    let last4 = NO_NODE;
+    let last6 = NO_NODE;
+    for (const { address: a, length } of prefixes) {
+      if (a.length === 4) {
+        last4 = this.#ipv4.nextOf(number, last4);
+        if (last4 === NO_NODE) return false;
+        if (!this.#ipv4.isPrefix(last4, word(a, 0), 0, 0, 0, length)) return false;
+      } else {
+        last6 = this.#ipv6.nextOf(number, last6);
+        if (last6 === NO_NODE) return false;
+        const words = [word(a, 0), word(a, 4), word(a, 8), word(a, 12)] as const;
+        if (!this.#ipv6.isPrefix(last6, ...words, length)) return false;
+      }
+    }
+    const next4 = this.#ipv4.nextOf(number, last4);
+    return next4 === NO_NODE && this.#ipv6.nextOf(number, last6) === NO_NODE;
+  }
+
+  /** Whether there is anything to be taken from the owner: that it once held some is enough. */
+  knows(owner: Owner): boolean {
+    return this.#numbers.has(owner);
   }
 
   /** Whether the owner holds any. */

@@ -2,7 +2,8 @@
  * How a DeviceChange takes effect. The change is checked before it comes here, so nothing in this
  * file can fail half-way: a `set` applies whole. The order is Linux netlink.c's: the peers swept
  * away, the key, then each peer. Allowed IPs and new peers are draft.ts', which may have been at it
- * for some time; all else is done here, in one turn.
+ * for some time; all else is done here, in one turn. Of ten thousand peers that change at once that is
+ * little: tables take the place of tables, and what is left of those before is cleared away later.
  */
 
 import { equalConstantTime, wipe } from '../crypto/bytes.ts';
@@ -11,7 +12,7 @@ import type { Identity } from '../noise/identity.ts';
 import type { DeviceChange, InterfaceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { DEADLINE } from './deadlines.ts';
-import { Draft, type Step } from './draft.ts';
+import { Draft, LOOKS_TOGETHER, type Step } from './draft.ts';
 import { clamp } from './key.ts';
 import * as liveness from './liveness.ts';
 import { assignOwnAddresses } from './ownsources.ts';
@@ -31,10 +32,7 @@ type Effects<Change, Subject extends unknown[], Other extends keyof Change> = Re
 /** How each field of a change takes effect, in this order; what is not said stays. */
 const DEVICE_EFFECTS: Effects<InterfaceChange, [InterfaceChange], never> = {
   replacePeers: (core, _now, { replacePeers }) => {
-    if (!replacePeers) return;
-    // Whoever is told of what ends finds the peer still there.
-    for (const peer of core.peers.values()) departPeer(core, peer);
-    core.peers = new Map();
+    if (replacePeers) departAll(core);
   },
   listenPort: (core, _now, { listenPort }) => {
     if (listenPort !== undefined) core.listenPort = listenPort;
@@ -56,23 +54,23 @@ const DEVICE_EFFECTS: Effects<InterfaceChange, [InterfaceChange], never> = {
 export function configure(core: Core, now: number, change: DeviceChange): void {
   const draft = new Draft(core, change, false);
   for (const peer of change.peers) for (const _ of draft.add(peer));
+  for (const _ of draft.finish());
   swapIn(core, now, draft);
 }
 
-/** Each asks the kernel for a route. */
-const LOOKS_TOGETHER = 50;
-
-/** What the draft says is so from now on. */
+/** What the draft, which is finished, says is so from now on. */
 export function swapIn(core: Core, now: number, draft: Draft): void {
-  if (!draft.isCurrent) throw new Error('configure: the draft is of an earlier configuration');
+  const change = draft.take();
   core.revision++;
   core.allowedIps = draft.allowedIps;
-  const { change } = draft;
   for (const takeEffect of EFFECTS_ON_DEVICE) takeEffect(core, now, change);
-  // All those whom the steps will add.
-  if (change.replacePeers) core.peers = draft.newPeers;
   const { listenPort, fwmark, bind } = change;
   if ([listenPort, fwmark, bind].some((value) => value !== undefined)) pathsChanged(core, now);
+  // All those who are new, and whose paths nobody has looked at.
+  if (change.replacePeers) {
+    core.peers = draft.newPeers;
+    core.rows = draft.newRows;
+  }
   core.pace.begin(now);
   core.looks = 0;
   for (const step of draft.steps) take(core, now, step);
@@ -149,13 +147,14 @@ const PEER_EFFECTS: Effects<
 const EFFECTS_ON_PEER = Object.values(PEER_EFFECTS);
 
 function take(core: Core, now: number, { peer, key, change, isNew }: Step): void {
-  if (change.remove) {
+  if (change?.remove) {
     removePeer(core, key, peer);
     return;
   }
   if (isNew) addPeer(core, key, peer);
-  for (const takeEffect of EFFECTS_ON_PEER) takeEffect(core, now, peer, change);
-  if (core.isUp) sendStaged(core, now, peer);
+  if (change !== null)
+    for (const takeEffect of EFFECTS_ON_PEER) takeEffect(core, now, peer, change);
+  if (core.isUp && peer.staged.length > 0) sendStaged(core, now, peer);
 }
 
 function setPersistentKeepalive(core: Core, now: number, peer: Peer, seconds: number): void {
@@ -173,15 +172,27 @@ function sendInTurn(core: Core, now: number, peer: Peer): void {
 }
 
 function addPeer(core: Core, key: string, peer: Peer): void {
-  // It may have changed since the peer was made.
-  peer.handshake.setIdentity(core.identity);
   core.rows[peer.row] = peer;
   core.peers.set(key, peer);
 }
 
 function removePeer(core: Core, key: string, peer: Peer): void {
+  // Whoever is told of what ends finds the peer still there.
   departPeer(core, peer);
-  core.peers.delete(key);
+  // Another one may have that key already.
+  if (core.peers.get(key) === peer) core.peers.delete(key);
+}
+
+/**
+ * All of them, of whom nothing can be reached any more: no index, no row, no name. That packets wait for
+ * them, and keys are theirs, is seen to when they are cleared away.
+ */
+function departAll(core: Core): void {
+  for (const peer of core.wayHolders) forgetWays(core, peer);
+  core.indices.abandonAll();
+  for (const peer of core.peers.values()) core.departed.push(peer);
+  core.peers = new Map();
+  core.rows = [];
 }
 
 /**
@@ -197,13 +208,15 @@ function departPeer(core: Core, peer: Peer): void {
   core.departed.push(peer);
 }
 
-/** Some 0.1 ms. */
+/** Some 0.1 ms, or 0.3 where each had a session. */
 const CLEARED_AWAY_TOGETHER = 100;
 
 /** Clears away what is left of peers that have departed, of some of them at a time. */
 export function clearAway(core: Core): void {
   if (core.departed.length === 0) return;
   for (const peer of core.departed.splice(-CLEARED_AWAY_TOGETHER)) {
+    if (!isQuiet(peer)) takeDown(core, peer);
+    peer.endpoint = null;
     whereabouts.forgetAll(core, peer);
     core.deadlines.removeRow(peer.row);
     peer.handshake.wipe();

@@ -110,12 +110,14 @@ export class Core {
   peers = new Map<string, Peer>();
   /** Peers no more, of which something is left to be cleared away (configure.ts). */
   readonly departed: Peer[] = [];
+  /** Of the changes in the making, those who may become peers. */
+  readonly newcomers = new Set<ReadonlySet<Peer>>();
   /** Peers whose paths were looked at in the course of the present change. */
   looks = 0;
   /** Of calls to many peers. */
   readonly pace = new Pace();
   /** The peer of each row of the deadline table. */
-  readonly rows: (Peer | undefined)[] = [];
+  rows: (Peer | undefined)[] = [];
 
   readonly cookieChecker: CookieChecker;
   readonly rateLimiter = new RateLimiter();

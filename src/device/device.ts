@@ -194,8 +194,8 @@ export class Device {
 
   /**
    * @internal Begins a change that takes long, to be made aside while packets move: give the draft the peers'
-   * parts one after the other, and then `swapIn`, or discard it. What is configured meanwhile makes it
-   * void.
+   * parts one after the other, finish it, and then `swapIn`, or discard it. What is configured meanwhile
+   * makes it void.
    */
   draft(own: InterfaceChange): Draft {
     return new Draft(this.core, own, true);
@@ -289,6 +289,11 @@ export class Device {
     }
   }
 
+  /** Where each of the peers is, in the order they were added. */
+  *peerPlaces(): Generator<{ readonly publicKey: Uint8Array; readonly endpoint: Endpoint | null }> {
+    for (const { publicKey, endpoint } of this.core.peers.values()) yield { publicKey, endpoint };
+  }
+
   /** Who the peers are, in the order they were added. */
   *peerNames(): Generator<PeerName> {
     for (const { name } of this.core.peers.values()) yield name;
@@ -363,9 +368,12 @@ export class Device {
     return resume(this.core, now);
   }
 
-  /** All that a successor in another process needs to `takeOver` and continue unnoticed. Copies. */
-  handOver(now: number): DeviceHandover {
-    return handOver(this.core, now);
+  /**
+   * All that a successor in another process needs to `takeOver` and continue unnoticed. Copies.
+   * `isAhead`: it has been configured with all peers there are, in their order.
+   */
+  handOver(now: number, isAhead = false): DeviceHandover {
+    return handOver(this.core, now, isAhead);
   }
 
   /**

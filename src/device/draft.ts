@@ -3,46 +3,68 @@
  * as the caller likes, while packets find everything as it was. What is left, configure.ts does in one
  * turn; or nothing has happened (`discard`).
  *
- * Long are the allowed IPs, which come to lie in a table of the draft's own, and the peers that are
- * new. Between the steps sessions, endpoints and timers of the peers change as they like; the
- * configuration may not.
+ * Long are the allowed IPs, which come to lie in a table of the draft's own once any of them changes,
+ * and the peers that are new, which are as the change says before anybody knows of them. Between the
+ * steps sessions, endpoints and timers of the peers change as they like; the configuration may not.
  */
 
 import { equalConstantTime, wipe } from '../crypto/bytes.ts';
+import { KEY_BYTES } from '../crypto/suite.ts';
 import { Handshake } from '../noise/handshake.ts';
+import type { Identity } from '../noise/identity.ts';
 import { AllowedIps } from './allowedips.ts';
 import type { DeviceChange, InterfaceChange, PeerChange } from './configuration.ts';
 import { type Core, peerKey } from './core.ts';
 import { clamp } from './key.ts';
 import { Peer } from './peer.ts';
+import { settleAt } from './steering.ts';
 
-/** What is to be done with a peer, in the order of the change. */
+/** What is left to be done with a peer, in the order of the change. */
 export interface Step {
   readonly peer: Peer;
   /** Of the peer, as peerKey makes it. */
   readonly key: string;
-  /** Of the allowed IPs, which are done already, at most one is left, since they were spoken of. */
-  readonly change: PeerChange;
+  /** Without what is done already; null when nothing is left of it. */
+  readonly change: PeerChange | null;
+  /** It has yet to be among the peers. */
   readonly isNew: boolean;
 }
 
 /** After so many allowed IPs a step may end. */
 const PREFIXES_AT_ONCE = 64;
 
+/**
+ * So many endpoints are looked at when a change is swapped in, whether their path is clear: each asks
+ * the kernel for a route. Of new peers as many are left for that moment.
+ */
+export const LOOKS_TOGETHER = 50;
+
 export class Draft {
   readonly steps: Step[] = [];
-  readonly allowedIps: AllowedIps<Peer>;
   readonly #core: Core;
   readonly #own: InterfaceChange;
   readonly #changes: PeerChange[] = [];
+  /** What becomes the table, if that is another one than the Device has. */
+  #table: AllowedIps<Peer> | null;
   /** If they replace all others: the peers as they will be, in the order in which they were added. */
   readonly newPeers = new Map<string, Peer>();
+  /** The same by their rows. */
+  readonly newRows: (Peer | undefined)[];
   /** By key, those who were spoken of: who they will be, or null. */
   readonly #peers = new Map<string, Peer | null>();
-  /** Our public key, as it will be; null without one. */
-  readonly #self: Uint8Array | null;
+  /** Those that were made here. */
+  readonly #newcomers = new Set<Peer>();
+  /** Those of them of whom something is left for the end, and so is whatever is said later. */
+  readonly #unready = new Set<Peer>();
+  #endpointsLeft = 0;
+  /** Who the interface will be; null without a key. */
+  readonly #identity: Identity | null;
   /** The configuration that this one follows. */
   readonly #revision: number;
+  /** Whether packets pass before it is done. */
+  readonly #isAside: boolean;
+  #isBegun = false;
+  #isFinished = false;
 
   /**
    * @param own what the change says of the interface itself
@@ -51,13 +73,13 @@ export class Draft {
   constructor(core: Core, own: InterfaceChange, isAside: boolean) {
     this.#core = core;
     this.#own = own;
+    this.#isAside = isAside;
     this.#revision = core.revision;
-    if (own.replacePeers) this.allowedIps = new AllowedIps();
-    else this.allowedIps = isAside ? new AllowedIps(core.allowedIps) : core.allowedIps;
-    this.#self = selfAfter(core, own);
-    // Nobody is a peer of themselves.
-    const self = this.#self === null ? null : this.#find(peerKey(this.#self));
-    if (self !== null) this.#remove(self);
+    this.#table = own.replacePeers ? new AllowedIps() : null;
+    // Of the length that it will have: the engine would make a slow list of one with large gaps.
+    this.newRows = own.replacePeers ? new Array(core.rows.length) : [];
+    this.#identity = identityAfter(core, own);
+    core.newcomers.add(this.#newcomers);
   }
 
   /** The change so far, without its allowed IPs; the keys in it are the caller's to wipe. */
@@ -65,33 +87,44 @@ export class Draft {
     return { ...this.#own, peers: this.#changes };
   }
 
-  /** The configuration is still the one that this draft began with. */
-  get isCurrent(): boolean {
-    return this.#core.revision === this.#revision;
+  /** Who may have which address. */
+  get allowedIps(): AllowedIps<Peer> {
+    return this.#table ?? this.#core.allowedIps;
   }
 
   /** Does what can be done aside for one peer; it may be left at every `yield`, and continued. */
   *add(change: PeerChange): Generator<void, void> {
+    yield* this.#begin();
     const slim = { ...change, allowedIps: change.allowedIps.slice(0, 1) };
     this.#changes.push(slim);
-    if (this.#self !== null && equalConstantTime(this.#self, change.publicKey)) return;
+    const self = this.#identity;
+    if (self !== null && equalConstantTime(self.publicKey, change.publicKey)) return;
     const key = peerKey(change.publicKey);
     const present = this.#find(key);
     if (change.remove) {
-      if (present !== null) this.steps.push({ peer: present, key, change: slim, isNew: false });
-      if (present !== null) this.#remove(present, key);
+      if (present !== null) yield* this.#depart(present, key, slim);
       return;
     }
     if (present === null && change.updateOnly) return;
     const peer = present ?? this.#create(change.publicKey, key);
-    this.steps.push({ peer, key, change: slim, isNew: present === null });
-    if (change.replaceAllowedIps) this.allowedIps.removeOwner(peer);
-    let count = 0;
-    for (const { prefix, remove } of change.allowedIps) {
-      if (remove) this.allowedIps.remove(prefix, peer);
-      else this.allowedIps.insert(prefix, peer);
-      if (++count % PREFIXES_AT_ONCE === 0) yield;
-    }
+    this.#settle(peer, key, slim, present === null);
+    yield* this.#allow(peer, change);
+  }
+
+  /** Call after the last peer, before it is swapped in; it may be left at every `yield`, too. */
+  *finish(): Generator<void, void> {
+    yield* this.#begin();
+    this.#isFinished = true;
+  }
+
+  /** Nobody is a peer of themselves. */
+  *#begin(): Generator<void, void> {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    if (this.#identity === null) return;
+    const key = peerKey(this.#identity.publicKey);
+    const self = this.#find(key);
+    if (self !== null) yield* this.#remove(self, key);
   }
 
   #find(key: string): Peer | null {
@@ -100,38 +133,121 @@ export class Draft {
     return this.#own.replacePeers ? null : (this.#core.peers.get(key) ?? null);
   }
 
-  #remove(peer: Peer, key = peerKey(peer.publicKey)): void {
-    this.allowedIps.removeOwner(peer);
+  *#depart(peer: Peer, key: string, change: PeerChange): Generator<void, void> {
+    this.steps.push({ peer, key, change, isNew: false });
+    yield* this.#remove(peer, key);
+  }
+
+  *#remove(peer: Peer, key: string): Generator<void, void> {
     this.#peers.set(key, null);
     this.newPeers.delete(key);
+    if (this.allowedIps.knows(peer)) (yield* this.#ownTable()).removeOwner(peer);
   }
 
   #create(publicKey: Uint8Array, key: string): Peer {
-    const { suite, identity, takeSecret, deadlines, wallClock } = this.#core;
-    const handshake = new Handshake(suite, identity, publicKey, takeSecret);
+    const { suite, takeSecret, deadlines, wallClock } = this.#core;
+    const handshake = new Handshake(suite, this.#identity, publicKey, takeSecret);
     const row = deadlines.addRow();
     const peer = new Peer(handshake.remoteStatic, handshake, row, Math.floor(wallClock()));
     this.#peers.set(key, peer);
     this.newPeers.set(key, peer);
+    if (this.#own.replacePeers) this.newRows[row] = peer;
+    this.#newcomers.add(peer);
     return peer;
+  }
+
+  /** All of a peer but its allowed IPs: of a new one most is done at once, since nobody knows of it. */
+  #settle(peer: Peer, key: string, change: PeerChange, isNew: boolean): void {
+    const isNewcomer = this.#newcomers.has(peer);
+    const left = isNewcomer ? this.#prepare(peer, change) : leftOf(change);
+    if (isNewcomer && left !== null) this.#unready.add(peer);
+    // In place of others it is among the peers already, once those are the Device's.
+    const isToBeAdded = isNew && !this.#own.replacePeers;
+    if (isNewcomer && left === null && !isToBeAdded) return;
+    this.steps.push({ peer, key, change: left, isNew: isToBeAdded });
+  }
+
+  /** Returns what is left to be done. */
+  #prepare(peer: Peer, change: PeerChange): PeerChange | null {
+    if (this.#unready.has(peer)) return leftOf(change);
+    const { presharedKey, description, endpoint, ways, ...rest } = change;
+    if (presharedKey !== undefined) peer.handshake.setPresharedKey(presharedKey);
+    if (description !== undefined) peer.description = description;
+    if (ways !== undefined) return { ...rest, ways, ...(endpoint && { endpoint }) };
+    if (endpoint === undefined) return leftOf(rest);
+    if (this.#endpointsLeft < LOOKS_TOGETHER) {
+      this.#endpointsLeft++;
+      return { ...rest, endpoint };
+    }
+    settleAt(this.#core, peer, endpoint);
+    return leftOf(rest);
+  }
+
+  *#allow(peer: Peer, { allowedIps, replaceAllowedIps }: PeerChange): Generator<void, void> {
+    if (replaceAllowedIps && this.#hasJust(peer, allowedIps)) return;
+    if (allowedIps.length === 0 && !replaceAllowedIps) return;
+    const table = yield* this.#ownTable();
+    if (replaceAllowedIps) table.removeOwner(peer);
+    let count = 0;
+    for (const { prefix, remove } of allowedIps) {
+      if (remove) table.remove(prefix, peer);
+      else table.insert(prefix, peer);
+      if (++count % PREFIXES_AT_ONCE === 0) yield;
+    }
+  }
+
+  /** Whether it has them already, as when a configuration is said again. */
+  #hasJust(peer: Peer, allowedIps: PeerChange['allowedIps']): boolean {
+    if (allowedIps.some(({ remove }) => remove)) return false;
+    return this.allowedIps.hasJust(
+      peer,
+      allowedIps.map(({ prefix }) => prefix),
+    );
+  }
+
+  /** To be written to. */
+  *#ownTable(): Generator<void, AllowedIps<Peer>> {
+    if (!this.#isAside) return this.allowedIps;
+    this.#table ??= yield* this.#core.allowedIps.copy();
+    return this.#table;
+  }
+
+  /**
+   * What is left of the change, which is about to be swapped in.
+   *
+   * @throws when the draft is void or not finished: our own bug
+   */
+  take(): DeviceChange {
+    if (this.#core.revision !== this.#revision)
+      throw new Error('configure: the draft is of an earlier configuration');
+    if (!this.#isFinished) throw new Error('configure: the draft is not finished');
+    this.#core.newcomers.delete(this.#newcomers);
+    return this.change;
   }
 
   /** Nothing comes of it. The keys in `change` are the caller's to wipe. */
   discard(): void {
-    for (const { peer, isNew } of this.steps) {
-      if (!isNew) continue;
-      this.#core.deadlines.removeRow(peer.row);
-      peer.handshake.wipe();
-    }
+    const { newcomers, departed } = this.#core;
+    newcomers.delete(this.#newcomers);
+    for (const peer of this.#newcomers) departed.push(peer);
+    this.#newcomers.clear();
     this.steps.length = 0;
   }
 }
 
-/** The public key that the interface will have. */
-function selfAfter(core: Core, { privateKey }: InterfaceChange): Uint8Array | null {
-  if (privateKey === undefined) return core.identity?.publicKey ?? null;
+/** null when a change says nothing of what is done at the end. */
+function leftOf(change: PeerChange): PeerChange | null {
+  const { presharedKey, endpoint, ways, persistentKeepalive, description } = change;
+  const said = [presharedKey, endpoint, ways, persistentKeepalive, description];
+  return said.some((value) => value !== undefined) ? change : null;
+}
+
+/** Who the interface will be; the key itself is not there yet. */
+function identityAfter(core: Core, { privateKey }: InterfaceChange): Identity | null {
+  if (privateKey === undefined) return core.identity;
   const clamped = clamp(privateKey);
-  const publicKey = clamped === null ? null : core.suite.publicKey(clamped);
-  if (clamped !== null) wipe(clamped);
-  return publicKey;
+  if (clamped === null) return null;
+  const publicKey = core.suite.publicKey(clamped);
+  wipe(clamped);
+  return { privateKey: core.privateKeyPlace.bytes.subarray(0, KEY_BYTES), publicKey };
 }

@@ -20,6 +20,8 @@ import { isReturnDue } from './steering.ts';
 export function expire(core: Core, now: number): void {
   core.deadlines.expire(now, (row, column) => {
     const peer = core.rows[row];
+    // Its peer has departed, and has yet to be cleared away.
+    if (peer === undefined && core.departed.length > 0) return;
     if (peer === undefined) throw new Error(`deadline of row ${row}, which no peer has`);
     EXPIRIES[column](core, now, peer);
   });

@@ -23,6 +23,7 @@ import { memories, recall, remember, resume } from './memory.ts';
 import type { Counters } from './metric.ts';
 import type { Peer, PeerCounts } from './peer.ts';
 import { NO_WAY } from './peerways.ts';
+import { handOverQuiet, isQuiet, type QuietPeers, takeOverQuiet } from './quietpeers.ts';
 import * as session from './session.ts';
 import { settle, setWays } from './steering.ts';
 import type { Way } from './ways.ts';
@@ -119,10 +120,18 @@ export interface DeviceHandover {
   /** Those that have addresses. */
   readonly names: readonly NameHandover[];
   readonly peers: readonly PeerHandover[];
+  /** The others; none for a successor that was not configured ahead. */
+  readonly quiet: readonly QuietPeers[];
 }
 
-/** All of it, in copies; the keys in them are the caller's to wipe. The Device stays as it is. */
-export function handOver(core: Core, now: number): DeviceHandover {
+/**
+ * All of it, in copies; the keys in them are the caller's to wipe. The Device stays as it is.
+ *
+ * @param isAhead the successor has been configured with all peers there are, in their order
+ */
+export function handOver(core: Core, now: number, isAhead: boolean): DeviceHandover {
+  const peers = [...core.peers.values()];
+  const isQuietOne = peers.map((peer) => isAhead && isQuiet(core, peer));
   return {
     at: now,
     privateKey: core.copyPrivateKey(),
@@ -133,7 +142,8 @@ export function handOver(core: Core, now: number): DeviceHandover {
     names: [...core.names.all()]
       .filter(({ addresses }) => addresses.length > 0)
       .map(({ host, addresses, answeredAt }) => ({ host, addresses, ageMs: now - answeredAt })),
-    peers: [...core.peers.values()].map((peer) => handOverPeer(core, now, peer)),
+    peers: peers.filter((_, i) => !isQuietOne[i]).map((peer) => handOverPeer(core, now, peer)),
+    quiet: handOverQuiet(peers, isQuietOne),
   };
 }
 
@@ -217,6 +227,8 @@ export function takeOver(
   remembered: readonly PeerMemory[],
 ): void {
   const { privateKey } = handover;
+  // Before one of them turns out to be ourselves: their places are counted.
+  takeOverQuiet([...core.peers.values()], handover.quiet);
   if (privateKey !== null) configure(core, handover.at, { privateKey, peers: [] });
   remember(core, remembered);
   core.isUp = handover.isUp;
@@ -350,10 +362,11 @@ export function takeBack(core: Core, now: number): number {
 }
 
 /** Erases the keys in what was handed over. */
-export function wipeHandover({ privateKey, peers }: DeviceHandover): void {
+export function wipeHandover({ privateKey, peers, quiet }: DeviceHandover): void {
   if (privateKey !== null) wipe(privateKey);
   for (const { presharedKey, sessions } of peers) {
     if (presharedKey !== null) wipe(presharedKey);
     for (const { keys } of sessions) wipe(keys);
   }
+  for (const { presharedKeys } of quiet) if (presharedKeys !== null) wipe(presharedKeys);
 }

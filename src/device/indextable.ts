@@ -15,7 +15,9 @@ export interface IndexEntry {
 
 export class IndexTable {
   // Keys are signed 32-bit integers: V8 keeps those unboxed, so a lookup allocates nothing.
-  readonly #entries = new Map<number, IndexEntry>();
+  #entries = new Map<number, IndexEntry>();
+  /** Nobody's any more, but not removed yet. */
+  readonly #abandoned = new Set<number>();
   readonly #random: (out: Uint8Array) => void;
   #doorkeeper: Doorkeeper = NO_DOORKEEPER;
   readonly #bytes = new Uint8Array(4);
@@ -39,7 +41,7 @@ export class IndexTable {
     for (;;) {
       this.#random(this.#bytes);
       const key = this.#view.getInt32(0, true);
-      if (key === 0 || this.#entries.has(key)) continue;
+      if (key === 0 || this.#isTaken(key)) continue;
       this.#entries.set(key, { peer, keypair: null });
       this.#doorkeeper.expectIndex(key >>> 0);
       return key >>> 0;
@@ -49,10 +51,14 @@ export class IndexTable {
   /** An index that a session of `peer` has already. False when it is taken. */
   adopt(index: number, peer: Peer, keypair: Keypair): boolean {
     const key = index | 0;
-    if (key === 0 || this.#entries.has(key)) return false;
+    if (key === 0 || this.#isTaken(key)) return false;
     this.#entries.set(key, { peer, keypair });
     this.#doorkeeper.expectIndex(key >>> 0);
     return true;
+  }
+
+  #isTaken(key: number): boolean {
+    return this.#entries.has(key) || this.#abandoned.has(key);
   }
 
   lookup(index: number): IndexEntry | undefined {
@@ -68,7 +74,16 @@ export class IndexTable {
 
   /** Forgets an index; one that is not there (0, say) is skipped. */
   remove(index: number): void {
-    if (this.#entries.delete(index | 0)) this.#doorkeeper.forgetIndex(index >>> 0);
+    const key = index | 0;
+    if (this.#entries.delete(key) || this.#abandoned.delete(key))
+      this.#doorkeeper.forgetIndex(key >>> 0);
+  }
+
+  /** From now on no index belongs to anybody; each has yet to be removed, as soon as there is time. */
+  abandonAll(): void {
+    if (this.#entries.size === 0) return;
+    for (const key of this.#entries.keys()) this.#abandoned.add(key);
+    this.#entries = new Map();
   }
 
   get size(): number {

@@ -4,7 +4,7 @@
  * own are is told.
  */
 
-import { sameBytes } from '../bytes.ts';
+import { formatKey } from '../keytext.ts';
 import type { DeviceChange } from './configuration.ts';
 import { formatNear, sameNear } from './near.ts';
 import type { Near, Way } from './ways.ts';
@@ -61,11 +61,13 @@ function nearsIn(ways: readonly Way[]): Near[] {
 /** Those of all peers that there will be, not only of those that the change names. */
 function nearsAfter({ replacePeers, peers }: DeviceChange, before: NearStanding): Near[] {
   const left = replacePeers ? [] : [...before.peers];
-  const said = peers.filter(
-    ({ remove, endpoint, ways }) => remove || ways !== undefined || endpoint !== undefined,
+  const said = new Set(
+    peers
+      .filter(
+        ({ remove, endpoint, ways }) => remove || ways !== undefined || endpoint !== undefined,
+      )
+      .map(({ publicKey }) => formatKey(publicKey)),
   );
-  const stays = left.filter(
-    ({ publicKey }) => !said.some((one) => sameBytes(one.publicKey, publicKey)),
-  );
+  const stays = said.size === 0 ? left : left.filter((one) => !said.has(formatKey(one.publicKey)));
   return [...stays.flatMap(({ ways }) => nearsIn(ways)), ...nearsOf({ peers })];
 }

@@ -18,6 +18,8 @@ export const NO_OWNER = 0;
 export const OWNER_MAX = 0xff_ffff;
 
 const NONE = -1;
+/** Before an owner's first node, and after its last. */
+export const NO_NODE = NONE;
 const LENGTH_BITS = 8;
 const LENGTH_MASK = 0xff;
 const NODES_MIN = 64;
@@ -64,14 +66,12 @@ export class PrefixTrie {
     this.size = parts.size;
   }
 
-  /** One that says the same and shares nothing. */
-  copy(): PrefixTrie {
+  /** Makes one that says the same and shares nothing; nothing may change between the steps. */
+  *copy(): Generator<void, PrefixTrie> {
     const used = this.#used >> this.#shift;
     const room = Math.max(NODES_MIN, used + (used >> 3));
-    const nodes = new Int32Array(room << this.#shift);
-    nodes.set(this.#nodes.subarray(0, this.#used));
-    const links = new Int32Array(2 * room);
-    links.set(this.#links.subarray(0, 2 * used));
+    const nodes = yield* copied(this.#nodes, this.#used, room << this.#shift);
+    const links = yield* copied(this.#links, 2 * used, 2 * room);
     return new PrefixTrie(this.#words, {
       nodes,
       links,
@@ -203,6 +203,16 @@ export class PrefixTrie {
 
   has(owner: number): boolean {
     return this.#firstOf(owner) !== NONE;
+  }
+
+  /** The node of the owner's first prefix, or the one that follows a node; NO_NODE after the last. */
+  nextOf(owner: number, node: number): number {
+    return node === NONE ? this.#firstOf(owner) : this.#links[this.#linkOf(node)];
+  }
+
+  /** Whether the prefix of the node, which has an owner, is this one. */
+  isPrefix(node: number, a0: number, a1: number, a2: number, a3: number, length: number): boolean {
+    return this.#lengthOf(node) === length && this.#covers(node, a0, a1, a2, a3);
   }
 
   /** The owner's prefixes in the order in which it was given them, as words and length. */
@@ -345,6 +355,19 @@ export class PrefixTrie {
 
 /** Of an address; those that one of the family does not have are 0. */
 type Words = readonly [a0: number, a1: number, a2: number, a3: number];
+
+/** Words that are copied in one step: some 0.1 ms. */
+const WORDS_AT_ONCE = 1 << 16;
+
+/** The first `used` of the words, with room for `length`. */
+function* copied(words: Int32Array, used: number, length: number): Generator<void, Int32Array> {
+  const copy = new Int32Array(length);
+  for (let at = 0; at < used; at += WORDS_AT_ONCE) {
+    copy.set(words.subarray(at, Math.min(used, at + WORDS_AT_ONCE)), at);
+    yield;
+  }
+  return copy;
+}
 
 function grown(old: Int32Array, length: number): Int32Array {
   const larger = new Int32Array(length);

@@ -44,13 +44,18 @@ export function forgetEarlier(core: Core, peer: Peer): void {
 /** Another doorkeeper is told whom we expect to hear from; the one before forgets them all. */
 export function employ(core: Core, doorkeeper: Doorkeeper): void {
   core.indices.employ(doorkeeper);
-  for (const { places } of core.peers.values()) {
-    for (const place of places) {
-      core.doorkeeper.forgetPlace(place);
-      doorkeeper.expectPlace(place);
-    }
+  for (const peer of core.peers.values()) introduce(core, peer, doorkeeper);
+  for (const newcomers of core.newcomers) {
+    for (const peer of newcomers) introduce(core, peer, doorkeeper);
   }
   core.doorkeeper = doorkeeper;
+}
+
+function introduce(core: Core, { places }: Peer, doorkeeper: Doorkeeper): void {
+  for (const place of places) {
+    core.doorkeeper.forgetPlace(place);
+    doorkeeper.expectPlace(place);
+  }
 }
 
 /** Call when the peer is removed. */

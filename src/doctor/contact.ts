@@ -6,6 +6,7 @@
 import { counted } from '../counted.ts';
 import type { Evidence, Measured, OwnPeer, RouteAnswer, WireFlow } from './evidence.ts';
 import { known } from './evidence.ts';
+import { having } from './having.ts';
 import { daemonOf } from './peer.ts';
 
 /** A session is of no use after it (REJECT_AFTER_TIME). */
@@ -74,7 +75,7 @@ export function unconfirmedBy(peer: OwnPeer): Unanswered | null {
  * answered. No fault by itself; null where something came, or where nobody asked.
  */
 export function unheardBy(evidence: Evidence, peer: OwnPeer): string | null {
-  const pings = (known(evidence.pings) ?? []).filter((ping) => ping.peer === peer.publicKey);
+  const pings = having(known(evidence.pings) ?? [], 'peer', peer.publicKey);
   const echoes = pings.flatMap((ping) => ping.echoes).filter(({ error }) => error === null);
   const sent = echoes.reduce((sum, echo) => sum + echo.sent, 0);
   const isHeard = peer.gainedRxBytes > 0 || echoes.some(({ received }) => received > 0);
@@ -116,22 +117,20 @@ export function wireOf(
   peer: OwnPeer,
   direction: WireFlow['direction'],
 ): readonly WireFlow[] {
-  return (known(evidence.wire) ?? []).filter((flow) => {
-    if (flow.direction !== direction) return false;
-    return direction === 'out'
-      ? isAt(peer, flow.destination, flow.destinationPort)
-      : isAt(peer, flow.source, null);
-  });
+  if (peer.endpoint === null) return [];
+  const { address, port } = peer.endpoint;
+  const all = known(evidence.wire) ?? [];
+  const flows = having(all, direction === 'out' ? 'destination' : 'source', address).filter(
+    (flow) => flow.direction === direction,
+  );
+  return direction === 'out' ? flows.filter((flow) => flow.destinationPort === port) : flows;
 }
 
 /** The way that datagrams to the endpoint take; null where it was not asked for. */
 export function endpointRoute(evidence: Evidence, peer: OwnPeer): RouteAnswer | null {
-  const answers = known(evidence.routes) ?? [];
+  const answers = having(known(evidence.routes) ?? [], 'peer', peer.publicKey);
   const found = answers.find(
-    (one) =>
-      one.purpose === 'endpoint' &&
-      one.peer === peer.publicKey &&
-      isAt(peer, one.destination, null),
+    (one) => one.purpose === 'endpoint' && isAt(peer, one.destination, null),
   );
   return found ?? null;
 }

@@ -4,6 +4,7 @@ import { type Cause, WEIGHTS } from './cause.ts';
 import { CAUSES } from './causes.ts';
 import type { Evidence } from './evidence.ts';
 import type { Finding } from './finding.ts';
+import { grouped } from './having.ts';
 import { kernelCommand } from './kernelcommand.ts';
 import { isOfKernel } from './peer.ts';
 
@@ -18,11 +19,23 @@ export function examine(evidence: Evidence, causes: readonly Cause[] = CAUSES): 
     .sort((a, b) => weightOf(a) - weightOf(b))
     .flatMap((cause) => cause.find(evidence).map((finding) => check(cause, finding)))
     .filter(({ finding }) => isOfPeer(finding, evidence.run.peer));
-  const causal = found.filter((one) => !found.some((other) => explains(other, one)));
-  const told = causal.filter((one) => !causal.some((other) => outweighs(other, one)));
+  const causal = without(found, explains);
+  const told = without(causal, outweighs);
   return told.map(({ finding }) =>
     isOfKernel(evidence) ? inKernelWords(finding, evidence) : finding,
   );
+}
+
+/** Those that follow from none of the others of the same peer or of the whole interface. */
+function without(all: readonly Found[], follows: (one: Found, other: Found) => boolean): Found[] {
+  const byPeer = grouped(all, ({ finding }) => finding.peer);
+  const ofInterface = byPeer.get(null) ?? [];
+  return all.filter((one) => {
+    const isFollowing = (other: Found): boolean => follows(other, one);
+    const { peer } = one.finding;
+    const ofPeer = peer === null ? [] : (byPeer.get(peer) ?? []);
+    return !ofInterface.some(isFollowing) && !ofPeer.some(isFollowing);
+  });
 }
 
 function weightOf({ weight }: Cause): number {
@@ -43,19 +56,15 @@ function check(cause: Cause, finding: Finding): Found {
 function explains(one: Found, other: Found): boolean {
   const { explains: codes } = one.cause;
   if (codes === undefined || one.cause === other.cause) return false;
-  const isNamed =
-    codes === 'lighter'
-      ? weightOf(one.cause) < weightOf(other.cause)
-      : codes.includes(other.finding.code);
-  if (!isNamed) return false;
-  return one.finding.peer === null || one.finding.peer === other.finding.peer;
+  return codes === 'lighter'
+    ? weightOf(one.cause) < weightOf(other.cause)
+    : codes.includes(other.finding.code);
 }
 
 function outweighs(one: Found, other: Found): boolean {
   if (one.cause === other.cause || !other.cause.isLastResort || one.cause.isLastResort)
     return false;
-  if (weightOf(one.cause) > weightOf(other.cause)) return false;
-  return one.finding.peer === null || one.finding.peer === other.finding.peer;
+  return weightOf(one.cause) <= weightOf(other.cause);
 }
 
 /** tswg changes no tunnel of the kernel's own. */

@@ -4,6 +4,7 @@ import { counted } from '../counted.ts';
 import { isAt, isOutOfContact, unheardBy } from './contact.ts';
 import type { Evidence, IcmpMeaning, OwnPeer } from './evidence.ts';
 import { known } from './evidence.ts';
+import { having } from './having.ts';
 
 /** One answer of the network, told as a proof. */
 export interface NetworkError {
@@ -27,7 +28,7 @@ const MEANINGS: Readonly<Record<IcmpMeaning, string>> = {
 
 /** Those about the peer's endpoint, the daemon's own datagrams first. */
 export function networkErrors(evidence: Evidence, peer: OwnPeer): readonly NetworkError[] {
-  const own = (known(evidence.icmp) ?? [])
+  const own = having(known(evidence.icmp) ?? [], 'destination', peer.endpoint?.address ?? '')
     .filter((one) => isAt(peer, one.destination, one.destinationPort))
     .sort((a, b) => Number(a.about === 'probe') - Number(b.about === 'probe'))
     .map(({ meaning, from, count, type, code, about, destination, destinationPort }) => ({

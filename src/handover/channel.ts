@@ -45,7 +45,7 @@ const IOVEC = 64;
 const LENGTH = 80;
 const CONTROL = 96;
 
-const { EAGAIN, EINTR } = ERRNO;
+const { EAGAIN, EINTR, ECONNRESET } = ERRNO;
 
 const memory = new Scratch(CONTROL + CONTROL_BYTES);
 
@@ -87,6 +87,14 @@ export class Channel {
     return true;
   }
 
+  /**
+   * Begins a message that is sent without ever waiting; nothing else is sent before its end. The
+   * bytes are the caller's, who leaves them as they are until then.
+   */
+  begin(bytes: Uint8Array): Sending {
+    return new Sending(this, this.#piece, bytes);
+  }
+
   /** The next message, waiting at most `timeoutMs` for it to begin. */
   receive(timeoutMs: number): Received {
     if (this.#isClosed) return { kind: 'closed' };
@@ -119,6 +127,49 @@ export class Channel {
   }
 }
 
+/** A message on its way, piece by piece. There is nothing secret in it. */
+export class Sending {
+  readonly #channel: Channel;
+  readonly #piece: Scratch;
+  readonly #bytes: Uint8Array;
+  #at = 0;
+  #hasBegun = false;
+
+  constructor(channel: Channel, piece: Scratch, bytes: Uint8Array) {
+    this.#channel = channel;
+    this.#piece = piece;
+    this.#bytes = bytes;
+  }
+
+  /**
+   * Sends a piece, if there is room for it: `full` when there is none yet, `closed` when the other
+   * side is gone.
+   */
+  send(): 'more' | 'done' | 'full' | 'closed' {
+    const sent = this.#hasBegun ? this.#sendPiece() : this.#begin();
+    if (sent === LATE) return 'full';
+    if (sent <= 0) return 'closed';
+    return this.#at >= this.#bytes.length ? 'done' : 'more';
+  }
+
+  #begin(): number {
+    const sent = sendHead(this.#channel.fd, this.#bytes.length, [], 0);
+    this.#hasBegun = sent > 0;
+    return sent;
+  }
+
+  #sendPiece(): number {
+    const part = this.#bytes.subarray(this.#at, this.#at + PIECE_BYTES);
+    this.#piece.bytes.set(part);
+    const { fd } = this.#channel;
+    const sent = retrying(fd, POLLOUT, 0, () =>
+      send(fd, this.#piece.address, part.length, MSG_DONTWAIT),
+    );
+    if (sent > 0) this.#at += part.length;
+    return sent;
+  }
+}
+
 /**
  * Sends descriptors over a UNIX socket of any kind, beside the length of what follows. False when
  * nobody takes them in time.
@@ -129,6 +180,11 @@ export function sendDescriptors(
   fds: readonly number[],
   timeoutMs: number,
 ): boolean {
+  return sendHead(fd, length, fds, timeoutMs) > 0;
+}
+
+/** As `retrying` returns it. */
+function sendHead(fd: number, length: number, fds: readonly number[], timeoutMs: number): number {
   if (fds.length > MAX_DESCRIPTORS) throw new Error(`channel: ${fds.length} descriptors`);
   layOut(fds.length === 0 ? 0 : CONTROL_HEADER_BYTES + fds.length * 4);
   memory.view.setUint32(LENGTH, length, true);
@@ -138,7 +194,7 @@ export function sendDescriptors(
   for (const [i, descriptor] of fds.entries()) {
     memory.view.setInt32(CONTROL + CONTROL_HEADER_BYTES + i * 4, descriptor, true);
   }
-  return retrying(fd, POLLOUT, timeoutMs, () => sendmsg(fd, memory.address, MSG_DONTWAIT)) > 0;
+  return retrying(fd, POLLOUT, timeoutMs, () => sendmsg(fd, memory.address, MSG_DONTWAIT));
 }
 
 type Descriptors =
@@ -188,7 +244,8 @@ function retrying(fd: number, events: number, timeoutMs: number, call: () => num
     const result = call();
     if (result >= 0) return result;
     const error = errno();
-    if (error === EINTR) continue;
+    // The other side has closed it without reading all; said once, before what it has sent.
+    if (error === EINTR || error === ECONNRESET) continue;
     if (error !== EAGAIN) return -1;
     if (!waitFor(fd, events, timeoutMs)) return LATE;
   }

@@ -8,6 +8,7 @@
  *             the private key, if there is one
  *             per peer: the preshared key, if there is one;
  *             per session of it: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
+ *             per run of quiet peers: their preshared keys, if any of them has one
  *
  * The successor may be of another version, later or earlier. So a field that is not known is ignored,
  * and one that is missing has a harmless value; `CONTENTS_FORMAT` changes only if that cannot be.
@@ -28,6 +29,7 @@ import {
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../device/handover.ts';
+import type { QuietPeers } from '../device/quietpeers.ts';
 import { WAYS_MAX } from '../device/ways.ts';
 import type { EventsHandover } from '../events/ring.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
@@ -43,11 +45,17 @@ const NO_WAY = -1;
 const LENGTH_BYTES = 4;
 /** More than any version hands over. */
 const EVENTS_MAX = 65_536;
+/** More than any Device has. */
+const PEERS_MAX = 0xff_ffff;
 
 /** All that is handed over, but for the descriptors. */
 export interface Contents {
-  /** Configuration without keys, and memories: see savedstate.ts. */
+  /**
+   * Configuration without keys, and memories: see savedstate.ts. All of it, or, when it `followsAhead`,
+   * what may have changed since that went ahead.
+   */
   readonly state: string;
+  readonly followsAhead: boolean;
   readonly device: DeviceHandover;
   /** How long all of it has been running, over all processes. */
   readonly uptimeMs: number;
@@ -66,8 +74,10 @@ export interface Contents {
 
 /** New bytes, with keys in them that are the caller's to wipe. */
 export function encodeContents(contents: Contents): Uint8Array {
-  const { privateKey, peers } = contents.device;
-  const secrets = [privateKey, ...peers.flatMap(secretsOf)].filter((secret) => secret !== null);
+  const { privateKey, peers, quiet } = contents.device;
+  const keysOfQuiet = quiet.map(({ presharedKeys }) => presharedKeys);
+  const all = [privateKey, ...peers.flatMap(secretsOf), ...keysOfQuiet];
+  const secrets = all.filter((secret) => secret !== null);
   const json = new TextEncoder().encode(
     JSON.stringify({
       format: CONTENTS_FORMAT,
@@ -77,6 +87,7 @@ export function encodeContents(contents: Contents): Uint8Array {
         names: contents.device.names.map(describeName),
         privateKey: privateKey !== null,
         peers: peers.map(describePeer),
+        quiet: quiet.map(describeQuiet),
       },
     }),
   );
@@ -112,6 +123,10 @@ function describePeer(peer: PeerHandover): object {
     ...(wayInUse === NO_WAY ? {} : { wayInUse }),
     ...told({ ...rest, condition: rest.condition && told(rest.condition) }),
   };
+}
+
+function describeQuiet({ presharedKeys, ...rest }: QuietPeers): object {
+  return { ...rest, presharedKeys: presharedKeys !== null };
 }
 
 function describeSession({ keys: _keys, seen: _seen, ...rest }: SessionHandover): object {
@@ -151,9 +166,11 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
   const secrets = new Secrets(bytes.subarray(end));
   const privateKey = device.flag('privateKey') ? secrets.take(KEY_BYTES) : null;
   const peers = device.children('peers').flatMap((peer) => decodePeer(peer, secrets));
+  const quiet = device.children('quiet').map((peer) => decodeQuiet(peer, secrets));
   if (secrets.isShort) return null;
   return {
     state: read.text('state'),
+    followsAhead: read.flag('followsAhead'),
     device: {
       at: device.number('at', 0),
       privateKey,
@@ -163,6 +180,7 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
       counts: device.numbers('counts'),
       names: device.children('names').map(decodeName),
       peers,
+      quiet,
     },
     uptimeMs: Math.max(0, read.number('uptimeMs', 0)),
     events: decodeEvents(read.child('events')),
@@ -245,6 +263,16 @@ function decodePeer(peer: Reader, secrets: Secrets): PeerHandover[] {
       condition: decodeCondition(peer.child('condition')),
     },
   ];
+}
+
+function decodeQuiet(peers: Reader, secrets: Secrets): QuietPeers {
+  const count = peers.integer('count', 0, PEERS_MAX);
+  return {
+    from: peers.integer('from', 0, PEERS_MAX),
+    count,
+    sinceMs: peers.integer('sinceMs', 0),
+    presharedKeys: peers.flag('presharedKeys') ? secrets.take(count * KEY_BYTES) : null,
+  };
 }
 
 /** null when it is none, as from an earlier version. */

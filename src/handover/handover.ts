@@ -3,13 +3,23 @@
  *
  *   old                              new
  *   starts it
- *                                    calls, loads and rehearses all it can, confines itself
+ *                                    calls
+ *   ahead
+ *                                    loads and rehearses all it can, confines itself
+ *                                    configuration
+ *   the configuration, without keys
+ *                                    configures itself
  *                                    take
  *   contents and descriptors
  *                                    ready PID VERSION
  *   go
  *                                    serving
  *   ends
+ *
+ * What takes long with many peers goes ahead while packets move, and in slices; the contents then
+ * have what has changed since, or all of it if the configuration is another by then. Either side may be
+ * of a version that knows nothing of that: one that does says so with its call, and one that is not
+ * told `ahead` asks for all at once.
  *
  * From `take` on the old one does nothing else, so that no packet and no word of the operator's
  * comes between; the kernel keeps what arrives. Until it says `go` the new one sends nothing, and
@@ -20,7 +30,9 @@
 
 import { monotonicMs } from '../sys/clock.ts';
 import { ERRNO, SystemError } from '../sys/libc.ts';
-import { drainSoon, type Watch, watch } from '../sys/poller.ts';
+import { drainSoon, watchFor } from '../sys/poller.ts';
+import type { ChangingWatch } from '../sys/watch.ts';
+import { Ahead } from './ahead.ts';
 import type { Channel, Received } from './channel.ts';
 import { call, type Remains, Starter } from './starter.ts';
 
@@ -28,7 +40,10 @@ import { call, type Remains, Starter } from './starter.ts';
 export interface HandoverTimeouts {
   /** Node needs a tenth of a second to start, and seconds on a machine that is busy. */
   readonly callMs: number;
-  /** To load, to rehearse, and to test the ciphers. */
+  /**
+   * To load, to rehearse, and to test the ciphers; and once more to be told the configuration and to
+   * take it.
+   */
   readonly prepareMs: number;
   /** While no packet moves. */
   readonly answerMs: number;
@@ -36,6 +51,11 @@ export interface HandoverTimeouts {
 
 const TIMEOUTS: HandoverTimeouts = { callMs: 8_000, prepareMs: 12_000, answerMs: 5_000 };
 const ANSWER_TIMEOUT_MS = TIMEOUTS.answerMs;
+/** The old one packs meanwhile, on a machine that may be busy; that it is alive the channel tells. */
+const CONTENTS_TIMEOUT_MS = 30_000;
+
+/** With the call: its caller knows what goes ahead. */
+const KNOWS_AHEAD = 1;
 
 export interface PackedContents {
   /** Erased once it is sent. */
@@ -62,8 +82,10 @@ export interface HandoverOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What the starter clears up once the daemon has ended. */
   readonly remains?: Remains | undefined;
-  /** All of this moment. */
-  readonly pack: () => PackedContents;
+  /** What can go ahead: the configuration of this moment, without keys, in pieces. */
+  readonly ahead: () => Generator<string, void>;
+  /** All of this moment; `isAhead`: the successor has all that `ahead` told last. */
+  readonly pack: (isAhead: boolean) => PackedContents;
   /** Told of the outcome in the same turn, before anything else happens. */
   readonly onOutcome: (outcome: Outcome) => void;
   /** There is no starter any more: `why`, once. */
@@ -81,8 +103,11 @@ export class Handover {
   readonly #timeouts: HandoverTimeouts;
   readonly #starter: Starter;
   #channel: Channel | undefined;
-  #watch: Watch | undefined;
+  #watch: ChangingWatch | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** What goes ahead to this successor, once it has asked for it, and whether it has all of that. */
+  #ahead: Ahead | undefined;
+  #isAhead = false;
   /** Of the upgrade under way. */
   #settle: ((outcome: Outcome) => void) | undefined;
 
@@ -133,7 +158,7 @@ export class Handover {
     this.#starter.close(isSucceeded);
   }
 
-  readonly #answer = (channel: Channel): void => {
+  readonly #answer = (channel: Channel, knows: number): void => {
     // One that was given up, and comes too late.
     if (this.#settle === undefined || this.#channel !== undefined) {
       channel.close();
@@ -142,20 +167,48 @@ export class Handover {
     this.#channel = channel;
     const { prepareMs } = this.#timeouts;
     this.#expect(prepareMs, `the new program was not prepared within ${prepareMs / 1_000} s`);
-    this.#watch = watch(channel.fd, () => this.#heard(channel), this.#options.onBug);
+    const interest = { readable: () => this.#heard(channel) };
+    this.#watch = watchFor(channel.fd, interest, this.#options.onBug);
+    // There is room for a word.
+    if (knows >= KNOWS_AHEAD) channel.send(encode('ahead'), [], 0);
   };
 
   #heard(channel: Channel): void {
     const received = channel.receive(0);
     if (received.kind === 'late') return;
-    if (wordOf(received) === 'take') this.#end(this.#handOver(channel));
+    const word = wordOf(received);
+    const isUnderWay = this.#ahead !== undefined && !this.#isAhead;
+    if (word === 'configuration' && this.#ahead === undefined) this.#sendAhead(channel);
+    else if (word === 'take' && !isUnderWay) this.#end(this.#handOver(channel));
     else this.#end({ kind: 'kept', why: failureOf(received, 'before it was ready') });
+  }
+
+  #sendAhead(channel: Channel): void {
+    const { prepareMs } = this.#timeouts;
+    this.#expect(prepareMs, `the new program did not configure itself in ${prepareMs / 1_000} s`);
+    const readable = (): void => this.#heard(channel);
+    const ahead = new Ahead({
+      channel,
+      text: this.#options.ahead(),
+      onFull: () => {
+        const writable = (): void => {
+          this.#watch?.change({ readable });
+          ahead.continue();
+        };
+        this.#watch?.change({ readable, writable });
+      },
+      onSent: () => {
+        this.#isAhead = true;
+      },
+      onBug: this.#options.onBug,
+    });
+    this.#ahead = ahead;
   }
 
   #handOver(channel: Channel): Outcome {
     const { answerMs } = this.#timeouts;
     const begun = monotonicMs();
-    const { bytes, fds } = this.#options.pack();
+    const { bytes, fds } = this.#options.pack(this.#isAhead);
     const isTaken = channel.send(bytes, fds, answerMs);
     bytes.fill(0);
     if (!isTaken) return { kind: 'kept', why: 'the new program did not take the state' };
@@ -188,8 +241,11 @@ export class Handover {
 
   #release(): void {
     clearTimeout(this.#timer);
+    this.#ahead?.close();
     this.#watch?.close();
     this.#channel?.close();
+    this.#ahead = undefined;
+    this.#isAhead = false;
     this.#watch = undefined;
     this.#channel = undefined;
     this.#settle = undefined;
@@ -202,18 +258,35 @@ export class Takeover {
 
   /** Calls, over the starter's socket; do it first of all. @throws {SystemError} */
   constructor(socketFd: number) {
-    this.#channel = call(socketFd);
+    this.#channel = call(socketFd, KNOWS_AHEAD);
   }
 
   /**
-   * All that the old daemon has, at the moment from which on it does nothing else: call when there
-   * is little left to do. The descriptors are the caller's.
+   * What goes ahead: the configuration without keys, while packets still move. Null when the old
+   * daemon sends nothing ahead.
+   *
+   * @throws {SystemError} when it does not answer
+   */
+  configuration(): string | null {
+    // It has said so while we prepared ourselves, if it ever does.
+    if (!isWord(this.#channel.receive(0), 'ahead')) return null;
+    this.#channel.send(encode('configuration'), [], ANSWER_TIMEOUT_MS);
+    const received = this.#channel.receive(CONTENTS_TIMEOUT_MS);
+    if (received.kind !== 'message') throw silence('take the configuration', received);
+    return new TextDecoder().decode(received.bytes);
+  }
+
+  /**
+   * All that the old daemon has, but for what went ahead and has not changed, at the moment from which
+   * on it does nothing else: call when there is little left to do. The descriptors are the caller's.
    *
    * @throws {SystemError} when it does not answer
    */
   take(): PackedContents {
     this.#channel.send(encode('take'), [], ANSWER_TIMEOUT_MS);
-    const received = this.#channel.receive(ANSWER_TIMEOUT_MS);
+    let received = this.#channel.receive(CONTENTS_TIMEOUT_MS);
+    // Said too late to be asked for.
+    if (isWord(received, 'ahead')) received = this.#channel.receive(CONTENTS_TIMEOUT_MS);
     if (received.kind === 'message') return received;
     throw silence('take over from the daemon', received);
   }
@@ -245,6 +318,14 @@ function encode(word: string): Uint8Array {
 /** '' for what is no message. */
 function wordOf(received: Received): string {
   return received.kind === 'message' ? new TextDecoder().decode(received.bytes) : '';
+}
+
+function isWord(received: Received, word: string): boolean {
+  return (
+    received.kind === 'message' &&
+    received.bytes.length === word.length &&
+    wordOf(received) === word
+  );
 }
 
 function failureOf(received: Received, when: string): string {

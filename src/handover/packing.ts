@@ -7,9 +7,16 @@
 import { OBSERVING_DIRECTORY } from '../control/place.ts';
 import type { UapiServer } from '../control/uapiserver.ts';
 import type { Datapath } from '../datapath/datapath.ts';
-import { wipeKeys } from '../device/configuration.ts';
+import { type PeerState, wiped, wipeKeys } from '../device/configuration.ts';
+import type { Endpoint } from '../device/endpoint.ts';
 import { wipeHandover } from '../device/handover.ts';
-import { formatKeylessState, parseSavedState } from '../state/savedstate.ts';
+import {
+  formatKeylessState,
+  formatStateSince,
+  parseSavedState,
+  type SavedState,
+  tellKeylessState,
+} from '../state/savedstate.ts';
 import { close } from '../sys/libc.ts';
 import { unixSocketPath } from '../sys/unixnames.ts';
 import type { InterfaceIndex } from '../uapi/endpoint.ts';
@@ -28,8 +35,8 @@ export interface UnpackedContents {
   readonly observeFd: number | undefined;
 }
 
-/** What of a daemon's has descriptors. */
-export interface Belongings {
+/** What of a daemon's goes beside the Device: what has descriptors, and its past. */
+export interface Belongings extends Pick<Contents, 'uptimeMs' | 'events'> {
   readonly tunFd: number;
   readonly uapi: UapiServer;
   /** While the interface is up. */
@@ -38,34 +45,89 @@ export interface Belongings {
   readonly observeFd: number | undefined;
 }
 
-/** All of this moment. */
-export function packContents(
-  { device, now }: Datapath,
-  { tunFd, uapi, udp, observeFd }: Belongings,
-  past: Pick<Contents, 'uptimeMs' | 'events'>,
-): PackedContents {
-  const state = device.state();
-  const contents = {
-    state: formatKeylessState(state, device.memories()),
-    device: device.handOver(now),
-    ...past,
-    version: VERSION,
-    socketName: uapi.file.name,
-    udpFamilies: (udp?.sockets ?? []).map(({ family }) => family),
-    udpPort: udp?.port ?? 0,
-    observes: observeFd !== undefined,
-  };
-  const bytes = encodeContents(contents);
-  wipeKeys(state);
-  wipeHandover(contents.device);
-  const udpFds = (udp?.sockets ?? []).map(({ fd }) => fd);
-  // Last of all: a successor that knows of no observing socket closes what it does not expect there.
-  const observeFds = observeFd === undefined ? [] : [observeFd];
-  return { bytes, fds: [tunFd, uapi.fd, ...udpFds, ...observeFds] };
+/** A Device, and when it is there. */
+type Path = Pick<Datapath, 'device' | 'now' | 'readClock'>;
+
+/** What of a Device goes to its successor, ahead and then at the take; for one successor at a time. */
+export class Packing {
+  readonly #path: Path;
+  /** Of the configuration that has gone ahead, and where its peers were as it was told. */
+  #revision = -1;
+  #places: (Endpoint | null)[] = [];
+
+  constructor(path: Path) {
+    this.#path = path;
+  }
+
+  /** The configuration without keys, in pieces: each peer as it is when its piece is made. */
+  *ahead(): Generator<string, void> {
+    const { device } = this.#path;
+    this.#revision = device.revision;
+    this.#places = [];
+    const own = device.ownState();
+    // None of it is told, but what is made of it is a copy.
+    wipeKeys({ ...own, peers: [] });
+    yield* tellKeylessState({ ...own, peers: this.#placed(wiped(device.peerStates())) }, []);
+  }
+
+  *#placed(peers: Iterable<PeerState>): Generator<PeerState> {
+    for (const peer of peers) {
+      this.#places.push(peer.endpoint);
+      yield peer;
+    }
+  }
+
+  /** All of this moment; `isAhead`: the successor has what `ahead` told last. */
+  pack(isAhead: boolean, belongings: Belongings): PackedContents {
+    const { tunFd, uapi, udp, observeFd, uptimeMs, events } = belongings;
+    const { device, now } = this.#path;
+    const followsAhead = isAhead && device.revision === this.#revision;
+    const contents = {
+      state: followsAhead ? this.#stateSince() : this.#wholeState(),
+      followsAhead,
+      device: device.handOver(now, followsAhead),
+      ...{ uptimeMs, events },
+      version: VERSION,
+      socketName: uapi.file.name,
+      udpFamilies: (udp?.sockets ?? []).map(({ family }) => family),
+      udpPort: udp?.port ?? 0,
+      observes: observeFd !== undefined,
+    };
+    const bytes = encodeContents(contents);
+    wipeHandover(contents.device);
+    const udpFds = (udp?.sockets ?? []).map(({ fd }) => fd);
+    // Last of all: a successor that knows of no observing socket closes what it does not expect there.
+    const observeFds = observeFd === undefined ? [] : [observeFd];
+    return { bytes, fds: [tunFd, uapi.fd, ...udpFds, ...observeFds] };
+  }
+
+  #wholeState(): string {
+    const { device } = this.#path;
+    const state = device.state();
+    const text = formatKeylessState(state, device.memories());
+    wipeKeys(state);
+    return text;
+  }
+
+  #stateSince(): string {
+    const { device } = this.#path;
+    const own = device.ownState();
+    const places = this.#places;
+    const moved = [...device.peerPlaces()].filter(
+      ({ endpoint }, i) => endpoint !== places[i] && !isSamePlace(endpoint, places[i]),
+    );
+    const text = formatStateSince(own, moved, device.memories());
+    wipeKeys({ ...own, peers: [] });
+    return text;
+  }
+}
+
+function isSamePlace(one: Endpoint | null, other: Endpoint | null | undefined): boolean {
+  return one != null && other != null && one.sameRemote(other);
 }
 
 /**
- * What packContents has packed, in this or another version. Erases the bytes.
+ * What a Packing has packed, in this or another version. Erases the bytes.
  *
  * The predecessor may be in other hands: descriptors are what they are said to be, or nothing is
  * taken; numbers are within their bounds; and nothing is used as a path or a name of the system's.
@@ -119,23 +181,39 @@ export interface Successors {
 }
 
 /**
+ * Becomes what has gone ahead; nothing else is configured yet.
+ *
+ * @throws Error with one line for the operator
+ */
+export function configureAhead(text: string, path: Path, interfaceIndex: InterfaceIndex): void {
+  path.device.configure(path.readClock(), read(text, interfaceIndex).change);
+}
+
+/**
  * Becomes what the predecessor was; nothing is sent yet.
  *
  * @throws Error with one line for the operator
  */
 export function useContents(
   { contents, udp }: UnpackedContents,
-  path: Datapath,
+  path: Path,
   { setMtu, adopt }: Successors,
   interfaceIndex: InterfaceIndex,
 ): void {
-  const saved = parseSavedState(contents.state, interfaceIndex);
-  if (saved === null) {
-    throw new Error('take over from the daemon: expected a state of a known version');
-  }
+  const { change, memories } = read(contents.state, interfaceIndex);
   const { device } = path;
-  device.configure(path.readClock(), saved.change);
-  device.takeOver(contents.device, saved.memories);
+  const begun = contents.followsAhead ? {} : NOTHING;
+  device.configure(path.readClock(), { ...begun, ...change });
+  device.takeOver(contents.device, memories);
   setMtu(contents.device.mtu);
   if (udp.sockets.length > 0) adopt(udp);
+}
+
+/** Of what has gone ahead nothing is left. */
+const NOTHING = { bind: null, debug: false, replacePeers: true };
+
+function read(text: string, interfaceIndex: InterfaceIndex): SavedState {
+  const saved = parseSavedState(text, interfaceIndex);
+  if (saved !== null) return saved;
+  throw refusal('a state of a known version');
 }

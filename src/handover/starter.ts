@@ -153,8 +153,8 @@ export interface StarterOptions {
   readonly command: readonly string[];
   readonly env: Environment;
   readonly remains?: Remains | undefined;
-  /** A program that was started has called: the channel is the receiver's. */
-  readonly onCall: (channel: Channel) => void;
+  /** A program that was started has called: the channel is the receiver's. `knows`: see `call`. */
+  readonly onCall: (channel: Channel, knows: number) => void;
   /** A resolver that was started has called: the descriptors are the receiver's. */
   readonly onResolver?: ((fds: readonly number[]) => void) | undefined;
   /** The shell has ended before us, or never began: `why`, once. */
@@ -193,7 +193,8 @@ export class Starter {
       fd,
       () => {
         const call = receiveDescriptors(fd, 0);
-        if (call.kind === 'message') for (const end of call.fds) onCall(new Channel(end));
+        if (call.kind === 'message')
+          for (const end of call.fds) onCall(new Channel(end), call.length);
         else if (call.kind === 'closed') this.#watch.close();
       },
       onBug,
@@ -311,12 +312,17 @@ function spawnShell(
   );
 }
 
-/** Calls the daemon that had us started, over the starter's socket. @throws {SystemError} */
-export function call(socketFd: number): Channel {
+/**
+ * Calls the daemon that had us started, over the starter's socket.
+ *
+ * @param knows a number that tells the daemon what the caller knows; 0 from an earlier version
+ * @throws {SystemError}
+ */
+export function call(socketFd: number, knows = 0): Channel {
   const [ours, theirs] = socketPair();
   // It goes to a process that may be in other hands, and has confined itself before.
   nameSocket(theirs);
-  const isSent = sendDescriptors(socketFd, 0, [theirs], SEND_TIMEOUT_MS);
+  const isSent = sendDescriptors(socketFd, knows, [theirs], SEND_TIMEOUT_MS);
   const error = errno();
   close(theirs);
   close(socketFd);

@@ -168,8 +168,22 @@ export class Handshake {
 
   /** A copy, 32 bytes, the caller's to wipe; null when there is none. */
   copyPresharedKey(): Uint8Array | null {
-    if (this.#kept === null || isZero(this.#kept.presharedKey)) return null;
-    return copySecret(this.#kept.presharedKey);
+    return this.#presharedKey === null ? null : copySecret(this.#presharedKey);
+  }
+
+  get hasPresharedKey(): boolean {
+    return this.#presharedKey !== null;
+  }
+
+  /** Copies it into `out`, 32 bytes, the caller's to wipe; false, and nothing done, when there is none. */
+  readPresharedKey(out: Uint8Array): boolean {
+    if (this.#presharedKey === null) return false;
+    out.set(this.#presharedKey);
+    return true;
+  }
+
+  get #presharedKey(): Uint8Array | null {
+    return this.#kept === null || isZero(this.#kept.presharedKey) ? null : this.#kept.presharedKey;
   }
 
   /** False without a private key, or with a peer's key of small order: no handshake is possible. */

@@ -43,15 +43,21 @@ export function parsePort(text: string): number | null {
 export function parseAddress(text: string): Uint8Array | null {
   if (text.includes(':')) return parseIpv6(text);
   const bytes = new Uint8Array(4);
-  return readIpv4(text, 0, bytes, 0) ? bytes : null;
+  return readIpv4(text, 0, text.length, bytes, 0) ? bytes : null;
 }
 
-/** Reads a dotted quad from `start` to the end of the text into `bytes` at `at`. */
-function readIpv4(text: string, start: number, bytes: Uint8Array, at: number): boolean {
+/** Reads a dotted quad from `start` to `end` into `bytes` at `at`. */
+function readIpv4(
+  text: string,
+  start: number,
+  end: number,
+  bytes: Uint8Array,
+  at: number,
+): boolean {
   let octets = 0;
   let digits = 0;
   let value = 0;
-  for (let i = start; i < text.length; i++) {
+  for (let i = start; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) {
       if (digits === 0 || octets === 3) return false;
@@ -91,7 +97,7 @@ function parseIpv6(text: string): Uint8Array | null {
     }
     if (text.charCodeAt(i) === DOT) {
       // RFC 4291 2.2 (3): the last 32 bits may stand as a dotted quad.
-      if (at > 12 || !readIpv4(text, groupStart, bytes, at)) return null;
+      if (at > 12 || !readIpv4(text, groupStart, end, bytes, at)) return null;
       at += 4;
       break;
     }

@@ -71,8 +71,45 @@ const NO_PEER_SECRETS = { presharedKey: null } satisfies Record<Secret<PeerState
  * an earlier version would refuse a text with them.
  */
 export function formatKeylessState(state: DeviceState, memories: readonly PeerMemory[]): string {
-  const peers = state.peers.map((peer) => ({ ...peer, ...NO_PEER_SECRETS, ways: [] }));
-  return formatSavedState({ ...state, ...NO_DEVICE_SECRETS, peers }, memories);
+  return [...tellKeylessState(state, memories)].join('');
+}
+
+/** The same in pieces, as tellSavedState. */
+export function tellKeylessState(
+  { peers, ...own }: InterfaceState & { readonly peers: Iterable<PeerState> },
+  memories: Iterable<PeerMemory>,
+): Generator<string> {
+  return tellSavedState(
+    { ...own, ...NO_DEVICE_SECRETS, peers: withoutSecrets(peers) },
+    memories,
+    [],
+  );
+}
+
+function* withoutSecrets(peers: Iterable<PeerState>): Generator<PeerState> {
+  for (const peer of peers) yield { ...peer, ...NO_PEER_SECRETS, ways: [] };
+}
+
+/** Where a peer is; null when it is nowhere. */
+export type PeerPlace = Pick<PeerState, 'publicKey' | 'endpoint'>;
+
+/**
+ * For a reader who has a keyless state already, and whose configuration it still is: what may have
+ * changed all the same, without the keys, and where the peers are that are elsewhere by now.
+ */
+export function formatStateSince(
+  own: InterfaceState,
+  moved: readonly PeerPlace[],
+  memories: readonly PeerMemory[],
+): string {
+  const changes = moved.map(({ publicKey, endpoint }) => ({
+    publicKey,
+    updateOnly: true,
+    endpoint: endpoint?.port === 0 ? null : endpoint,
+    allowedIps: [],
+  }));
+  const set = tellSet(interfaceChangeTo({ ...own, ...NO_DEVICE_SECRETS }), changes);
+  return [...set, ...memories.map(formatMemory)].join('');
 }
 
 /** What of a change each field of a state asks for, so that none is forgotten. */

@@ -3,9 +3,8 @@
  * itself is told the time and never asks for it.
  */
 
-import { randomFillSync } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { adjtimex, clockGettime, Scratch } from './libc.ts';
+import { adjtimex, clockGettime, ERRNO, errno, getrandom, Scratch, SystemError } from './libc.ts';
 import { CLOCK_BOOTTIME, CLOCK_THREAD_CPUTIME_ID } from './linux.ts';
 
 // struct timespec, in 32-bit words: seconds 0, nanoseconds 2.
@@ -59,24 +58,34 @@ export function clockStatus(): { isSynchronized: boolean; errorMs: number } | nu
   return { isSynchronized, errorMs: Math.round(errorUs / 1_000) };
 }
 
-/** Requests up to this size are served from the pool: session indices, nonces, jitter. */
-const POOLED_BYTES = 64;
-const pool = new Uint8Array(4096);
-let poolUsed = pool.length;
+/** Session indices, nonces, jitter and keys are a few bytes each. */
+const pool = new Scratch(4096);
+let poolUsed = pool.bytes.length;
 
-/** Fills `out` with cryptographically secure random bytes. */
+/**
+ * Fills `out` with cryptographically secure random bytes: the kernel's, since loading Node's
+ * cryptography for that would be a fair part of a daemon's start.
+ */
 export function random(out: Uint8Array): void {
-  if (out.length > POOLED_BYTES) {
-    randomFillSync(out);
-    return;
+  const { bytes } = pool;
+  for (let i = 0; i < out.length; ) {
+    if (poolUsed === bytes.length) fillPool();
+    const count = Math.min(out.length - i, bytes.length - poolUsed);
+    const end = poolUsed + count;
+    for (let at = poolUsed; at < end; i++, at++) out[i] = bytes[at];
+    // What was handed out is not kept: it may become a secret key.
+    bytes.fill(0, poolUsed, end);
+    poolUsed = end;
   }
-  if (poolUsed + out.length > pool.length) {
-    randomFillSync(pool);
-    poolUsed = 0;
+}
+
+function fillPool(): void {
+  const { length } = pool.bytes;
+  for (let filled = 0; filled < length; ) {
+    const count = getrandom(pool.address + filled, length - filled, 0);
+    // A signal may end it early, with what it has done so far or none of it (getrandom(2)).
+    if (count >= 0) filled += count;
+    else if (errno() !== ERRNO.EINTR) throw new SystemError('random bytes', 'getrandom', errno());
   }
-  const end = poolUsed + out.length;
-  for (let i = 0, at = poolUsed; at < end; i++, at++) out[i] = pool[at];
-  // What was handed out is not kept: it may become a secret key.
-  pool.fill(0, poolUsed, end);
-  poolUsed = end;
+  poolUsed = 0;
 }

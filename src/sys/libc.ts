@@ -38,6 +38,8 @@ export const timerfdSettime = bind('timerfd_settime', ['int', 'int', 'uintptr_t'
 export const clockGettime = bind('clock_gettime', ['int', 'uintptr_t']);
 /** (struct timex *): with modes 0 it only tells. */
 export const adjtimex = bind('adjtimex', ['uintptr_t']);
+/** (buffer, bytes, flags) */
+export const getrandom = bind('getrandom', ['uintptr_t', 'size_t', 'uint32_t'], 'intptr_t');
 /** (struct pollfd *, count, timeout in ms) */
 export const poll = bind('poll', ['uintptr_t', 'size_t', 'int']);
 

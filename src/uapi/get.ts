@@ -23,6 +23,7 @@ import {
 } from '../packet/address.ts';
 import { type InterfaceIndex, parseEndpoint } from './endpoint.ts';
 import { formatKey, parseKey } from './key.ts';
+import { readLines } from './lines.ts';
 import { parseErrno } from './response.ts';
 import { formatWay, parseWay } from './way.ts';
 
@@ -362,22 +363,28 @@ export function parseState(text: string, interfaceIndex?: InterfaceIndex): Repor
     peers: [],
   };
   let peer: PeerDraft | null = null;
-  for (const line of text.split('\n')) {
-    const equals = line.indexOf('=');
-    const key = line.slice(0, Math.max(equals, 0));
-    const value = line.slice(equals + 1);
-    if (key === 'public_key') {
+  readLines(text, meaningOf, ({ beginsPeer, ofDevice, ofPeer }, value) => {
+    if (beginsPeer) {
       // Under a key that is none, lines go to a peer that is not listed.
       const publicKey = parseKey(value);
       peer = newPeer(publicKey ?? new Uint8Array(KEY_BYTES));
       if (publicKey !== null) state.peers.push(peer);
     } else if (peer === null) {
-      DEVICE_KEYS.get(key)?.(state, value);
+      ofDevice?.(state, value);
     } else {
-      PEER_KEYS.get(key)?.(peer, value, interfaceIndex);
+      ofPeer?.(peer, value, interfaceIndex);
     }
-  }
+  });
   return state;
+}
+
+/** What a key means, which depends on what it is said of. */
+function meaningOf(key: string) {
+  return {
+    beginsPeer: key === 'public_key',
+    ofDevice: DEVICE_KEYS.get(key),
+    ofPeer: PEER_KEYS.get(key),
+  };
 }
 
 function newPeer(publicKey: Uint8Array): PeerDraft {

@@ -13,6 +13,7 @@
 
 import type { Measured } from '../device/metric.ts';
 import { formatKey, parseKey } from './key.ts';
+import { readLines } from './lines.ts';
 import { parseErrno } from './response.ts';
 
 const FACT_PREFIX = 'fact_';
@@ -108,31 +109,46 @@ export function parseStats(text: string): ReportedStats {
   const device = newPart();
   const peers: (PartDraft & { publicKey: Uint8Array })[] = [];
   let part = device;
-  for (const line of text.split('\n')) {
-    const equals = line.indexOf('=');
-    if (equals <= 0) continue;
-    const name = line.slice(0, equals);
-    const value = line.slice(equals + 1);
-    // It would be shown on a terminal as it is.
-    if (!isName(name)) continue;
-    if (name === PEER_KEY) {
-      const publicKey = parseKey(value);
-      part = newPart();
-      if (publicKey !== null) peers.push({ publicKey, ...part });
-    } else if (name === TROUBLE_KEY) {
-      const trouble = parseTrouble(value);
-      if (trouble !== null) part.troubles.push(trouble);
-    } else if (name.startsWith(FACT_PREFIX)) {
-      part.facts.set(name.slice(FACT_PREFIX.length), value);
-    } else if (name !== ERRNO_KEY && COUNT.test(value)) {
-      part.counters.set(name, Number(value));
+  readLines(text, meaningOf, (meaning, value) => {
+    switch (meaning.kind) {
+      case 'peer': {
+        const publicKey = parseKey(value);
+        part = newPart();
+        if (publicKey !== null) peers.push(Object.assign(part, { publicKey }));
+        return;
+      }
+      case 'trouble': {
+        const trouble = parseTrouble(value);
+        if (trouble !== null) part.troubles.push(trouble);
+        return;
+      }
+      case 'fact':
+        put(part.facts, meaning.name, value);
+        return;
+      case 'counter':
+        if (COUNT.test(value)) put(part.counters, meaning.name, Number(value));
     }
-  }
-  return {
-    errno: parseErrno(text),
-    ...finish(device),
-    peers: peers.map((peer) => ({ publicKey: peer.publicKey, ...finish(peer) })),
-  };
+  });
+  return { errno: parseErrno(text), ...device, peers };
+}
+
+type Meaning =
+  | { readonly kind: 'peer' | 'trouble' }
+  | { readonly kind: 'fact' | 'counter'; readonly name: string };
+
+/** null for what is shown to nobody: it would be shown on a terminal as it is. */
+function meaningOf(key: string): Meaning | null {
+  if (!isName(key) || key === ERRNO_KEY) return null;
+  if (key === PEER_KEY) return { kind: 'peer' };
+  if (key === TROUBLE_KEY) return { kind: 'trouble' };
+  if (!key.startsWith(FACT_PREFIX)) return { kind: 'counter', name: key };
+  return { kind: 'fact', name: key.slice(FACT_PREFIX.length) };
+}
+
+/** So that a name such as `__proto__` is a name like any other. */
+function put<T>(all: Record<string, T>, name: string, value: T): void {
+  if (name !== '__proto__') all[name] = value;
+  else Object.defineProperty(all, name, { value, enumerable: true });
 }
 
 /** Of a trouble: what JavaScript writes without an exponent and reads as the same. */
@@ -162,20 +178,11 @@ function parseTrouble(text: string): ReportedTrouble | null {
 }
 
 interface PartDraft {
-  readonly facts: Map<string, string>;
-  readonly counters: Map<string, number>;
+  readonly facts: Record<string, string>;
+  readonly counters: Record<string, number>;
   readonly troubles: ReportedTrouble[];
 }
 
 function newPart(): PartDraft {
-  return { facts: new Map(), counters: new Map(), troubles: [] };
-}
-
-// By way of maps, so that a name such as `__proto__` is a name like any other.
-function finish(part: PartDraft): ReportedPart {
-  return {
-    facts: Object.fromEntries(part.facts),
-    counters: Object.fromEntries(part.counters),
-    troubles: part.troubles,
-  };
+  return { facts: {}, counters: {}, troubles: [] };
 }

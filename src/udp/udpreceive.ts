@@ -39,6 +39,11 @@ const IOVEC_WORDS = 4;
 /** A run of large buffers is taken few at a time, so that it is still in the cache when opened. */
 const LARGE_TAKE_BYTES = 128 * 1024;
 const SMALL_TAKE_BYTES = 32 * 1024;
+/**
+ * After so many bytes a `receive` ends, however few datagrams they are: then they are still in the
+ * cache when the interface gets them, and who waits for them begins before the next are opened.
+ */
+const RECEIVE_BYTES = 384 * 1024;
 const MIN_MESSAGES = 2;
 /** ICMP errors reported by the socket that one `receive` reads away. */
 const MAX_ERRORS = 16;
@@ -92,14 +97,15 @@ export class ReceiveQueue {
   }
 
   /**
-   * Hands waiting datagrams to `sink` until none waits, about `budget` were handed over (a run
-   * that has begun is finished) or the arena has no room. Returns how many were.
+   * Hands waiting datagrams to `sink` until none waits, about `budget` or RECEIVE_BYTES were handed
+   * over (a run that has begun is finished) or the arena has no room. Returns how many were.
    */
   receive(sink: DatagramSink, budget: number): number {
     let handed = 0;
+    let bytes = 0;
     let errors = 0;
     this.isEmpty = false;
-    while (handed < budget && errors < MAX_ERRORS) {
+    while (handed < budget && bytes < RECEIVE_BYTES && errors < MAX_ERRORS) {
       const room = Math.floor((this.#arena.available - TURN_RESERVE_BYTES) / SLOT_BYTES);
       const wanted = Math.min(this.#messages, budget - handed, room);
       if (wanted <= 0) break;
@@ -118,7 +124,7 @@ export class ReceiveQueue {
       }
       // Before anything is handed over: the sink may allocate.
       this.#arena.shrink(start, (got - 1) * SLOT_BYTES + this.#lengthOf(got - 1));
-      this.#adapt(got, wanted);
+      bytes += this.#adapt(got, wanted);
       for (let i = 0; i < got; i++) handed += this.#handOver(i, start + i * SLOT_BYTES, sink);
       if (got < wanted) {
         this.isEmpty = true;
@@ -149,8 +155,9 @@ export class ReceiveQueue {
   /**
    * Asks for more messages next time when they are small and many, for fewer when they are runs or
    * come singly: what is laid out for messages that do not come costs an idle tunnel its cache.
+   * Returns how many bytes there are now.
    */
-  #adapt(got: number, wanted: number): void {
+  #adapt(got: number, wanted: number): number {
     let bytes = 0;
     for (let i = 0; i < got; i++) bytes += this.#lengthOf(i);
     if (bytes > LARGE_TAKE_BYTES) {
@@ -160,6 +167,7 @@ export class ReceiveQueue {
     } else if (got === 1) {
       this.#messages = MIN_MESSAGES;
     }
+    return bytes;
   }
 
   /** Hands over the datagrams of one message. Returns how many they are. */

@@ -125,6 +125,25 @@ describe('agreement with the portable suite', () => {
       ),
     ],
     [
+      'opens packets of 65,000 bytes to something else',
+      faulty((suite, arena) =>
+        opening(suite, (opener) => (offset, length, counter) => {
+          const isOpened = opener.open(offset, length, counter);
+          if (length > 60_000) arena.bytes[offset + 1000] ^= 1;
+          return isOpened;
+        }),
+      ),
+    ],
+    [
+      'writes before packets of 65,000 bytes',
+      faulty((suite, arena) =>
+        sealing(suite, (sealer) => (offset, length, counter) => {
+          sealer.seal(offset, length, counter);
+          if (length > 60_000) arena.bytes[offset - 1] ^= 1;
+        }),
+      ),
+    ],
+    [
       'lets a zero secret pass',
       faulty((suite) => ({
         sharedSecret: (out, privateKey, publicKey) => {

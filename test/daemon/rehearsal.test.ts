@@ -49,6 +49,8 @@ describeInNamespace('rehearsal', () => {
   it('takes thousands of packets both ways and leaves neither keys nor descriptors', async () => {
     const begun = performance.now();
     const { rehearsal, opened, expectNothingLeft } = setUp();
+    expect(opened()).toBe(0);
+    rehearsal.begin();
     await eventually(() => rehearsal.isClosed, 'the end of the rehearsal');
     // On a machine that is slow or busy it gives up after two seconds, with whatever it has done.
     const isCutShort = performance.now() - begun > 1_900;
@@ -58,6 +60,7 @@ describeInNamespace('rehearsal', () => {
 
   it('ends when the real path has moved packets enough', async () => {
     const { rehearsal, opened, expectNothingLeft } = setUp(() => (opened() > 100 ? 1_001 : 0));
+    rehearsal.begin();
     await eventually(() => rehearsal.isClosed, 'the end of the rehearsal');
     expect(opened()).toBeLessThan(4_000);
     expectNothingLeft();
@@ -65,6 +68,7 @@ describeInNamespace('rehearsal', () => {
 
   it('given up half-way, it erases its keys all the same', async () => {
     const { rehearsal, opened, expectNothingLeft } = setUp();
+    rehearsal.begin();
     await eventually(() => opened() > 100, 'some packets');
     rehearsal.close();
     rehearsal.close();
@@ -74,6 +78,8 @@ describeInNamespace('rehearsal', () => {
   it('is none where it is switched off: over at once, with a word of it', () => {
     const { options, rehearsal, expectNothingLeft } = setUp();
     rehearsal.close();
+    rehearsal.begin();
+    expect(rehearsal.isClosed).toBe(true);
     const said: string[] = [];
     let ends = 0;
     const off = { ...options, warm: false, onEnd: () => ends++ };

@@ -56,6 +56,15 @@ function lookup(table: AllowedIps<string>, address: Uint8Array): string | null {
   return address.length === 4 ? table.lookup4(address, 0) : table.lookup6(address, 0);
 }
 
+/** A copy, made in its many steps. */
+function copyOf(table: AllowedIps<string>): AllowedIps<string> {
+  const copying = table.copy();
+  for (;;) {
+    const { done, value } = copying.next();
+    if (done) return value;
+  }
+}
+
 describe('allowed IPs', () => {
   it.each([
     ['10.1.2.3', 'host'],
@@ -110,7 +119,7 @@ describe('allowed IPs', () => {
     for (let step = 0; step < 3_000; step++) {
       if (step % 500 === 499) {
         const before = table;
-        table = new AllowedIps(before);
+        table = copyOf(before);
         for (const owner of owners) before.removeOwner(owner);
       }
       const owner = owners[random(owners.length)];
@@ -127,6 +136,14 @@ describe('allowed IPs', () => {
         oracle.removeOwner(owner);
       }
       expect(table.size).toBe(oracle.entries.length);
+      const own = table.prefixesOf(owner);
+      expect(table.hasJust(owner, own)).toBe(true);
+      expect(table.hasJust(owner, own.slice(1))).toBe(own.length === 0);
+      expect(table.hasJust(owner, [...own, prefix()])).toBe(false);
+      const last = own.at(-1);
+      const other = prefix();
+      if (last !== undefined)
+        expect(table.hasJust(owner, own.with(-1, other))).toBe(same(last, other));
       for (let probe = 0; probe < 4; probe++) {
         const where = probe === 0 && oracle.entries.length > 0 ? target.address : address();
         expect(lookup(table, where)).toBe(oracle.lookup(where));

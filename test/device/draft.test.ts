@@ -100,6 +100,7 @@ function draw(site: Site, change: Partial<DeviceChange>, between = (): void => {
     for (const _ of draft.add(peer)) between();
     between();
   }
+  for (const _ of draft.finish()) between();
   return draft;
 }
 
@@ -182,6 +183,7 @@ describe('a change', () => {
       const peers = [{ publicKey: b.publicKey, allowedIps }, ...KEYS.map((key) => crowded(key))];
       const draft = draw(a, { replacePeers, peers }, () => expect(stateOf(a)).toEqual(before[0]));
       draft.discard();
+      a.turn(() => a.device.handleTimeout(world.now));
       expect([stateOf(a), a.device.nextTimeout(), a.device.core.indices.size]).toEqual(before);
       // Their rows are free for others.
       const { rows } = a.device.core;

@@ -6,13 +6,16 @@ import { type DeviceHandover, type PeerHandover, wipeHandover } from '../../src/
 import { REJECT_AFTER_TIME_MS, REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
 import { INITIATION_BYTES } from '../../src/noise/messages.ts';
 import {
+  become,
   connected,
   counterOf,
   DATA,
+  goAhead,
   handOver,
   INITIATION,
   inAnotherProcess,
   only,
+  prepare,
   receiverOf,
   replace,
   SECOND,
@@ -179,6 +182,15 @@ function counted(site: Site) {
   return [counters, ...peers.map((peer) => peer.counters)];
 }
 
+/** All that is known of a site. `calls`: of a call that is to be made again nothing else is. */
+function whole(site: Site, calls = false) {
+  const { device, world } = site;
+  const state = device.state();
+  const handover = device.handOver(world.now);
+  const memories = device.memories();
+  return { state, memories, handover: calls ? withoutCall(handover) : handover };
+}
+
 /** A call that was under way is to be made anew: all but that. */
 function withoutCall(handover: DeviceHandover) {
   const [{ isCalling: _, initiationAgeMs: __, deadlines, ...rest }] = handover.peers as [
@@ -219,6 +231,106 @@ describe('a successor', () => {
     }
     expect(sessions).toBeGreaterThan(80);
     expect(calls).toBeGreaterThan(5);
+  });
+
+  it('has it all, too, when it was configured some time ahead', () => {
+    let moved = 0;
+    for (let seed = 1; seed <= 4; seed++) {
+      const { world, a, b } = pair(seed);
+      setPeer(a, b, { persistentKeepalive: seed % 2 === 0 ? 25 : 0 });
+      let ahead = goAhead(a);
+      let step = 0;
+      let before = only(a).endpoint;
+      for (const _ of talk(world, a, b, seed)) {
+        if (++step % 4 !== 0) continue;
+        const other = new Site(world, '192.0.2.9', 1);
+        other.device.down();
+        prepare(other, ahead.text);
+        const contents = ahead.pack();
+        expect(contents.followsAhead).toBe(true);
+        become(other, contents);
+        const at = `seed ${seed}, ${world.now} ms`;
+        const [{ isCalling }] = a.device.handOver(world.now).peers;
+        expect(whole(other, isCalling), at).toEqual(whole(a, isCalling));
+        expect(only(other).places).toEqual([only(other).endpoint]);
+        if (!before!.sameRemote(only(a).endpoint!)) moved++;
+        ahead = goAhead(a);
+        before = only(a).endpoint;
+      }
+    }
+    expect(moved).toBeGreaterThan(3);
+  });
+
+  it('has the configuration of the last moment, whatever went ahead', () => {
+    const { world, a, b } = connected();
+    const others = [1, 2, 3].map((n) => ({
+      publicKey: new Uint8Array(32).fill(n),
+      allowedIps: [],
+    }));
+    a.configure({
+      peers: others.slice(0, 2),
+      fwmark: 7,
+      debug: true,
+      bind: { kind: 'interface', name: 'eth0' },
+    });
+    const ahead = goAhead(a);
+    setPeer(a, b, { description: 'another one', persistentKeepalive: 9 });
+    a.configure({
+      peers: [{ ...others[0]!, remove: true }, others[2]!],
+      ...{ fwmark: 0, debug: false, bind: null },
+    });
+    const other = new Site(world, '192.0.2.9', 1);
+    other.device.down();
+    prepare(other, ahead.text);
+    const contents = ahead.pack();
+    expect(contents.followsAhead).toBe(false);
+    become(other, contents);
+    expect(whole(other)).toEqual(whole(a));
+    expect(other.device.core.peers.size).toBe(3);
+    expect(other.device.core.isDebugging).toBe(false);
+  });
+
+  it('has all of one that did not wait for what went ahead', () => {
+    const { world, a } = connected();
+    const ahead = goAhead(a);
+    const other = new Site(world, '192.0.2.9', 1);
+    other.device.down();
+    become(other, ahead.pack(false));
+    expect(whole(other)).toEqual(whole(a));
+  });
+
+  it('has peers that have never spoken, with their preshared keys', () => {
+    const { world, a } = connected();
+    const quiet = Array.from({ length: 40 }, (_, i) => ({
+      publicKey: new Uint8Array(32).fill(0x30 + i),
+      ...(i % 3 === 0 ? { presharedKey: new Uint8Array(32).fill(i + 1) } : {}),
+      ...(i % 2 === 0 ? { endpoint: new Endpoint(Uint8Array.of(192, 0, 2, i), 5_000 + i) } : {}),
+      allowedIps: [],
+    }));
+    a.configure({ peers: quiet.slice(0, 20) });
+    world.run(5 * SECOND);
+    a.configure({ peers: quiet.slice(20) });
+    const ahead = goAhead(a);
+    const [, ...peers] = a.device.core.peers.values();
+    // One of them is silent no more.
+    peers[10]!.txBytes = 5;
+    const contents = ahead.pack();
+    const { device } = contents;
+    expect(device.peers).toHaveLength(2);
+    expect(device.quiet.map(({ from, count }) => [from, count])).toEqual([
+      [1, 10],
+      [12, 9],
+      [21, 20],
+    ]);
+    const other = new Site(world, '192.0.2.9', 1);
+    other.device.down();
+    prepare(other, ahead.text);
+    world.run(SECOND);
+    become(other, contents);
+    expect(whole(other)).toEqual(whole(a));
+    for (const { presharedKeys } of device.quiet) {
+      expect(presharedKeys!.every((byte) => byte === 0)).toBe(true);
+    }
   });
 
   it('knows the way to the peer, and the MTU', () => {

@@ -1,10 +1,12 @@
 /** One Device in the place of another, by way of what is handed from process to process. */
 
 import { expect } from 'vitest';
+import type { UapiServer } from '../../src/control/uapiserver.ts';
 import type { PeerChange } from '../../src/device/configuration.ts';
 import type { DeviceHandover } from '../../src/device/handover.ts';
 import { NO_EVENTS } from '../../src/events/ring.ts';
-import { decodeContents, encodeContents } from '../../src/handover/contents.ts';
+import { type Contents, decodeContents, encodeContents } from '../../src/handover/contents.ts';
+import { configureAhead, Packing, useContents } from '../../src/handover/packing.ts';
 import { formatAddress } from '../../src/packet/address.ts';
 import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
 import { A_TO_B, type Datagram, pair, type Site, type World } from './world.ts';
@@ -27,6 +29,7 @@ export function inAnotherProcess(site: Site, handover: DeviceHandover) {
   const { device } = site;
   const bytes = encodeContents({
     state: formatKeylessState(device.state(), device.memories()),
+    followsAhead: false,
     device: handover,
     ...{
       events: NO_EVENTS,
@@ -40,6 +43,39 @@ export function inAnotherProcess(site: Site, handover: DeviceHandover) {
   });
   const { state, device: received } = decodeContents(bytes)!;
   return { ...parseSavedState(state)!, received };
+}
+
+const UDP = { port: 0, sockets: [] };
+const PAST = { uptimeMs: 0, events: NO_EVENTS };
+
+/** What goes ahead of a hand-over from `site`, and later what goes from process to process then. */
+export function goAhead(site: Site) {
+  const { device, world } = site;
+  const path = { device, now: world.now, readClock: () => world.now };
+  const packing = new Packing(path);
+  const text = [...packing.ahead()].join('');
+  const uapi = { fd: 0, file: { name: 'wg0' } } as UapiServer;
+  const pack = (isAhead = true): Contents => {
+    path.now = world.now;
+    const belongings = { tunFd: 0, uapi, udp: undefined, observeFd: undefined, ...PAST };
+    return decodeContents(packing.pack(isAhead, belongings).bytes)!;
+  };
+  return { text, pack };
+}
+
+/** A Device that was configured ahead, or not, becomes what another one was. */
+export function become(site: Site, contents: Contents): void {
+  const { device, world } = site;
+  const path = { device, now: world.now, readClock: () => world.now };
+  const given = { contents, tunFd: 0, uapiFd: 0, udp: UDP, observeFd: undefined };
+  const setMtu = (mtu: number): void => device.setMtu(mtu);
+  useContents(given, path, { setMtu, adopt: () => {} }, () => 0);
+}
+
+/** It takes what goes ahead. */
+export function prepare(site: Site, text: string): void {
+  const { device, world } = site;
+  configureAhead(text, { device, now: world.now, readClock: () => world.now }, () => 0);
 }
 
 /** A site with another Device, down and without peers, in the place of this one. */

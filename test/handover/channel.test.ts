@@ -75,6 +75,35 @@ describe('a message', () => {
     });
   });
 
+  it('is received although the sender has closed it, and has not read what came before', () => {
+    here.send(pattern(3), [], HANG_MS);
+    there.send(pattern(5), [], HANG_MS);
+    there.close();
+    expect(here.receive(100)).toMatchObject({ kind: 'message', bytes: pattern(5) });
+    expect(here.receive(100)).toEqual({ kind: 'closed' });
+  });
+
+  it('is sent as there is room, if it is begun, and nobody waits for that', () => {
+    const sending = here.begin(pattern(3_000_000));
+    let result = sending.send();
+    while (result === 'more') result = sending.send();
+    expect(result).toBe('full');
+    expect(durationOf(() => sending.send())).toBeLessThan(HANG_MS / 2);
+    expect(sending.send()).toBe('full');
+    there.close();
+    expect(sending.send()).toBe('closed');
+  });
+
+  it.each([0, 5, 65_536, 100_000])('of %d bytes that was begun arrives whole', (length) => {
+    const sending = here.begin(pattern(length));
+    let result = sending.send();
+    while (result === 'more') result = sending.send();
+    expect(result).toBe('done');
+    const received = there.receive(100);
+    if (received.kind !== 'message') throw new Error(received.kind);
+    expect(Buffer.compare(received.bytes, pattern(length))).toBe(0);
+  });
+
   it('is one of many, each with its own descriptors, in both directions', () => {
     withFiles(2, (fds) => {
       here.send(pattern(3), [fds[0]], HANG_MS);

@@ -9,6 +9,7 @@ import {
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../../src/device/handover.ts';
+import type { QuietPeers } from '../../src/device/quietpeers.ts';
 import { NO_EVENTS } from '../../src/events/ring.ts';
 import { type Contents, decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { key, way } from '../uapi/arbitraries.ts';
@@ -71,8 +72,23 @@ const peer: fc.Arbitrary<PeerHandover> = fc.record({
   condition: fc.option(condition, { nil: null }),
 });
 
+const quiet: fc.Arbitrary<QuietPeers> = fc
+  .record({ from: fc.nat(1000), sinceMs: count, keys: fc.array(key, { maxLength: 3 }) })
+  .chain(({ from, sinceMs, keys }) =>
+    fc.constantFrom<QuietPeers>(
+      { from, count: keys.length, sinceMs, presharedKeys: null },
+      {
+        from,
+        count: keys.length,
+        sinceMs,
+        presharedKeys: Uint8Array.from(keys.flatMap((one) => [...one])),
+      },
+    ),
+  );
+
 const contents: fc.Arbitrary<Contents> = fc.record({
   state: fc.string({ unit: 'grapheme' }),
+  followsAhead: fc.boolean(),
   device: fc.record({
     at: ms,
     privateKey: fc.option(key, { nil: null }),
@@ -89,6 +105,7 @@ const contents: fc.Arbitrary<Contents> = fc.record({
       { maxLength: 3 },
     ),
     peers: fc.array(peer, { maxLength: 3 }),
+    quiet: fc.array(quiet, { maxLength: 3 }),
   }),
   uptimeMs: ms,
   socketName: fc.string(),
@@ -147,6 +164,7 @@ function example(): Contents {
   };
   return {
     state: 'set=1\n\n',
+    followsAhead: true,
     device: {
       privateKey: new Uint8Array(32).fill(0x77),
       ...{ at: 5_000, isUp: true, mtu: 1_400, drops: { expiredKey: 3 }, counts: {} },
@@ -168,6 +186,10 @@ function example(): Contents {
           ...{ sentLastMinuteHandshake: true, txBytes: 10, rxBytes: 20, drops: {}, counts: {} },
           condition: null,
         },
+      ],
+      quiet: [
+        { from: 1, count: 2, sinceMs: 5, presharedKeys: new Uint8Array(64).fill(0x99) },
+        { from: 4, count: 9, sinceMs: 6, presharedKeys: null },
       ],
     },
     ...{
@@ -236,16 +258,20 @@ describe('contents', () => {
           'privateKey' in one ? one.privateKey : one.presharedKey,
         );
         for (const one of others) one?.set(secret);
+        const ofQuiet = some.device.quiet.map(({ presharedKeys }) => presharedKeys?.length ?? 0);
+        for (const { presharedKeys } of some.device.quiet)
+          if (presharedKeys?.length) presharedKeys.set(secret);
         const { json, secrets } = split(encodeContents(some));
         const text = JSON.parse(json);
         const words = JSON.stringify(text.device);
         for (const encoding of ['hex', 'base64', 'latin1'] as const) {
           expect(json).not.toContain(Buffer.from(secret).toString(encoding));
         }
-        expect(words).not.toMatch(/"(keys|seen)"/);
+        expect(words).not.toMatch(/"(keys|seen)"|"presharedKeys":[^tf]/);
         expect(words).not.toContain(JSON.stringify([...secret]).slice(1, -1));
         expect(secrets).toHaveLength(
           others.filter((one) => one !== null).length * 32 +
+            ofQuiet.reduce((sum, length) => sum + length, 0) +
             all.length * (SESSION_KEY_BYTES + SESSION_SEEN_BYTES),
         );
       }),
@@ -378,12 +404,14 @@ describe('contents of another version', () => {
     const decoded = rewritten((json) => {
       const { publicKey } = json.device.peers[0];
       json.device = { peers: [{ publicKey }] };
-      const others = ['udpFamilies', 'udpPort', 'observes', 'events', 'version'];
+      const others = ['udpFamilies', 'udpPort', 'observes', 'events', 'version', 'followsAhead'];
       for (const name of ['state', 'uptimeMs', 'socketName', ...others]) delete json[name];
     });
     expect(decoded).toEqual({
       state: '',
+      followsAhead: false,
       device: {
+        quiet: [],
         ...{ at: 0, privateKey: null, isUp: false, mtu: 1420, drops: {}, counts: {} },
         names: [],
         peers: [
@@ -468,10 +496,12 @@ describe('contents by somebody else', () => {
       json.udpPort = 65_536;
       json.device.mtu = -1;
       json.device.peers[0].txBytes = 0.5;
+      json.device.quiet = [{ from: -1, count: 1e12, sinceMs: 0.5 }];
       json.device.peers[0].sourceInterface = 2 ** 40;
     });
     expect(decoded).toMatchObject({ uptimeMs: 0, udpPort: 0, device: { mtu: 1420 } });
     expect(decoded!.device.peers[0]).toMatchObject({ txBytes: 0, sourceInterface: 0 });
+    expect(decoded!.device.quiet).toEqual([{ from: 0, count: 0, sinceMs: 0, presharedKeys: null }]);
   });
 
   it('has no number that is infinite', () => {

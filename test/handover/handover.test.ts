@@ -109,6 +109,7 @@ let handover: Handover | undefined;
 let packed: number;
 let outcomes: Outcome[];
 let given: Uint8Array;
+let aheadPieces: Iterable<string>;
 
 function open(
   timeouts: Partial<typeof TIMEOUTS> = {},
@@ -117,9 +118,12 @@ function open(
   handover = new Handover({
     command,
     env: { ...process.env, GIVEN: 'an environment' },
-    pack: () => {
+    *ahead() {
+      for (const piece of aheadPieces) yield piece;
+    },
+    pack: (isAhead) => {
       packed++;
-      given = new TextEncoder().encode('all that there is');
+      given = new TextEncoder().encode(isAhead ? 'all the rest' : 'all that there is');
       return { bytes: given, fds: [givenFd] };
     },
     onOutcome: (outcome) => outcomes.push(outcome),
@@ -141,6 +145,7 @@ const givenFd = openSync(givenFile, 'r');
 beforeEach(() => {
   before = { descriptors: openDescriptors(), children: childrenOf(process.pid) };
   packed = 0;
+  aheadPieces = ['what goes', ' ahead'];
   outcomes = [];
 });
 /** Whatever became of it, nothing is left: not a descriptor, and not the shell. */
@@ -284,6 +289,123 @@ describe('an upgrade', () => {
     );
     const outcome = await open({ answerMs: LONG_MS }).upgrade();
     expect(outcome).toMatchObject({ kind: 'handedOver', pid: pids()[0] });
+  });
+});
+
+/** What goes ahead, and then the rest, as a new program sees it. */
+const SUCCEED_AHEAD = `
+  const old = new Takeover(socket);
+  await until('${goFile}');
+  const configuration = old.configuration();
+  const { bytes } = old.take();
+  tell({ configuration, text: new TextDecoder().decode(bytes) });
+  old.begin(process.pid, '9.8.7');
+  old.serve();`;
+
+describe('what goes ahead of an upgrade', () => {
+  /** The new program asks for it when we have had time to offer it. */
+  async function succeed(): Promise<Outcome> {
+    writeProgram(SUCCEED_AHEAD);
+    const outcome = open().upgrade();
+    await eventually(() => pids().length > 0, 'the new program');
+    // It calls first of all, and is answered in a turn of ours.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    writeFileSync(goFile, '');
+    return outcome;
+  }
+
+  it('is with the new program before it takes the rest', async () => {
+    expect(await succeed()).toMatchObject({ kind: 'handedOver' });
+    expect(seen()).toEqual({ configuration: 'what goes ahead', text: 'all the rest' });
+  });
+
+  it('may be much, and every character arrives', async () => {
+    aheadPieces = Array.from({ length: 4_000 }, (_, i) => `${i} \u{1f511} `.repeat(100));
+    expect(await succeed()).toMatchObject({ kind: 'handedOver' });
+    expect(seen()).toEqual({ configuration: [...aheadPieces].join(''), text: 'all the rest' });
+  });
+
+  it('may be nothing', async () => {
+    aheadPieces = [];
+    expect(await succeed()).toMatchObject({ kind: 'handedOver' });
+    expect(seen()).toEqual({ configuration: '', text: 'all the rest' });
+  });
+
+  it('waits for a program that does not read it, and packets do not wait for that', async () => {
+    writeProgram(`
+      const channel = call(socket, 1);
+      await until('${goFile}');
+      channel.receive(1000);
+      say(channel, 'configuration');
+      stay();`);
+    const outcome = open().upgrade();
+    await eventually(() => pids().length > 0, 'the new program');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    writeFileSync(goFile, '');
+    let turns = 0;
+    let told = 0;
+    aheadPieces = (function* () {
+      for (; told < 100; told++) yield 'x'.repeat(100_000);
+    })();
+    await eventually(() => told === 100 && ++turns > 20, 'all is told, and we have our turns');
+    process.kill(pids()[0], 'SIGKILL');
+    expect(await outcome).toMatchObject({ kind: 'kept' });
+    expect(packed).toBe(0);
+  });
+
+  it('is offered to nobody who does not know it', async () => {
+    writeProgram(`
+      const channel = call(socket);
+      await until('${goFile}');
+      say(channel, 'take');
+      tell(new TextDecoder().decode(channel.receive(1000).bytes));
+      say(channel, 'ready 1 1');
+      channel.receive(1000);
+      say(channel, 'serving');`);
+    const outcome = open().upgrade();
+    await eventually(() => pids().length > 0, 'the new program');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    writeFileSync(goFile, '');
+    expect(await outcome).toMatchObject({ kind: 'handedOver' });
+    expect(seen()).toBe('all that there is');
+  });
+
+  const ASK = `const channel = call(socket, 1); say(channel, 'configuration');`;
+  const cases: [what: string, act: string, why: RegExp][] = [
+    ['dies when it has asked for it', `${ASK} die();`, /ended before it was ready/],
+    [
+      'dies when it has it',
+      `${ASK} channel.receive(1000); channel.receive(1000); die();`,
+      /ended before it was ready/,
+    ],
+    [
+      'fails to be configured',
+      `${ASK} channel.receive(1000); channel.receive(1000); say(channel, 'failed no such word');`,
+      /^the new program failed: no such word$/,
+    ],
+    ['asks for it twice', `${ASK} say(channel, 'configuration'); stay();`, /^the new program/],
+    ['takes the rest before that', `${ASK} say(channel, 'take'); stay();`, /^the new program/],
+  ];
+  it.each(cases)('to a program that %s', async (_, act, why) => {
+    writeProgram(act);
+    aheadPieces = Array.from({ length: 100 }, () => 'x'.repeat(100_000));
+    const outcome = await open().upgrade();
+    expect(outcome).toEqual({ kind: 'kept', why: expect.stringMatching(why) });
+    expect([outcomes, packed]).toEqual([[outcome], 0]);
+    // It is no worse for it.
+    if (isAlive(pids()[0])) process.kill(pids()[0], 'SIGKILL');
+    aheadPieces = ['again'];
+    writeProgram(SUCCEED);
+    expect(await handover!.upgrade()).toMatchObject({ kind: 'handedOver' });
+  });
+
+  it('and a program that takes for ever to be configured', async () => {
+    writeProgram(`${ASK} channel.receive(1000); channel.receive(1000); stay();`);
+    expect(await open({ prepareMs: LONG_MS / 5 }).upgrade()).toEqual({
+      kind: 'kept',
+      why: expect.stringMatching(/^the new program (did not configure itself in|was not prepared)/),
+    });
+    expect(packed).toBe(0);
   });
 });
 

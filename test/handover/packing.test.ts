@@ -67,6 +67,7 @@ const netlink = () => keep(socket(AF_NETLINK, SOCK_RAW, 0));
 function contents(changes: Partial<Contents> = {}): Uint8Array {
   return encodeContents({
     state: '',
+    followsAhead: false,
     device: {
       ...{
         at: 0,
@@ -77,6 +78,7 @@ function contents(changes: Partial<Contents> = {}): Uint8Array {
         counts: {},
         names: [],
         peers: [],
+        quiet: [],
       },
     },
     ...{ uptimeMs: 1, events: NO_EVENTS, version: '' },

@@ -57,7 +57,7 @@ describe('a version of Node.js', () => {
       });
       // That the pretence would have seen something loaded.
       const { stderr } = await run(program, pretend('20.19.0'));
-      expect(stderr).toContain(`loaded: ../dist/program/${program}.cjs`);
+      expect(stderr).toContain('loaded: ../dist/program/code.cjs');
     },
   );
 });

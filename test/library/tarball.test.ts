@@ -94,7 +94,7 @@ it('has no module, declaration or part that nothing leads to, and all that somet
   for (const targets of Object.values<Record<string, string>>(exports)) {
     for (const target of Object.values(targets)) follow(normalize(target));
   }
-  for (const program of ['start', 'tswg', 'tswgd']) follow(`dist/program/${program}.cjs`);
+  for (const program of ['start', 'code', 'tswg', 'tswgd']) follow(`dist/program/${program}.cjs`);
   const manual: string[] = JSON.parse(read('package.json')).man;
   for (const page of manual) reached.add(normalize(page));
   const present = files.filter((path) => path.startsWith('dist/') && !path.endsWith('.txt'));

@@ -5,22 +5,43 @@
  */
 
 import { sameBytes } from '../../src/bytes.ts';
-import { wipeKeys } from '../../src/device/configuration.ts';
-import { wipeHandover } from '../../src/device/handover.ts';
+import type { UapiServer } from '../../src/control/uapiserver.ts';
 import { NO_EVENTS } from '../../src/events/ring.ts';
-import { decodeContents, encodeContents } from '../../src/handover/contents.ts';
-import { formatKeylessState, parseSavedState } from '../../src/state/savedstate.ts';
+import { decodeContents } from '../../src/handover/contents.ts';
+import { configureAhead, Packing, useContents } from '../../src/handover/packing.ts';
 import type { Generation } from './generation.ts';
 import { checkTakenBack, checkTakeover } from './invariants.ts';
 import type { Site } from './site.ts';
 import { hold } from './violation.ts';
 
+/** The configuration, which a process has told to one that will be its successor. */
+export interface Told {
+  readonly by: Generation;
+  readonly packing: Packing;
+  readonly text: string;
+}
+
+/** It tells what goes ahead of an upgrade; null while the site does not run. */
+export function tellAhead(site: Site): Told | null {
+  const { generation: by } = site;
+  if (by === null) return null;
+  const { device } = by;
+  const packing = new Packing({
+    device,
+    readClock: () => site.now(),
+    get now() {
+      return site.now();
+    },
+  });
+  return { by, packing, text: [...packing.ahead()].join('') };
+}
+
 /** The successor goes on after the pause, and nobody hears of the predecessor again. */
-export function upgrade(site: Site, pauseMs: number, onDone: () => void): void {
+export function upgrade(site: Site, pauseMs: number, told: Told | null, onDone: () => void): void {
   const old = site.generation!;
-  const bytes = encode(site, old);
+  const bytes = encode(site, old, told);
   site.pause(pauseMs, () => {
-    const successor = createSuccessor(site, old, bytes);
+    const successor = createSuccessor(site, old, bytes, told);
     for (const [key, peer] of old.device.core.peers)
       site.continueRecord(successor.device.core.peers.get(key)!, peer);
     site.give(successor);
@@ -29,25 +50,35 @@ export function upgrade(site: Site, pauseMs: number, onDone: () => void): void {
 }
 
 /** The successor has taken over and fails before it may begin: the predecessor has lost nothing. */
-export function upgradeInVain(site: Site, pauseMs: number, isOrderly: boolean): void {
+export function upgradeInVain(
+  site: Site,
+  pauseMs: number,
+  told: Told | null,
+  isOrderly: boolean,
+): void {
   const old = site.generation!;
-  const bytes = encode(site, old);
-  const successor = createSuccessor(site, old, bytes.slice());
+  const bytes = encode(site, old, told);
+  const successor = createSuccessor(site, old, bytes.slice(), told);
   old.ledger.keepWaiting();
   if (isOrderly) successor.device.close();
   old.ledger.takeBack();
-  hold('nothingForgotten', sameBytes(bytes, encode(site, old)), () => {
+  hold('nothingForgotten', sameBytes(bytes, encode(site, old, told)), () => {
     return `${site.name} is not what it was before it handed all over to a successor that failed`;
   });
   site.pause(pauseMs, () => {});
 }
 
 /** The successor begins, and will fail: `takeBack` gives the site back to its predecessor. */
-export function upgradeForAWhile(site: Site, pauseMs: number, onBegun: () => void): void {
+export function upgradeForAWhile(
+  site: Site,
+  pauseMs: number,
+  told: Told | null,
+  onBegun: () => void,
+): void {
   const old = site.generation!;
-  const bytes = encode(site, old);
+  const bytes = encode(site, old, told);
   site.pause(pauseMs, () => {
-    site.give(createSuccessor(site, old, bytes));
+    site.give(createSuccessor(site, old, bytes, told));
     site.predecessor = old;
     old.ledger.keepWaiting();
     onBegun();
@@ -68,37 +99,34 @@ export function takeBack(site: Site): void {
   checkTakenBack(site, successor, held);
 }
 
-function encode(site: Site, { device }: Generation): Uint8Array {
-  const state = device.state();
-  const contents = {
-    state: formatKeylessState(state, device.memories()),
-    device: device.handOver(site.now()),
-    ...{
-      events: NO_EVENTS,
-      version: '',
-      uptimeMs: 0,
-      socketName: '',
-      udpFamilies: [],
-      udpPort: 0,
-      observes: false,
-    },
-  };
-  const bytes = encodeContents(contents);
-  wipeKeys(state);
-  wipeHandover(contents.device);
-  return bytes;
+const UDP = { port: 0, sockets: [] };
+const PAST = { uptimeMs: 0, events: NO_EVENTS };
+const UAPI = { fd: 0, file: { name: '' } } as UapiServer;
+
+function encode(site: Site, old: Generation, told: Told | null): Uint8Array {
+  const belongings = { tunFd: 0, uapi: UAPI, udp: undefined, observeFd: undefined, ...PAST };
+  const isAhead = told?.by === old;
+  const packing = isAhead ? told.packing : tellAhead(site)!.packing;
+  return packing.pack(isAhead, belongings).bytes;
 }
 
 /** A Device that has taken over, before it does anything. Erases the bytes. */
-function createSuccessor(site: Site, old: Generation, bytes: Uint8Array): Generation {
+function createSuccessor(
+  site: Site,
+  old: Generation,
+  bytes: Uint8Array,
+  told: Told | null,
+): Generation {
   const contents = decodeContents(bytes)!;
   bytes.fill(0);
-  const saved = parseSavedState(contents.state)!;
   const successor = site.createGeneration();
   const { device } = successor;
-  device.configure(site.now(), saved.change);
+  const path = { device, now: site.now(), readClock: () => site.now() };
+  if (told?.by === old) configureAhead(told.text, path, () => 0);
   successor.isTakingOver = true;
-  device.takeOver(contents.device, saved.memories);
+  const setMtu = (mtu: number): void => device.setMtu(mtu);
+  const given = { contents, tunFd: 0, uapiFd: 0, udp: UDP, observeFd: undefined };
+  useContents(given, path, { setMtu, adopt: () => {} }, () => 0);
   successor.isTakingOver = false;
   successor.ledger.continue(old.ledger);
   checkTakeover(site, old, successor, contents.device.at);

@@ -5,7 +5,14 @@
 
 import type { Peer } from '../../src/device/peer.ts';
 import { REJECT_AFTER_TIME_MS, REKEY_AFTER_TIME_MS } from '../../src/noise/constants.ts';
-import { takeBack, upgrade, upgradeForAWhile, upgradeInVain } from './handover.ts';
+import {
+  type Told,
+  takeBack,
+  tellAhead,
+  upgrade,
+  upgradeForAWhile,
+  upgradeInVain,
+} from './handover.ts';
 import type { Random } from './random.ts';
 import type { Trouble } from './scenario.ts';
 import type { Site } from './site.ts';
@@ -49,24 +56,26 @@ export function strike(stage: Stage, trouble: Trouble, disturb: (ms: number) => 
   const isMoment = MOMENTS[random.pick(Object.keys(MOMENTS))];
   const isNow = () =>
     [...site.device!.core.peers.values()].some((peer) => isMoment(peer, site.now()));
+  // Of every other one; until the moment comes all may change.
+  const told = trouble.number % 2 === 0 ? tellAhead(site) : null;
   site.await(isNow, trouble.duration, () => {
     if (!isUpgradable(site)) return;
     if (trouble.kind === 'upgrade') {
       if (random.chance(0.5)) stage.attacker.strike({ ...trouble, ...REPLAY_AFTERWARDS });
-      upgradeRepeatedly(stage, site, random, Math.floor(trouble.amount));
+      upgradeRepeatedly(stage, site, random, told, Math.floor(trouble.amount));
       return;
     }
     stage.upgrading(site);
     const pauseMs = random.chance(0.5) ? 0 : random.between(0, PAUSE_IN_VAIN_MAX_MS);
     if (trouble.kind === 'upgradeInVain') {
       disturb(pauseMs);
-      upgradeInVain(site, pauseMs, random.chance(0.5));
+      upgradeInVain(site, pauseMs, told, random.chance(0.5));
       return;
     }
     if (random.chance(0.2)) site.setWallClock(-SET_BACK_MS, site.wallRate);
     const lifeMs = random.chance(0.4) ? 0 : trouble.amount;
     disturb(pauseMs + lifeMs);
-    upgradeForAWhile(site, pauseMs, () => failLater(stage, site, random, lifeMs));
+    upgradeForAWhile(site, pauseMs, told, () => failLater(stage, site, random, lifeMs));
   });
 }
 
@@ -75,12 +84,18 @@ function isUpgradable(site: Site): boolean {
   return site.generation !== null && site.predecessor === null && !site.isPaused;
 }
 
-function upgradeRepeatedly(stage: Stage, site: Site, random: Random, times: number): void {
+function upgradeRepeatedly(
+  stage: Stage,
+  site: Site,
+  random: Random,
+  told: Told | null,
+  times: number,
+): void {
   if (times === 0 || !isUpgradable(site)) return;
   stage.upgrading(site);
-  upgrade(site, random.chance(0.3) ? 0 : random.between(0, PAUSE_MAX_MS), () => {
+  upgrade(site, random.chance(0.3) ? 0 : random.between(0, PAUSE_MAX_MS), told, () => {
     const delay = random.chance(0.3) ? 0 : random.between(0, AGAIN_MAX_MS);
-    stage.later(delay, () => upgradeRepeatedly(stage, site, random, times - 1));
+    stage.later(delay, () => upgradeRepeatedly(stage, site, random, null, times - 1));
   });
 }
 

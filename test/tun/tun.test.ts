@@ -246,6 +246,26 @@ describeInNamespace('tun', () => {
     );
   });
 
+  for (const offload of [true, false]) {
+    it(`ends a read early when packets are large: ${offload ? 'offloads' : 'plain'}`, () => {
+      const bench = new Bench({ offload, mtu: 60_000 }).up('10.9.0.1/24');
+      const { udp, arena } = openTestUdp();
+      const there = new Endpoint(Uint8Array.of(10, 9, 0, 2), 7);
+      const count = 10;
+      const offset = arena.allocate(50_000);
+      for (let i = 0; i < count; i++) {
+        udp.transmit(offset, 50_000, there, 0);
+        udp.flush();
+      }
+      const reads = [0, 1, 2].map(() => {
+        const handed = bench.tun.read(() => {}, 256);
+        bench.arena.reset();
+        return handed;
+      });
+      expect(reads).toEqual([8, 2, 0]);
+    });
+  }
+
   it('adopts an inherited descriptor with its name and framing', () => {
     const bench = new Bench({ name: 'given0' });
     const { fd } = bench.tun;

@@ -352,6 +352,21 @@ describeInNamespace('udp', () => {
     expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => datagram(1, i)[0]));
   });
 
+  it('ends a read early when datagrams are large, and loses nothing', () => {
+    const a = new Station({ offload: false });
+    const b = new Station({ offload: false });
+    const bytes = datagram(50_000, 1);
+    for (let i = 0; i < 20; i++) a.send(bytes, v4(b.udp.port));
+    const reads: number[] = [];
+    const [socket] = b.udp.sockets;
+    for (let left = 20; left > 0; left -= reads.at(-1)!) {
+      reads.push(socket!.receive(() => {}, 256, 0));
+      b.arena.reset();
+    }
+    expect(reads[0]).toBeGreaterThanOrEqual(8);
+    expect(reads[0]).toBeLessThan(12);
+  });
+
   it('tells the gate after each read whether it left anything behind', () => {
     const reads: unknown[] = [];
     const gate = {

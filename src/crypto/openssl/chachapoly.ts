@@ -6,8 +6,9 @@
  *
  * What makes it fast, beside leaving out EVP (1420 bytes: 0.80 us against 1.12): the Poly1305 key
  * is block 0 of the same key stream that encrypts the packet from block 1 on (RFC 8439 2.6, 2.8).
- * So one call runs over the 64 bytes in front of the packet and the packet itself, out of place
- * into a scratch room, and the key is what those 64 bytes turned into, XORed with what they were.
+ * So one call runs over the 64 bytes in front of the packet and the packet itself, and the key is
+ * what those 64 bytes turned into, XORed with what they were. Sealing does so in place, and puts the
+ * 64 bytes back; opening, which needs the ciphertext once it has the key, into a scratch room.
  */
 
 import type { Arena } from '../../arena.ts';
@@ -34,7 +35,8 @@ const ONE_TIME_KEY = 0;
 const TAG = 64;
 const TRAILER = 80;
 const ZEROS = 128;
-const POLY_STATE = 192;
+const BEFORE = 192;
+const POLY_STATE = 256;
 
 // Results are declared void: fetching an unused one costs 6 ns.
 const SIGNATURES = {
@@ -158,19 +160,13 @@ class Engine {
       this.#simd.seal(state.words, offset, length, counter);
       return;
     }
-    if (!this.#streamIntoRoom(state, offset, length, counter)) {
+    if (offset < CHACHA_BLOCK_BYTES) {
       this.#oneTimeKey(state, counter);
       this.#stream(state, offset, length, counter);
-      this.#authenticateInPieces(offset, length, this.#arenaAddress + offset + length);
-      return;
+    } else {
+      this.#streamInPlace(state, offset, length, counter);
     }
-    const data = this.#room + CHACHA_BLOCK_BYTES;
-    const trailed = length + putTrailer(this.#view, data + length, length);
-    const address = this.#arenaAddress;
-    this.#native.Poly1305_Init(this.#polyAddress, this.#oneTimeKeyAddress);
-    this.#native.Poly1305_Update(this.#polyAddress, address + data, trailed);
-    this.#native.Poly1305_Final(this.#polyAddress, address + offset + length);
-    this.#bytes.copyWithin(offset, data, data + length);
+    this.#authenticate(offset, length, this.#arenaAddress + offset + length);
   }
 
   open(state: CipherState, offset: number, length: number, counter: number): boolean {
@@ -223,6 +219,35 @@ class Engine {
     return true;
   }
 
+  /**
+   * Block 0 and the packet in one pass, where they are: the one-time key is set, and the 64 bytes
+   * before the packet, which may be another's end, are what they were.
+   */
+  #streamInPlace(state: CipherState, offset: number, length: number, counter: number): void {
+    const start = offset - CHACHA_BLOCK_BYTES;
+    const address = this.#arenaAddress + start;
+    const view = this.#view;
+    const work = this.#work.view;
+    for (let i = 0; i < CHACHA_BLOCK_BYTES; i += 4) {
+      work.setInt32(BEFORE + i, view.getInt32(start + i, true), true);
+    }
+    state.setCounter(0, counter);
+    this.#native.ChaCha20_ctr32(
+      address,
+      address,
+      length + CHACHA_BLOCK_BYTES,
+      state.keyAddress,
+      state.counterAddress,
+    );
+    for (let i = 0; i < KEY_BYTES; i += 4) {
+      const word = work.getInt32(BEFORE + i, true) ^ view.getInt32(start + i, true);
+      work.setInt32(ONE_TIME_KEY + i, word, true);
+    }
+    for (let i = 0; i < CHACHA_BLOCK_BYTES; i += 4) {
+      view.setInt32(start + i, work.getInt32(BEFORE + i, true), true);
+    }
+  }
+
   /** Block 0 alone (RFC 8439 2.6). */
   #oneTimeKey(state: CipherState, counter: number): void {
     state.setCounter(0, counter);
@@ -251,9 +276,7 @@ class Engine {
     const t1 = view.getInt32(end + 4, true);
     const t2 = view.getInt32(end + 8, true);
     const t3 = view.getInt32(end + 12, true);
-    const tag = this.#work.address + TAG;
-    if (end + TRAILER_BYTES <= this.#bytes.length) this.#authenticateInPlace(offset, length, tag);
-    else this.#authenticateInPieces(offset, length, tag);
+    this.#authenticate(offset, length, this.#work.address + TAG);
     // All 16 bytes, whatever the first ones are.
     const difference =
       (t0 ^ work.getInt32(TAG, true)) |
@@ -263,10 +286,17 @@ class Engine {
     return difference === 0;
   }
 
+  /** Writes the authenticator of the ciphertext to the address `tag`. */
+  #authenticate(offset: number, length: number, tag: number): void {
+    const end = offset + length;
+    if (end + TRAILER_BYTES <= this.#bytes.length) this.#authenticateInPlace(offset, length, tag);
+    else this.#authenticateInPieces(offset, length, tag);
+  }
+
   /**
    * Spares a call by putting the trailer where Poly1305 wants it, over what stands after the
-   * ciphertext: the authenticator, which its caller has read, and the beginning of another packet,
-   * which is put back before anyone can look.
+   * ciphertext: the authenticator, which its caller has read or is about to get, and the beginning of
+   * another packet, which is put back before anyone can look.
    */
   #authenticateInPlace(offset: number, length: number, tag: number): void {
     const view = this.#view;

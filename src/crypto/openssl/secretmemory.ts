@@ -44,13 +44,15 @@ export class Secret implements SecretPlace {
     this.#isTaken = false;
     wipe(this.bytes);
     // Ordinary memory is the collector's.
-    if (this.#isOfBlock) free?.push(this);
+    if (this.#isOfBlock) free.push(this);
     else unlocked--;
   }
 }
 
-/** The pieces of the block that nobody has. */
-let free: Secret[] | undefined;
+let block: Block | undefined;
+/** Pieces of the block that nobody has any more; those that nobody has had yet are made when needed. */
+const free: Secret[] = [];
+let made = 0;
 let lockedBytes = 0;
 let refusal = '';
 /** Pieces of ordinary memory that somebody has. */
@@ -67,30 +69,39 @@ export interface SecretMemory {
 
 /** How it stands at this moment. */
 export function secretMemory(): SecretMemory {
-  free ??= openBlock();
+  block ??= openBlock();
   return { lockedBytes, refusal, ordinaryKeys: unlocked };
 }
 
 /** A piece, which is the caller's until its `release`. */
 export function takeSecret(): Secret {
-  free ??= openBlock();
+  block ??= openBlock();
   const secret = free.pop();
   if (secret !== undefined) return secret.take();
+  if (made < block.pieces) {
+    const offset = block.start + made++ * SECRET_BYTES;
+    return new Secret(block.buffer, offset, block.address + offset, true);
+  }
   const { bytes, address } = new Scratch(SECRET_BYTES);
   unlocked++;
   return new Secret(bytes.buffer as ArrayBuffer, 0, address, false);
 }
 
-function openBlock(): Secret[] {
+interface Block {
+  readonly buffer: ArrayBuffer;
+  readonly address: number;
+  /** Where the first piece begins. */
+  readonly start: number;
+  readonly pieces: number;
+}
+
+function openBlock(): Block {
   // Whole pages of it, wherever it begins.
   const buffer = new ArrayBuffer(SECRETS * SECRET_BYTES + 2 * PAGE_BYTES);
-  const start = Number(koffi.address(buffer));
-  const skipped = PAGE_BYTES - (start % PAGE_BYTES);
-  const length = buffer.byteLength - PAGE_BYTES - skipped;
-  if (mlock(start + skipped, length) === 0) lockedBytes = length;
+  const address = Number(koffi.address(buffer));
+  const start = PAGE_BYTES - (address % PAGE_BYTES);
+  const length = buffer.byteLength - PAGE_BYTES - start;
+  if (mlock(address + start, length) === 0) lockedBytes = length;
   else refusal = errnoName(errno());
-  return Array.from({ length: Math.floor(length / SECRET_BYTES) }, (_, i) => {
-    const offset = skipped + i * SECRET_BYTES;
-    return new Secret(buffer, offset, start + offset, true);
-  });
+  return { buffer, address, start, pieces: Math.floor(length / SECRET_BYTES) };
 }

@@ -5,6 +5,7 @@
  */
 
 import { type Arena, SCRATCH_BYTES } from '../../arena.ts';
+import { bytesOfBase64 } from '../../bytes.ts';
 import { CIPHER_BASE64 } from './binary.ts';
 
 /** What a call works in: 256 bytes of key stream, and a block to be filled up. */
@@ -73,8 +74,7 @@ export class SimdCipher {
 
 function compile(): WebAssembly.Module | null {
   try {
-    const binary = Uint8Array.from(atob(CIPHER_BASE64), (character) => character.charCodeAt(0));
-    return new WebAssembly.Module(binary);
+    return new WebAssembly.Module(bytesOfBase64(CIPHER_BASE64));
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return null;
     throw error;

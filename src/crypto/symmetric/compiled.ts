@@ -3,6 +3,7 @@
  * Owns the module's memory, through which state and field pass, and erases it after every step.
  */
 
+import { bytesOfBase64 } from '../../bytes.ts';
 import { KEY_BYTES, TAG_BYTES } from '../suite.ts';
 import { SYMMETRIC_BASE64 } from './binary.ts';
 import { FIELD_BYTES_MAX, STATE_BYTES, type Symmetric } from './symmetric.ts';
@@ -39,10 +40,7 @@ export class CompiledSymmetric implements Symmetric {
   /** null where SIMD (or WebAssembly) is not to be had. */
   static create(): CompiledSymmetric | null {
     try {
-      const binary = Uint8Array.from(atob(SYMMETRIC_BASE64), (character) =>
-        character.charCodeAt(0),
-      );
-      return new CompiledSymmetric(new WebAssembly.Module(binary));
+      return new CompiledSymmetric(new WebAssembly.Module(bytesOfBase64(SYMMETRIC_BASE64)));
     } catch (error) {
       if (error instanceof WebAssembly.CompileError) return null;
       throw error;

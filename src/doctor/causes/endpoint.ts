@@ -10,6 +10,7 @@ import { hasSession, isOutOfContact, placeOf, unansweredBy, wireOf } from '../co
 import type { Evidence, NameAnswer, OwnPeer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
+import { having } from '../having.ts';
 import { counterpartOf } from '../otherend.ts';
 import { nameOf, peersOf } from '../peer.ts';
 
@@ -145,7 +146,7 @@ function heardPort(
 }
 
 function namesOf(evidence: Evidence, peer: OwnPeer): readonly NameAnswer[] {
-  const all = (known(evidence.names) ?? []).filter((one) => one.peer === peer.publicKey);
+  const all = having(known(evidence.names) ?? [], 'peer', peer.publicKey);
   const ofDaemon = all.filter((one) => one.of === 'daemon');
   return ofDaemon.length > 0 ? ofDaemon : all;
 }

@@ -5,6 +5,7 @@ import type { Cause } from '../cause.ts';
 import type { Evidence, OwnPeer, RouteAnswer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
+import { having } from '../having.ts';
 import { flowsForOthers } from '../innerflows.ts';
 import { daemonOf, nameOf, peersOf } from '../peer.ts';
 import { covers, familyOf, isHost, lengthOf } from '../prefix.ts';
@@ -159,7 +160,7 @@ function linkOf(
   purpose: 'endpoint' | 'back',
   peer: OwnPeer,
 ): string | null {
-  const found = answers.find((one) => one.purpose === purpose && one.peer === peer.publicKey);
+  const found = having(answers, 'peer', peer.publicKey).find((one) => one.purpose === purpose);
   return found?.answer.kind === 'route' ? found.answer.route.link : null;
 }
 

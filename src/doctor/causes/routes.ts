@@ -8,6 +8,7 @@ import type { Cause } from '../cause.ts';
 import type { Evidence, OwnPeer, Route, RouteAnswer } from '../evidence.ts';
 import { known } from '../evidence.ts';
 import type { Finding } from '../finding.ts';
+import { having } from '../having.ts';
 import { nameOf, peersOf } from '../peer.ts';
 import { addressOf, covers, familyOf, isHost, isScoped, lengthOf, overlap } from '../prefix.ts';
 import { innerAddresses, routesInto } from '../tunnelroutes.ts';
@@ -49,6 +50,7 @@ function isUnusedDefault(evidence: Evidence, prefix: string): boolean {
 
 function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string[]): Finding {
   const { name } = evidence.run;
+  const ways = routesInto(evidence).length;
   const taken = lost.flatMap((prefix) => {
     const route = networkOf(evidence, prefix);
     return route === null ? [] : [{ prefix, route }];
@@ -65,7 +67,7 @@ function missingFinding(evidence: Evidence, peer: OwnPeer, lost: readonly string
     proof: lost.map((prefix) => {
       const asked = answerFor(evidence, peer, prefix);
       return asked === null
-        ? `of ${counted(routesInto(evidence).length, 'route')} over ${name} none is for ${prefix}`
+        ? `of ${counted(ways, 'route')} over ${name} none is for ${prefix}`
         : saysWay(asked);
     }),
     commands: free.map((prefix) => `ip route replace ${prefix} dev ${name}`),
@@ -89,10 +91,8 @@ function networkOf(evidence: Evidence, prefix: string): Route | null {
 }
 
 function answerFor(evidence: Evidence, peer: OwnPeer, prefix: string): RouteAnswer | null {
-  const answers = known(evidence.routes) ?? [];
-  const found = answers.find(
-    (one) => one.purpose === 'allowedIp' && one.peer === peer.publicKey && one.about === prefix,
-  );
+  const answers = having(known(evidence.routes) ?? [], 'peer', peer.publicKey);
+  const found = answers.find((one) => one.purpose === 'allowedIp' && one.about === prefix);
   return found ?? null;
 }
 
@@ -169,7 +169,6 @@ function shadowOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route)
 
 /** A route for a part of the prefix that the kernel was not asked about. */
 function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Route): Shadow | null {
-  const endpoints = peersOf(evidence).map(({ endpoint }) => endpoint?.address);
   const table = known(evidence.table) ?? [];
   const found = table.find(
     (route) =>
@@ -179,13 +178,17 @@ function specificOf(evidence: Evidence, peer: OwnPeer, prefix: string, way: Rout
       route.type !== 'broadcast' &&
       covers(prefix, route.prefix) &&
       lengthOf(route.prefix) > lengthOf(way.prefix) &&
-      !(isHost(route.prefix) && endpoints.includes(addressOf(route.prefix))) &&
+      !(isHost(route.prefix) && isEndpoint(evidence, addressOf(route.prefix))) &&
       isForeignPart(route, prefix) &&
       !isOthers(evidence, peer, route) &&
       !isIdle(table, route),
   );
   if (found === undefined) return null;
   return { route: found, proof: `${saysRoute(found)} is for a part of ${prefix}` };
+}
+
+function isEndpoint(evidence: Evidence, address: string): boolean {
+  return peersOf(evidence).some(({ endpoint }) => endpoint?.address === address);
 }
 
 /** A network of our own within what a hub has, and what lies beyond it, are no mistake. */

@@ -104,6 +104,11 @@ export function describeDaemon(
   const { state, stats, publicKey, key } = after;
   const { version, listenPort, fwmark, peers } = state;
   const measured = measuredOf(stats);
+  const others: Others = {
+    told: byKey(stats?.peers ?? []),
+    earlier: byKey(before.state.peers),
+    counted: byKey(before.stats?.peers ?? []),
+  };
   return {
     kind: 'answers',
     version: version ?? null,
@@ -113,25 +118,36 @@ export function describeDaemon(
     fwmark,
     ...measured,
     gained: gainOf(before.stats?.counters ?? {}, measured.counters),
-    peers: peers.map((peer, at) => describePeer(before, after, at, nowMs, peer)),
+    peers: peers.map((peer) => describePeer(after, others, nowMs, peer)),
   };
 }
 
+type StatsPeer = ReportedStats['peers'][number];
+type StatePeer = ReportedState['peers'][number];
+
+/** What else is told of the peers, by their public keys: at the end, and at the beginning of the run. */
+interface Others {
+  readonly told: ReadonlyMap<string, StatsPeer>;
+  readonly earlier: ReadonlyMap<string, StatePeer>;
+  readonly counted: ReadonlyMap<string, StatsPeer>;
+}
+
+function byKey<T extends { readonly publicKey: Uint8Array }>(
+  peers: readonly T[],
+): ReadonlyMap<string, T> {
+  return new Map(peers.map((peer) => [formatKey(peer.publicKey), peer]));
+}
+
 function describePeer(
-  before: DaemonSample,
   after: DaemonSample,
-  at: number,
+  others: Others,
   nowMs: number,
-  peer: ReportedState['peers'][number],
+  peer: StatePeer,
 ): OwnPeer {
   const publicKey = formatKey(peer.publicKey);
-  const isSame = (other: { publicKey: Uint8Array }): boolean =>
-    formatKey(other.publicKey) === publicKey;
-  // Both lists have the order in which they were added.
-  const told = after.stats?.peers[at];
-  const stats = told !== undefined && isSame(told) ? told : after.stats?.peers.find(isSame);
-  const earlier = before.state.peers.find(isSame);
-  const counted = before.stats?.peers.find(isSame);
+  const stats = others.told.get(publicKey);
+  const earlier = others.earlier.get(publicKey);
+  const counted = others.counted.get(publicKey);
   const measured = measuredOf(stats ?? null);
   const { endpoint, lastHandshakeMs, rxBytes, txBytes } = peer;
   return {
@@ -168,7 +184,7 @@ function describeWay(way: WayState): EndpointWay {
   };
 }
 
-function measuredOf(stats: ReportedStats['peers'][number] | ReportedStats | null): Measured {
+function measuredOf(stats: StatsPeer | ReportedStats | null): Measured {
   if (stats === null) return { facts: {}, counters: {}, troubles: [] };
   return { facts: stats.facts, counters: stats.counters, troubles: stats.troubles };
 }

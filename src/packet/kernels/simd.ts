@@ -4,6 +4,7 @@
  */
 
 import type { Arena } from '../../arena.ts';
+import { bytesOfBase64 } from '../../bytes.ts';
 import { KERNELS_BASE64 } from './binary.ts';
 import type { Kernels } from './kernels.ts';
 
@@ -11,10 +12,8 @@ import type { Kernels } from './kernels.ts';
 export function createSimdKernels(arena: Arena): Kernels | null {
   let exports: Omit<Kernels, 'name'>;
   try {
-    const binary = Uint8Array.from(atob(KERNELS_BASE64), (character) => character.charCodeAt(0));
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), {
-      env: { memory: arena.memory },
-    });
+    const module = new WebAssembly.Module(bytesOfBase64(KERNELS_BASE64));
+    const instance = new WebAssembly.Instance(module, { env: { memory: arena.memory } });
     exports = instance.exports as unknown as Omit<Kernels, 'name'>;
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return null;

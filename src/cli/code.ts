@@ -1,0 +1,194 @@
+/**
+ * Loads the parts of a program (packaging/bundle.mjs), and keeps what the engine has compiled of them in
+ * a file beside them, as Python does: compiling is most of what loading takes. Owns that file. What is
+ * kept is believed without a look at it, as the parts themselves are: both lie in one folder, which is
+ * its owner's, and it is on the disk before it has its name.
+ *
+ *     TSWGCODE, 32 bits: the length of the list, the list in JSON, and what it tells of, one after the other
+ */
+
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
+
+const MAGIC = 'TSWGCODE';
+const HEAD_BYTES = 12;
+const MODE = 0o644;
+
+/** What is written around a part: the names that Node.js gives to a module in CommonJS. */
+const BEFORE = '(function (exports, require, module, __filename, __dirname) { ';
+const AFTER = '\n})';
+
+type Require = (id: string) => unknown;
+type Wrapped = (
+  exports: unknown,
+  require: Require,
+  module: { exports: unknown },
+  file: string,
+  folder: string,
+) => void;
+
+interface Kept {
+  readonly file: string;
+  /** Of the part that it was made of: what `stat` tells, since the engine compares no more than the length. */
+  readonly mark: string;
+  readonly bytes: number;
+}
+
+interface List {
+  readonly node: string;
+  readonly list: readonly Kept[];
+}
+
+/** By the part's file. */
+type AllKept = Map<string, { mark: string; data: Buffer }>;
+
+interface Part {
+  readonly module: { exports: unknown };
+  readonly script: Script;
+  readonly mark: string;
+  /** As it is in the file; undefined if it has to get there. */
+  readonly kept: Buffer | undefined;
+}
+
+export interface Program {
+  /** Resolves to the exit code. `keep`: see Code. */
+  main(
+    argv: readonly string[],
+    env: Record<string, string | undefined>,
+    keep: () => void,
+  ): Promise<number>;
+}
+
+/** Loads the program of that name, which lies beside this file. `requireOther`: see Code. */
+export function load(name: string, requireOther: Require): Pick<Program, 'main'> {
+  const code = new Code(dirname(fileURLToPath(import.meta.url)), name, requireOther);
+  const { main } = code.require(`./${name}.cjs`) as Program;
+  return { main: (argv, env) => main(argv, env, () => code.keep()) };
+}
+
+export class Code {
+  readonly #folder: string;
+  readonly #file: string;
+  readonly #requireOther: Require;
+  readonly #kept: AllKept;
+  readonly #parts = new Map<string, Part>();
+
+  /**
+   * @param folder where the parts are
+   * @param name the program's; its first part is NAME.cjs
+   * @param requireOther loads what is no part
+   */
+  constructor(folder: string, name: string, requireOther: Require) {
+    this.#folder = folder;
+    this.#file = join(folder, `${name}.code`);
+    this.#requireOther = requireOther;
+    this.#kept = readKept(this.#file);
+  }
+
+  /** The exports of a part, run when it is first asked for. `id`: as in `require`, ./FILE */
+  readonly require: Require = (id) => {
+    if (!id.startsWith('./')) return this.#requireOther(id);
+    const file = id.slice(2);
+    return (this.#parts.get(file) ?? this.#load(file)).module.exports;
+  };
+
+  #load(file: string): Part {
+    const path = join(this.#folder, file);
+    const { source, mark } = readPart(path);
+    const found = this.#kept.get(file);
+    const cachedData = found?.mark === mark ? found.data : undefined;
+    const options = { filename: path, ...(cachedData && { cachedData }) };
+    const script = new Script(BEFORE + source + AFTER, options);
+    const kept = script.cachedDataRejected === false ? cachedData : undefined;
+    const part: Part = { module: { exports: {} }, script, mark, kept };
+    // Before it is run: parts may ask for each other in a circle.
+    this.#parts.set(file, part);
+    const { module } = part;
+    const run = script.runInThisContext() as Wrapped;
+    run.call(module.exports, module.exports, this.require, module, path, dirname(path));
+    return part;
+  }
+
+  /**
+   * Writes what is not kept yet: with a new version, a new Node.js, or a part that was not asked for
+   * before. What was called so far is in it. Without the right to do so it does nothing.
+   */
+  keep(): void {
+    const parts = [...this.#parts];
+    if (parts.every(([, { kept }]) => kept !== undefined)) return;
+    const draft = `${this.#file}.${process.pid}`;
+    let fd: number;
+    try {
+      fd = openSync(draft, 'wx', MODE);
+    } catch {
+      return;
+    }
+    try {
+      // Another process may have kept others meanwhile.
+      const all = readKept(this.#file);
+      for (const [file, { script, mark, kept }] of parts) {
+        const isThere = kept !== undefined && all.get(file)?.mark === mark;
+        if (!isThere) all.set(file, { mark, data: kept ?? script.createCachedData() });
+      }
+      writeFileSync(fd, pack(all));
+      // Else a name may come to be of a file that is empty, with the machine's end.
+      fsyncSync(fd);
+      renameSync(draft, this.#file);
+    } catch {
+      // The disk is full: next time, perhaps.
+      unlinkSync(draft);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+function pack(all: AllKept): Buffer {
+  const list = [...all].map(([file, { mark, data }]) => ({ file, mark, bytes: data.length }));
+  const text = Buffer.from(JSON.stringify({ node: process.version, list }));
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.write(MAGIC);
+  head.writeUInt32LE(text.length, MAGIC.length);
+  return Buffer.concat([head, text, ...[...all.values()].map(({ data }) => data)]);
+}
+
+/** The bundler writes ASCII, which is read faster when nothing else is expected. */
+function readPart(path: string): { source: string; mark: string } {
+  const fd = openSync(path, 'r');
+  try {
+    const { ino, size, ctimeMs } = fstatSync(fd);
+    return { source: readFileSync(fd, 'latin1'), mark: `${ino}.${size}.${ctimeMs}` };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Nothing where the file is not there, or of another Node.js. */
+function readKept(path: string): AllKept {
+  const kept: AllKept = new Map();
+  try {
+    const file = readFileSync(path);
+    if (file.toString('latin1', 0, MAGIC.length) !== MAGIC) return kept;
+    let at = HEAD_BYTES + file.readUInt32LE(MAGIC.length);
+    const { node, list } = JSON.parse(file.toString('utf8', HEAD_BYTES, at)) as List;
+    if (node !== process.version) return kept;
+    for (const { file: name, mark, bytes } of list) {
+      kept.set(name, { mark, data: file.subarray(at, at + bytes) });
+      at += bytes;
+    }
+  } catch {
+    // It is not there, or is not ours.
+  }
+  return kept;
+}

@@ -14,7 +14,7 @@
 import type { Guard, GuardState } from '../datapath/guard.ts';
 import type { DropReason } from '../device/drops.ts';
 import type { Endpoint } from '../device/endpoint.ts';
-import { monotonicMs, random } from '../sys/clock.ts';
+import { idleMs, monotonicMs, random } from '../sys/clock.ts';
 import { Backlog } from './backlog.ts';
 import { attachFilter, detachFilter } from './bpf.ts';
 import { CLASSES, TRAFFIC } from './floodboard.ts';
@@ -117,6 +117,8 @@ export class Floodgate implements Guard {
   #vindicated = 0;
   #strangersMs = 0;
   #turnsMs = 0;
+  /** What `idleMs` was when it began. */
+  #idleAt = idleMs();
 
   /** What part of our time sessions took in about the last REST_MS. */
   #sessionsMean = 0;
@@ -254,8 +256,9 @@ export class Floodgate implements Guard {
     const isBehind = Object.values(this.#behind).some((one) => one.isLongerThan(patienceMs, now));
     const sessionsShare = Math.max(0, this.#turnsMs - this.#strangersMs) / elapsedMs;
     const least = this.isShut && this.#wanted > LOST_PER_S ? LOST_SHARE : LEAST_SHARE;
-    this.#sessionsMean += (sessionsShare - this.#sessionsMean) * Math.min(1, elapsedMs / REST_MS);
-    const needed = Math.max(sessionsShare, this.#sessionsMean);
+    const taken = this.#sessionsPart(sessionsShare, elapsedMs);
+    this.#sessionsMean += (taken - this.#sessionsMean) * Math.min(1, elapsedMs / REST_MS);
+    const needed = Math.max(taken, this.#sessionsMean);
     const allowed = least + SPARE_SHARE * Math.max(0, 1 - needed / BUSY_SHARE);
     const rate = perSecond(this.#strangers);
     const share = this.#strangersMs / elapsedMs;
@@ -290,6 +293,18 @@ export class Floodgate implements Guard {
     this.#vindicated = 0;
     this.#strangersMs = 0;
     this.#turnsMs = 0;
+  }
+
+  /**
+   * What sessions took of the time that passed: what they computed, and while others had the
+   * processor, their part of the waiting. Who is kept from computing is not idle.
+   */
+  #sessionsPart(computed: number, elapsedMs: number): number {
+    const idle = idleMs();
+    const busy = Math.max(0, 1 - (idle - this.#idleAt) / elapsedMs);
+    this.#idleAt = idle;
+    if (this.#turnsMs === 0) return computed;
+    return Math.max(computed, (busy * computed * elapsedMs) / this.#turnsMs);
   }
 
   /** Counts what the kernel has dropped: by the filter, or since it did not fit into a socket. */

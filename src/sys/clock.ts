@@ -3,6 +3,7 @@
  * itself is told the time and never asks for it.
  */
 
+import { performance } from 'node:perf_hooks';
 import { adjtimex, clockGettime, ERRNO, errno, getrandom, Scratch, SystemError } from './libc.ts';
 import { CLOCK_BOOTTIME, CLOCK_THREAD_CPUTIME_ID } from './linux.ts';
 
@@ -26,6 +27,14 @@ export function monotonicMs(): number {
 export function threadMs(): number {
   clockGettime(CLOCK_THREAD_CPUTIME_ID, time.address);
   return time.words[0] * 1_000 + time.words[2] / 1_000_000;
+}
+
+/**
+ * Milliseconds that this thread's event loop has waited for something to do. On a busy machine what
+ * is missing to the time that has passed is more than `threadMs`: it had to do, and could not.
+ */
+export function idleMs(): number {
+  return performance.eventLoopUtilization().idle;
 }
 
 /** Milliseconds since 1970; may jump when the operator or NTP sets the clock. */

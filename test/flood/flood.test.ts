@@ -3,6 +3,7 @@
  * was one is asserted, how fast anything was is not: `npm run flood` measures.
  */
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { TSWG } from '../bench/implementation.ts';
 import { rssMb } from '../bench/processes.ts';
@@ -59,6 +60,18 @@ describeInLab('a flood at the rate of one core', ['wg', 'tcpdump', 'nft'], () =>
     TIMEOUT_MS,
   );
 
+  it(
+    'has a control that nobody is told of, or it would cost more than the flood',
+    () =>
+      withLab({}, async (lab) => {
+        const site = await Site.open(lab, OUR_DAEMON, 4);
+        await (await site.flood({ ...OWN, rate: 5_000 }, 'closed port', 1)).finished();
+        expect(counted(site, 'Udp', 'NoPorts')).toBeGreaterThan(0);
+        expect(counted(site, 'Icmp', 'OutDestUnreachs')).toBe(0);
+      }),
+    TIMEOUT_MS,
+  );
+
   describe.each(['calling', 'called'] as const)('with newcomers %s', (direction) => {
     it(
       'lets them in, although it forges their own addresses',
@@ -82,6 +95,14 @@ describeInLab('a flood at the rate of one core', ['wg', 'tcpdump', 'nft'], () =>
     );
   });
 });
+
+/** A number of the victim's /proc/net/snmp, which has a line of names and one of numbers for each. */
+function counted(site: Site, protocol: string, name: string): number {
+  const text = readFileSync(`/proc/${site.victim.host.pid}/net/snmp`, 'utf8');
+  const lines = text.split('\n').filter((line) => line.startsWith(`${protocol}:`));
+  const [names, numbers] = lines.map((line) => line.split(' '));
+  return Number(numbers[names.indexOf(name)]);
+}
 
 describeInLab('a restart under the peer’s own data', ['wg', 'nft'], () => {
   it(

@@ -22,6 +22,8 @@ export interface SessionResult extends Conditions {
   /** Gbit/s of each round. */
   readonly control: readonly number[];
   readonly flood: readonly number[];
+  /** Frames of the control that arrived a second; records of before have none. */
+  readonly controlPerSecond?: number;
   /** Drops that the daemon counted, for each datagram that arrived; null where it counts none. */
   readonly accounted: number | null;
   /** RSS of the victim's daemon before the first flood and after the last. */
@@ -47,27 +49,28 @@ export async function trySession(
     await streamRate(site, WARM_UP_S);
     const before = rssMb(site.victimPid);
     const exposures: Exposure[] = [];
-    const control: number[] = [];
+    const controls: Beside[] = [];
     const watch = GateWatch.over(gatedEnd(implementation, site.victim));
     for (let round = 0; round < rounds; round++) {
       const streams = [
-        async () => control.push((await streamBeside(site, row, 'closed port', seconds)).rate),
+        async () => controls.push(await streamBeside(site, row, 'closed port', seconds)),
         async () => exposures.push(await expose(site, row, seconds, implementation)),
       ];
       // Which is first alternates: a machine that grows slower favours neither.
       if (round % 2 === 1) streams.reverse();
       for (const stream of streams) await stream();
     }
-    const mean = (value: (exposure: Exposure) => number) =>
-      exposures.reduce((sum, exposure) => sum + value(exposure), 0) / rounds;
+    const mean = (values: readonly number[]) =>
+      values.reduce((sum, value) => sum + value, 0) / rounds;
     const isCounting = implementation.side === 'tswg';
     return {
       section: 'session',
-      arrivedPerSecond: mean(({ arrivedPerSecond }) => arrivedPerSecond),
+      arrivedPerSecond: mean(exposures.map(({ arrivedPerSecond }) => arrivedPerSecond)),
+      controlPerSecond: mean(controls.map(({ arrivedPerSecond }) => arrivedPerSecond)),
       gate: watch.stop(),
-      control,
+      control: controls.map(({ rate }) => rate),
       flood: exposures.map(({ rate }) => rate),
-      accounted: isCounting ? mean(({ accounted }) => accounted) : null,
+      accounted: isCounting ? mean(exposures.map(({ accounted }) => accounted)) : null,
       memoryMb: { before, after: rssMb(site.victimPid) },
     };
   } finally {
@@ -75,9 +78,14 @@ export async function trySession(
   }
 }
 
-interface Exposure {
+/** A stream and what came in beside it. */
+interface Beside {
   readonly rate: number;
+  readonly arrived: number;
   readonly arrivedPerSecond: number;
+}
+
+interface Exposure extends Beside {
   /** Not a number when nothing is counted. */
   readonly accounted: number;
 }
@@ -88,18 +96,13 @@ async function expose(
   seconds: number,
   implementation: Implementation,
 ): Promise<Exposure> {
-  const counting = gatedEnd(implementation, site.victim);
-  const droppedBefore = counting === null ? 0 : await dropped(site);
-  const before = received(site.victim.host, 'attacker');
-  const { rate, floodSeconds } = await streamBeside(site, row, 'tunnel', seconds);
-  const { frames } = received(site.victim.host, 'attacker');
-  const arrived = frames - before.frames;
-  const isCounted = counting !== null;
-  return {
-    rate,
-    arrivedPerSecond: arrived / floodSeconds,
-    accounted: isCounted ? ((await dropped(site)) - droppedBefore) / arrived : Number.NaN,
-  };
+  const isCounted = gatedEnd(implementation, site.victim) !== null;
+  const droppedBefore = isCounted ? await dropped(site) : 0;
+  const beside = await streamBeside(site, row, 'tunnel', seconds);
+  const accounted = isCounted
+    ? ((await dropped(site)) - droppedBefore) / beside.arrived
+    : Number.NaN;
+  return { ...beside, accounted };
 }
 
 /** What a tswgd has dropped by now, what the kernel dropped before it among it. */
@@ -109,12 +112,20 @@ export async function dropped(site: Site): Promise<number> {
   return droppedIn(await statsOf(site.victim));
 }
 
-async function streamBeside(site: Site, row: SessionRow, aim: Aim, seconds: number) {
+async function streamBeside(
+  site: Site,
+  row: SessionRow,
+  aim: Aim,
+  seconds: number,
+): Promise<Beside> {
   const duration = seconds + FLOOD_LEAD_MS / MS_PER_S + FLOOD_EXTRA_S;
+  const before = received(site.victim.host, 'attacker');
   const flood = await site.flood(row, aim, duration);
   await sleep(FLOOD_LEAD_MS);
   const rate = await streamRate(site, seconds);
-  return { rate, floodSeconds: (await flood.finished()).seconds };
+  const { seconds: floodSeconds } = await flood.finished();
+  const arrived = received(site.victim.host, 'attacker').frames - before.frames;
+  return { rate, arrived, arrivedPerSecond: arrived / floodSeconds };
 }
 
 /** A stream that does not come about, or breaks off, has moved nothing. */

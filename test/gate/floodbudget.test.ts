@@ -15,10 +15,11 @@ import {
 } from '../../src/gate/floodboard.ts';
 import { Floodgate } from '../../src/gate/floodgate.ts';
 
-const clock = vi.hoisted(() => ({ now: 0 }));
+const clock = vi.hoisted(() => ({ now: 0, idle: 0 }));
 vi.mock('../../src/sys/clock.ts', async (importOriginal) => ({
   ...(await importOriginal<object>()),
   monotonicMs: () => clock.now,
+  idleMs: () => clock.idle,
 }));
 
 const PERIOD_MS = 100;
@@ -79,6 +80,8 @@ interface Period {
   readonly strangersMs?: number;
   readonly sessionsMs?: number;
   readonly ms?: number;
+  /** How long the loop had nothing to do; what the turns did not compute, where it is left out. */
+  readonly idleMs?: number;
   /** What the filter saw of each class. */
   readonly came?: Partial<Record<keyof typeof TRAFFIC, number>>;
 }
@@ -88,9 +91,11 @@ function period({
   strangersMs = 0,
   sessionsMs = 0,
   ms = PERIOD_MS,
+  idleMs = Math.max(0, ms - strangersMs - sessionsMs),
   came = {},
 }: Period = {}): void {
   clock.now += ms;
+  clock.idle += idleMs;
   for (const [name, count] of Object.entries(came))
     board.came[TRAFFIC[name as keyof typeof TRAFFIC]] += count;
   gate.turned(strangers, strangersMs, strangersMs + sessionsMs, clock.now);
@@ -205,6 +210,19 @@ describe('what strangers get', () => {
       period({ strangers: 1, ...(isMoment ? moment : { came: FLOOD }) });
       if (!isMoment) expect(strangersShare()).toBeGreaterThan(idle / 2);
     }
+  });
+
+  it('is no more where others have the processor, so that sessions compute little of what they need', () => {
+    shut();
+    const idle = strangersShare();
+    // Strangers alone take nothing from anybody.
+    for (let i = 0; i < 12; i++) period({ strangers: 1, strangersMs: 1, idleMs: 0, came: FLOOD });
+    expect(strangersShare()).toBe(idle);
+    const little = { strangers: 1, strangersMs: 8, sessionsMs: 8, came: FLOOD };
+    for (let i = 0; i < 12; i++) period({ ...little, idleMs: 84 });
+    expect(strangersShare()).toBeGreaterThan(idle / 4);
+    for (let i = 0; i < 12; i++) period({ ...little, idleMs: 0 });
+    expect(strangersShare()).toBeLessThan(idle / 20);
   });
 
   it('is less time beside busy sessions where so many come that it would help nobody', () => {

@@ -15,6 +15,7 @@ const clock = vi.hoisted(() => ({ now: 0 }));
 vi.mock('../../src/sys/clock.ts', async (importOriginal) => ({
   ...(await importOriginal<object>()),
   monotonicMs: () => clock.now,
+  idleMs: () => clock.now,
 }));
 
 const OURS = 0x89ab_cdef;

@@ -9,6 +9,7 @@
 
 import {
   closeSync,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   openSync,
@@ -136,6 +137,8 @@ export class Code {
     try {
       const fd = openSync(draft, 'wx', MODE);
       try {
+        // Under the mask of an operator who was making a key, none but root could read it.
+        fchmodSync(fd, MODE);
         // Another process may have kept others meanwhile.
         const all = readKept(this.#file);
         for (const file of missing) all.set(file, compile(join(this.#folder, file)));

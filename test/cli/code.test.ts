@@ -1,6 +1,14 @@
 /** What the engine has compiled of a program, kept beside it: src/cli/code.ts. */
 
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -60,6 +68,16 @@ describe('what is kept of them', () => {
     rmSync(path.join(folder, 'program.code'));
     code.keep();
     expect(readdirSync(folder).sort()).toEqual(['program-part.cjs', 'program.cjs']);
+  });
+
+  it('can be read by everybody, also when an operator who was making a key was the first', () => {
+    const mask = process.umask(0o077);
+    try {
+      run();
+    } finally {
+      process.umask(mask);
+    }
+    expect(statSync(path.join(folder, 'program.code')).mode & 0o777).toBe(0o644);
   });
 
   it('is no longer used when the part is another of the same length', () => {

@@ -127,9 +127,8 @@ export class Operator {
   }
 
   #setInOrder(lines: readonly string[] | LongText): string | Promise<string> {
-    const { path } = this.#options;
     const isLong = lines instanceof LongText;
-    if (!isLong && !this.#slices.isBusy) return path.turn(() => this.#set(lines));
+    if (!isLong && !this.#slices.isBusy) return this.#turn(() => this.#set(lines));
     const work = isLong ? this.#setLong(lines) : this.#setLater(lines);
     // Stopped before anything was changed.
     return this.#slices.run(work).then((text) => text ?? refuseSet(EAGAIN));
@@ -138,11 +137,21 @@ export class Operator {
   *#setLater(lines: readonly string[]): Generator<void, string> {
     yield;
     try {
-      return this.#options.path.turn(() => this.#set(lines));
+      return this.#turn(() => this.#set(lines));
     } catch (error) {
       this.#options.ending.surface(error);
       return refuseSet(EIO);
     }
+  }
+
+  /**
+   * A turn in which the configuration changes, after what has waited until now: or a peer's datagram that
+   * came before the operator's word would count after it, and take back an endpoint, say.
+   */
+  #turn<T>(body: () => T): T {
+    const { path } = this.#options;
+    path.catchUp();
+    return path.turn(body);
   }
 
   #set(lines: readonly string[]): string {
@@ -182,7 +191,7 @@ export class Operator {
       const done = draft!;
       yield* done.finish();
       const { change } = done;
-      const refusal = path.turn(() =>
+      const refusal = this.#turn(() =>
         this.#use(change, () => {
           device.swapIn(path.now, done);
           isTaken = true;

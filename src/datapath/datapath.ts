@@ -96,7 +96,7 @@ export class Datapath {
         },
       },
     });
-    this.#warming = warm ? new Warming({ arena, suite, readAll: this.#readAll }) : undefined;
+    this.#warming = warm ? new Warming({ arena, suite, readAll: this.catchUp }) : undefined;
     this.stayWarm = this.#warming?.stayWarm;
   }
 
@@ -202,6 +202,12 @@ export class Datapath {
     }
   };
 
+  /** A turn for the interface and one for each inlet: what has waited came before what follows. */
+  readonly catchUp = (): void => {
+    this.readInterface();
+    for (const inlet of this.#transport?.inlets ?? []) this.receive(inlet);
+  };
+
   /**
    * A turn of the caller's own making, for what puts something out: `body` asks of the Device what
    * it likes, at `now`. After a body that throws nothing is flushed.
@@ -229,11 +235,6 @@ export class Datapath {
     this.device.close();
     this.#warming?.close();
   }
-
-  readonly #readAll = (): void => {
-    this.readInterface();
-    for (const inlet of this.#transport?.inlets ?? []) this.receive(inlet);
-  };
 
   #begin(): void {
     if (this.#isInTurn) throw new Error('datapath: a turn within a turn');

@@ -81,6 +81,32 @@ function long(first: string, last = ''): string {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+describe('what waits at the sockets', () => {
+  beforeEach(() => {
+    const receive = (): number => told.push('read') * 0;
+    path.attachTransport({
+      ...{ kind: 'waiting', inlets: [{ receive }], isWritable: true, isOffloading: false },
+      ...{ errors: new Map(), transmit: () => {}, flush: () => {} },
+    });
+  });
+
+  it.each([
+    ['a change', `set=1\npublic_key=${keyOf(1)}\nendpoint=192.0.2.1:7\n\n`],
+    ['a long one', long('')],
+  ])('counts before %s, which came later', async (_, text) => {
+    expect(await ask(text)).toBe(ACCEPTED);
+    expect(told.slice(0, 2)).toEqual(['read', 'changed']);
+  });
+
+  it('counts before a change that had to wait for a long one', async () => {
+    const first = ask(long(''));
+    const second = ask(`set=1\npublic_key=${keyOf(1)}\nremove=true\n\n`);
+    expect([await first, await second]).toEqual([ACCEPTED, ACCEPTED]);
+    const events = told.filter((event) => event !== 'configured');
+    expect(events).toEqual(['read', 'changed', 'read', 'changed']);
+  });
+});
+
 describe('a long change', () => {
   it('is made beside turns of the loop, and is there all at once', async () => {
     const answer = ask(long('listen_port=7\n')) as Promise<string>;

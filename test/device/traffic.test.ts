@@ -414,6 +414,11 @@ describe('configuration', () => {
     a.configure({ privateKey: unclamped });
     expect(keypair.isWiped).toBe(false);
     expect(a.record(b).current).toBe(keypair);
+    // How it is spelt is told nevertheless: most public keys are unclamped.
+    const form = () => a.device.ownStats(a.world.now).facts.key_form;
+    expect(form()).toBe('unclamped');
+    a.configure({ privateKey: a.device.core.copyPrivateKey()! });
+    expect(form()).toBe('clamped');
   });
 
   it('packets that wait for want of a private key go when there is one', () => {

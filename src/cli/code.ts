@@ -175,9 +175,14 @@ function compile(path: string): { mark: string; data: Buffer } {
   // It would find the part as it was loaded.
   const flags = ['lazy', 'compilation-cache'];
   for (const flag of flags) setFlagsFromString(`--no-${flag}`);
-  const script = new Script(text, { filename: path });
-  // What is kept tells the flags that it was made with.
-  for (const flag of flags) setFlagsFromString(`--${flag}`);
+  let script: Script;
+  try {
+    script = new Script(text, { filename: path });
+  } finally {
+    // Also where the part is being replaced, and is half of another one. What is kept tells the flags
+    // that it was made with.
+    for (const flag of flags) setFlagsFromString(`--${flag}`);
+  }
   return { mark, data: script.createCachedData() };
 }
 

@@ -165,12 +165,15 @@ export class Operator {
     return acceptSet();
   }
 
-  /** Of a few peers it is told at once what was configured, of thousands in slices. */
+  /**
+   * Of a few peers it is told at once what was configured, of thousands in slices; before the next
+   * change, of which nobody could tell whom it removes if they were not known yet.
+   */
   #follow(change: DeviceChange): void {
     const { chronicle, ending } = this.#options;
     const following = chronicle.follow('set', change);
     for (let step = 0; step < FOLLOWED_AT_ONCE; step++) if (following.next().done) return;
-    void this.#slices.run(following).catch(ending.surface);
+    void this.#slices.runNext(following).catch(ending.surface);
   }
 
   /** The same for a text that takes longer to read than packets should wait. */

@@ -12,6 +12,7 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Script } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code } from '../../src/cli/code.ts';
 
@@ -131,6 +132,20 @@ describe('what is kept of them', () => {
     renameSync(path.join(folder, 'program.code'), path.join(folder, 'was'));
     code.keep();
     expect(readdirSync(folder)).not.toContain('program.code');
+  });
+
+  it('is not made of a part that is being replaced, and the engine is set as before', () => {
+    // Of what the engine compiles only when it is called, it keeps less as long as it was not.
+    const text = `function never() { return [${'1, '.repeat(1_000)}]; }`;
+    const keptBytes = (name: string): number =>
+      new Script(text, { filename: name }).createCachedData().length;
+    const before = keptBytes('before');
+    const code = open();
+    expect(answerOf(code)).toBe(1);
+    put('program-part.cjs', 'exports.answer = (');
+    code.keep();
+    expect(keptBytes('behind')).toBe(before);
+    expect(readdirSync(folder).sort()).toEqual(['program-part.cjs', 'program.cjs']);
   });
 
   it('is not there where nothing can be written, which is no error', () => {

@@ -15,8 +15,14 @@ export const REPLAY_WINDOW_PACKETS = 8_192;
 
 const WORD_BITS = 32;
 
-/** Bytes of the copy that `copySeen` makes. */
+/** Bytes of the whole copy that `copySeen` makes. */
 export const REPLAY_WINDOW_BYTES = REPLAY_WINDOW_PACKETS / 8;
+
+/** How many of them may be other than zero in a window whose greatest counter is this, or -1. */
+export function seenBytes(greatest: number): number {
+  if (greatest >= REPLAY_WINDOW_PACKETS) return REPLAY_WINDOW_BYTES;
+  return ((greatest >> 5) + 1) * (WORD_BITS / 8);
+}
 
 export class ReplayWindow {
   readonly #seen = new Int32Array(REPLAY_WINDOW_PACKETS / WORD_BITS);
@@ -35,9 +41,12 @@ export class ReplayWindow {
     return this.#greatest;
   }
 
-  /** Copies the ring of bits to `out`, REPLAY_WINDOW_BYTES, in this machine's order of bytes. */
+  /**
+   * Copies the ring of bits to `out`, in this machine's order of bytes: REPLAY_WINDOW_BYTES, or the first
+   * of them alone, as many as `seenBytes` says.
+   */
   copySeen(out: Uint8Array): void {
-    out.set(new Uint8Array(this.#seen.buffer));
+    out.set(new Uint8Array(this.#seen.buffer, 0, out.length));
   }
 
   /**

@@ -7,10 +7,11 @@
  * that cannot be has that value, too, and a session with such a number is none.
  */
 
+import { sameBytes } from '../bytes.ts';
 import { secretBytes } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import type { Keypair } from '../noise/keypair.ts';
-import { ReplayWindow, seenBytes } from '../noise/replay.ts';
+import { ReplayWindow, Rings, seenBytes } from '../noise/replay.ts';
 import { TIMESTAMP_BYTES } from '../noise/tai64n.ts';
 import type { Core } from './core.ts';
 import { DEADLINE, DEADLINE_NAMES, type DeadlineName } from './deadlines.ts';
@@ -223,21 +224,31 @@ function tellSessions(peers: readonly Peer[], about: About): SessionRows {
   return { sessions: { columns, values }, sessionKeys, seen };
 }
 
-/** Of thousands of peers, most have the same. */
+/** Of thousands of peers, most have the same as the one before. */
 class OwnSides {
   readonly all: OwnSide[] = [];
   readonly #numbers = new Map<string, number>();
+  #last = 0;
 
   /** 0 for none, 1 for the first of them all. */
   of({ source, sourceInterface }: Endpoint): number {
     if (source === null && sourceInterface === 0) return 0;
-    const key = `${sourceInterface} ${source}`;
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    const number = this.all.push({ source: source?.slice() ?? null, sourceInterface });
-    this.#numbers.set(key, number);
-    return number;
+    const last = this.all[this.#last - 1];
+    if (last === undefined || !isSameSide(last, source, sourceInterface)) {
+      const key = `${sourceInterface} ${source}`;
+      const isNew = !this.#numbers.has(key);
+      if (isNew) this.all.push({ source: source?.slice() ?? null, sourceInterface });
+      if (isNew) this.#numbers.set(key, this.all.length);
+      this.#last = this.#numbers.get(key)!;
+    }
+    return this.#last;
   }
+}
+
+function isSameSide(side: OwnSide, source: Uint8Array | null, sourceInterface: number): boolean {
+  if (side.sourceInterface !== sourceInterface) return false;
+  if (side.source === null || source === null) return side.source === source;
+  return sameBytes(side.source, source);
 }
 
 /** Of whom the rows of a handover are, which has just been made. */
@@ -291,6 +302,7 @@ function takeOverSessions(core: Core, now: number, all: PeerPlaces, rows: PeerRo
   const { values } = sessions;
   const { count, width, at } = layoutOf(sessions, SESSION_COLUMNS);
   const { width: peerWidth, at: peerAt } = layoutOf(peers, PEER_COLUMNS);
+  const rings = new Rings();
   let seenAt = 0;
   for (let i = 0; i < count; i++) {
     const base = i * width;
@@ -315,7 +327,7 @@ function takeOverSessions(core: Core, now: number, all: PeerPlaces, rows: PeerRo
       ...{ localIndex, remoteIndex, sendCounter },
       isInitiator: values[base + at.isInitiator] === 1,
       createdAt: now - ageMs,
-      replay: ReplayWindow.continued(greatest, window),
+      replay: ReplayWindow.continued(greatest, window, rings.next()),
     });
   }
 }
@@ -346,11 +358,11 @@ function takeOverPeers(core: Core, now: number, all: PeerPlaces, rows: PeerRows)
       peer.handshake.sentTimestamp = stamps.subarray(0, TIMESTAMP_BYTES);
       peer.handshake.latestTimestamp = stamps.subarray(TIMESTAMP_BYTES);
     }
-    for (const [column, place] of deadlines.entries()) {
-      const inMs = msOf(facts[place], NEVER);
+    for (let column = 0; column < deadlines.length; column++) {
+      const inMs = msOf(facts[deadlines[column]], NEVER);
       if (inMs !== NEVER) core.deadlines.arm(peer.row, column, now + inMs);
     }
-    for (const [i, place] of counts.entries()) peer.counts[COUNTS[i]] = countOf(facts[place]);
+    for (let i = 0; i < counts.length; i++) peer.counts[COUNTS[i]] = countOf(facts[counts[i]]);
     for (const { name, place } of dropped) {
       const packets = countOf(facts[place]);
       if (packets > 0) peer.drops.count(name, packets);

@@ -9,8 +9,8 @@ import type { PeerHandover } from '../../src/device/handover.ts';
 import { type Peer, PeerCounts } from '../../src/device/peer.ts';
 import type { PeerRows, Rows } from '../../src/device/peerrows.ts';
 import { setWays } from '../../src/device/steering.ts';
-import { A_TO_B, B_TO_A, Site, type World } from './world.ts';
 import { become, connected, goAhead, prepare, setPeer } from './successors.ts';
+import { A_TO_B, B_TO_A, Site, type World } from './world.ts';
 
 type Act = (peer: Peer, core: Core) => void;
 
@@ -144,7 +144,7 @@ describe('a row', () => {
 
   it('tells of a window what can be set, wherever its greatest counter is', () => {
     for (const greatest of [0, 31, 32, 8_191, 8_192, 2 ** 33 + 5]) {
-      const { world, a, b } = crowd();
+      const { world, a } = crowd();
       const { replay } = spoken(a).current!;
       for (const back of [40, 33, 3, 0]) if (greatest - back > 0) replay.accept(greatest - back);
       const { successor, device } = succeed(world, a);
@@ -155,7 +155,6 @@ describe('a row', () => {
         if (counter >= 0) expect(window.isNew(counter)).toBe(replay.isNew(counter));
       }
       expect(device.rows!.seen.length).toBeLessThanOrEqual(1_024);
-      expect([a, b]).toHaveLength(2);
     }
   });
 });

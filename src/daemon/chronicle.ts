@@ -79,7 +79,6 @@ export class Chronicle implements Subsystem {
 
   /** The same for many peers: what takes time may be left at each `yield`, and continued. */
   *follow(by: ConfiguredBy, change: DeviceChange): Generator<void, void> {
-    this.#settle();
     const { peers, ...ofInterface } = change;
     const fields = saidOf(ofInterface);
     if (fields.length === 0 && peers.length === 0) return;
@@ -173,7 +172,7 @@ export class Chronicle implements Subsystem {
 
   /** Answers an `events`. */
   read(lines: readonly string[], audience: Audience): string | Feed {
-    this.#settle();
+    this.settle();
     const request = parseEventsRequest(lines);
     if (request === null) return refuseGet(EINVAL);
     const followers = this.#followers[audience];
@@ -191,7 +190,7 @@ export class Chronicle implements Subsystem {
   }
 
   handOver(): EventsHandover {
-    this.#settle();
+    this.settle();
     return this.#ring.handOver();
   }
 
@@ -209,8 +208,8 @@ export class Chronicle implements Subsystem {
     for (const [body, time] of this.#early.splice(0)) this.#add(body, time);
   }
 
-  /** For somebody who does not wait: nothing is left of it. */
-  #settle(): void {
+  /** Looks at all that is left of it; call before the configuration is changed. */
+  settle(): void {
     if (this.#settling !== null) for (const _ of this.#settling);
   }
 
@@ -222,7 +221,7 @@ export class Chronicle implements Subsystem {
   };
 
   stop(kind: EndKind): void {
-    this.#settle();
+    this.settle();
     this.#slices.stop();
     if (kind === 'notOurs') this.#isOver = true;
   }

@@ -17,6 +17,7 @@ function begin() {
   const chronicle = new Chronicle(path);
   /** As the operator changes the configuration. */
   const set = (...peers: PeerChange[]) => {
+    chronicle.settle();
     a.configure({ peers });
     chronicle.configured('set', { peers });
   };

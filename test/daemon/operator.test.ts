@@ -35,6 +35,7 @@ beforeEach(() => {
     log: { error: (line: string) => told.push(line) },
     underlay: { apply: () => {}, tellPort: () => {} },
     chronicle: {
+      settle: () => {},
       configured: () => told.push('configured'),
       *follow() {
         told.push('configured');

@@ -222,7 +222,7 @@ export class Operator {
    * that refuses it, or null.
    */
   #use(change: DeviceChange, configure: () => void): string | null {
-    const { path, underlay, log, onChange } = this.#options;
+    const { path, underlay, log, chronicle, onChange } = this.#options;
     const mistake = nearMistake(change, nearStanding(path));
     if (mistake !== null) {
       log.error(`set refused: ${mistake}`);
@@ -235,6 +235,7 @@ export class Operator {
       log.error(`set refused: ${error.message}`);
       return refuseSet(error.errno === 0 ? EIO : error.errno);
     }
+    chronicle.settle();
     configure();
     underlay.tellPort();
     onChange();

@@ -37,6 +37,7 @@ beforeEach(() => {
     log: { error: (line: string) => told.push(line) },
     underlay: { apply: () => {}, tellPort: () => {} },
     chronicle: {
+      settle: () => told.push('settled'),
       configured: () => told.push('configured'),
       *follow() {
         told.push('configured');
@@ -131,7 +132,7 @@ describe('a long change', () => {
     expect(path.device.listenPort).toBe(7);
     expect(path.device.core.allowedIps.size).toBe(PEERS * PREFIXES);
     await turn();
-    expect(told).toEqual(['changed', 'configured']);
+    expect(told).toEqual(['settled', 'changed', 'configured']);
   });
 
   it.each([

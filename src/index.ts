@@ -27,7 +27,6 @@ export { DROP_REASONS, type DropReason } from './device/drops.ts';
 export { Endpoint, type Exit, formatEndpoint, type SendFailure } from './device/endpoint.ts';
 export type { DeviceEvent } from './device/events.ts';
 export {
-  type ConditionHandover,
   type DeviceHandover,
   type NameHandover,
   type PeerHandover,
@@ -42,7 +41,9 @@ export type { Observer } from './device/observers.ts';
 export type { DatagramOutlet, Outlet } from './device/outlet.ts';
 export { AddressSet, type OwnAddresses } from './device/ownaddresses.ts';
 export type { PeerName } from './device/peername.ts';
+export type { OwnSide, PeerRows, Rows } from './device/peerrows.ts';
 export type { QuietPeers } from './device/quietpeers.ts';
+export type { ConditionHandover } from './device/succession.ts';
 export type { DeviceTrouble, PeerTrouble } from './device/troubles.ts';
 export {
   type NameAnswer,

@@ -22,7 +22,7 @@ import {
 import { type Draft, isEmpty, takesOnlyAway } from './command.ts';
 import { keyWord, type Warning, weighPeers } from './consequences.ts';
 import { explainSocket, noSuchInterface, systemReason } from './explain.ts';
-import { ownKey } from './keys.ts';
+import { formatKey, ownKey } from './keys.ts';
 import { hasLostDaemon, hasRemains, lostDaemon } from './lostdaemon.ts';
 import { Refusal } from './refusal.ts';
 import { resolveChange } from './resolve.ts';
@@ -54,7 +54,7 @@ export async function configure(name: string, draft: Draft, system: System): Pro
   if (!system.isRoot) throw needsRoot(name);
   const state = existing === undefined ? null : await checkWireguard(existing, draft, system);
   const knowsWays = existing === undefined || state?.knowsWays === true;
-  const change = await resolveChange(draft, knowsWays, system);
+  const change = asWeighed(await resolveChange(draft, knowsWays, system), state);
   const warnings = [
     ...weighWireguard(name, state, draft, change, system),
     ...weighBind(draft, system),
@@ -109,6 +109,20 @@ function checkOurs(link: Link, draft: Draft, system: System): void {
 
 function areNamed(names: readonly string[]): string {
   return `${names.length === 1 ? 'is' : 'are'} ${names.join(', ')}`;
+}
+
+/**
+ * A peer that is there, and that another operator removes before the change arrives, is not to come
+ * back with nothing but what this call says of it: the call is then as if it had come first. Only
+ * where tswgd serves, since other daemons need not know the word.
+ */
+function asWeighed(change: DeviceChange, state: ReportedState | null): DeviceChange {
+  if (state?.version === undefined || change.replacePeers) return change;
+  const known = new Set(state.peers.map(({ publicKey }) => formatKey(publicKey)));
+  const peers = change.peers.map((peer) =>
+    !peer.remove && known.has(formatKey(peer.publicKey)) ? { ...peer, updateOnly: true } : peer,
+  );
+  return { ...change, peers };
 }
 
 /** What is asked of the WireGuard part, against what it is now. @throws Refusal */

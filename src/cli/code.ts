@@ -9,6 +9,7 @@
 
 import {
   closeSync,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   openSync,
@@ -136,6 +137,8 @@ export class Code {
     try {
       const fd = openSync(draft, 'wx', MODE);
       try {
+        // Under the mask of an operator who was making a key, none but root could read it.
+        fchmodSync(fd, MODE);
         // Another process may have kept others meanwhile.
         const all = readKept(this.#file);
         for (const file of missing) all.set(file, compile(join(this.#folder, file)));
@@ -172,9 +175,14 @@ function compile(path: string): { mark: string; data: Buffer } {
   // It would find the part as it was loaded.
   const flags = ['lazy', 'compilation-cache'];
   for (const flag of flags) setFlagsFromString(`--no-${flag}`);
-  const script = new Script(text, { filename: path });
-  // What is kept tells the flags that it was made with.
-  for (const flag of flags) setFlagsFromString(`--${flag}`);
+  let script: Script;
+  try {
+    script = new Script(text, { filename: path });
+  } finally {
+    // Also where the part is being replaced, and is half of another one. What is kept tells the flags
+    // that it was made with.
+    for (const flag of flags) setFlagsFromString(`--${flag}`);
+  }
   return { mark, data: script.createCachedData() };
 }
 

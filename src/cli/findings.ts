@@ -167,10 +167,16 @@ function wrapAroundCode(text: string, columns: number): string[] {
 function healthyLine(evidence: Evidence): string {
   const { run, daemon } = evidence;
   const peers = daemon.ok && daemon.value.kind === 'answers' ? daemon.value.peers.length : 0;
-  const about = run.peer === null ? counted(peers, 'peer') : 'one peer';
+  const about = run.peer === null ? counted(peers, 'peer') + pingedOf(evidence, peers) : 'one peer';
   const seen = TOLD_WHEN_HEALTHY.filter(([section]) => isSeen(evidence[section]));
   const names = [about, ...seen.map(([, name]) => name)].join(', ');
   return `${run.name}: healthy: ${names} (${(run.tookMs / MS_PER_S).toFixed(1)} s)`;
+}
+
+/** Of very many peers only some are pinged, and of some no inner address is known. */
+function pingedOf({ pings }: Evidence, peers: number): string {
+  const pinged = new Set((pings.ok ? pings.value : []).map(({ peer }) => peer)).size;
+  return pinged === 0 || pinged >= peers ? '' : ` (${pinged} pinged)`;
 }
 
 function sections(): Section[] {

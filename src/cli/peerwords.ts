@@ -12,6 +12,7 @@ import type { PeerDraft } from './command.ts';
 import { prefixDoubt } from './doubts.ts';
 import { keyMistake, parseKey, shortKey } from './keys.ts';
 import { hostMistake, isMask } from './values.ts';
+import { findWord } from './words.ts';
 
 /** Longer text than any name or path that is typed for a key is not repeated at all. */
 const QUOTED_MAX = 20;
@@ -136,6 +137,9 @@ function endpointWordsMistake(host: string, port: string): string | null {
   const number = parsePort(port);
   if (parsePort(host) !== null && number === null && hostMistake(port) === null) {
     return `wgendpoint: ${visible(`${host} ${port}`)}: expected HOST first, then PORT`;
+  }
+  if (number === null && findWord(host) !== undefined) {
+    return `wgendpoint: ${host} follows it: expected HOST and PORT, as in \`wgendpoint vpn.example.net 51820\``;
   }
   const wrong = hostMistake(host);
   if (wrong !== null) return `wgendpoint: ${wrong}`;

@@ -26,11 +26,19 @@ export function formatStats(name: string, stats: ReportedStats): string {
   for (const peer of stats.peers) {
     const ofPeer = [`\twgpeer ${formatKey(peer.publicKey)}`];
     const peerWords = peer.troubles.map((trouble) => wordPeerTrouble(trouble, name));
-    pushPart(peer, peerWords, '\t\t', ofPeer);
+    pushPart({ ...peer, counters: occurred(peer.counters) }, peerWords, '\t\t', ofPeer);
     // Of thousands of peers the lines of one at a time.
     lines.push(ofPeer.join('\n'));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/**
+ * Without what has not occurred, as with the reasons of drops: of hundreds of peers those that are
+ * quiet would hide the others.
+ */
+function occurred(counters: Measured['counters']): Measured['counters'] {
+  return Object.fromEntries(Object.entries(counters).filter(([, count]) => count !== 0));
 }
 
 function pushPart(

@@ -344,6 +344,7 @@ const ROWS = [
     args: [],
     place: 'view',
     summary: 'show the counters: packets, handshakes, and why packets were dropped',
+    detail: 'Of a peer, counters that are 0 are left out; `tswg wg0 --json` has all of them.',
     example: 'tswg wg0 stats',
   },
   {

@@ -14,6 +14,7 @@ import type { ConfiguredBy, EventBody, EventRecord } from '../events/record.ts';
 import { EventRing, type EventsHandover, type EventTime } from '../events/ring.ts';
 import { formatKey } from '../keytext.ts';
 import { monotonicMs, wallClockMs } from '../sys/clock.ts';
+import { Slices } from '../sys/slices.ts';
 import {
   type EventsRequest,
   formatEvent,
@@ -43,9 +44,10 @@ export class Chronicle implements Subsystem {
   };
   /** What the peers were called when the configuration was last looked at, by their public keys. */
   #names = new Map<string, string>();
-  /** A predecessor's, before they are looked at, and what has happened since. */
-  #inherited: EventsHandover | null = null;
+  /** A predecessor's are being looked at; and what has happened since. */
+  #settling: Generator<void, void> | null = null;
   readonly #early: [body: EventBody, time: EventTime][] = [];
+  readonly #slices = new Slices();
   /** What happens from now on is another process's to tell. */
   #isOver = false;
 
@@ -59,7 +61,7 @@ export class Chronicle implements Subsystem {
   tell(body: EventBody): void {
     if (this.#isOver) return;
     const time = { timeMs: wallClockMs(), monotonicMs: Math.round(monotonicMs()) };
-    if (this.#inherited === null) this.#add(body, time);
+    if (this.#settling === null) this.#add(body, time);
     else this.#early.push([body, time]);
   }
 
@@ -96,7 +98,7 @@ export class Chronicle implements Subsystem {
       this.#configuredPeer(one, isTold);
       yield;
     }
-    if (by === 'state') this.#lookAround();
+    if (by === 'state') yield* this.#lookAround();
   }
 
   /** Who was a peer when the configuration was last looked at, and is none any more. */
@@ -157,15 +159,20 @@ export class Chronicle implements Subsystem {
   }
 
   /** Who the peers are: nobody else has a history of his own. */
-  #lookAround(): void {
-    const names = [...this.#path.device.peerNames()].map(about);
-    this.#names = new Map(names.map(({ peer, name }) => [peer, name]));
-    this.#ring.retain((peer) => this.#names.has(peer));
+  *#lookAround(): Generator<void, void> {
+    const names = new Map<string, string>();
+    for (const one of this.#path.device.peerNames()) {
+      const { peer, name } = about(one);
+      names.set(peer, name);
+      yield;
+    }
+    this.#names = names;
+    this.#ring.retain((peer) => names.has(peer));
   }
 
   /** Answers an `events`. */
   read(lines: readonly string[], audience: Audience): string | Feed {
-    this.#settle();
+    this.settle();
     const request = parseEventsRequest(lines);
     if (request === null) return refuseGet(EINVAL);
     const followers = this.#followers[audience];
@@ -183,22 +190,27 @@ export class Chronicle implements Subsystem {
   }
 
   handOver(): EventsHandover {
-    this.#settle();
+    this.settle();
     return this.#ring.handOver();
   }
 
-  /** Continues a predecessor's; what of it takes time is done when packets move again. */
+  /** Continues a predecessor's; what of it takes time is done when packets move again, in slices. */
   continue(handover: EventsHandover): void {
-    this.#inherited = handover;
-    setImmediate(() => this.#settle());
+    const settling = this.#continue(handover);
+    this.#settling = settling;
+    void this.#slices.run(settling);
   }
 
-  #settle(): void {
-    if (this.#inherited === null) return;
-    this.#ring.continue(this.#inherited);
-    this.#inherited = null;
-    this.#lookAround();
+  *#continue(handover: EventsHandover): Generator<void, void> {
+    yield* this.#ring.continue(handover);
+    yield* this.#lookAround();
+    this.#settling = null;
     for (const [body, time] of this.#early.splice(0)) this.#add(body, time);
+  }
+
+  /** Looks at all that is left of it; call before the configuration is changed. */
+  settle(): void {
+    if (this.#settling !== null) for (const _ of this.#settling);
   }
 
   readonly #notice = (event: DeviceEvent): void => {
@@ -209,6 +221,8 @@ export class Chronicle implements Subsystem {
   };
 
   stop(kind: EndKind): void {
+    this.settle();
+    this.#slices.stop();
     if (kind === 'notOurs') this.#isOver = true;
   }
 }

@@ -165,12 +165,15 @@ export class Operator {
     return acceptSet();
   }
 
-  /** Of a few peers it is told at once what was configured, of thousands in slices. */
+  /**
+   * Of a few peers it is told at once what was configured, of thousands in slices; before the next
+   * change, of which nobody could tell whom it removes if they were not known yet.
+   */
   #follow(change: DeviceChange): void {
     const { chronicle, ending } = this.#options;
     const following = chronicle.follow('set', change);
     for (let step = 0; step < FOLLOWED_AT_ONCE; step++) if (following.next().done) return;
-    void this.#slices.run(following).catch(ending.surface);
+    void this.#slices.runNext(following).catch(ending.surface);
   }
 
   /** The same for a text that takes longer to read than packets should wait. */
@@ -219,7 +222,7 @@ export class Operator {
    * that refuses it, or null.
    */
   #use(change: DeviceChange, configure: () => void): string | null {
-    const { path, underlay, log, onChange } = this.#options;
+    const { path, underlay, log, chronicle, onChange } = this.#options;
     const mistake = nearMistake(change, nearStanding(path));
     if (mistake !== null) {
       log.error(`set refused: ${mistake}`);
@@ -232,6 +235,7 @@ export class Operator {
       log.error(`set refused: ${error.message}`);
       return refuseSet(error.errno === 0 ? EIO : error.errno);
     }
+    chronicle.settle();
     configure();
     underlay.tellPort();
     onChange();

@@ -95,6 +95,7 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   const old = core.identity;
   const clamped = clamp(privateKey);
   const isOwn = old !== null && clamped !== null && equalConstantTime(old.privateKey, clamped);
+  core.wasKeyClamped = clamped === null || equalConstantTime(clamped, privateKey);
   if (clamped !== null) wipe(clamped);
   if (isOwn) return;
   // The new one takes its place.
@@ -122,7 +123,6 @@ function createIdentity(core: Core, privateKey: Uint8Array): Identity | null {
   if (clamped === null) return null;
   const place = core.privateKeyPlace.bytes.subarray(0, KEY_BYTES);
   place.set(clamped);
-  core.wasKeyClamped = equalConstantTime(clamped, privateKey);
   wipe(clamped);
   return { privateKey: place, publicKey: core.suite.publicKey(place) };
 }

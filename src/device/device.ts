@@ -41,6 +41,7 @@ import type { Observer } from './observers.ts';
 import type { OwnAddresses } from './ownaddresses.ts';
 import { assignOwnAddresses } from './ownsources.ts';
 import type { PeerName } from './peername.ts';
+import { peersOfRows } from './peerrows.ts';
 import { receiveDatagram } from './receive.ts';
 import { receiveRun } from './receiverun.ts';
 import { ownState, ownStats, peerStates, peerStats, state, stats } from './report.ts';
@@ -330,6 +331,11 @@ export class Device {
   /** What a successor has to `recall`, beside the state that it is configured with. Copies. */
   memories(): PeerMemory[] {
     return [...memories(this.core)];
+  }
+
+  /** The same, but for the peers of which the rows of a handover tell all. */
+  memoriesBeside({ rows }: DeviceHandover): PeerMemory[] {
+    return [...memories(this.core, rows === null ? undefined : peersOfRows(this.core, rows))];
   }
 
   /** The same one after the other, each as it is when it is asked for. */

@@ -97,9 +97,10 @@ export class Draft {
 
   /** Does what can be done aside for one peer; it may be left at every `yield`, and continued. */
   *add(change: PeerChange): Generator<void, void> {
-    yield* this.#begin();
     const slim = { ...change, allowedIps: change.allowedIps.slice(0, 1) };
+    // First of all: its key is wiped with the others', wherever this is left.
     this.#changes.push(slim);
+    yield* this.#begin();
     const self = this.#identity;
     if (self !== null && equalConstantTime(self.publicKey, change.publicKey)) return;
     const key = peerKey(change.publicKey);

@@ -10,9 +10,8 @@
 
 import { secretBytes, wipe } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
-import { Keypair } from '../noise/keypair.ts';
+import type { Keypair } from '../noise/keypair.ts';
 import { REPLAY_WINDOW_BYTES, ReplayWindow } from '../noise/replay.ts';
-import type { LossCause, PeerCondition } from './condition.ts';
 import type { PeerMemory } from './configuration.ts';
 import { configure } from './configure.ts';
 import { type Core, peerKey } from './core.ts';
@@ -22,17 +21,22 @@ import * as liveness from './liveness.ts';
 import { memories, recall, remember, resume } from './memory.ts';
 import type { Counters } from './metric.ts';
 import type { Peer, PeerCounts } from './peer.ts';
+import { handOverRows, isTabular, type PeerRows, takeOverRows } from './peerrows.ts';
 import { NO_WAY } from './peerways.ts';
 import { handOverQuiet, isQuiet, type QuietPeers, takeOverQuiet } from './quietpeers.ts';
 import * as session from './session.ts';
 import { settle, setWays } from './steering.ts';
+import {
+  type ConditionHandover,
+  callAgain,
+  continueCondition,
+  continueSession,
+  isCallUnderWay,
+  SESSION_KEY_BYTES,
+  SESSION_PLACES,
+} from './succession.ts';
 import type { Way } from './ways.ts';
 
-/** Of a peer, where a session may be. */
-export const SESSION_PLACES = ['previous', 'current', 'next'] as const;
-
-/** Bytes of a session's two keys: the one to send with, then the one to receive with. */
-export const SESSION_KEY_BYTES = 2 * KEY_BYTES;
 export const SESSION_SEEN_BYTES = REPLAY_WINDOW_BYTES;
 
 export interface SessionHandover {
@@ -48,20 +52,6 @@ export interface SessionHandover {
   readonly keys: Uint8Array;
   /** SESSION_SEEN_BYTES: see ReplayWindow. */
   readonly seen: Uint8Array;
-}
-
-/** See Condition. */
-export interface ConditionHandover {
-  readonly state: PeerCondition;
-  readonly sinceMs: number;
-  readonly told: 'connected' | 'disconnected' | null;
-  readonly isCalling: boolean;
-  /** Infinite when nothing waits for an answer; negative when it is overdue. */
-  readonly lostInMs: number;
-  readonly cause: LossCause;
-  readonly heard: number;
-  /** Of the peer's own keepalives; 0 while that is not known. */
-  readonly keepaliveMs: number;
 }
 
 /** What was known of a name; a lookup under way is begun again. */
@@ -120,7 +110,9 @@ export interface DeviceHandover {
   /** Those that have addresses. */
   readonly names: readonly NameHandover[];
   readonly peers: readonly PeerHandover[];
-  /** The others; none for a successor that was not configured ahead. */
+  /** Of the others, those of whom numbers say all; null for a successor that was not configured ahead. */
+  readonly rows: PeerRows | null;
+  /** The rest; likewise. */
   readonly quiet: readonly QuietPeers[];
 }
 
@@ -132,6 +124,7 @@ export interface DeviceHandover {
 export function handOver(core: Core, now: number, isAhead: boolean): DeviceHandover {
   const peers = [...core.peers.values()];
   const isQuietOne = peers.map((peer) => isAhead && isQuiet(core, peer));
+  const isRow = peers.map((peer, i) => isAhead && !isQuietOne[i] && isTabular(peer));
   return {
     at: now,
     privateKey: core.copyPrivateKey(),
@@ -142,7 +135,10 @@ export function handOver(core: Core, now: number, isAhead: boolean): DeviceHando
     names: [...core.names.all()]
       .filter(({ addresses }) => addresses.length > 0)
       .map(({ host, addresses, answeredAt }) => ({ host, addresses, ageMs: now - answeredAt })),
-    peers: peers.filter((_, i) => !isQuietOne[i]).map((peer) => handOverPeer(core, now, peer)),
+    peers: peers
+      .filter((_, i) => !isQuietOne[i] && !isRow[i])
+      .map((peer) => handOverPeer(core, now, peer)),
+    rows: isAhead ? handOverRows(core, now, peers, isRow) : null,
     quiet: handOverQuiet(peers, isQuietOne),
   };
 }
@@ -160,10 +156,7 @@ function handOverPeer(core: Core, now: number, peer: Peer): PeerHandover {
     source: endpoint?.source?.slice() ?? null,
     sourceInterface: endpoint?.sourceInterface ?? 0,
     deadlines: handOverDeadlines(core, now, peer),
-    // One that was given up is left lying.
-    isCalling:
-      peer.handshake.state === 'createdInitiation' &&
-      core.deadlines.isArmed(peer.row, DEADLINE.retransmitHandshake),
+    isCalling: isCallUnderWay(core, peer),
     attempts: peer.attempts,
     initiationAgeMs: now - peer.lastInitiationAt,
     handshakeRoundTripMs: peer.handshakeRoundTripMs,
@@ -226,9 +219,10 @@ export function takeOver(
   handover: DeviceHandover,
   remembered: readonly PeerMemory[],
 ): void {
-  const { privateKey } = handover;
+  const { privateKey, rows } = handover;
   // Before one of them turns out to be ourselves: their places are counted.
-  takeOverQuiet([...core.peers.values()], handover.quiet);
+  const all = [...core.peers.values()];
+  takeOverQuiet(all, handover.quiet);
   if (privateKey !== null) configure(core, handover.at, { privateKey, peers: [] });
   remember(core, remembered);
   core.isUp = handover.isUp;
@@ -240,6 +234,7 @@ export function takeOver(
     // Our own key may have become the peer's since; a peer that is not configured has no session.
     if (peer !== undefined) takeOverPeer(core, handover.at, peer, one);
   }
+  if (rows !== null) takeOverRows(core, handover.at, all, rows);
   takeOverNames(core, handover);
   wipeHandover(handover);
 }
@@ -258,11 +253,7 @@ function takeOverPeer(core: Core, at: number, peer: Peer, handover: PeerHandover
   }
   if (handover.ways.length > 0) setWays(core, at, peer, handover.ways, peer.endpoint);
   peer.lastInitiationAt = at - handover.initiationAgeMs;
-  if (handover.isCalling) {
-    // The answer to that call would find nobody who could read it: call again at once.
-    peer.lastInitiationAt = Number.NEGATIVE_INFINITY;
-    core.deadlines.arm(peer.row, DEADLINE.retransmitHandshake, at);
-  }
+  if (handover.isCalling) callAgain(core, at, peer);
   peer.attempts = handover.attempts;
   peer.handshakeRoundTripMs = handover.handshakeRoundTripMs;
   peer.needsAnotherKeepalive = handover.needsAnotherKeepalive;
@@ -271,29 +262,7 @@ function takeOverPeer(core: Core, at: number, peer: Peer, handover: PeerHandover
   peer.rxBytes = handover.rxBytes;
   addDrops(peer.drops, handover.drops);
   Object.assign(peer.counts, known(handover.counts, peer.counts));
-  takeOverCondition(core, at, peer, handover.condition);
-}
-
-function takeOverCondition(
-  core: Core,
-  at: number,
-  peer: Peer,
-  handover: ConditionHandover | null,
-): void {
-  const { condition } = peer;
-  if (handover !== null) {
-    const { lostInMs, keepaliveMs, ...same } = handover;
-    Object.assign(condition, same, { lostAt: at + lostInMs });
-    condition.rhythm.continue(at, keepaliveMs, peer.counts);
-  } else if (liveness.isGood(peer.current, at)) {
-    // Whoever was told by the predecessor was told of nothing.
-    Object.assign(condition, { state: 'connected', told: 'connected' });
-    condition.sinceMs = peer.lastHandshakeMs;
-  }
-  if (condition.state !== 'connected') return;
-  // A session that could not be taken over is none, whatever the predecessor had.
-  if (!liveness.isGood(peer.current, at)) liveness.sessionsErased(core, at, peer);
-  else if (handover === null) liveness.schedule(core, at, peer);
+  continueCondition(core, at, peer, handover.condition);
 }
 
 function takeOverNames(core: Core, { at, names, peers }: DeviceHandover): void {
@@ -318,18 +287,9 @@ function takeOverNames(core: Core, { at, names, peers }: DeviceHandover): void {
 }
 
 function takeOverSession(core: Core, at: number, peer: Peer, handover: SessionHandover): void {
-  const { place, localIndex, keys, sendCounter } = handover;
-  const keypair = new Keypair({
-    localIndex,
-    remoteIndex: handover.remoteIndex,
-    isInitiator: handover.isInitiator,
-    createdAt: at - handover.ageMs,
-    sealer: core.suite.createSealer(keys.subarray(0, KEY_BYTES)),
-    opener: core.suite.createOpener(keys.subarray(KEY_BYTES)),
-    continued: { replay: ReplayWindow.continued(handover.greatest, handover.seen), sendCounter },
-  });
-  if (peer[place] === null && core.indices.adopt(localIndex, peer, keypair)) peer[place] = keypair;
-  else keypair.wipe();
+  const { place, ageMs, keys, seen, greatest, ...rest } = handover;
+  const replay = ReplayWindow.continued(greatest, seen);
+  continueSession(core, peer, place, keys, { ...rest, createdAt: at - ageMs, replay });
 }
 
 function addDrops(drops: Drops, counts: Counters): void {
@@ -362,11 +322,12 @@ export function takeBack(core: Core, now: number): number {
 }
 
 /** Erases the keys in what was handed over. */
-export function wipeHandover({ privateKey, peers, quiet }: DeviceHandover): void {
+export function wipeHandover({ privateKey, peers, rows, quiet }: DeviceHandover): void {
   if (privateKey !== null) wipe(privateKey);
   for (const { presharedKey, sessions } of peers) {
     if (presharedKey !== null) wipe(presharedKey);
     for (const { keys } of sessions) wipe(keys);
   }
+  if (rows !== null) wipe(rows.presharedKeys, rows.sessionKeys);
   for (const { presharedKeys } of quiet) if (presharedKeys !== null) wipe(presharedKeys);
 }

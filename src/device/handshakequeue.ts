@@ -58,13 +58,17 @@ export class HandshakeQueue {
     return { message: this.#messages.subarray(start, start + this.#lengths[place]), endpoint };
   }
 
-  /** Call when a message was not genuine, or was turned away before anybody could know. */
-  countFutile(now: number): void {
+  /**
+   * Call when a message was not genuine, or was turned away before anybody could know. `part`: of one
+   * that counts as so much less.
+   */
+  countFutile(now: number, part = 1): void {
     if (now - this.#futileSince >= UNDER_LOAD_HOLD_MS) {
       this.#futileSince = now;
       this.#futile = 0;
     }
-    if (++this.#futile >= FUTILE_PER_HOLD) this.#underLoadUntil = now + UNDER_LOAD_HOLD_MS;
+    this.#futile += part;
+    if (this.#futile >= FUTILE_PER_HOLD) this.#underLoadUntil = now + UNDER_LOAD_HOLD_MS;
   }
 
   /** Call while more comes than can be answered: we are under load, however little gets here. */

@@ -55,6 +55,13 @@ function ownCaller(core: Core, message: Uint8Array): Peer | null {
 /** What turning a message away costs, a cookie reply included, of what answering it does. */
 const REFUSAL_COST = 1 / 32;
 
+/**
+ * What a source's rate turns away counts as this part of a futile message: four thousand a second are
+ * more than are answered. Fewer may be a crowd behind one router, whose calls come to something as soon
+ * as load ends: ten thousand that call every five seconds would hold it for minutes.
+ */
+const RATE_LIMITED_PART = 1 / 4;
+
 /** Handles queued handshake messages, at most `limit` of those that are let in. */
 export function consumeHandshakes(core: Core, now: number, limit: number): void {
   for (let cost = 0; cost < limit; ) {
@@ -92,8 +99,8 @@ function isAdmitted(core: Core, now: number, message: Uint8Array, endpoint: Endp
     return false;
   }
   if (core.rateLimiter.allow(endpoint.address, now)) return true;
-  // As the kernel's queue counts them: or load would end as soon as they alone are left, and come back.
-  core.handshakeQueue.countFutile(now);
+  // Or load would end as soon as they alone are left, and come back.
+  core.handshakeQueue.countFutile(now, RATE_LIMITED_PART);
   core.drop('rateLimited', null, endpoint);
   return false;
 }

@@ -4,6 +4,7 @@
  * session. The sessions themselves end with the process: their keys are never written down.
  */
 
+import { isZero } from '../crypto/bytes.ts';
 import { REJECT_AFTER_TIME_MS } from '../noise/constants.ts';
 import { addSeconds, compareTimestamps, TIMESTAMP_BYTES, writeTimestamp } from '../noise/tai64n.ts';
 import type { PeerMemory } from './configuration.ts';
@@ -21,16 +22,21 @@ const FORGOTTEN_SECONDS = 120;
  */
 const SESSION_MEMORY_MS = 2 * REJECT_AFTER_TIME_MS;
 
-/** One entry for every peer that there is something to know of, as it is when it is asked for. */
-export function* memories(core: Core): Generator<PeerMemory> {
-  for (const { publicKey, lastHandshakeMs, handshake } of [...core.peers.values()]) {
+/**
+ * One entry for every peer that there is something to know of, but for the `others`, as it is when it is
+ * asked for.
+ */
+export function* memories(core: Core, others: ReadonlySet<Peer> = NOBODY): Generator<PeerMemory> {
+  for (const peer of [...core.peers.values()]) {
+    if (others.has(peer)) continue;
+    const { publicKey, lastHandshakeMs, handshake } = peer;
     const { sentTimestamp, latestTimestamp: receivedTimestamp } = handshake;
-    const isKnown = [sentTimestamp, receivedTimestamp].some((one) =>
-      one.some((byte) => byte !== 0),
-    );
+    const isKnown = !isZero(sentTimestamp) || !isZero(receivedTimestamp);
     if (isKnown) yield { publicKey, lastHandshakeMs, sentTimestamp, receivedTimestamp };
   }
 }
+
+const NOBODY: ReadonlySet<Peer> = new Set();
 
 /** Takes over what another Device knew at this very moment. */
 export function remember(core: Core, remembered: readonly PeerMemory[]): void {

@@ -233,8 +233,11 @@ export class EventRing {
     };
   }
 
-  /** Becomes that of a predecessor, who may be in other hands: what is no record is left out. */
-  continue({ stream, seq, suppressed, records }: EventsHandover): void {
+  /**
+   * Becomes that of a predecessor, who may be in other hands: what is no record is left out. To be left
+   * at each `yield` for as long as nothing is added or read.
+   */
+  *continue({ stream, seq, suppressed, records }: EventsHandover): Generator<void, void> {
     // A predecessor of a version without events had none.
     if (stream === '') return;
     this.#stream = stream;
@@ -246,6 +249,7 @@ export class EventRing {
         this.#seq = number;
         this.#keep(number, { timeMs, monotonicMs }, body);
       }
+      yield;
     }
     this.#seq = Math.max(this.#seq, seq);
   }

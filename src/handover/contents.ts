@@ -9,31 +9,31 @@
  *             per peer: the preshared key, if there is one;
  *             per session of it: SESSION_KEY_BYTES, SESSION_SEEN_BYTES
  *             per run of quiet peers: their preshared keys, if any of them has one
+ *             if there are rows: see rowscontents.ts
  *
  * The successor may be of another version, later or earlier. So a field that is not known is ignored,
  * and one that is missing has a harmless value; `CONTENTS_FORMAT` changes only if that cannot be.
  * The predecessor may be in other hands: a number that cannot be has that harmless value, too.
  */
 
-import { copySecret } from '../crypto/bytes.ts';
 import { KEY_BYTES } from '../crypto/suite.ts';
 import { DEFAULT_MTU } from '../device/configuration.ts';
 import { DEADLINE_NAMES } from '../device/deadlines.ts';
 import {
-  type ConditionHandover,
   type DeviceHandover,
   type NameHandover,
   type PeerHandover,
-  SESSION_KEY_BYTES,
-  SESSION_PLACES,
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../device/handover.ts';
 import type { QuietPeers } from '../device/quietpeers.ts';
+import { type ConditionHandover, SESSION_KEY_BYTES, SESSION_PLACES } from '../device/succession.ts';
 import { WAYS_MAX } from '../device/ways.ts';
 import type { EventsHandover } from '../events/ring.ts';
 import { formatHex, formatKey, parseHex } from '../uapi/key.ts';
 import { formatWay, parseWay } from '../uapi/way.ts';
+import { isCount, type Reader, readJson, Secrets } from './reader.ts';
+import { decodeRows, describeRows, rowsBytes } from './rowscontents.ts';
 
 const CONTENTS_FORMAT = 2;
 const PORT_MAX = 0xffff;
@@ -74,9 +74,10 @@ export interface Contents {
 
 /** New bytes, with keys in them that are the caller's to wipe. */
 export function encodeContents(contents: Contents): Uint8Array {
-  const { privateKey, peers, quiet } = contents.device;
+  const { privateKey, peers, quiet, rows } = contents.device;
   const keysOfQuiet = quiet.map(({ presharedKeys }) => presharedKeys);
-  const all = [privateKey, ...peers.flatMap(secretsOf), ...keysOfQuiet];
+  const bytesOfRows = rows === null ? [] : rowsBytes(rows);
+  const all = [privateKey, ...peers.flatMap(secretsOf), ...keysOfQuiet, ...bytesOfRows];
   const secrets = all.filter((secret) => secret !== null);
   const json = new TextEncoder().encode(
     JSON.stringify({
@@ -88,6 +89,7 @@ export function encodeContents(contents: Contents): Uint8Array {
         privateKey: privateKey !== null,
         peers: peers.map(describePeer),
         quiet: quiet.map(describeQuiet),
+        rows: rows === null ? null : describeRows(rows),
       },
     }),
   );
@@ -167,6 +169,7 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
   const privateKey = device.flag('privateKey') ? secrets.take(KEY_BYTES) : null;
   const peers = device.children('peers').flatMap((peer) => decodePeer(peer, secrets));
   const quiet = device.children('quiet').map((peer) => decodeQuiet(peer, secrets));
+  const rows = device.has('rows') ? decodeRows(device.child('rows'), secrets) : null;
   if (secrets.isShort) return null;
   return {
     state: read.text('state'),
@@ -180,6 +183,7 @@ export function decodeContents(bytes: Uint8Array): Contents | null {
       counts: device.numbers('counts'),
       names: device.children('names').map(decodeName),
       peers,
+      rows,
       quiet,
     },
     uptimeMs: Math.max(0, read.number('uptimeMs', 0)),
@@ -320,96 +324,4 @@ function decodeSession(session: Reader, secrets: Secrets): SessionHandover[] {
 
 function isPlace(text: string): text is SessionHandover['place'] {
   return SESSION_PLACES.some((place) => place === text);
-}
-
-/** What stands after the JSON, piece by piece. */
-class Secrets {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-  /** More was taken than there is. */
-  isShort = false;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  /** A copy. */
-  take(length: number): Uint8Array {
-    const secret = copySecret(this.#bytes.subarray(this.#at, this.#at + length));
-    this.#at += length;
-    this.isShort ||= secret.length < length;
-    return secret;
-  }
-}
-
-function readJson(bytes: Uint8Array): Reader | null {
-  try {
-    return new Reader(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch {
-    return null;
-  }
-}
-
-/** An object of JSON whose fields may be missing, or of another kind than expected. */
-class Reader {
-  readonly #fields: Readonly<Record<string, unknown>>;
-
-  constructor(value: unknown) {
-    const isObject = typeof value === 'object' && value !== null;
-    this.#fields = isObject ? (value as Record<string, unknown>) : {};
-  }
-
-  text(name: string): string {
-    const value = this.#fields[name];
-    return typeof value === 'string' ? value : '';
-  }
-
-  number(name: string, otherwise: number): number {
-    const value = this.#fields[name];
-    return isNumber(value) ? value : otherwise;
-  }
-
-  /** From 0 to `max`. */
-  integer(name: string, otherwise: number, max?: number): number {
-    const value = this.number(name, otherwise);
-    return isCount(value, max) ? value : otherwise;
-  }
-
-  flag(name: string): boolean {
-    return this.#fields[name] === true;
-  }
-
-  list(name: string): readonly unknown[] {
-    const value = this.#fields[name];
-    return Array.isArray(value) ? value : [];
-  }
-
-  texts(name: string): readonly string[] {
-    return this.list(name).filter((value) => typeof value === 'string');
-  }
-
-  child(name: string): Reader {
-    return new Reader(this.#fields[name]);
-  }
-
-  children(name: string): readonly Reader[] {
-    return this.list(name).map((value) => new Reader(value));
-  }
-
-  /** Those fields of a child, or of this object for '', that are numbers. */
-  numbers(name: string): Readonly<Record<string, number>> {
-    const fields = name === '' ? this.#fields : this.child(name).#fields;
-    return Object.fromEntries(
-      Object.entries(fields).filter((field): field is [string, number] => isNumber(field[1])),
-    );
-  }
-}
-
-/** JSON's 1e999 is infinite. */
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value);
-}
-
-function isCount(value: number, max = Number.MAX_SAFE_INTEGER): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= max;
 }

@@ -54,7 +54,7 @@ const ANSWER_TIMEOUT_MS = TIMEOUTS.answerMs;
 /** The old one packs meanwhile, on a machine that may be busy; that it is alive the channel tells. */
 const CONTENTS_TIMEOUT_MS = 30_000;
 
-/** With the call: its caller knows what goes ahead. */
+/** With the call: its caller knows what goes ahead, and contents that tell of peers by their places. */
 const KNOWS_AHEAD = 1;
 
 export interface PackedContents {

@@ -9,7 +9,7 @@ import type { UapiServer } from '../control/uapiserver.ts';
 import type { Datapath } from '../datapath/datapath.ts';
 import { type PeerState, wiped, wipeKeys } from '../device/configuration.ts';
 import type { Endpoint } from '../device/endpoint.ts';
-import { wipeHandover } from '../device/handover.ts';
+import { type DeviceHandover, wipeHandover } from '../device/handover.ts';
 import {
   formatKeylessState,
   formatStateSince,
@@ -82,10 +82,11 @@ export class Packing {
     const { tunFd, uapi, udp, observeFd, uptimeMs, events } = belongings;
     const { device, now } = this.#path;
     const followsAhead = isAhead && device.revision === this.#revision;
+    const handover = device.handOver(now, followsAhead);
     const contents = {
-      state: followsAhead ? this.#stateSince() : this.#wholeState(),
+      state: followsAhead ? this.#stateSince(handover) : this.#wholeState(),
       followsAhead,
-      device: device.handOver(now, followsAhead),
+      device: handover,
       ...{ uptimeMs, events },
       version: VERSION,
       socketName: uapi.file.name,
@@ -109,14 +110,14 @@ export class Packing {
     return text;
   }
 
-  #stateSince(): string {
+  #stateSince(handover: DeviceHandover): string {
     const { device } = this.#path;
     const own = device.ownState();
     const places = this.#places;
     const moved = [...device.peerPlaces()].filter(
       ({ endpoint }, i) => endpoint !== places[i] && !isSamePlace(endpoint, places[i]),
     );
-    const text = formatStateSince(own, moved, device.memories());
+    const text = formatStateSince(own, moved, device.memoriesBeside(handover));
     wipeKeys({ ...own, peers: [] });
     return text;
   }

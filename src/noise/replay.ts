@@ -15,18 +15,49 @@ export const REPLAY_WINDOW_PACKETS = 8_192;
 
 const WORD_BITS = 32;
 
-/** Bytes of the copy that `copySeen` makes. */
+/** Bytes of the whole copy that `copySeen` makes. */
 export const REPLAY_WINDOW_BYTES = REPLAY_WINDOW_PACKETS / 8;
 
+/** How many of them may be other than zero in a window whose greatest counter is this, or -1. */
+export function seenBytes(greatest: number): number {
+  if (greatest >= REPLAY_WINDOW_PACKETS) return REPLAY_WINDOW_BYTES;
+  return ((greatest >> 5) + 1) * (WORD_BITS / 8);
+}
+
+const WORDS = REPLAY_WINDOW_PACKETS / WORD_BITS;
+/** As many rings lie side by side: the memory is free again when none of them is used any more. */
+const RINGS_TOGETHER = 64;
+
+/** Rings of bits for windows of which thousands are made at once: to make an array each takes long. */
+export class Rings {
+  #words = new Int32Array(0);
+  #at = 0;
+
+  /** Unseen, and nobody else's. */
+  next(): Int32Array {
+    if (this.#at === this.#words.length) {
+      this.#words = new Int32Array(RINGS_TOGETHER * WORDS);
+      this.#at = 0;
+    }
+    this.#at += WORDS;
+    return this.#words.subarray(this.#at - WORDS, this.#at);
+  }
+}
+
 export class ReplayWindow {
-  readonly #seen = new Int32Array(REPLAY_WINDOW_PACKETS / WORD_BITS);
+  readonly #seen: Int32Array;
   #greatest = -1;
 
+  /** @param ring of a Rings, unused */
+  constructor(ring: Int32Array = new Int32Array(WORDS)) {
+    this.#seen = ring;
+  }
+
   /** Continues where another window, in another process, stopped. `seen`: see copySeen. */
-  static continued(greatest: number, seen: Uint8Array): ReplayWindow {
-    const replay = new ReplayWindow();
+  static continued(greatest: number, seen: Uint8Array, ring?: Int32Array): ReplayWindow {
+    const replay = new ReplayWindow(ring);
     replay.#greatest = greatest;
-    new Uint8Array(replay.#seen.buffer).set(seen);
+    replay.#bytes(seen.length).set(seen);
     return replay;
   }
 
@@ -35,9 +66,17 @@ export class ReplayWindow {
     return this.#greatest;
   }
 
-  /** Copies the ring of bits to `out`, REPLAY_WINDOW_BYTES, in this machine's order of bytes. */
+  /**
+   * Copies the ring of bits to `out`, in this machine's order of bytes: REPLAY_WINDOW_BYTES, or the first
+   * of them alone, as many as `seenBytes` says.
+   */
   copySeen(out: Uint8Array): void {
-    out.set(new Uint8Array(this.#seen.buffer));
+    out.set(this.#bytes(out.length));
+  }
+
+  /** The first of the ring's. */
+  #bytes(length: number): Uint8Array {
+    return new Uint8Array(this.#seen.buffer, this.#seen.byteOffset, length);
   }
 
   /**

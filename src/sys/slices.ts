@@ -1,6 +1,6 @@
 /**
  * Long work beside the packets: in slices, between which the event loop has its turns. One after the
- * other, in the order in which they came.
+ * other, in the order in which they came; but what belongs to one comes before the next.
  */
 
 import { monotonicMs } from './clock.ts';
@@ -17,6 +17,7 @@ interface Work {
 export class Slices {
   readonly #waiting: Work[] = [];
   #immediate: NodeJS.Immediate | undefined;
+  #isStepping = false;
   #isStopped = false;
 
   /** Some work is not done yet: what comes now has to wait. */
@@ -29,6 +30,15 @@ export class Slices {
    * `stop` came first. Rejects with what it throws. Stopped work is left as by `return`.
    */
   run<T>(work: Generator<void, T>): Promise<T | null> {
+    return this.#insert(work, this.#waiting.length);
+  }
+
+  /** The same of what belongs to the work that calls this in one of its steps: what waits comes later. */
+  runNext<T>(work: Generator<void, T>): Promise<T | null> {
+    return this.#insert(work, this.#isStepping ? 1 : 0);
+  }
+
+  #insert<T>(work: Generator<void, T>, place: number): Promise<T | null> {
     return new Promise((resolve, reject) => {
       const cancel = (): void => {
         work.return(null as T);
@@ -45,7 +55,7 @@ export class Slices {
         }
       };
       if (this.#isStopped) cancel();
-      else this.#waiting.push({ step, cancel });
+      else this.#waiting.splice(place, 0, { step, cancel });
       this.#schedule();
     });
   }
@@ -67,7 +77,10 @@ export class Slices {
     do {
       const [work] = this.#waiting;
       if (work === undefined) return;
-      if (work.step()) this.#waiting.shift();
+      this.#isStepping = true;
+      const isDone = work.step();
+      this.#isStepping = false;
+      if (isDone) this.#waiting.shift();
     } while (monotonicMs() < end);
     this.#schedule();
   };

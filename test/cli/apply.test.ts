@@ -155,6 +155,39 @@ describe('an interface that is there', () => {
     expect(system.changes[0].peers[0].replaceAllowedIps).toBeUndefined();
   });
 
+  it('does not come back with the words of one operator after another has removed it', async () => {
+    const system = withDaemon();
+    await run(system, 'wg0 wgpeer KEY wgaip 10.0.0.0/8');
+    // Between the look at what is there and the change.
+    const set = system.request;
+    let isRemoved = false;
+    system.request = async (name, text) => {
+      if (text.startsWith('set=1\n') && !isRemoved) {
+        isRemoved = true;
+        await run(system, 'wg0 -wgpeer KEY');
+      }
+      return set.call(system, name, text);
+    };
+    expect(await run(system, 'wg0 wgpeer KEY wgpka 10')).toBe('done');
+    expect(system.daemons.get('wg0')!.state.peers).toEqual([]);
+    expect(await run(system, 'wg0 wgpeer KEY wgpka 10')).toBe('done');
+    expect(system.daemons.get('wg0')!.state.peers).toMatchObject([{ persistentKeepalive: 10 }]);
+  });
+
+  it('comes back when the same call removes all', async () => {
+    const system = withDaemon();
+    await run(system, 'wg0 wgpeer KEY wgaip 10.0.0.0/8');
+    expect(await run(system, 'wg0 -wgpeerall wgpeer KEY wgpka 10')).toBe('done');
+    expect(system.changes[1].peers[0].updateOnly).toBeUndefined();
+  });
+
+  it('of another user-space WireGuard is not told of in words that need not be known', async () => {
+    const system = withDaemon(null);
+    await run(system, 'wg0 wgpeer KEY wgpka 10');
+    await run(system, 'wg0 wgpeer KEY wgpka 20');
+    expect(system.changes[1].peers[0].updateOnly).toBeUndefined();
+  });
+
   it.each([
     ['debug', 'wg0 debug'],
     ['wgdescr', 'wg0 wgport 7 wgpeer KEY wgdescr x'],

@@ -1,9 +1,18 @@
 /** What the engine has compiled of a program, kept beside it: src/cli/code.ts. */
 
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Script } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code } from '../../src/cli/code.ts';
 
@@ -62,6 +71,16 @@ describe('what is kept of them', () => {
     expect(readdirSync(folder).sort()).toEqual(['program-part.cjs', 'program.cjs']);
   });
 
+  it('can be read by everybody, also when an operator who was making a key was the first', () => {
+    const mask = process.umask(0o077);
+    try {
+      run();
+    } finally {
+      process.umask(mask);
+    }
+    expect(statSync(path.join(folder, 'program.code')).mode & 0o777).toBe(0o644);
+  });
+
   it('is no longer used when the part is another of the same length', () => {
     expect(run()).toBe(1);
     rmSync(path.join(folder, 'program-part.cjs'));
@@ -113,6 +132,20 @@ describe('what is kept of them', () => {
     renameSync(path.join(folder, 'program.code'), path.join(folder, 'was'));
     code.keep();
     expect(readdirSync(folder)).not.toContain('program.code');
+  });
+
+  it('is not made of a part that is being replaced, and the engine is set as before', () => {
+    // Of what the engine compiles only when it is called, it keeps less as long as it was not.
+    const text = `function never() { return [${'1, '.repeat(1_000)}]; }`;
+    const keptBytes = (name: string): number =>
+      new Script(text, { filename: name }).createCachedData().length;
+    const before = keptBytes('before');
+    const code = open();
+    expect(answerOf(code)).toBe(1);
+    put('program-part.cjs', 'exports.answer = (');
+    code.keep();
+    expect(keptBytes('behind')).toBe(before);
+    expect(readdirSync(folder).sort()).toEqual(['program-part.cjs', 'program.cjs']);
   });
 
   it('is not there where nothing can be written, which is no error', () => {

@@ -145,6 +145,11 @@ describe('what was found', () => {
     expect(text.length).toBeLessThanOrEqual(81);
   });
 
+  it('says of how many peers it knows by pings, if not of all', () => {
+    const peers = [PEER, { ...PEER, publicKey: OUR_KEY }];
+    expect(show(healthyWith({ peers }))).toMatch(/^wg0: healthy: 2 peers \(1 pinged\), routes, /);
+  });
+
   it('says what could not be looked at, each reason once', () => {
     const because = 'only root may; try it with sudo';
     const evidence = healthy({

@@ -250,10 +250,12 @@ function changed(state: DeviceState, change: DeviceChange): DeviceState {
   let peers: Mutable<PeerState>[] = change.replacePeers
     ? []
     : state.peers.map((one) => ({ ...one }));
-  for (const { publicKey, remove, allowedIps, replaceAllowedIps, ...rest } of change.peers) {
-    const known = peers.find((one) => Buffer.compare(one.publicKey, publicKey) === 0);
+  for (const one of change.peers) {
+    const { publicKey, remove, updateOnly, allowedIps, replaceAllowedIps, ...rest } = one;
+    const known = peers.find((peer) => Buffer.compare(peer.publicKey, publicKey) === 0);
+    if (known === undefined && updateOnly) continue;
     if (remove) {
-      peers = peers.filter((one) => one !== known);
+      peers = peers.filter((peer) => peer !== known);
       continue;
     }
     const peer = known ?? { ...FRESH_PEER, publicKey };

@@ -51,7 +51,8 @@ describe('netstart', () => {
       'up',
       'up',
     ]);
-    expect(changes[3]).toEqual(changes[1]);
+    const [peer] = changes[1].peers;
+    expect(changes[3]).toEqual({ ...changes[1], peers: [{ ...peer, updateOnly: true }] });
     expect(boot.system.addressList.map((one) => formatAddress(one.address))).toEqual(before);
   });
 

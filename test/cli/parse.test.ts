@@ -243,6 +243,14 @@ describe('mistakes', () => {
       'wgendpoint: expected HOST and PORT after it, as in `wgendpoint vpn.example.net 51820`',
     ],
     [
+      'wg0 wgpeer KEYA wgendpoint wgpeer KEYB wgaip 10.0.0.0/8',
+      'wgendpoint: wgpeer follows it: expected HOST and PORT, as in `wgendpoint vpn.example.net 51820`',
+    ],
+    [
+      'wg0 wgpeer KEYA wgendpoint up http',
+      'wgendpoint: up follows it: expected HOST and PORT, as in `wgendpoint vpn.example.net 51820`',
+    ],
+    [
       'wg0 wgpeer',
       'wgpeer: expected PUBLICKEY after it, as in `tswg wg0 wgpeer fE/wdxzl0klVp/IR8UcaoGUMjqaWi3jAd7KzHKFS6Ds=`',
     ],

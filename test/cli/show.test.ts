@@ -408,12 +408,18 @@ describe('stats', () => {
         { code: 'noPrivateKey', values: {} },
         { code: 'sandboxOff', values: {} },
       ],
-      counters: { handshakesSent: 7, rx_packets: 12_345, drop_noPeer: 3, drop_badPacket: 12 },
+      counters: {
+        handshakesSent: 7,
+        rx_packets: 12_345,
+        cookies_sent: 0,
+        drop_noPeer: 3,
+        drop_badPacket: 12,
+      },
       peers: [
         {
           publicKey: FULL_PEER.publicKey,
           facts: { endpoint: '203.0.113.10:51820' },
-          counters: { bytes_sent: 9, roams: 0, drop_brandNew: 1 },
+          counters: { bytes_sent: 9, rekeys: 0, roams: 2, drop_brandNew: 1 },
           troubles: [{ code: 'noPrivateKey', values: {} }],
         },
       ],
@@ -430,12 +436,14 @@ describe('stats', () => {
         '\ttrouble: key: no private key is set: no handshake can begin\n' +
         '\t    7  handshakes sent\n' +
         '\t12345  rx packets\n' +
+        '\t    0  cookies sent\n' +
         '\tdropped packets:\n' +
         '\t\t 3  noPeer     packet from the interface to an address that no peer is allowed\n' +
         '\t\t12  badPacket  data packet that does not decrypt\n' +
         `\twgpeer ${PEER_TEXT}\n` +
         '\t\ttrouble: handshake: no private key is set on this side\n' +
-        '\t\t0  roams\n' +
+        // Of a peer what has occurred: that of hundreds of quiet ones would hide it.
+        '\t\t2  roams\n' +
         '\t\tdropped packets:\n' +
         '\t\t\t1  brandNew  a reason that this tswg does not know\n',
     );
@@ -447,6 +455,13 @@ describe('stats', () => {
     const counters = { up: 0, condition_since_seconds: 1_700_000_000, roams: 2 };
     const told = stats({ peers: [{ publicKey, facts, counters, troubles: [] }] });
     expect(formatStats('wg0', told)).toBe(`wg0:\n\twgpeer ${PEER_TEXT}\n\t\t2  roams\n`);
+  });
+
+  it('of a peer that nothing has occurred to are a line', () => {
+    const publicKey = parseKey(PEER_TEXT)!;
+    const counters = { roams: 0, rekeys: 0, packets_waiting: 0 };
+    const told = stats({ peers: [{ publicKey, facts: {}, counters, troubles: [] }] });
+    expect(formatStats('wg0', told)).toBe(`wg0:\n\twgpeer ${PEER_TEXT}\n`);
   });
 
   it('of a daemon that counted nothing', () => {

@@ -17,6 +17,7 @@ function begin() {
   const chronicle = new Chronicle(path);
   /** As the operator changes the configuration. */
   const set = (...peers: PeerChange[]) => {
+    chronicle.settle();
     a.configure({ peers });
     chronicle.configured('set', { peers });
   };
@@ -236,5 +237,25 @@ describe('a successor', () => {
     third.chronicle.continue(next.chronicle.handOver());
     await new Promise((resolve) => setImmediate(resolve));
     expect(third.chronicle.ring.seq).toBe(3);
+  });
+
+  it('has looked at all of it before it tells what is changed, and before its end', () => {
+    const [old, next, last] = [begin(), begin(), begin()];
+    for (let i = 0; i < 500; i++) old.chronicle.tell(linkDown);
+    next.a.configure({ peers: [peerOf(7, { description: 'seven' })] });
+    next.chronicle.continue(old.chronicle.handOver());
+    next.chronicle.tell({ kind: 'upgraded', from: '1', version: '2' });
+    next.set(peerOf(7, { remove: true }));
+    const since = records(read(next.chronicle.read(['since=500'], 'operator')));
+    expect(since).toMatchObject([
+      { seq: 501, kind: 'upgraded' },
+      { seq: 502, kind: 'configured' },
+      { seq: 503, kind: 'peerRemoved', peer: key(7), name: 'seven' },
+    ]);
+    last.chronicle.continue(next.chronicle.handOver());
+    last.chronicle.stop('stopped');
+    expect(last.chronicle.ring.seq).toBe(503);
+    last.chronicle.tell(linkDown);
+    expect(all(last.chronicle).at(-1)).toMatchObject({ seq: 504, kind: 'linkDown' });
   });
 });

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Arena } from '../../src/arena.ts';
 import type { Feed } from '../../src/control/feed.ts';
 import { createPortableSuite } from '../../src/crypto/portable.ts';
+import { Chronicle } from '../../src/daemon/chronicle.ts';
 import { Operator, type OperatorOptions } from '../../src/daemon/operator.ts';
 import { Datapath } from '../../src/datapath/datapath.ts';
 import { RequestReader } from '../../src/uapi/request.ts';
@@ -20,6 +21,7 @@ const keyOf = (i: number): string =>
     .toString('hex');
 
 let path: Datapath;
+let options: OperatorOptions;
 let operator: Operator;
 let told: string[];
 let ending: { isSucceeded: boolean; bugs: unknown[]; surface: (bug: unknown) => void };
@@ -29,12 +31,13 @@ beforeEach(() => {
   path = new Datapath({ arena, suite: createPortableSuite(arena), warm: false });
   told = [];
   ending = { isSucceeded: false, bugs: [], surface: (bug) => ending.bugs.push(bug) };
-  operator = new Operator({
+  options = {
     path,
     ending,
     log: { error: (line: string) => told.push(line) },
     underlay: { apply: () => {}, tellPort: () => {} },
     chronicle: {
+      settle: () => told.push('settled'),
       configured: () => told.push('configured'),
       *follow() {
         told.push('configured');
@@ -44,7 +47,8 @@ beforeEach(() => {
     onChange: () => told.push('changed'),
     subject: {},
     troubles: () => [],
-  } as unknown as OperatorOptions);
+  } as unknown as OperatorOptions;
+  operator = new Operator(options);
 });
 afterEach(() => {
   operator.stop();
@@ -58,8 +62,10 @@ function ask(text: string): string | Promise<string> | Feed {
 }
 
 /** A whole answer to a `get`. */
-function get(): string {
-  const feed = ask('get=1\n\n') as Feed;
+const get = (): string => read('get=1\n\n');
+
+function read(request: string): string {
+  const feed = ask(request) as Feed;
   let text = '';
   for (let piece = feed.read(); piece !== null; piece = feed.read()) text += piece;
   return text;
@@ -95,14 +101,14 @@ describe('what waits at the sockets', () => {
     ['a long one', long('')],
   ])('counts before %s, which came later', async (_, text) => {
     expect(await ask(text)).toBe(ACCEPTED);
-    expect(told.slice(0, 2)).toEqual(['read', 'changed']);
+    expect(told.slice(0, 3)).toEqual(['read', 'settled', 'changed']);
   });
 
   it('counts before a change that had to wait for a long one', async () => {
     const first = ask(long(''));
     const second = ask(`set=1\npublic_key=${keyOf(1)}\nremove=true\n\n`);
     expect([await first, await second]).toEqual([ACCEPTED, ACCEPTED]);
-    const events = told.filter((event) => event !== 'configured');
+    const events = told.filter((event) => event === 'read' || event === 'changed');
     expect(events).toEqual(['read', 'changed', 'read', 'changed']);
   });
 });
@@ -126,7 +132,7 @@ describe('a long change', () => {
     expect(path.device.listenPort).toBe(7);
     expect(path.device.core.allowedIps.size).toBe(PEERS * PREFIXES);
     await turn();
-    expect(told).toEqual(['changed', 'configured']);
+    expect(told).toEqual(['settled', 'changed', 'configured']);
   });
 
   it.each([
@@ -172,6 +178,16 @@ describe('a long change', () => {
     const text = get();
     expect(text).toContain(`public_key=${keyOf(1)}\n`);
     expect(text).not.toContain(`public_key=${keyOf(2)}\n`);
+  });
+
+  it('is told before one that came meanwhile, and may have removed a peer of it', async () => {
+    operator = new Operator({ ...options, chronicle: new Chronicle(path) });
+    await Promise.all([
+      ask(long('replace_peers=true\n')),
+      ask(`set=1\npublic_key=${keyOf(PEERS - 1)}\nremove=true\n\n`),
+    ]);
+    const kinds = [...read('events=1\n\n').matchAll(/"kind":"(\w+)"/g)].map(([, kind]) => kind);
+    expect(kinds).toEqual(['configured', 'configured', 'peerRemoved']);
   });
 
   it('that another process could not know of changes nothing', async () => {

@@ -227,6 +227,18 @@ describe('a change', () => {
     expect(() => swapIn(a, draft)).toThrow('an earlier configuration');
   });
 
+  it('that ends with its first step has had all the keys that it was given', () => {
+    // The interface becomes the peer, which first loses its prefixes.
+    const { a, b } = pair();
+    const draft = a.device.draft({ privateKey: b.privateKey });
+    const presharedKey = new Uint8Array(32).fill(9);
+    const adding = draft.add({ publicKey: keyOf(1), presharedKey, allowedIps: [] });
+    expect(adding.next().done).toBe(false);
+    adding.return();
+    expect(draft.change.peers.map((peer) => peer.presharedKey)).toEqual([presharedKey]);
+    draft.discard();
+  });
+
   it('has new peers with the key that the interface has by then', () => {
     const { world, a, b } = pair();
     a.configure({ replacePeers: true });

@@ -3,10 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Core } from '../../src/device/core.ts';
 import { Endpoint } from '../../src/device/endpoint.ts';
-import type { ConditionHandover, PeerHandover } from '../../src/device/handover.ts';
+import type { PeerHandover } from '../../src/device/handover.ts';
 import type { Peer } from '../../src/device/peer.ts';
 import { isQuiet } from '../../src/device/quietpeers.ts';
 import { setWays } from '../../src/device/steering.ts';
+import type { ConditionHandover } from '../../src/device/succession.ts';
 import { connected } from './successors.ts';
 
 type Act = (peer: Peer, core: Core) => void;

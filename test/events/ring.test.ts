@@ -7,6 +7,7 @@ import type { EventBody, EventRecord } from '../../src/events/record.ts';
 import {
   EVENTS_PER_PEER,
   EventRing,
+  type EventsHandover,
   NO_EVENTS,
   RECENT_EVENTS,
   STRANGERS_EVENTS,
@@ -142,6 +143,11 @@ it('keeps what it should, and every reader is told of each event, or that it was
   );
 });
 
+/** All of it at once. */
+function inherit(ring: EventRing, handover: EventsHandover): void {
+  for (const _ of ring.continue(handover));
+}
+
 describe('a reader', () => {
   it('that begins with what is kept is told of no loss before it came', () => {
     const { ring } = filled(3_000);
@@ -242,14 +248,14 @@ describe('handed over', () => {
     for (let i = 800; i < 2_000; i++) oracle.add(i % 9 === 0 ? connected(3) : linkDown);
     const successor = new EventRing('other');
     const handover = oracle.ring.handOver();
-    successor.continue(JSON.parse(JSON.stringify(handover)));
+    inherit(successor, JSON.parse(JSON.stringify(handover)));
     expect(all(successor)).toEqual(oracle.kept());
     expect([successor.stream, successor.seq]).toEqual(['test', 2_000]);
     successor.add(linkDown, { timeMs: 1, monotonicMs: 1 });
     expect(all(successor).at(-1)).toMatchObject({ seq: 2_001 });
     // A third is none the worse.
     const third = new EventRing('third');
-    third.continue(successor.handOver());
+    inherit(third, successor.handOver());
     expect(all(third)).toEqual(all(successor));
   });
 
@@ -266,7 +272,7 @@ describe('handed over', () => {
     const { records } = ring.handOver();
     expect(records.length).toBeLessThanOrEqual(4 * peers + RECENT_EVENTS);
     const successor = new EventRing('other');
-    successor.continue({ ...NO_EVENTS, stream: 'test', seq: ring.seq, records });
+    inherit(successor, { ...NO_EVENTS, stream: 'test', seq: ring.seq, records });
     expect(seqs(all(successor)).slice(-peers)).toEqual(seqs(all(ring)).slice(-peers));
   });
 
@@ -296,14 +302,14 @@ describe('handed over', () => {
       ],
     ];
     const ring = new EventRing('mine');
-    ring.continue({ stream: 'theirs', seq: 10, suppressed: 0, records });
+    inherit(ring, { stream: 'theirs', seq: 10, suppressed: 0, records });
     expect(seqs(all(ring))).toEqual([1, 4]);
     expect(ring.seq).toBe(10);
   });
 
   it('from a version without events it begins by itself', () => {
     const ring = new EventRing('mine');
-    ring.continue(NO_EVENTS);
+    inherit(ring, NO_EVENTS);
     ring.add(linkDown, { timeMs: 1, monotonicMs: 1 });
     expect([ring.stream, seqs(all(ring))]).toEqual(['mine', [1]]);
   });

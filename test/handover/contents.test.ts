@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { DEADLINE_NAMES } from '../../src/device/deadlines.ts';
 import { DROP_REASON_NAMES } from '../../src/device/drops.ts';
 import {
-  type ConditionHandover,
   type PeerHandover,
-  SESSION_KEY_BYTES,
   SESSION_SEEN_BYTES,
   type SessionHandover,
 } from '../../src/device/handover.ts';
+import type { OwnSide, PeerRows, Rows } from '../../src/device/peerrows.ts';
 import type { QuietPeers } from '../../src/device/quietpeers.ts';
+import { type ConditionHandover, SESSION_KEY_BYTES } from '../../src/device/succession.ts';
 import { NO_EVENTS } from '../../src/events/ring.ts';
 import { type Contents, decodeContents, encodeContents } from '../../src/handover/contents.ts';
 import { key, way } from '../uapi/arbitraries.ts';
@@ -86,6 +86,30 @@ const quiet: fc.Arbitrary<QuietPeers> = fc
     ),
   );
 
+/** Infinity and what is no number at all among them. */
+const table: fc.Arbitrary<Rows> = fc
+  .array(fc.string(), { minLength: 1, maxLength: 4 })
+  .chain((columns) =>
+    fc
+      .array(fc.double(), { maxLength: 3 * columns.length })
+      .map((values) => ({ columns, values: Float64Array.from(values) })),
+  );
+
+const ownSide: fc.Arbitrary<OwnSide> = fc.record({
+  source: fc.option(fc.oneof(bytes(4), bytes(16)), { nil: null }),
+  sourceInterface: fc.nat(1000),
+});
+
+const rows: fc.Arbitrary<PeerRows> = fc.record({
+  peers: table,
+  sessions: table,
+  ownSides: fc.array(ownSide, { maxLength: 3 }),
+  timestamps: fc.uint8Array({ maxLength: 48 }),
+  presharedKeys: fc.uint8Array({ maxLength: 64 }),
+  sessionKeys: fc.uint8Array({ maxLength: 64 }),
+  seen: fc.uint8Array({ maxLength: 64 }),
+});
+
 const contents: fc.Arbitrary<Contents> = fc.record({
   state: fc.string({ unit: 'grapheme' }),
   followsAhead: fc.boolean(),
@@ -105,6 +129,7 @@ const contents: fc.Arbitrary<Contents> = fc.record({
       { maxLength: 3 },
     ),
     peers: fc.array(peer, { maxLength: 3 }),
+    rows: fc.option(rows, { nil: null }),
     quiet: fc.array(quiet, { maxLength: 3 }),
   }),
   uptimeMs: ms,
@@ -187,6 +212,7 @@ function example(): Contents {
           condition: null,
         },
       ],
+      rows: null,
       quiet: [
         { from: 1, count: 2, sinceMs: 5, presharedKeys: new Uint8Array(64).fill(0x99) },
         { from: 4, count: 9, sinceMs: 6, presharedKeys: null },
@@ -261,18 +287,24 @@ describe('contents', () => {
         const ofQuiet = some.device.quiet.map(({ presharedKeys }) => presharedKeys?.length ?? 0);
         for (const { presharedKeys } of some.device.quiet)
           if (presharedKeys?.length) presharedKeys.set(secret);
+        const { rows } = some.device;
+        const keysOfRows = rows === null ? [] : [rows.presharedKeys, rows.sessionKeys];
+        for (const keys of keysOfRows) if (keys.length >= secret.length) keys.set(secret);
+        const ofRows = rows === null ? [] : [...keysOfRows, rows.seen, rows.timestamps];
+        const numbers = rows === null ? [] : [rows.peers.values, rows.sessions.values];
         const { json, secrets } = split(encodeContents(some));
         const text = JSON.parse(json);
         const words = JSON.stringify(text.device);
         for (const encoding of ['hex', 'base64', 'latin1'] as const) {
           expect(json).not.toContain(Buffer.from(secret).toString(encoding));
         }
-        expect(words).not.toMatch(/"(keys|seen)"|"presharedKeys":[^tf]/);
+        expect(words).not.toMatch(/"(keys|seen|sessionKeys)"|"presharedKeys":[^tf]/);
         expect(words).not.toContain(JSON.stringify([...secret]).slice(1, -1));
         expect(secrets).toHaveLength(
           others.filter((one) => one !== null).length * 32 +
             ofQuiet.reduce((sum, length) => sum + length, 0) +
-            all.length * (SESSION_KEY_BYTES + SESSION_SEEN_BYTES),
+            all.length * (SESSION_KEY_BYTES + SESSION_SEEN_BYTES) +
+            [...ofRows, ...numbers].reduce((sum, { byteLength }) => sum + byteLength, 0),
         );
       }),
     );
@@ -411,7 +443,7 @@ describe('contents of another version', () => {
       state: '',
       followsAhead: false,
       device: {
-        quiet: [],
+        ...{ rows: null, quiet: [] },
         ...{ at: 0, privateKey: null, isUp: false, mtu: 1420, drops: {}, counts: {} },
         names: [],
         peers: [

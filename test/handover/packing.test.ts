@@ -78,6 +78,7 @@ function contents(changes: Partial<Contents> = {}): Uint8Array {
         counts: {},
         names: [],
         peers: [],
+        rows: null,
         quiet: [],
       },
     },

@@ -33,6 +33,21 @@ describe('work in slices', () => {
     expect(slices.isBusy).toBe(false);
   });
 
+  it('is followed by what belongs to it, and then by what came meanwhile', async () => {
+    const [slices, notes] = [new Slices(), [] as string[]];
+    const first = slices.run(
+      (function* (): Generator<void, Promise<string | null>> {
+        yield;
+        return slices.runNext(work('rest', 3, notes));
+      })(),
+    );
+    const second = slices.run(work('second', 1, notes));
+    expect([await first, await second]).toEqual(['rest', 'second']);
+    expect(notes).toEqual(['rest', 'rest left', 'second', 'second left']);
+    // Of nothing that is under way.
+    expect(await slices.runNext(work('alone', 1, notes))).toBe('alone');
+  });
+
   it('lets the event loop have its turns, and is left where it is when it is stopped', async () => {
     const [slices, notes] = [new Slices(), [] as string[]];
     const endless = slices.run(work('endless', Number.POSITIVE_INFINITY, notes));

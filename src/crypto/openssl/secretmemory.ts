@@ -14,6 +14,8 @@ import { SECRET_BYTES, type SecretPlace, wipe } from '../bytes.ts';
  */
 const SECRETS = 5 * 1_024 - 1;
 const PAGE_BYTES = 4_096;
+/** Of ordinary memory. The collector has them back when all of them are released. */
+const PIECES_TOGETHER = 32;
 
 const mlock = koffi.load(null).func('mlock', 'int', ['uintptr_t', 'size_t']);
 
@@ -57,6 +59,9 @@ let lockedBytes = 0;
 let refusal = '';
 /** Pieces of ordinary memory that somebody has. */
 let unlocked = 0;
+/** Where the next of them lies, and how many of there have been given out. */
+let ordinary: Scratch | undefined;
+let ordinaryUsed = 0;
 
 export interface SecretMemory {
   /** Of the block; 0 when the system refused to lock it. */
@@ -82,9 +87,19 @@ export function takeSecret(): Secret {
     const offset = block.start + made++ * SECRET_BYTES;
     return new Secret(block.buffer, offset, block.address + offset, true);
   }
-  const { bytes, address } = new Scratch(SECRET_BYTES);
   unlocked++;
-  return new Secret(bytes.buffer as ArrayBuffer, 0, address, false);
+  return ordinaryPiece();
+}
+
+/** To ask for an address takes longer than all else, and so it is asked for once for some of them. */
+function ordinaryPiece(): Secret {
+  if (ordinary === undefined || ordinaryUsed === PIECES_TOGETHER) {
+    ordinary = new Scratch(PIECES_TOGETHER * SECRET_BYTES);
+    ordinaryUsed = 0;
+  }
+  const offset = ordinaryUsed++ * SECRET_BYTES;
+  const { bytes, address } = ordinary;
+  return new Secret(bytes.buffer as ArrayBuffer, offset, address + offset, false);
 }
 
 interface Block {

@@ -95,9 +95,14 @@ function setPrivateKey(core: Core, now: number, privateKey: Uint8Array): void {
   const old = core.identity;
   const clamped = clamp(privateKey);
   const isOwn = old !== null && clamped !== null && equalConstantTime(old.privateKey, clamped);
-  core.wasKeyClamped = clamped === null || equalConstantTime(clamped, privateKey);
+  const isClamped = clamped === null || equalConstantTime(clamped, privateKey);
   if (clamped !== null) wipe(clamped);
-  if (isOwn) return;
+  if (isOwn) {
+    // As `get` tells it, and a state or a successor has it: how it was first given is another matter.
+    core.wasKeyClamped &&= isClamped;
+    return;
+  }
+  core.wasKeyClamped = isClamped;
   // The new one takes its place.
   wipe(core.privateKeyPlace.bytes);
   core.identity = createIdentity(core, privateKey);

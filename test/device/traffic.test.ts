@@ -423,7 +423,7 @@ describe('configuration', () => {
     const form = () => a.device.ownStats(a.world.now).facts.key_form;
     expect(form()).toBe('unclamped');
     a.configure({ privateKey: a.device.core.copyPrivateKey()! });
-    expect(form()).toBe('clamped');
+    expect(form()).toBe('unclamped');
   });
 
   it('packets that wait for want of a private key go when there is one', () => {

@@ -177,8 +177,7 @@ function comparisonOf(observers: Observers, earlier: string | undefined): Compar
   }
   if (earlier !== undefined) {
     const scenarios = preceded(SCENARIOS, path.resolve(earlier));
-    const page = path.join(DOCS, 'before.md');
-    return { name: 'before', contest: BEFORE, scenarios, hasChart: false, page };
+    return { name: 'before', contest: BEFORE, scenarios, hasChart: false, page: null };
   }
   const page = path.join(DOCS, 'benchmarks.md');
   return { name: 'bench', contest: SPEED, scenarios: SCENARIOS, hasChart: true, page };

@@ -88,6 +88,11 @@ export class Observing {
     return this.#server?.fd;
   }
 
+  /** See UapiServer. */
+  get isBusy(): boolean {
+    return this.#server?.isBusy === true;
+  }
+
   /** What there is, for `stats`. */
   get state(): ObservingState {
     if (this.#file === undefined || this.#trouble !== '') {

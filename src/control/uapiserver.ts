@@ -44,6 +44,8 @@ export interface ClientOptions {
   readonly rest?: number;
   /** How long a connection may stand still; a minute by default. */
   readonly idleTimeoutMs?: number;
+  /** How long after it connected, or had an answer, a client is taken to be about to ask; 100 by default. */
+  readonly aboutToAskMs?: number;
 }
 
 export interface ServerOptions extends ClientOptions, SocketFileListener {
@@ -66,11 +68,16 @@ export interface UapiServer {
   readonly file: SocketFile;
   /** The listening socket. */
   readonly fd: number;
+  /** Whether a client would get no answer if all connections ended now: it waits, or is about to ask. */
+  readonly isBusy: boolean;
   /** Ends all connections and removes the socket's file, if it is still this server's and it may. */
   close(): Promise<void>;
   /** Leaves the file, and the socket, to the process that serves it from now on: takes nobody in. */
   leave(): void;
-  /** After `leave`: ends all connections; a client may still read its answer to the end. */
+  /**
+   * After `leave`: ends all connections; a client may still read its answer to the end. What waits to be
+   * handled is handled now, if that is done at once.
+   */
   finish(): Promise<void>;
 }
 
@@ -78,6 +85,7 @@ const CLIENTS_MAX = 256;
 const IDLE_TIMEOUT_MS = 60_000;
 const HELD_MAX = 64 * 1024 * 1024;
 const TURN_MS = 1;
+const ABOUT_TO_ASK_MS = 100;
 /** How long a client may take to read its answer when the server ends. */
 const LAST_READ_MS = 1_000;
 /** What is read away from a client that was refused, so that it learns of the answers before. */
@@ -105,6 +113,9 @@ export function serve(options: ServerOptions): UapiServer {
   return {
     file,
     fd,
+    get isBusy() {
+      return clients.areBusy;
+    },
     close: () => {
       file.remove();
       file.close();
@@ -154,6 +165,11 @@ class Clients {
     this.#waiting.delete(client);
     if (this.#clients.size > 0) return;
     for (const resolve of this.#waitingForAll.splice(0)) resolve();
+  }
+
+  get areBusy(): boolean {
+    const now = monotonicMs();
+    return [...this.#clients].some((client) => client.isBusy(now));
   }
 
   /** False when there is none. */
@@ -245,21 +261,25 @@ class Client {
   readonly #clients: Clients;
   readonly #reader: RequestReader;
   readonly #idleTimeoutMs: number;
+  readonly #aboutToAskMs: number;
   /** Requests that wait for their turn, or until the client has read the answers before. */
   #waiting: Request[] = [];
-  /** Its answer takes time. */
-  #isAwaited = false;
+  /** Its answer to this takes time. */
+  #awaited: Operation | null = null;
   /** Its answer comes piece by piece. */
   #feed: Feed | null = null;
   #isEnding = false;
   #isRefused = false;
   #ignoredBytes = 0;
+  /** When it connected, asked or was answered last. */
+  #movedAt = monotonicMs();
 
   constructor(socket: Socket, options: ClientOptions, clients: Clients) {
     this.#socket = socket;
     this.#handle = options.handle;
     this.#reader = new RequestReader(options.permitted);
     this.#idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
+    this.#aboutToAskMs = options.aboutToAskMs ?? ABOUT_TO_ASK_MS;
     this.#clients = clients;
     this.#startIdling();
     socket.on('data', (chunk) => {
@@ -268,6 +288,7 @@ class Client {
         if (this.#ignoredBytes > IGNORED_MAX) socket.destroy();
         return;
       }
+      this.#movedAt = monotonicMs();
       this.#waiting.push(...this.#reader.push(chunk));
       clients.moved(this);
       if (this.#feed?.isEndless) socket.destroy();
@@ -284,7 +305,7 @@ class Client {
     socket.on('end', () => {
       this.#isEnding = true;
       if (this.#feed?.isEndless) socket.destroy();
-      if (this.#waiting.length === 0 && !this.#isAwaited) socket.end();
+      if (this.#waiting.length === 0 && this.#awaited === null) socket.end();
     });
     // The client has gone away: nobody is left to be told.
     socket.on('error', () => {});
@@ -297,6 +318,15 @@ class Client {
   /** Bytes and characters that are kept for this client. */
   get held(): number {
     return this.#reader.heldCharacters + this.#socket.writableLength;
+  }
+
+  /** An upgrade keeps nobody busy who waits for it, nor do events that have yet to happen. */
+  isBusy(now: number): boolean {
+    if (this.#feed !== null) return !this.#feed.isEndless;
+    if (this.#awaited !== null) return this.#awaited !== 'upgrade';
+    if (this.#isEnding || this.#socket.destroyed) return this.#waiting.length > 0;
+    const isAsking = this.#waiting.length > 0 || this.#reader.heldCharacters > 0;
+    return isAsking || now - this.#movedAt < this.#aboutToAskMs;
   }
 
   /** Answers one request, if the client has read the answers before; true when it can continue. */
@@ -327,9 +357,9 @@ class Client {
     }
     // It may take as long as it takes.
     socket.setTimeout(0);
-    this.#isAwaited = true;
+    this.#awaited = request.operation;
     void answer.then((text) => {
-      this.#isAwaited = false;
+      this.#awaited = null;
       if (socket.destroyed) return;
       this.#startIdling();
       socket.write(text);
@@ -363,6 +393,7 @@ class Client {
   /** After an answer: true when there is another request to be answered at once. */
   #goOn(): boolean {
     const socket = this.#socket;
+    this.#movedAt = monotonicMs();
     if (this.#waiting.length > 0) return !socket.writableNeedDrain;
     if (this.#isEnding) socket.end();
     socket.resume();
@@ -379,6 +410,8 @@ class Client {
     // What is made while it is read is made now.
     if (feed !== null && !feed.isEndless) {
       for (let piece = feed.read(); piece; piece = feed.read()) this.#socket.write(piece);
+    } else if (feed === null && this.#awaited === null) {
+      while (this.answer());
     }
     this.#socket.destroySoon();
     setTimeout(() => this.#socket.destroy(), ms).unref();

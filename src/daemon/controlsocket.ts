@@ -80,6 +80,11 @@ export class ControlSocket implements Subsystem {
     return this.#server;
   }
 
+  /** See UapiServer. */
+  get isBusy(): boolean {
+    return this.#server?.isBusy === true;
+  }
+
   stop(kind: EndKind): void {
     if (kind === 'notOurs') this.#server?.leave();
   }

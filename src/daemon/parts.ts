@@ -76,6 +76,7 @@ export function createParts(options: ProgramOptions) {
       const past = { uptimeMs: path.now - age.startedAt, events: chronicle.handOver() };
       return { tunFd: tunnel.fd, uapi, udp, observeFd: observing.fd, ...past };
     },
+    isBusy: () => control.isBusy || observing.isBusy,
     onResolver: (fds) => names.connect(fds),
     onHandedOver: (pid) => {
       subsystems.stop(ending.kind);

@@ -28,6 +28,8 @@ export interface UpgradeOptions {
   /** What is handed over beside the Device, as of a turn that has just begun. */
   readonly belongings: () => Belongings;
   readonly ending: Ending;
+  /** Whether somebody who asks would get no answer if another process continued now. */
+  readonly isBusy: () => boolean;
   /** A resolver that was started has called (resolver/remoteresolver.ts). */
   readonly onResolver: (fds: readonly number[]) => void;
   readonly tell: (event: EventBody) => void;
@@ -49,7 +51,7 @@ export class Upgrade {
    * there is no upgrade, and a line in the log.
    */
   open(remains: Remains): void {
-    const { successor, path, belongings, log, ending, onResolver } = this.#options;
+    const { successor, path, belongings, log, ending, isBusy, onResolver } = this.#options;
     if (successor === undefined) return;
     const packing = new Packing(path);
     try {
@@ -61,6 +63,7 @@ export class Upgrade {
           path.readClock();
           return packing.pack(isAhead, belongings());
         },
+        isBusy,
         onOutcome: this.#follow,
         onStarterGone: this.#miss,
         onResolver,

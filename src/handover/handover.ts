@@ -21,7 +21,8 @@
  * of a version that knows nothing of that: one that does says so with its call, and one that is not
  * told `ahead` asks for all at once.
  *
- * From `take` on the old one does nothing else, so that no packet and no word of the operator's
+ * Once it is asked to take, the old one waits for a moment in which nobody expects an answer of it, if
+ * there soon is one. From then on it does nothing else, so that no packet and no word of the operator's
  * comes between; the kernel keeps what arrives. Until it says `go` the new one sends nothing, and
  * from then on the old one sends nothing under the sessions it gave away. So no nonce is used
  * twice, whoever fails when. The old one may be in other hands: so the new one has given up its
@@ -47,12 +48,19 @@ export interface HandoverTimeouts {
   readonly prepareMs: number;
   /** While no packet moves. */
   readonly answerMs: number;
+  /** For a moment between two words of the operator's, while packets move. */
+  readonly busyMs: number;
 }
 
-const TIMEOUTS: HandoverTimeouts = { callMs: 8_000, prepareMs: 12_000, answerMs: 5_000 };
+const TIMEOUTS: HandoverTimeouts = {
+  ...{ callMs: 8_000, prepareMs: 12_000, answerMs: 5_000, busyMs: 1_000 },
+};
 const ANSWER_TIMEOUT_MS = TIMEOUTS.answerMs;
 /** The old one packs meanwhile, on a machine that may be busy; that it is alive the channel tells. */
 const CONTENTS_TIMEOUT_MS = 30_000;
+
+/** Between two looks whether somebody is still busy. */
+const LOOK_MS = 1;
 
 /** With the call: its caller knows what goes ahead, and contents that tell of peers by their places. */
 const KNOWS_AHEAD = 1;
@@ -86,6 +94,8 @@ export interface HandoverOptions {
   readonly ahead: () => Generator<string, void>;
   /** All of this moment; `isAhead`: the successor has all that `ahead` told last. */
   readonly pack: (isAhead: boolean) => PackedContents;
+  /** Whether somebody expects an answer that would not come any more; then it waits a little. */
+  readonly isBusy?: () => boolean;
   /** Told of the outcome in the same turn, before anything else happens. */
   readonly onOutcome: (outcome: Outcome) => void;
   /** There is no starter any more: `why`, once. */
@@ -108,6 +118,8 @@ export class Handover {
   /** What goes ahead to this successor, once it has asked for it, and whether it has all of that. */
   #ahead: Ahead | undefined;
   #isAhead = false;
+  /** It has asked for the rest. */
+  #isTaking = false;
   /** Of the upgrade under way. */
   #settle: ((outcome: Outcome) => void) | undefined;
 
@@ -179,7 +191,7 @@ export class Handover {
     const word = wordOf(received);
     const isUnderWay = this.#ahead !== undefined && !this.#isAhead;
     if (word === 'configuration' && this.#ahead === undefined) this.#sendAhead(channel);
-    else if (word === 'take' && !isUnderWay) this.#end(this.#handOver(channel));
+    else if (word === 'take' && !isUnderWay && !this.#isTaking) this.#handOverSoon(channel);
     else this.#end({ kind: 'kept', why: failureOf(received, 'before it was ready') });
   }
 
@@ -203,6 +215,23 @@ export class Handover {
       onBug: this.#options.onBug,
     });
     this.#ahead = ahead;
+  }
+
+  /** Between two words of the operator's, if such a moment comes soon. */
+  #handOverSoon(channel: Channel): void {
+    this.#isTaking = true;
+    clearTimeout(this.#timer);
+    const { isBusy = () => false, onBug } = this.#options;
+    const latest = monotonicMs() + this.#timeouts.busyMs;
+    const look = (): void => {
+      try {
+        if (isBusy() && monotonicMs() < latest) this.#timer = setTimeout(look, LOOK_MS);
+        else this.#end(this.#handOver(channel));
+      } catch (error) {
+        onBug(error);
+      }
+    };
+    look();
   }
 
   #handOver(channel: Channel): Outcome {
@@ -246,6 +275,7 @@ export class Handover {
     this.#channel?.close();
     this.#ahead = undefined;
     this.#isAhead = false;
+    this.#isTaking = false;
     this.#watch = undefined;
     this.#channel = undefined;
     this.#settle = undefined;

@@ -130,7 +130,74 @@ describe('an answer that takes time', () => {
   });
 });
 
+describe('a server is busy', () => {
+  const LONG_MS = 600_000;
+
+  it('with what is asked by halves', async () => {
+    const { server } = await serve({ aboutToAskMs: 0 });
+    const client = open();
+    expect(server.isBusy).toBe(false);
+    client.write('get=');
+    await eventually(() => server.isBusy, 'the half');
+    client.write('1\n\n');
+    await eventually(() => client.text !== '' && !server.isBusy, 'the answer');
+    client.destroy();
+  });
+
+  it('with an answer that takes time, but not with an upgrade', async () => {
+    const settles: (() => void)[] = [];
+    const answer = () =>
+      new Promise<string>((resolve) => settles.push(() => resolve('errno=0\n\n')));
+    const { server } = await serve({ aboutToAskMs: 0, handle: answer });
+    for (const [words, isBusy] of [
+      [UPGRADE, false],
+      ['set=1\n\n', true],
+    ] as const) {
+      const client = open();
+      client.write(words);
+      await eventually(() => settles.length === 1, 'the request');
+      expect(server.isBusy).toBe(isBusy);
+      settles.pop()!();
+      await eventually(() => client.text !== '', 'the answer');
+      client.destroy();
+    }
+  });
+
+  it('with a client that has just connected, or was just answered, until it is gone', async () => {
+    const { server } = await serve({ aboutToAskMs: LONG_MS });
+    const client = open();
+    await eventually(() => server.isBusy, 'the connection');
+    client.write(GET);
+    await eventually(() => client.text !== '', 'the answer');
+    expect(server.isBusy).toBe(true);
+    client.destroy();
+    await eventually(() => !server.isBusy, 'its end');
+  });
+});
+
 describe('a server that leaves', () => {
+  it('handles what waits to be handled, rather than end without a word', async () => {
+    // After the first answer there is a rest, in which the other waits.
+    const handle = () => {
+      const until = performance.now() + 20;
+      while (performance.now() < until);
+      return 'errno=-11\n\n';
+    };
+    const { server } = await serve({ handle, rest: 1_000 });
+    const [first, second] = [open(), open()];
+    first.write(GET);
+    await eventually(() => first.text !== '', 'the first answer');
+    second.write(GET);
+    await eventually(() => server.isBusy && second.bytesWritten > 0, 'the request');
+    await sleep(20);
+    expect(second.text).toBe('');
+    server.leave();
+    await server.finish();
+    await eventually(() => second.closed, 'the end');
+    expect(second.text).toBe('errno=-11\n\n');
+    rmSync(server.file.path);
+  });
+
   it('leaves file and socket to another one, and takes nobody in', async () => {
     let gone = 0;
     const { server } = await serve({ onGone: () => gone++ });

@@ -30,7 +30,7 @@ const goFile = join(folder, 'go');
 writeFileSync(givenFile, 'what a descriptor leads to');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const TIMEOUTS = { callMs: HANG_MS, prepareMs: HANG_MS, answerMs: HANG_MS };
+const TIMEOUTS = { callMs: HANG_MS, prepareMs: HANG_MS, answerMs: HANG_MS, busyMs: HANG_MS };
 /** For those who never answer. */
 const SHORT_MS = 250;
 /** For one who answers once and then no more. */
@@ -110,6 +110,7 @@ let packed: number;
 let outcomes: Outcome[];
 let given: Uint8Array;
 let aheadPieces: Iterable<string>;
+let isBusy: () => boolean;
 
 function open(
   timeouts: Partial<typeof TIMEOUTS> = {},
@@ -126,6 +127,7 @@ function open(
       given = new TextEncoder().encode(isAhead ? 'all the rest' : 'all that there is');
       return { bytes: given, fds: [givenFd] };
     },
+    isBusy: () => isBusy(),
     onOutcome: (outcome) => outcomes.push(outcome),
     onBug: (error) => {
       throw error;
@@ -146,6 +148,7 @@ beforeEach(() => {
   before = { descriptors: openDescriptors(), children: childrenOf(process.pid) };
   packed = 0;
   aheadPieces = ['what goes', ' ahead'];
+  isBusy = () => false;
   outcomes = [];
 });
 /** Whatever became of it, nothing is left: not a descriptor, and not the shell. */
@@ -289,6 +292,50 @@ describe('an upgrade', () => {
     );
     const outcome = await open({ answerMs: LONG_MS }).upgrade();
     expect(outcome).toMatchObject({ kind: 'handedOver', pid: pids()[0] });
+  });
+});
+
+describe('while somebody expects an answer', () => {
+  it('nothing is packed, until nobody does', async () => {
+    writeProgram(SUCCEED);
+    const packedAtLook: number[] = [];
+    isBusy = () => packedAtLook.push(packed) < 5;
+    expect(await open().upgrade()).toMatchObject({ kind: 'handedOver' });
+    expect([packedAtLook, packed]).toEqual([[0, 0, 0, 0, 0], 1]);
+  });
+
+  it('it is not waited for ever', async () => {
+    writeProgram(SUCCEED);
+    isBusy = () => true;
+    expect(await open({ busyMs: SHORT_MS }).upgrade()).toMatchObject({ kind: 'handedOver' });
+  });
+
+  it('and the new program dies, all stays as it was', async () => {
+    writeProgram(
+      `const channel = call(socket); say(channel, 'take'); await until('${goFile}'); die();`,
+    );
+    isBusy = () => {
+      writeFileSync(goFile, '');
+      return true;
+    };
+    const outcome = await open().upgrade();
+    expect(outcome).toEqual({ kind: 'kept', why: expect.stringContaining('before it was ready') });
+    expect(packed).toBe(0);
+  });
+
+  it('asking once more for it gives the upgrade up', async () => {
+    writeProgram(`
+      const channel = call(socket);
+      say(channel, 'take');
+      await until('${goFile}');
+      say(channel, 'take');
+      stay();`);
+    isBusy = () => {
+      writeFileSync(goFile, '');
+      return true;
+    };
+    expect(await open().upgrade()).toMatchObject({ kind: 'kept' });
+    expect(packed).toBe(0);
   });
 });
 

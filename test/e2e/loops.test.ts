@@ -23,6 +23,8 @@ describeOnBothPaths('an endpoint that is routed into the tunnel', ['wg', 'tswg']
       const { left } = await buildEverything(lab, outer);
       const { host } = left;
       await host.ip(`route add ${address} dev wg0`);
+      // What is sent before the kernel has told of the route goes that way, and is dropped.
+      await firstPing(host, RIGHT);
       const before = await entered(host);
       const report = await ping(host, RIGHT, { count: 5 });
       expect(report.received, report.text).toBe(5);
